@@ -1,0 +1,1 @@
+"""Q-NAS for nasplug."""
