@@ -1,0 +1,121 @@
+"""Every error a user can meet: what happened, where, why, and what to do about it.
+
+The command line prints the message without a traceback and exits with the class's `exit_code`: 2 for bad input, 3 for
+a broken environment or file. Library users catch :class:`NasplugError` or one of its children.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NasplugError(Exception):
+    """Root of all errors raised on purpose.
+
+    Args:
+        what: What happened, one sentence without a full stop at the end being required.
+        where: The plugin, file, key or trial it happened in.
+        why: The cause, if it is known.
+        fix: What the reader can do now.
+    """
+
+    exit_code = 2
+
+    def __init__(self, what: str, *, where: str | None = None, why: str | None = None, fix: str | None = None) -> None:
+        self.what, self.where, self.why, self.fix = what, where, why, fix
+        parts = [f"{where}: {what}" if where else what]
+        if why:
+            parts.append(f"Why: {why}")
+        if fix:
+            parts.append(f"Do: {fix}")
+        super().__init__("\n".join(parts))
+
+
+class SpecError(NasplugError):
+    """A run specification that cannot be run: unknown key, wrong type, impossible composition."""
+
+
+class UnknownNameError(SpecError):
+    """A slug that no installed plugin registers, or a key that does not exist."""
+
+
+class PluginError(NasplugError):
+    """A plugin breaks the contract: clashing names, wrong return types, a cost key outside its namespace."""
+
+
+class PluginImportError(PluginError):
+    """A plugin or a registered component could not be imported."""
+
+    exit_code = 3
+
+
+class MissingExtraError(NasplugError):
+    """An optional library is needed and not installed."""
+
+    exit_code = 3
+
+
+class SpaceError(NasplugError):
+    """A genotype outside its search space, or a space without a capability that is asked for."""
+
+
+class TaskError(NasplugError):
+    """A task that cannot train this network or take these hyperparameters."""
+
+
+class DataError(NasplugError):
+    """Data that are missing, truncated or not what their format promises."""
+
+
+class StudyError(NasplugError):
+    """A question a study cannot answer, such as the best of no trials."""
+
+
+class StorageError(StudyError):
+    """A study file that cannot be read, written or locked."""
+
+    exit_code = 3
+
+
+class ReplayError(StudyError):
+    """A resumed run proposes something else than the recorded run did."""
+
+    exit_code = 3
+
+
+class TrialError(NasplugError):
+    """Raised inside a trial to fail it with a stated kind, e.g. a loss that is not finite.
+
+    Args:
+        kind: One of :data:`nasplug.records.FAILURE_KINDS`.
+        what: As for :class:`NasplugError`.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        what: str,
+        *,
+        where: str | None = None,
+        why: str | None = None,
+        fix: str | None = None,
+    ) -> None:
+        super().__init__(what, where=where, why=why, fix=fix)
+        self.kind = kind
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Returns a sentence with the nearest known word, and the list of known words if it is short.
+
+    Args:
+        word: What was written.
+        known: What could have been meant.
+    """
+    names = sorted(set(known))
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    if not names:
+        return f"{hint}none are known"
+    listed = ", ".join(names) if len(names) <= 24 else ", ".join(names[:24]) + ", …"
+    return f"{hint}known: {listed}"
