@@ -1,0 +1,1 @@
+"""Costs of a network: counts, measured latency, and the candidate that cost plugins price."""

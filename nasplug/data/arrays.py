@@ -1,0 +1,122 @@
+"""The one form in which every source hands its images over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasplug.errors import DataError
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageArrays:
+    """Labelled images, checked once when they are made.
+
+    Attributes:
+        x_train: uint8 (0 to 255) or floating array (N, H, W) or (N, H, W, C).
+        y_train: Integer labels (N,) from 0 to number of classes - 1; held as int64.
+        x_val: Validation images of the same image shape, or None: then a part of the training images is held out.
+        y_val: Labels of `x_val`.
+        x_test: Test images, or None. Only a final test may look at them.
+        y_test: Labels of `x_test`.
+        classes: Names of the classes; empty means "0", "1", ... up to the largest label.
+        where: What error messages call these data, such as a path.
+
+    Raises:
+        DataError: A split is empty, shapes differ, a label lies outside the classes, or a pixel is not finite.
+    """
+
+    x_train: NDArray[Any]
+    y_train: NDArray[Any]
+    x_val: NDArray[Any] | None = None
+    y_val: NDArray[Any] | None = None
+    x_test: NDArray[Any] | None = None
+    y_test: NDArray[Any] | None = None
+    classes: tuple[str, ...] = ()
+    where: str = "image arrays"
+
+    def __post_init__(self) -> None:
+        largest = -1
+        for split in SPLITS:
+            x, y = getattr(self, f"x_{split}"), getattr(self, f"y_{split}")
+            if (x is None) != (y is None):
+                lonely, absent = ("images", "labels") if y is None else ("labels", "images")
+                raise DataError(f"the {split} split has {lonely} but no {absent}", where=self.where)
+            if x is None and split != "train":
+                continue
+            _check_images(np.asarray(x), split, self.where, self.x_train)
+            labels = _check_labels(np.asarray(y), len(x), split, self.where)
+            object.__setattr__(self, f"y_{split}", labels)
+            largest = max(largest, int(labels.max()))
+        names = tuple(str(name) for name in self.classes) or tuple(str(label) for label in range(largest + 1))
+        if largest >= len(names):
+            raise DataError(
+                f"a label is {largest}, but there are {len(names)} classes",
+                where=self.where,
+                why=f"labels must lie in 0..{len(names) - 1}",
+                fix="number the classes from 0, or name all of them",
+            )
+        if len(names) < 2:
+            raise DataError("there is only one class", where=self.where, why="nothing can be told apart")
+        object.__setattr__(self, "classes", names)
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Shape (C, H, W) of one image as a network sees it."""
+        height, width, *channels = self.x_train.shape[1:]
+        return (channels[0] if channels else 1, height, width)
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.classes)
+
+    def items(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Yields `(field, array)` for every array that is there, as in ("x_train", ...)."""
+        for split in SPLITS:
+            for field in (f"x_{split}", f"y_{split}"):
+                array = getattr(self, field)
+                if array is not None:
+                    yield field, array
+
+
+def _check_images(x: NDArray[Any], split: str, where: str, train: NDArray[Any]) -> None:
+    if x.ndim not in (3, 4):
+        raise DataError(
+            f"the {split} images have shape {x.shape}",
+            where=where,
+            why="images must be (N, H, W) or (N, H, W, C)",
+        )
+    if 0 in x.shape:
+        raise DataError(f"the {split} split holds no images (shape {x.shape})", where=where)
+    if x.dtype != np.uint8 and x.dtype.kind != "f":
+        raise DataError(
+            f"the {split} images are of type {x.dtype}",
+            where=where,
+            why="pixels must be uint8 (0 to 255) or floating",
+            fix="convert them with .astype('uint8') or .astype('float32')",
+        )
+    if x.shape[1:] != train.shape[1:] or x.dtype != train.dtype:
+        raise DataError(
+            f"the {split} images are {x.dtype} {x.shape[1:]}, the train images {train.dtype} {train.shape[1:]}",
+            where=where,
+        )
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        raise DataError(f"the {split} images hold NaN or infinite pixels", where=where)
+
+
+def _check_labels(y: NDArray[Any], count: int, split: str, where: str) -> NDArray[np.int64]:
+    if y.shape != (count,):
+        raise DataError(f"the {split} split has {count} images and labels of shape {y.shape}", where=where)
+    if y.dtype.kind not in "iu":
+        raise DataError(f"the {split} labels are of type {y.dtype}, not integers", where=where)
+    labels = y.astype(np.int64)
+    if labels.min() < 0:
+        raise DataError(f"the {split} labels hold the negative label {labels.min()}", where=where)
+    return labels

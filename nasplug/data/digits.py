@@ -1,0 +1,49 @@
+"""The handwritten digits that scikit-learn ships: real images with nothing to download."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nasplug._optional import require
+from nasplug.data.arrays import ImageArrays
+from nasplug.data.source import ImageSource
+from nasplug.data.splits import TEST_SEED, stratified_split
+from nasplug.errors import DataError
+
+
+class Digits(ImageSource):
+    """1,797 grey images of handwritten digits, 8 x 8 pixels, 10 classes (UCI optdigits test set, Alpaydin & Kaynak).
+
+    The test part is always the same images, stratified by class, whatever the seed of a study.
+
+    Args:
+        test_fraction: Part of the images that is kept for the final test.
+    """
+
+    def __init__(self, test_fraction: float = 0.2) -> None:
+        self.test_fraction = test_fraction
+
+    def check(self) -> None:
+        """See the base class."""
+        if not 0.0 < self.test_fraction < 1.0:
+            raise DataError(f"test_fraction is {self.test_fraction}, not between 0 and 1", where="Digits")
+        require("sklearn", extra="train", purpose="read the digits data")
+
+    def load(self) -> ImageArrays:
+        """Returns float32 images (N, 8, 8) in 0..1."""
+        self.check()
+        datasets: Any = require("sklearn.datasets", extra="train", purpose="read the digits data")
+        bunch = datasets.load_digits()
+        images = (bunch.images / 16.0).astype(np.float32)  # 17 grey levels, 0 to 16
+        labels = bunch.target.astype(np.int64)
+        train, test = stratified_split(labels, self.test_fraction, np.random.default_rng(TEST_SEED))
+        return ImageArrays(
+            images[train],
+            labels[train],
+            x_test=images[test],
+            y_test=labels[test],
+            classes=tuple(str(digit) for digit in range(10)),
+            where="Digits",
+        )

@@ -1,0 +1,105 @@
+"""The idx files of MNIST and its family (Fashion-MNIST, KMNIST, EMNIST)."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasplug.data.arrays import ImageArrays
+from nasplug.data.source import ImageSource, existing_folder
+from nasplug.errors import DataError
+
+_UNSIGNED_BYTES = 0x08
+
+
+class Idx(ImageSource):
+    """Reads the four files of a data set in the format of MNIST, plain or gzipped, under their original names.
+
+    `train-images-idx3-ubyte[.gz]`, `train-labels-idx1-ubyte[.gz]`, `t10k-images-idx3-ubyte[.gz]` and
+    `t10k-labels-idx1-ubyte[.gz]` (also with a dot before `idx`) are looked for in the folder and in its sub-folder `raw`.
+
+    Args:
+        path: Folder of the files.
+        train: What the names of the training files begin with; "emnist-digits-train" reads EMNIST.
+        test: What the names of the test files begin with.
+        classes: Names of the classes in the order of the labels; None means the numbers.
+    """
+
+    def __init__(self, path: str, train: str = "train", test: str = "t10k", classes: list[str] | None = None) -> None:
+        self.path = path
+        self.train = train
+        self.test = test
+        self.classes = classes
+
+    def check(self) -> None:
+        """See the base class."""
+        for part in (self.train, self.test):
+            self._find(part, "images")
+            self._find(part, "labels")
+
+    def load(self) -> ImageArrays:
+        """Returns uint8 images (N, H, W)."""
+        return ImageArrays(
+            read_idx(self._find(self.train, "images"), 3),
+            read_idx(self._find(self.train, "labels"), 1),
+            x_test=read_idx(self._find(self.test, "images"), 3),
+            y_test=read_idx(self._find(self.test, "labels"), 1),
+            classes=tuple(self.classes or ()),
+            where=f"Idx {self.path}",
+        )
+
+    def _find(self, part: str, content: str) -> Path:
+        folder = existing_folder(self.path, "Idx")
+        stem = f"{part}-{content}", f"idx{3 if content == 'images' else 1}-ubyte"
+        for place in (folder, folder / "raw"):
+            for separator in "-.":
+                for suffix in ("", ".gz"):
+                    file = place / (separator.join(stem) + suffix)
+                    if file.is_file():
+                        return file
+        raise DataError(
+            f"there is no file {'-'.join(stem)} (or .gz)",
+            where=f"Idx {str(folder)!r}",
+            fix="point `path` at the folder of the four files, or set `train` and `test` to how their names begin",
+        )
+
+
+def read_idx(path: Path, ndim: int) -> NDArray[np.uint8]:
+    """Reads one idx file of unsigned bytes.
+
+    The format (LeCun's MNIST page): two zero bytes, the element type, the number of dimensions, one big-endian 32-bit
+    size per dimension, then the elements.
+
+    Args:
+        path: The file; gzipped if it ends in `.gz`.
+        ndim: How many dimensions it must have.
+
+    Raises:
+        DataError: The file is damaged, truncated or holds something else.
+    """
+    try:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        zeros, kind, dimensions = struct.unpack_from(">HBB", raw)
+        shape = struct.unpack_from(f">{dimensions}I", raw, 4)
+    except (OSError, EOFError, zlib.error, struct.error) as error:
+        raise DataError("cannot read the idx file", where=str(path), why=str(error), fix="fetch it again") from error
+    if zeros or kind != _UNSIGNED_BYTES or dimensions != ndim:
+        raise DataError(
+            f"the file does not start like an idx file of {ndim}-dimensional bytes",
+            where=str(path),
+            why=f"its first bytes are {raw[:4].hex(' ')}, not 00 00 08 {ndim:02x}",
+        )
+    offset = 4 + 4 * dimensions
+    if len(raw) - offset != math.prod(shape):
+        raise DataError(
+            f"the file holds {len(raw) - offset} elements, its header promises {math.prod(shape)}",
+            where=str(path),
+            fix="the file is truncated or damaged; fetch it again",
+        )
+    return np.frombuffer(raw, np.uint8, offset=offset).reshape(shape)

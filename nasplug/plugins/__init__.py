@@ -1,0 +1,1 @@
+"""Discovery of installed plugins, the catalogue of what they offer, and their composition for one study."""

@@ -1,0 +1,238 @@
+"""The catalogue: names of components, and where their classes are, without importing them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from nasplug.errors import PluginError, PluginImportError, UnknownNameError, did_you_mean
+
+#: What can be announced, and what each kind is for.
+KINDS: dict[str, str] = {
+    "strategy": "proposes architectures",
+    "space": "the set of architectures a search may visit",
+    "task": "data, and how to train and score a network on them",
+    "data": "a source of images and labels",
+    "evaluator": "turns a proposal into metrics",
+    "cost": "prices a candidate",
+    "target": "hardware a network can run on",
+    "wrapper": "transforms every network that is built",
+    "stopper": "stops hopeless trainings early",
+    "callback": "a Lightning callback for every trial's Trainer",
+    "module": "a Lightning module that trains a network",
+    "metric": "a torchmetrics metric by name",
+    "benchmark": "a table of known results",
+    "command": "a subcommand of the command line",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One announced component.
+
+    Attributes:
+        kind: One of :data:`KINDS`.
+        name: The slug that specifications use.
+        location: `"package.module:Attribute"`, imported on first use.
+        summary: One line for listings.
+        distribution: Who announced it, e.g. `nasplug-qnas 0.1.0`.
+    """
+
+    kind: str
+    name: str
+    location: str
+    summary: str
+    distribution: str
+
+    def load(self) -> Any:
+        """Imports and returns the class or factory.
+
+        Raises:
+            PluginImportError: The module does not import, or has no such attribute.
+        """
+        return load_location(self.location, where=f"{self.kind} {self.name!r} of {self.distribution}")
+
+
+def load_location(location: str, *, where: str) -> Any:
+    """Imports `"package.module:Attribute"` (or `"package.module.Attribute"`).
+
+    Raises:
+        PluginImportError: It cannot be imported; the cause is chained.
+        MissingExtraError: Passed on from the module, as it already says what to install.
+    """
+    module_name, _, attribute = location.partition(":")
+    if not attribute:
+        module_name, _, attribute = location.rpartition(".")
+    try:
+        value: Any = importlib.import_module(module_name)
+        for part in attribute.split("."):
+            value = getattr(value, part)
+        return value
+    except ModuleNotFoundError as error:
+        extra = _EXTRA_OF.get((error.name or "").split(".")[0])
+        raise PluginImportError(
+            f"cannot import {location!r}",
+            where=where,
+            why=str(error),
+            fix=f'pip install "nasplug[{extra}]"' if extra else "check the spelling, or install the package that has it",
+        ) from error
+    except (ImportError, AttributeError, ValueError, RuntimeError) as error:
+        raise PluginImportError(f"cannot import {location!r}", where=where, why=str(error)) from error
+
+
+#: Which extra of the core brings a library that component modules import at their top.
+_EXTRA_OF = {
+    "torch": "train",
+    "pytorch_lightning": "train",
+    "torchmetrics": "train",
+    "sklearn": "train",
+    "safetensors": "train",
+    "PIL": "train",
+    "timm": "timm",
+    "matplotlib": "report",
+    "jinja2": "report",
+    "onnx": "onnx",
+    "pytest": "testing",
+}
+
+
+@dataclass
+class Catalog:
+    """Everything the installed plugins offer. Plugins fill it from their `register` hook.
+
+    Example:
+        >>> catalog = Catalog()
+        >>> catalog.strategy("annealing", "nasplug_annealing.strategy:Annealing", summary="Simulated annealing.")
+        >>> [entry.name for entry in catalog.entries("strategy")]
+        ['annealing']
+    """
+
+    _entries: dict[tuple[str, str], Entry] = field(default_factory=dict)
+    #: Set by discovery while one distribution registers, so that its entries are signed.
+    distribution: str = "python"
+
+    def add(self, kind: str, name: str, location: str, *, summary: str = "") -> None:
+        """Announces a component of any kind; the methods below are shorter.
+
+        Raises:
+            PluginError: Unknown kind, malformed name or location, or a name that is taken.
+        """
+        where = f"register() of {self.distribution}"
+        if kind not in KINDS:
+            raise PluginError(f"unknown kind of component {kind!r}", where=where, fix=did_you_mean(kind, KINDS))
+        if not name or any(character.isspace() or character in "/{}[]," for character in name):
+            raise PluginError(f"{name!r} is no usable name for a {kind}", where=where, fix="use lower_case or a.b names")
+        if ":" not in location:
+            raise PluginError(f"location {location!r} of {kind} {name!r} is not 'module:Attribute'", where=where)
+        taken = self._entries.get((kind, name))
+        if taken is not None and taken.location != location:
+            raise PluginError(
+                f"the {kind} {name!r} is announced twice: by {taken.distribution} ({taken.location}) "
+                f"and by {self.distribution} ({location})",
+                where=where,
+                fix="uninstall one of the two, or restrict with NASPLUG_PLUGINS",
+            )
+        self._entries[kind, name] = Entry(kind, name, location, summary, self.distribution)
+
+    def strategy(self, name: str, location: str, *, summary: str = "") -> None:
+        """Announces a search strategy."""
+        self.add("strategy", name, location, summary=summary)
+
+    def space(self, name: str, location: str, *, summary: str = "") -> None:
+        """Announces a search space."""
+        self.add("space", name, location, summary=summary)
+
+    def task(self, name: str, location: str, *, summary: str = "") -> None:
+        """Announces a task."""
+        self.add("task", name, location, summary=summary)
+
+    def data(self, name: str, location: str, *, summary: str = "") -> None:
+        """Announces a source of data."""
+        self.add("data", name, location, summary=summary)
+
+    def evaluator(self, name: str, location: str, *, summary: str = "") -> None:
+        """Announces an evaluator."""
+        self.add("evaluator", name, location, summary=summary)
+
+    def cost(self, name: str, location: str, *, summary: str = "") -> None:
+        """Announces a cost; its keys are `name` or `name/...`."""
+        self.add("cost", name, location, summary=summary)
+
+    def target(self, name: str, location: str, *, summary: str = "") -> None:
+        """Announces a plugin that answers `hardware_target` for `name` and `name:...`."""
+        self.add("target", name, location, summary=summary)
+
+    def wrapper(self, name: str, location: str, *, summary: str = "") -> None:
+        """Announces a transformation of every built network."""
+        self.add("wrapper", name, location, summary=summary)
+
+    def stopper(self, name: str, location: str, *, summary: str = "") -> None:
+        """Announces a plugin that answers `report`."""
+        self.add("stopper", name, location, summary=summary)
+
+    def callback(self, name: str, location: str, *, summary: str = "") -> None:
+        """Announces a Lightning callback (or a plugin with `configure_callbacks`)."""
+        self.add("callback", name, location, summary=summary)
+
+    def module(self, name: str, location: str, *, summary: str = "") -> None:
+        """Announces a LightningModule that takes a network."""
+        self.add("module", name, location, summary=summary)
+
+    def metric(self, name: str, location: str, *, summary: str = "") -> None:
+        """Announces a torchmetrics metric."""
+        self.add("metric", name, location, summary=summary)
+
+    def benchmark(self, name: str, location: str, *, summary: str = "") -> None:
+        """Announces a tabular benchmark."""
+        self.add("benchmark", name, location, summary=summary)
+
+    def command(self, name: str, location: str, *, summary: str = "") -> None:
+        """Announces a subcommand: a module-level object with `add_arguments(parser)` and `run(arguments) -> int`."""
+        self.add("command", name, location, summary=summary)
+
+    def entries(self, kind: str | None = None) -> list[Entry]:
+        """All entries, or those of one kind, by kind and name."""
+        return sorted(
+            (entry for entry in self._entries.values() if kind is None or entry.kind == kind),
+            key=lambda entry: (entry.kind, entry.name),
+        )
+
+    def names(self, kind: str) -> list[str]:
+        """The names of one kind, sorted."""
+        return [entry.name for entry in self.entries(kind)]
+
+    def has(self, kind: str, name: str) -> bool:
+        """Whether `name` is announced."""
+        return (kind, name) in self._entries
+
+    def get(self, kind: str, name: str) -> Entry:
+        """The entry of that name.
+
+        Raises:
+            UnknownNameError: Nobody announces it; the message lists what there is.
+        """
+        try:
+            return self._entries[kind, name]
+        except KeyError:
+            raise UnknownNameError(
+                f"there is no {kind} {name!r}",
+                fix=f"{did_you_mean(name, self.names(kind))}. `nasplug list {kind}` shows all; "
+                "`nasplug plugins` shows which packages are installed and which failed to load",
+            ) from None
+
+    def merge(self, other: Catalog) -> None:
+        """Takes over all entries of another catalogue, or none: a clash leaves this one as it was.
+
+        Raises:
+            PluginError: Both know a name and mean different things.
+        """
+        merged = Catalog(dict(self._entries))
+        for entry in other.entries():
+            merged.distribution = entry.distribution
+            merged.add(entry.kind, entry.name, entry.location, summary=entry.summary)
+        self._entries = merged._entries
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries())

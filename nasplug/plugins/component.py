@@ -1,0 +1,215 @@
+"""Components: a name and arguments as plain data, and how they become configured objects."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeVar
+
+from nasplug.errors import NasplugError, SpecError, did_you_mean
+from nasplug.plugins.catalog import KINDS, Catalog, load_location
+
+T = TypeVar("T", bound=type)
+
+#: Which annotation in a constructor means "a component of this kind": filled by :func:`component_type`.
+_KIND_OF_TYPE: dict[type, str] = {}
+
+
+def component_type(kind: str) -> Callable[[T], T]:
+    """Declares that constructor parameters annotated with the decorated class take components of `kind`.
+
+    With `def __init__(self, inner: Strategy)`, a specification may then write `inner: random`.
+    """
+    if kind not in KINDS:
+        raise ValueError(kind)
+
+    def declare(cls: T) -> T:
+        _KIND_OF_TYPE[cls] = kind
+        return cls
+
+    return declare
+
+
+@dataclass(frozen=True)
+class Component:
+    """A slug or class path with arguments; the plain-data form of a configured object.
+
+    Attributes:
+        name: A slug of the catalogue, or `package.module.Class`.
+        args: Keyword arguments, JSON data; may hold further components.
+        is_path: Whether `name` is a class path.
+    """
+
+    name: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+    is_path: bool = False
+
+    @classmethod
+    def parse(cls, value: Any, *, where: str) -> Self:
+        """Reads `slug`, `{slug: {args}}` or `{class_path: ..., init_args: {...}}`.
+
+        Raises:
+            SpecError: The value has none of these forms.
+        """
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, str):
+            return cls(value)
+        if isinstance(value, Mapping):
+            if "class_path" in value:
+                unknown = set(value) - {"class_path", "init_args"}
+                if unknown:
+                    raise SpecError(
+                        f"unknown key {sorted(unknown)[0]!r} beside class_path", where=where, fix="use init_args"
+                    )
+                path, args = value["class_path"], value.get("init_args") or {}
+                if isinstance(path, str) and isinstance(args, Mapping):
+                    return cls(path, dict(args), is_path=True)
+            elif len(value) == 1:
+                ((name, args),) = value.items()
+                if isinstance(name, str) and (args is None or isinstance(args, Mapping)):
+                    return cls(name, dict(args or {}))
+        raise SpecError(
+            f"cannot read {value!r} as a component",
+            where=where,
+            fix="write a name, {name: {argument: value}}, or {class_path: module.Class, init_args: {argument: value}}",
+        )
+
+    def to_plain(self) -> Any:
+        """Back to the shortest plain form."""
+        args = {name: plain(value) for name, value in self.args.items()}
+        if self.is_path:
+            return {"class_path": self.name, "init_args": args} if args else {"class_path": self.name}
+        return {self.name: args} if args else self.name
+
+
+def plain(value: Any) -> Any:
+    """Replaces components by their plain form, all the way down."""
+    if isinstance(value, Component):
+        return value.to_plain()
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value
+
+
+def component(name: str, /, **args: Any) -> Component:
+    """A component for Python callers: `component("qnas", preset="strong")`.
+
+    Args:
+        name: A slug, or `package.module.Class`.
+        **args: Arguments of its constructor.
+    """
+    return Component(name, args, is_path=False)
+
+
+def resolve(kind: str, wanted: Component, catalog: Catalog, *, where: str) -> Any:
+    """The class or factory behind a component.
+
+    A name with a dot that no plugin registers is tried as a class path.
+    """
+    if wanted.is_path:
+        return load_location(wanted.name, where=where)
+    return catalog.get(kind, wanted.name).load()
+
+
+def instantiate(kind: str, wanted: Component, catalog: Catalog, *, where: str) -> Any:
+    """Builds the configured object: arguments are checked against the constructor's annotations first.
+
+    Args:
+        kind: Kind of the component.
+        wanted: Name and arguments.
+        catalog: Where slugs are looked up, also those of nested components.
+        where: Path inside the specification, for messages: `strategy`, `task.data`.
+
+    Raises:
+        UnknownNameError: No such slug.
+        SpecError: An argument that does not exist, is missing or has the wrong type.
+    """
+    factory = resolve(kind, wanted, catalog, where=where)
+    where = f"{where}: {wanted.name}"
+    parameters = inspect.signature(factory).parameters
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    for name in wanted.args:
+        if name not in parameters and not takes_any:
+            raise SpecError(f"there is no argument {name!r}", where=where, fix=did_you_mean(name, parameters))
+    hints = _hints(factory)
+    built, data = {}, {}
+    for name, value in wanted.args.items():
+        nested = _nested_kind(hints.get(name))
+        if nested is None or value is None or not isinstance(value, (str, Mapping, list, tuple, Component)):
+            data[name] = value
+        elif isinstance(value, (list, tuple)):
+            built[name] = [
+                instantiate(nested, Component.parse(item, where=f"{where}.{name}[{i}]"), catalog, where=f"{where}.{name}")
+                for i, item in enumerate(value)
+            ]
+        else:
+            parsed = Component.parse(value, where=f"{where}.{name}")
+            built[name] = instantiate(nested, parsed, catalog, where=f"{where}.{name}")
+    checked = _check_types(factory, plain(data), skip=set(built) | (set(parameters) - set(data)), where=where)
+    missing = [
+        name
+        for name, parameter in parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        and name not in checked
+        and name not in built
+    ]
+    if missing:
+        raise SpecError(f"the argument {missing[0]!r} is missing", where=where, fix=f"give {', '.join(missing)}")
+    try:
+        return factory(**checked, **built)
+    except NasplugError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise SpecError("the arguments do not go together", where=where, why=str(error)) from error
+
+
+def _hints(factory: Any) -> dict[str, Any]:
+    function = factory.__init__ if isinstance(factory, type) else factory
+    try:
+        return typing.get_type_hints(function)
+    except (NameError, TypeError):  # a hint that exists for type checkers only
+        return {}
+
+
+def _nested_kind(hint: Any) -> str | None:
+    """The component kind that a type hint asks for, looking through `X | None` and `list[X]`."""
+    if isinstance(hint, type) and hint in _KIND_OF_TYPE:
+        return _KIND_OF_TYPE[hint]
+    for part in typing.get_args(hint):
+        kind = _nested_kind(part)
+        if kind is not None:
+            return kind
+    return None
+
+
+def _check_types(factory: Any, data: dict[str, Any], *, skip: set[str], where: str) -> dict[str, Any]:
+    """Validates and converts plain arguments by the annotations, with jsonargparse."""
+    if not data:
+        return {}
+    from jsonargparse import ArgumentError, ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    add = parser.add_class_arguments if isinstance(factory, type) else parser.add_function_arguments
+    try:
+        add(factory, skip=skip, fail_untyped=False)
+    except ValueError as error:
+        raise SpecError("its constructor cannot be read", where=where, why=str(error)) from error
+    named = inspect.signature(factory).parameters
+    free = {name: value for name, value in data.items() if name not in named}  # for **kwargs: passed on unchecked
+    try:
+        config = parser.parse_object({name: value for name, value in data.items() if name in named})
+        values = vars(parser.instantiate_classes(config))
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise SpecError("an argument has the wrong type", where=where, why=_first_line(error)) from error
+    return {**free, **{name: values[name] for name in data if name in values}}
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines)[:400]

@@ -1,0 +1,1 @@
+"""Running a search: specification, composition, driver loop, workers and executors."""

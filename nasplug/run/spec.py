@@ -1,0 +1,303 @@
+"""The run specification: everything a run needs, as plain data."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from nasplug.errors import SpecError, did_you_mean
+from nasplug.plugins.component import Component, plain
+from nasplug.records import Constraint, Objective
+
+#: Options that change how fast or where a run goes, never its trials; a resumed run may change them.
+FREE_OPTIONS = frozenset({"executor", "workers", "storage", "time_limit"})
+
+
+@dataclass(frozen=True)
+class BudgetSpec:
+    """How long the search may go on.
+
+    Attributes:
+        trials: Number of trials, rejected and failed ones included.
+        epochs: Training epochs of each trial, unless its proposal says otherwise.
+        seconds: Proposes nothing new after this wall time; counted anew by each invocation.
+    """
+
+    trials: int | None = None
+    epochs: int = 1
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How the search is run.
+
+    Attributes:
+        executor: `inline` or `process`.
+        workers: Trials evaluated at the same time by `process`.
+        batch: Trial k is proposed with the results of the first k - batch + 1 trials, exactly. This, and not the number of
+            workers, decides what a strategy knows, so it changes the trials; more workers than `batch` stay idle.
+        seed: Of every random stream.
+        threads: Torch threads per trial. Part of the result, since they change floating-point sums.
+        device: `cpu`, `cuda` or `auto`.
+        storage: The study file, or None for memory.
+        time_limit: Seconds after which `process` kills a trial.
+        remeasure: Train a repeated proposal again instead of copying the earlier result.
+    """
+
+    executor: str = "inline"
+    workers: int = 1
+    batch: int = 4
+    seed: int = 0
+    threads: int = 1
+    device: str = "cpu"
+    storage: str | None = None
+    time_limit: float | None = None
+    remeasure: bool = False
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """A search as plain data: two equal specifications give equal trials.
+
+    Attributes:
+        space: Search space.
+        strategy: What proposes.
+        task: Data and training; may be None if the evaluator needs none.
+        evaluator: Turns proposals into metrics.
+        build: Wrappers of every built network, applied in this order.
+        target: Name of the hardware target.
+        costs: Cost plugins; those that objectives and constraints name are added by themselves.
+        stoppers: Plugins that stop trainings early.
+        callbacks: Lightning callbacks for every trial.
+        objectives: What to optimise; empty means the first objective of the task.
+        constraints: Hard bounds.
+        enqueue: Genotypes to evaluate before the strategy is asked.
+        budget: How long.
+        run: How.
+        plugins: Paths of single-file plugins.
+    """
+
+    space: Component
+    strategy: Component = field(default_factory=lambda: Component("random"))
+    task: Component | None = None
+    evaluator: Component = field(default_factory=lambda: Component("lightning"))
+    build: tuple[Component, ...] = ()
+    target: str | None = None
+    costs: tuple[Component, ...] = ()
+    stoppers: tuple[Component, ...] = ()
+    callbacks: tuple[Component, ...] = ()
+    objectives: tuple[Objective, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    enqueue: tuple[Any, ...] = ()
+    budget: BudgetSpec = field(default_factory=BudgetSpec)
+    run: RunOptions = field(default_factory=RunOptions)
+    plugins: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> Self:
+        """Reads plain data, e.g. out of a YAML file.
+
+        Raises:
+            SpecError: An unknown key, a missing space, or a value of the wrong form. Names of components are looked
+                up later, by :func:`nasplug.run.compose.compose`.
+        """
+        if not isinstance(data, Mapping):
+            raise SpecError("a specification is a mapping of keys", where="specification")
+        names = [item.name for item in dataclasses.fields(cls)]
+        for key in data:
+            if key not in names:
+                raise SpecError(f"there is no key {key!r}", where="specification", fix=did_you_mean(str(key), names))
+        if data.get("space") is None:
+            raise SpecError("no search space is given", where="specification", fix="add `space: NAME`")
+        given = {key: value for key, value in data.items() if value is not None}
+        parsed: dict[str, Any] = {}
+        for key, value in given.items():
+            if key in ("space", "strategy", "task", "evaluator"):
+                parsed[key] = Component.parse(value, where=key)
+            elif key in ("build", "costs", "stoppers", "callbacks"):
+                parsed[key] = tuple(
+                    Component.parse(item, where=f"{key}[{i}]") for i, item in enumerate(_sequence(value, key))
+                )
+            elif key == "objectives":
+                parsed[key] = _objectives(value)
+            elif key == "constraints":
+                parsed[key] = tuple(
+                    item if isinstance(item, Constraint) else Constraint.parse(str(item))
+                    for item in _sequence(value, key)
+                )
+            elif key in ("enqueue", "plugins"):
+                parsed[key] = tuple(_sequence(value, key))
+            elif key == "budget":
+                parsed[key] = _options(BudgetSpec, value, key)
+            elif key == "run":
+                parsed[key] = _options(RunOptions, value, key)
+            else:
+                parsed[key] = str(value)
+        spec = cls(**parsed)
+        spec._check()
+        return spec
+
+    def _check(self) -> None:
+        from nasplug.run.executors import EXECUTORS
+
+        run, budget = self.run, self.budget
+        if run.executor not in EXECUTORS:
+            raise SpecError(
+                f"there is no executor {run.executor!r}", where="run.executor", fix=did_you_mean(run.executor, EXECUTORS)
+            )
+        for name, value, least in (
+            ("run.workers", run.workers, 1),
+            ("run.batch", run.batch, 1),
+            ("run.threads", run.threads, 1),
+            ("run.seed", run.seed, 0),
+            ("budget.epochs", budget.epochs, 0),
+            ("budget.trials", 1 if budget.trials is None else budget.trials, 1),
+        ):
+            if value < least:
+                raise SpecError(f"{value} is too small", where=name, fix=f"give at least {least}")
+        if run.executor == "inline" and run.workers > 1:
+            raise SpecError(
+                f"the inline executor has one worker, not {run.workers}", where="run.workers", fix="run.executor: process"
+            )
+        names = [objective.name for objective in self.objectives]
+        if len(set(names)) != len(names):
+            raise SpecError("an objective is named twice", where="objectives")
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain data that :meth:`parse` reads back; values that are defaults are left out."""
+        data: dict[str, Any] = {}
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if item.name in ("budget", "run"):
+                value = {
+                    option.name: getattr(value, option.name)
+                    for option in dataclasses.fields(value)
+                    if getattr(value, option.name) != option.default
+                }
+            elif item.name == "objectives":
+                value = {objective.name: objective.direction for objective in value}
+            elif item.name == "constraints":
+                value = [str(constraint) for constraint in value]
+            else:
+                value = plain(value)
+            if value:
+                data[item.name] = value
+        return data
+
+    def fingerprint(self) -> dict[str, Any]:
+        """The part of the plain data that decides the trials: everything but :data:`FREE_OPTIONS`."""
+        data = self.to_plain()
+        data["run"] = {key: value for key, value in data.get("run", {}).items() if key not in FREE_OPTIONS}
+        # A longer run begins with the trials of a shorter one, so its length may grow when resumed.
+        data["budget"] = {key: value for key, value in data.get("budget", {}).items() if key == "epochs"}
+        return data
+
+    def replace(self, **changes: Any) -> Self:
+        """A changed copy."""
+        return dataclasses.replace(self, **changes)
+
+
+def read_spec(path: str | Path, overrides: Sequence[str] = ()) -> RunSpec:
+    """Reads a YAML file and applies `key.path=value` overrides.
+
+    Raises:
+        SpecError: The file is missing or no YAML mapping, or an override cannot be applied.
+    """
+    import yaml
+
+    file = Path(path)
+    try:
+        data = yaml.load(file.read_text(encoding="utf-8"), Loader=_yaml_loader())
+    except FileNotFoundError:
+        raise SpecError(f"there is no file {str(path)!r}", where="specification", fix="check the path") from None
+    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise SpecError("this is no YAML file", where=str(path), why=" ".join(str(error).split())) from error
+    if not isinstance(data, dict):
+        raise SpecError("a specification is a mapping of keys", where=str(path))
+    for override in overrides:
+        _override(data, override)
+    return RunSpec.parse(data)
+
+
+def _yaml_loader() -> Any:
+    """YAML 1.1's safe loader reads `1e-3` as text; numbers in this form are numbers here."""
+    import re
+
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?(?:[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)$"),
+        list("-+0123456789."),
+    )
+    return Loader
+
+
+def _override(data: dict[str, Any], text: str) -> None:
+    import yaml
+
+    path, separator, raw = text.partition("=")
+    keys = path.strip().split(".")
+    if not separator or not all(keys):
+        raise SpecError(f"cannot read the override {text!r}", where="--set", fix="write --set run.workers=4")
+    node: Any = data
+    for key in keys[:-1]:
+        if node.get(key) is None:
+            node[key] = {}
+        if isinstance(node[key], str):  # `strategy: random` becomes `strategy: {random: {}}`
+            node[key] = {node[key]: {}}
+        node = node[key]
+        if not isinstance(node, dict):
+            raise SpecError(f"{key!r} has no keys of its own", where=f"--set {text}")
+    node[keys[-1]] = yaml.load(raw, Loader=_yaml_loader())
+
+
+def _sequence(value: Any, where: str) -> Sequence[Any]:
+    if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence):
+        raise SpecError(f"{where} is a list, not {value!r}", where=where, fix=f"write `{where}: [...]`")
+    return value
+
+
+def _objectives(value: Any) -> tuple[Objective, ...]:
+    if isinstance(value, Mapping):
+        return tuple(Objective(str(name), direction) for name, direction in value.items())
+    if isinstance(value, Sequence) and all(isinstance(item, Objective) for item in value):
+        return tuple(value)
+    raise SpecError(f"cannot read {value!r}", where="objectives", fix="write {val_acc: max, params: min}")
+
+
+def _options(cls: Any, value: Any, where: str) -> Any:
+    if isinstance(value, cls):
+        return value
+    if not isinstance(value, Mapping):
+        raise SpecError(f"{where} is a mapping, not {value!r}", where=where)
+    fields = {item.name: item for item in dataclasses.fields(cls)}
+    for key in value:
+        if key not in fields:
+            raise SpecError(f"there is no key {key!r}", where=where, fix=did_you_mean(str(key), fields))
+    checked = {}
+    for key, item in value.items():
+        kind = str(fields[key].type)
+        checked[key] = None if item is None and "None" in kind else _scalar(item, kind, f"{where}.{key}")
+    return cls(**checked)
+
+
+def _scalar(value: Any, kind: str, where: str) -> Any:
+    """Checks one option against the name of its annotation; whole floats such as 1e2 count as integers."""
+    if "bool" in kind and isinstance(value, bool):
+        return value
+    if not isinstance(value, bool):
+        if "int" in kind and isinstance(value, (int, float)) and float(value).is_integer():
+            return int(value)
+        if "float" in kind and isinstance(value, (int, float)):
+            return float(value)
+        if "str" in kind and isinstance(value, (str, Path)):
+            return str(value)
+    raise SpecError(f"{value!r} is no {kind.replace(' | None', '')}", where=where)

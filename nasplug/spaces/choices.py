@@ -1,0 +1,156 @@
+"""Base class for spaces made of a fixed number of named choices: every capability for free."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nasplug.errors import SpaceError, did_you_mean
+from nasplug.records import Architecture, Genotype, freeze
+from nasplug.spaces.protocols import Choice
+
+if TYPE_CHECKING:
+    from nasplug.spaces.protocols import Task
+
+
+class ChoiceSpace(ABC):
+    """A product of named choices; the genotype is the tuple of chosen options.
+
+    Subclasses give `choices` and :meth:`build`, and override :meth:`canonical` where different genotypes build the
+    same network. In return they have all of sample, mutate, cross, enumerate and the vector form.
+
+    Args:
+        name: The slug of the space.
+        choices: The decisions. A single option is allowed (a constant).
+
+    Raises:
+        SpaceError: No options, two choices of one name, repeated options, or weights that are no distribution.
+    """
+
+    def __init__(self, name: str, choices: Sequence[Choice]) -> None:
+        self.name = name
+        self._choices = tuple(choices)
+        self._cumulative: list[Any] = []
+        self._index: list[dict[Any, int]] = []
+        names = [choice.name for choice in self._choices]
+        if len(set(names)) != len(names):
+            raise SpaceError("two choices have one name", where=f"space {name!r}")
+        for choice in self._choices:
+            if not choice.options or len(set(choice.options)) != len(choice.options):
+                raise SpaceError(f"choice {choice.name!r} needs distinct options", where=f"space {name!r}")
+            self._index.append({option: position for position, option in enumerate(choice.options)})
+            if choice.weights is None:
+                self._cumulative.append(None)
+                continue
+            weights = np.asarray(choice.weights, dtype=np.float64)
+            if weights.shape != (len(choice.options),) or (weights < 0).any() or abs(weights.sum() - 1) > 1e-9:
+                raise SpaceError(
+                    f"weights of choice {choice.name!r} are no probabilities of its {len(choice.options)} options",
+                    where=f"space {name!r}",
+                )
+            self._cumulative.append(np.cumsum(weights / weights.sum()))
+        self._sizes = np.array([len(choice.options) for choice in self._choices], dtype=np.int64)
+        self._free = [position for position, size in enumerate(self._sizes) if size > 1]
+        self._weighted = any(cumulative is not None for cumulative in self._cumulative)
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """The decisions, in the order of the genotype."""
+        return self._choices
+
+    def canonical(self, genotype: tuple[Genotype, ...]) -> Genotype:
+        """A form that is equal for genotypes that build the same network; the genotype itself by default."""
+        return genotype
+
+    @abstractmethod
+    def build(self, architecture: Architecture, task: Task) -> Any:
+        """Builds the untrained network."""
+
+    def architecture(self, genotype: Any) -> Architecture:
+        """Checks a genotype and gives it its canonical key.
+
+        Raises:
+            SpaceError: Wrong length, or a value that is not among the options.
+        """
+        frozen = freeze(genotype)
+        if not isinstance(frozen, tuple) or len(frozen) != len(self._choices):
+            raise SpaceError(
+                f"a genotype has {len(self._choices)} entries, not {genotype!r}", where=f"space {self.name!r}"
+            )
+        for value, choice, index in zip(frozen, self._choices, self._index, strict=True):
+            if value not in index:
+                raise SpaceError(
+                    f"{value!r} is no option of {choice.name!r}",
+                    where=f"space {self.name!r}",
+                    fix=did_you_mean(str(value), map(str, choice.options)),
+                )
+        return self._make(frozen)
+
+    def _make(self, genotype: tuple[Genotype, ...]) -> Architecture:
+        return Architecture(self.name, genotype, json.dumps(self.canonical(genotype), separators=(",", ":")))
+
+    def validate(self, architecture: Architecture) -> None:
+        """Checks name, genotype and key.
+
+        Raises:
+            SpaceError: The architecture is not of this space.
+        """
+        if architecture.space != self.name:
+            raise SpaceError(f"an architecture of space {architecture.space!r} was given", where=f"space {self.name!r}")
+        if self.architecture(architecture.genotype).key != architecture.key:
+            raise SpaceError(
+                "the key does not belong to the genotype",
+                where=f"space {self.name!r}",
+                fix="make architectures with space.architecture(genotype)",
+            )
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Draws every choice independently from its weights."""
+        if not self._weighted:
+            return self.from_vector(rng.integers(self._sizes).tolist())
+        uniform = rng.random(len(self._choices))
+        indices = [
+            int(u * size) if cumulative is None else min(int(np.searchsorted(cumulative, u, side="right")), size - 1)
+            for u, size, cumulative in zip(uniform, self._sizes.tolist(), self._cumulative, strict=True)
+        ]
+        return self.from_vector(indices)
+
+    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """Changes one choice, picked uniformly, to another option, picked uniformly."""
+        if not self._free:
+            return architecture
+        indices = list(self.vector(architecture))
+        position = self._free[int(rng.integers(len(self._free)))]
+        shift = 1 + int(rng.integers(self._sizes[position] - 1))
+        indices[position] = (indices[position] + shift) % int(self._sizes[position])
+        return self.from_vector(indices)
+
+    def cross(self, first: Architecture, second: Architecture, rng: np.random.Generator) -> Architecture:
+        """Uniform crossover: every choice from either parent with probability one half."""
+        take = rng.random(len(self._choices)) < 0.5
+        pairs = zip(self.vector(first), self.vector(second), take.tolist(), strict=True)
+        return self.from_vector([a if from_first else b for a, b, from_first in pairs])
+
+    def size(self) -> int:
+        """Number of genotypes."""
+        return math.prod(self._sizes.tolist())
+
+    def __iter__(self) -> Iterator[Architecture]:
+        for genotype in itertools.product(*(choice.options for choice in self._choices)):
+            yield self._make(genotype)
+
+    def vector(self, architecture: Architecture) -> tuple[int, ...]:
+        """Index of the chosen option for every choice."""
+        genotype = architecture.genotype
+        assert isinstance(genotype, tuple)
+        return tuple([index[value] for index, value in zip(self._index, genotype, strict=True)])
+
+    def from_vector(self, indices: Sequence[int]) -> Architecture:
+        """The architecture with these option indices."""
+        return self._make(tuple([choice.options[i] for choice, i in zip(self._choices, indices, strict=True)]))

@@ -1,0 +1,196 @@
+"""What the parts of a search ask of each other, as small structural protocols.
+
+A search space must fulfil :class:`SearchSpace`; everything beyond that is a capability of its own, and a strategy
+names the ones it needs in `requires`. None of these classes needs to be inherited from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from nasplug.plugins.component import component_type
+from nasplug.records import Architecture, Evaluation, Proposal, Scalar, Trial
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nasplug.cost.candidate import Candidate
+    from nasplug.spaces.graph import Graph
+    from nasplug.study.study import Study
+
+
+@component_type("space")
+@runtime_checkable
+class SearchSpace(Protocol):
+    """A set of architectures.
+
+    Attributes:
+        name: The slug; every architecture of the space carries it.
+    """
+
+    name: str
+
+    def architecture(self, genotype: Any) -> Architecture:
+        """Makes an architecture with its canonical key.
+
+        Raises:
+            SpaceError: The genotype is not in the space.
+        """
+
+    def validate(self, architecture: Architecture) -> None:
+        """Checks an architecture that comes from outside.
+
+        Raises:
+            SpaceError: It is not in the space.
+        """
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Draws an architecture from the space's prior, uniform unless the space says otherwise."""
+
+    def build(self, architecture: Architecture, task: Task) -> Any:
+        """Builds the untrained `torch.nn.Module` for `task.input_shape` and `task.outputs`."""
+
+
+@runtime_checkable
+class Mutates(Protocol):
+    """A space whose architectures have neighbours."""
+
+    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """Returns an architecture that differs from the given one in one random decision."""
+
+
+@runtime_checkable
+class Crosses(Protocol):
+    """A space whose architectures can be recombined."""
+
+    def cross(self, first: Architecture, second: Architecture, rng: np.random.Generator) -> Architecture:
+        """Returns a child that takes every decision from one of its parents."""
+
+
+@runtime_checkable
+class Enumerates(Protocol):
+    """A finite space that can be walked through."""
+
+    def size(self) -> int:
+        """Number of genotypes; several may build the same network."""
+
+    def __iter__(self) -> Iterator[Architecture]:
+        """All architectures in a fixed order."""
+
+
+@runtime_checkable
+class HasGraph(Protocol):
+    """A space whose architectures are labelled directed acyclic graphs."""
+
+    def graph(self, architecture: Architecture) -> Graph:
+        """The network as a graph of operations, for kernels, embeddings and drawings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One decision of a space.
+
+    Attributes:
+        name: Unique inside the space.
+        options: The values to choose from.
+        weights: Probability of each option under the space's prior; None means uniform.
+    """
+
+    name: str
+    options: tuple[Scalar, ...]
+    weights: tuple[float, ...] | None = None
+
+
+@runtime_checkable
+class HasVector(Protocol):
+    """A space of a fixed number of named decisions."""
+
+    @property
+    def choices(self) -> Sequence[Choice]:
+        """The decisions, in the order of the vector."""
+
+    def vector(self, architecture: Architecture) -> tuple[int, ...]:
+        """Index of the chosen option for every decision."""
+
+    def from_vector(self, indices: Sequence[int]) -> Architecture:
+        """The inverse of :meth:`vector`."""
+
+
+@component_type("task")
+@runtime_checkable
+class Task(Protocol):
+    """Data, and how to train and score a network on them.
+
+    Attributes:
+        input_shape: Shape of one input without the batch dimension, e.g. (channels, height, width).
+        outputs: Number of outputs the network must have, e.g. classes.
+        objectives: The metrics it can report, with their direction; the first one is the default objective.
+    """
+
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def outputs(self) -> int: ...  # noqa: D102
+    @property
+    def objectives(self) -> Mapping[str, str]: ...  # noqa: D102
+
+    def datamodule(self) -> Any:
+        """A fresh `LightningDataModule`; its test data are used for a final test only."""
+
+    def module(self, network: Any, hyperparameters: Mapping[str, Scalar]) -> Any:
+        """A `LightningModule` that trains `network`."""
+
+    def check_hyperparameters(self, names: Sequence[str]) -> None:
+        """Checks that :meth:`module` takes hyperparameters of these names.
+
+        Raises:
+            TaskError: It does not take one of them.
+        """
+
+
+@runtime_checkable
+class HardwareTarget(Protocol):
+    """Something a network can run on.
+
+    Attributes:
+        name: The full name, e.g. `cpu` or `npu:wu32`. The part before the colon is the namespace of its costs.
+        capabilities: Facts others may ask for, e.g. the bit widths it computes with.
+    """
+
+    name: str
+    capabilities: Mapping[str, Any]
+
+    def estimate(self, candidate: Candidate) -> Mapping[str, float]:
+        """Prices one candidate; keys carry their unit: `latency_s`, `energy_j`, `peak_sram_bytes`."""
+
+
+@component_type("strategy")
+@runtime_checkable
+class Strategy(Protocol):
+    """A search strategy. `observe`, `requires`, `state_dict` and `load_state_dict` are optional members.
+
+    * `requires`: capability protocols the space must fulfil, e.g. `(Mutates,)`.
+    * `observe(study, trial)`: the hook, called for every finished trial in order.
+    * `state_dict()` / `load_state_dict(state)`: JSON data that restore the strategy exactly. Without them a resumed
+      run replays the strategy from the first trial, which costs time but is just as exact.
+    """
+
+    def propose(self, study: Study, count: int) -> list[Proposal]:
+        """The hook; see :class:`nasplug.hookspecs.StudySpecs`."""
+
+
+@component_type("evaluator")
+@runtime_checkable
+class Evaluator(Protocol):
+    """Turns a trial into metrics. May have `objectives` like a task, if it needs no task."""
+
+    def evaluate(self, study: Study, trial: Trial) -> Evaluation | None:
+        """The hook; see :class:`nasplug.hookspecs.StudySpecs`."""
+
+
+#: Capability protocols by name, for error messages and for the documentation.
+CAPABILITIES: dict[str, type] = {
+    protocol.__name__: protocol for protocol in (Mutates, Crosses, Enumerates, HasGraph, HasVector)
+}

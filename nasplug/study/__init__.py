@@ -1,0 +1,1 @@
+"""The ledger of a search: its trials, objectives, random streams and storage."""
