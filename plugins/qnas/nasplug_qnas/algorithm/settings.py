@@ -1,0 +1,86 @@
+"""Settings of the algorithm and the two named ones of the literature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nasplug.errors import SpecError
+from nasplug_qnas.algorithm.arrays import check_fraction, check_positive
+from nasplug_qnas.algorithm.crossover import GeneCrossover
+from nasplug_qnas.algorithm.quantum import Guard
+from nasplug_qnas.algorithm.selection import Replacement
+
+
+@dataclass(frozen=True, slots=True)
+class QNASSettings:
+    """Parameters of the evolution. The defaults are those of the published CIFAR experiments.
+
+    Attributes:
+        num_quantum: Quantum individuals, Q.
+        repetition: Classical individuals observed per quantum individual and generation, R.
+        crossover_rate: Probability that an evolved hyperparameter is crossed with a survivor's.
+        gene_crossover: Crossover of architectures with survivors; published Q-NAS has ``"none"``.
+        gene_crossover_rate: Probability that a new architecture is crossed.
+        replacement: ``"best"`` of new and old, or generational with ``"elitism"``.
+        update_interval: Generations between quantum updates; the first is at the generation of this number.
+        update_rate: Probability that a node or pulse takes part in an update.
+        max_update: Largest growth of a probability in one update.
+        max_probability: Upper bound of a probability.
+        guard: What an update beyond the bound does: ``"skip"`` (published) or ``"clip"``.
+        penalise_above: Reductions of resolution that are free of penalty; 0 turns the penalty off.
+        penalty_weight: Fitness lost per reduction above that number.
+        patience: Generations without enough gain before the evolution stops; 0 never stops it.
+        min_gain: Relative gain over ``patience`` generations that counts as progress.
+
+    Raises:
+        SpecError: If a value is out of range.
+    """
+
+    num_quantum: int = 5
+    repetition: int = 4
+    crossover_rate: float = 0.5
+    gene_crossover: GeneCrossover = "none"
+    gene_crossover_rate: float = 0.5
+    replacement: Replacement = "best"
+    update_interval: int = 5
+    update_rate: float = 0.1
+    max_update: float = 0.05
+    max_probability: float = 0.99
+    guard: Guard = "skip"
+    penalise_above: int = 0
+    penalty_weight: float = 0.01
+    patience: int = 0
+    min_gain: float = 0.005
+
+    def __post_init__(self) -> None:
+        for count in ("num_quantum", "repetition", "update_interval"):
+            check_positive(count, getattr(self, count))
+        for fraction in ("crossover_rate", "gene_crossover_rate", "update_rate", "max_update", "max_probability"):
+            check_fraction(fraction, getattr(self, fraction))
+        for amount in ("penalise_above", "penalty_weight", "patience", "min_gain"):
+            if not getattr(self, amount) >= 0:
+                raise SpecError(f"{amount} must not be negative, got {getattr(self, amount)!r}", where="Q-NAS")
+        allowed = {
+            "gene_crossover": ("none", "uniform", "hux"),
+            "replacement": ("best", "elitism"),
+            "guard": ("skip", "clip"),
+        }
+        for name, values in allowed.items():
+            if getattr(self, name) not in values:
+                raise SpecError(
+                    f"{name} must be one of {', '.join(values)}; got {getattr(self, name)!r}", where="Q-NAS"
+                )
+
+    @property
+    def population(self) -> int:
+        """Candidates per generation, N = Q * R."""
+        return self.num_quantum * self.repetition
+
+
+#: ``cifar2022``: Szwarcman et al. 2022, as released for CIFAR. Over its 100 generations a node is updated about twice,
+#: by 0.025 on average, so the search is close to sampling from the starting probabilities with an archive of the best.
+#: ``strong``: the setting of SegQNAS (Baldo Carlos et al., IJCNN 2023), where the distributions do converge.
+SETTINGS: dict[str, QNASSettings] = {
+    "cifar2022": QNASSettings(),
+    "strong": QNASSettings(num_quantum=9, repetition=1, update_interval=1, update_rate=0.9),
+}
