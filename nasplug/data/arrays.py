@@ -19,7 +19,7 @@ class ImageArrays:
     """Labelled images, checked once when they are made.
 
     Attributes:
-        x_train: uint8 (0 to 255) or floating array (N, H, W) or (N, H, W, C).
+        x_train: uint8 (0 to 255) or floating array (N, H, W) or (N, H, W, C); floating ones are held as float32.
         y_train: Integer labels (N,) from 0 to number of classes - 1; held as int64.
         x_val: Validation images of the same image shape, or None: then a part of the training images is held out.
         y_val: Labels of `x_val`.
@@ -50,9 +50,11 @@ class ImageArrays:
                 raise DataError(f"the {split} split has {lonely} but no {absent}", where=self.where)
             if x is None and split != "train":
                 continue
-            _check_images(np.asarray(x), split, self.where, self.x_train)
-            labels = _check_labels(np.asarray(y), len(x), split, self.where)
+            images = _check_images(np.asarray(x), split, self.where)
+            labels = _check_labels(np.asarray(y), len(images), split, self.where)
+            object.__setattr__(self, f"x_{split}", images)
             object.__setattr__(self, f"y_{split}", labels)
+            self._compare_with_train(images, split)
             largest = max(largest, int(labels.max()))
         names = tuple(str(name) for name in self.classes) or tuple(str(label) for label in range(largest + 1))
         if largest >= len(names):
@@ -65,6 +67,15 @@ class ImageArrays:
         if len(names) < 2:
             raise DataError("there is only one class", where=self.where, why="nothing can be told apart")
         object.__setattr__(self, "classes", names)
+
+    def _compare_with_train(self, images: NDArray[Any], split: str) -> None:
+        train = self.x_train  # comes first, so it is checked and converted already
+        if images.shape[1:] != train.shape[1:] or images.dtype != train.dtype:
+            raise DataError(
+                f"the {split} images are {images.dtype} {images.shape[1:]}, "
+                f"the train images {train.dtype} {train.shape[1:]}",
+                where=self.where,
+            )
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -86,7 +97,8 @@ class ImageArrays:
                     yield field, array
 
 
-def _check_images(x: NDArray[Any], split: str, where: str, train: NDArray[Any]) -> None:
+def _check_images(x: NDArray[Any], split: str, where: str) -> NDArray[Any]:
+    """Returns the images as uint8 or float32, without a copy where they are so already."""
     if x.ndim not in (3, 4):
         raise DataError(
             f"the {split} images have shape {x.shape}",
@@ -102,13 +114,9 @@ def _check_images(x: NDArray[Any], split: str, where: str, train: NDArray[Any]) 
             why="pixels must be uint8 (0 to 255) or floating",
             fix="convert them with .astype('uint8') or .astype('float32')",
         )
-    if x.shape[1:] != train.shape[1:] or x.dtype != train.dtype:
-        raise DataError(
-            f"the {split} images are {x.dtype} {x.shape[1:]}, the train images {train.dtype} {train.shape[1:]}",
-            where=where,
-        )
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         raise DataError(f"the {split} images hold NaN or infinite pixels", where=where)
+    return np.ascontiguousarray(x, dtype=np.uint8 if x.dtype == np.uint8 else np.float32)
 
 
 def _check_labels(y: NDArray[Any], count: int, split: str, where: str) -> NDArray[np.int64]:

@@ -66,7 +66,7 @@ def _key(kind: str, files: Iterable[Path], arguments: Mapping[str, Any]) -> str:
     stamps = []
     for path in sorted(files):
         status = path.stat()
-        stamps.append([str(path.resolve()), status.st_size, status.st_mtime_ns])
+        stamps.append([str(path.absolute()), status.st_size, status.st_mtime_ns])
     text = json.dumps([FORMAT, kind, dict(arguments), stamps], sort_keys=True)
     return f"{kind.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 

@@ -22,7 +22,8 @@ class Idx(ImageSource):
     """Reads the four files of a data set in the format of MNIST, plain or gzipped, under their original names.
 
     `train-images-idx3-ubyte[.gz]`, `train-labels-idx1-ubyte[.gz]`, `t10k-images-idx3-ubyte[.gz]` and
-    `t10k-labels-idx1-ubyte[.gz]` (also with a dot before `idx`) are looked for in the folder and in its sub-folder `raw`.
+    `t10k-labels-idx1-ubyte[.gz]` (also with a dot before `idx`) are looked for in the folder and in its sub-folder
+    `raw`.
 
     Args:
         path: Folder of the files.
@@ -102,4 +103,5 @@ def read_idx(path: Path, ndim: int) -> NDArray[np.uint8]:
             where=str(path),
             fix="the file is truncated or damaged; fetch it again",
         )
-    return np.frombuffer(raw, np.uint8, offset=offset).reshape(shape)
+    # A bytearray makes the array writable, as torch wants it, so that nothing needs to copy it later.
+    return np.frombuffer(bytearray(raw), np.uint8, offset=offset).reshape(shape)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Literal
 
@@ -53,13 +52,3 @@ def decode_image(
         else:
             image = image.resize(target, Image.Resampling.BILINEAR)
     return np.asarray(image)
-
-
-def stack_images(
-    count: int,
-    decode: Callable[[int], NDArray[np.uint8]],
-    name: Callable[[int], str],
-    map_: Callable[[Callable[[int], NDArray[np.uint8]], Sequence[int]], object] = map,
-) -> NDArray[np.uint8]:
-    """placeholder."""
-    raise NotImplementedError

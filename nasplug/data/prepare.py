@@ -1,0 +1,128 @@
+"""From a source's arrays to what a training sees: which images train, which validate, and how pixels are scaled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasplug.data.arrays import ImageArrays
+from nasplug.data.splits import TEST_SEED, Indices, balanced_subset, stratified_split
+
+_CHUNK = 2048
+
+#: What happens to training images: nothing, mirroring left to right, shifting, or both.
+Augment = Literal["none", "flip", "crop", "crop_flip"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Some of the images of an array: `x[index]` with the labels `y[index]`. Nothing is copied."""
+
+    x: NDArray[Any]
+    y: NDArray[np.int64]
+    index: Indices
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedImages:
+    """The three parts of a data set, disjoint, and the scaling of its pixels.
+
+    Attributes:
+        train: What a search trains on.
+        val: What a search is judged by; never part of `train`.
+        test: What only a final test may use; never part of the others. None if there are no such images.
+        mean: Mean of the training pixels per channel (C,), with pixels in 0..1 for uint8 images.
+        std: Standard deviation likewise; 1 where a channel is constant.
+        classes: Names of the classes.
+        input_shape: Shape (C, H, W) of one image as a network sees it.
+    """
+
+    train: Part
+    val: Part
+    test: Part | None
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    classes: tuple[str, ...]
+    input_shape: tuple[int, int, int]
+
+
+def prepare(
+    arrays: ImageArrays,
+    *,
+    val_fraction: float = 0.1,
+    test_fraction: float = 0.1,
+    limit: int | None = None,
+    seed: int = 0,
+) -> PreparedImages:
+    """Divides a data set and measures its training part.
+
+    The order of the cuts makes leaks impossible: test images first (the source's own, or the same images for every
+    seed), then the limit, then validation images (the source's own, or a stratified part of what is left).
+
+    Args:
+        arrays: The images.
+        val_fraction: Part of the training images held out for validation; unused if the source has its own.
+        test_fraction: Part of the training images held out for the final test; unused if the source has its own.
+            0 means none.
+        limit: Number of images, class balanced, that training and validation together may use; None means all. A
+            source's own validation images do not count.
+        seed: Seed of the limit and of the validation part.
+
+    Raises:
+        DataError: A part would be empty.
+    """
+    x, y = arrays.x_train, arrays.y_train
+    rng = np.random.default_rng(seed)
+    usable = np.arange(len(y))
+    test = None
+    if arrays.x_test is not None and arrays.y_test is not None:
+        test = Part(arrays.x_test, arrays.y_test, np.arange(len(arrays.y_test)))
+    elif test_fraction:
+        usable, held = stratified_split(y, test_fraction, np.random.default_rng(TEST_SEED))
+        test = Part(x, y, held)
+    if limit is not None:
+        usable = usable[balanced_subset(y[usable], limit, rng)]
+    if arrays.x_val is not None and arrays.y_val is not None:
+        val = Part(arrays.x_val, arrays.y_val, np.arange(len(arrays.y_val)))
+    else:
+        rest, held = stratified_split(y[usable], val_fraction, rng)
+        val = Part(x, y, usable[held])
+        usable = usable[rest]
+    train = Part(x, y, usable)
+    mean, std = channel_statistics(train)
+    return PreparedImages(train, val, test, mean, std, arrays.classes, arrays.input_shape)
+
+
+def channel_statistics(part: Part) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation per channel over the pixels of one part.
+
+    Returns:
+        Two arrays (C,); uint8 pixels count as 0..1. A constant channel has standard deviation 1.
+    """
+    channels = part.x.shape[3] if part.x.ndim == 4 else 1
+    total, squares, pixels = np.zeros(channels), np.zeros(channels), 0
+    for start in range(0, len(part), _CHUNK):
+        chunk = part.x[part.index[start : start + _CHUNK]].reshape(-1, channels)
+        pixels += len(chunk)
+        if part.x.dtype == np.uint8:
+            levels = np.arange(256, dtype=np.float64)
+            for channel in range(channels):  # counting the 256 levels is exact and faster than float sums
+                counts = np.bincount(chunk[:, channel], minlength=256)
+                total[channel] += counts @ levels
+                squares[channel] += counts @ levels**2
+        else:
+            wide = chunk.astype(np.float64)
+            total += wide.sum(axis=0)
+            squares += (wide**2).sum(axis=0)
+    mean = total / pixels
+    variance = np.maximum(squares / pixels - mean**2, 0.0)
+    scale = 255.0 if part.x.dtype == np.uint8 else 1.0
+    std = np.sqrt(variance) / scale
+    std[std < 1e-8] = 1.0
+    return mean / scale, std
