@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class NasplugError(Exception):
@@ -30,6 +31,17 @@ class NasplugError(Exception):
         if fix:
             parts.append(f"Do: {fix}")
         super().__init__("\n".join(parts))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors cross process borders; the default would call the constructor with the finished message."""
+        return _rebuild, (type(self), str(self), self.__dict__)
+
+
+def _rebuild(cls: type[NasplugError], message: str, state: dict[str, Any]) -> NasplugError:
+    error = cls.__new__(cls)
+    Exception.__init__(error, message)
+    error.__dict__.update(state)
+    return error
 
 
 class SpecError(NasplugError):

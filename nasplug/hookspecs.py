@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
+    from nasplug.cost.candidate import Candidate
     from nasplug.plugins.catalog import Catalog
     from nasplug.records import Evaluation, Measurement, Proposal, Trial
-    from nasplug.cost.candidate import Candidate
     from nasplug.spaces.protocols import HardwareTarget
     from nasplug.study.study import Study
 

@@ -76,7 +76,9 @@ def load_location(location: str, *, where: str) -> Any:
             f"cannot import {location!r}",
             where=where,
             why=str(error),
-            fix=f'pip install "nasplug[{extra}]"' if extra else "check the spelling, or install the package that has it",
+            fix=f'pip install "nasplug[{extra}]"'
+            if extra
+            else "check the spelling, or install the package that has it",
         ) from error
     except (ImportError, AttributeError, ValueError, RuntimeError) as error:
         raise PluginImportError(f"cannot import {location!r}", where=where, why=str(error)) from error
@@ -123,7 +125,9 @@ class Catalog:
         if kind not in KINDS:
             raise PluginError(f"unknown kind of component {kind!r}", where=where, fix=did_you_mean(kind, KINDS))
         if not name or any(character.isspace() or character in "/{}[]," for character in name):
-            raise PluginError(f"{name!r} is no usable name for a {kind}", where=where, fix="use lower_case or a.b names")
+            raise PluginError(
+                f"{name!r} is no usable name for a {kind}", where=where, fix="use lower_case or a.b names"
+            )
         if ":" not in location:
             raise PluginError(f"location {location!r} of {kind} {name!r} is not 'module:Attribute'", where=where)
         taken = self._entries.get((kind, name))

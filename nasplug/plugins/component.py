@@ -144,7 +144,9 @@ def instantiate(kind: str, wanted: Component, catalog: Catalog, *, where: str) -
             data[name] = value
         elif isinstance(value, (list, tuple)):
             built[name] = [
-                instantiate(nested, Component.parse(item, where=f"{where}.{name}[{i}]"), catalog, where=f"{where}.{name}")
+                instantiate(
+                    nested, Component.parse(item, where=f"{where}.{name}[{i}]"), catalog, where=f"{where}.{name}"
+                )
                 for i, item in enumerate(value)
             ]
         else:

@@ -92,7 +92,9 @@ def forget() -> None:
 @cache
 def _discover_installed(allowed: str | None) -> Discovery:
     catalog = Catalog()
-    _add(catalog, importlib.import_module("nasplug.builtin.plugin"), name="builtin", distribution=f"nasplug {version()}")
+    _add(
+        catalog, importlib.import_module("nasplug.builtin.plugin"), name="builtin", distribution=f"nasplug {version()}"
+    )
     plugins = [Plugin("builtin", f"nasplug {version()}", "nasplug.builtin.plugin")]
     names = None if allowed is None else {name.strip() for name in allowed.split(",") if name.strip()}
     points = sorted(metadata.entry_points(group=GROUP), key=lambda point: (point.name, point.value))
@@ -128,7 +130,9 @@ def _add(catalog: Catalog, plugin: Any, *, name: str, distribution: str) -> None
     try:
         manager.register(plugin, name=name)
     except pluggy.PluginValidationError as error:
-        raise PluginError("does not fit the contract", where=f"plugin {name!r} ({distribution})", why=str(error)) from error
+        raise PluginError(
+            "does not fit the contract", where=f"plugin {name!r} ({distribution})", why=str(error)
+        ) from error
     own = Catalog(distribution=distribution)
     if not manager.hook.register.get_hookimpls():
         raise PluginError(

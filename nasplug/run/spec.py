@@ -147,7 +147,9 @@ class RunSpec:
         run, budget = self.run, self.budget
         if run.executor not in EXECUTORS:
             raise SpecError(
-                f"there is no executor {run.executor!r}", where="run.executor", fix=did_you_mean(run.executor, EXECUTORS)
+                f"there is no executor {run.executor!r}",
+                where="run.executor",
+                fix=did_you_mean(run.executor, EXECUTORS),
             )
         for name, value, least in (
             ("run.workers", run.workers, 1),
@@ -161,7 +163,9 @@ class RunSpec:
                 raise SpecError(f"{value} is too small", where=name, fix=f"give at least {least}")
         if run.executor == "inline" and run.workers > 1:
             raise SpecError(
-                f"the inline executor has one worker, not {run.workers}", where="run.workers", fix="run.executor: process"
+                f"the inline executor has one worker, not {run.workers}",
+                where="run.workers",
+                fix="run.executor: process",
             )
         names = [objective.name for objective in self.objectives]
         if len(set(names)) != len(names):

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from nasplug.spaces.protocols import Task
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 class ChoiceSpace(ABC):
     """A product of named choices; the genotype is the tuple of chosen options.
 
@@ -57,6 +60,7 @@ class ChoiceSpace(ABC):
             self._cumulative.append(np.cumsum(weights / weights.sum()))
         self._sizes = np.array([len(choice.options) for choice in self._choices], dtype=np.int64)
         self._free = [position for position, size in enumerate(self._sizes) if size > 1]
+        self._options = tuple(choice.options for choice in self._choices)
         self._weighted = any(cumulative is not None for cumulative in self._cumulative)
 
     @property
@@ -93,7 +97,7 @@ class ChoiceSpace(ABC):
         return self._make(frozen)
 
     def _make(self, genotype: tuple[Genotype, ...]) -> Architecture:
-        return Architecture(self.name, genotype, json.dumps(self.canonical(genotype), separators=(",", ":")))
+        return Architecture(self.name, genotype, _encode(self.canonical(genotype)))
 
     def validate(self, architecture: Architecture) -> None:
         """Checks name, genotype and key.
@@ -113,7 +117,7 @@ class ChoiceSpace(ABC):
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Draws every choice independently from its weights."""
         if not self._weighted:
-            return self.from_vector(rng.integers(self._sizes).tolist())
+            return self.from_vector((rng.random(len(self._sizes)) * self._sizes).astype(np.int64).tolist())
         uniform = rng.random(len(self._choices))
         indices = [
             int(u * size) if cumulative is None else min(int(np.searchsorted(cumulative, u, side="right")), size - 1)
@@ -153,4 +157,4 @@ class ChoiceSpace(ABC):
 
     def from_vector(self, indices: Sequence[int]) -> Architecture:
         """The architecture with these option indices."""
-        return self._make(tuple([choice.options[i] for choice, i in zip(self._choices, indices, strict=True)]))
+        return self._make(tuple([options[i] for options, i in zip(self._options, indices, strict=True)]))

@@ -30,7 +30,7 @@ class Graph:
 
     @classmethod
     def chain(cls, operations: tuple[str, ...]) -> Graph:
-        """input -> operations in a row -> output."""
+        """Input -> operations in a row -> output."""
         labels = ("input", *operations, "output")
         return cls(labels, tuple((index, index + 1) for index in range(len(labels) - 1)))
 

@@ -169,9 +169,11 @@ class HardwareTarget(Protocol):
 @component_type("strategy")
 @runtime_checkable
 class Strategy(Protocol):
-    """A search strategy. `observe`, `requires`, `state_dict` and `load_state_dict` are optional members.
+    """A search strategy. Everything below is optional.
 
     * `requires`: capability protocols the space must fulfil, e.g. `(Mutates,)`.
+    * `hyperparameters`: names of the hyperparameters it proposes, checked against the task before anything runs.
+    * `keeps_checkpoints`: true if it proposes trials with a parent, whose optimiser state must then be kept.
     * `observe(study, trial)`: the hook, called for every finished trial in order.
     * `state_dict()` / `load_state_dict(state)`: JSON data that restore the strategy exactly. Without them a resumed
       run replays the strategy from the first trial, which costs time but is just as exact.

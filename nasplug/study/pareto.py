@@ -60,9 +60,7 @@ def pareto_front(trials: Sequence[Trial], objectives: Sequence[Objective]) -> li
     maximise = [objective.direction == "max" for objective in objectives]
     keep = moocore.is_nondominated(points(trials, objectives), maximise=maximise, keep_weakly=False)
     front = [trial for trial, kept in zip(trials, keep, strict=True) if kept]
-    return sorted(
-        front, key=lambda t: tuple([-objective.sign * t.values[objective.name] for objective in objectives])
-    )
+    return sorted(front, key=lambda t: tuple([-objective.sign * t.values[objective.name] for objective in objectives]))
 
 
 def hypervolume(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from nasplug.run.worker import TrialContext
     from nasplug.spaces.protocols import HardwareTarget, SearchSpace, Task
 
 
@@ -33,10 +34,10 @@ class Study:
         constraints: Hard bounds.
         seed: Seed of every random stream.
         budget: Default budget of a trial.
-        max_trials: How many trials the search may have, or None.
         target: The hardware target, if any.
         folder: Where artifacts are, or None until :meth:`artifacts` makes a temporary one.
         meta: Facts about the run: specification, versions. JSON data.
+        context: Inside a worker, live reporting and run options for evaluators; None elsewhere.
     """
 
     def __init__(
@@ -48,17 +49,17 @@ class Study:
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
         budget: Budget | None = None,
-        max_trials: int | None = None,
         target: HardwareTarget | None = None,
         folder: Path | None = None,
         meta: Mapping[str, Any] | None = None,
     ) -> None:
         self._space, self.task, self.target = space, task, target
         self.objectives, self.constraints = tuple(objectives), tuple(constraints)
-        self.seed, self.max_trials = seed, max_trials
+        self.seed = seed
         self.budget = budget or Budget()
         self.folder = folder
         self.meta: Mapping[str, Any] = meta or {}
+        self.context: TrialContext | None = None
         self._trials: list[Trial] = []
         self._by_number: dict[int, Trial] = {}
         self._pending: dict[int, Trial] = {}

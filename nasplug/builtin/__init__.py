@@ -1,0 +1,1 @@
+"""The strategies, costs and targets that come with the core, written as ordinary plugins."""

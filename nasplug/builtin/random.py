@@ -1,0 +1,46 @@
+"""Random search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nasplug.hookspecs import hookimpl
+from nasplug.records import Proposal
+from nasplug.study.study import Study
+
+
+class RandomSearch:
+    """Draws every architecture from the space's prior; the baseline of every comparison.
+
+    Args:
+        distinct: Draw again, up to `attempts` times, when the architecture was proposed before.
+        attempts: How often to draw again before a repetition is accepted, as in a space that is used up.
+    """
+
+    def __init__(self, distinct: bool = True, attempts: int = 20) -> None:
+        self.distinct, self.attempts = distinct, attempts
+        self._seen: set[str] = set()
+
+    @hookimpl
+    def propose(self, study: Study, count: int) -> list[Proposal]:
+        """Draws `count` architectures, each from a stream of its own."""
+        return [self._draw(study, study.proposed + offset) for offset in range(count)]
+
+    def _draw(self, study: Study, number: int) -> Proposal:
+        rng = study.rng("random.propose", number)
+        architecture = study.space.sample(rng)
+        if self.distinct:
+            for _ in range(self.attempts):
+                if architecture.key not in self._seen:
+                    break
+                architecture = study.space.sample(rng)
+            self._seen.add(architecture.key)
+        return Proposal(architecture)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was proposed, sorted."""
+        return {"seen": sorted(self._seen)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores :meth:`state_dict`."""
+        self._seen = set(state["seen"])

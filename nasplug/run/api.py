@@ -1,0 +1,279 @@
+"""The Python door: start, resume and open searches."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from nasplug.errors import NasplugError, SpecError, StorageError
+from nasplug.plugins.catalog import Catalog
+from nasplug.plugins.component import Component
+from nasplug.plugins.discovery import discover, version
+from nasplug.records import Constraint, Objective
+from nasplug.run.compose import Assembly, compose
+from nasplug.run.loop import Listener, Search
+from nasplug.run.spec import BudgetSpec, RunOptions, RunSpec
+from nasplug.study.storage import SQLiteStorage, artifact_folder, open_storage
+from nasplug.study.study import Study
+
+
+def search(
+    task: Any = None,
+    *,
+    space: Any,
+    strategy: Any = "random",
+    evaluator: Any = "lightning",
+    objectives: Mapping[str, str] | None = None,
+    constraints: Sequence[str] = (),
+    build: Sequence[Any] = (),
+    target: str | None = None,
+    costs: Sequence[Any] = (),
+    stoppers: Sequence[Any] = (),
+    callbacks: Sequence[Any] = (),
+    enqueue: Sequence[Any] = (),
+    trials: int | None = None,
+    epochs: int = 1,
+    seconds: float | None = None,
+    workers: int = 1,
+    executor: str | None = None,
+    batch: int = 4,
+    seed: int = 0,
+    threads: int = 1,
+    device: str = "cpu",
+    storage: str | Path | None = None,
+    time_limit: float | None = None,
+    remeasure: bool = False,
+    plugins: Sequence[str | Path] = (),
+    progress: bool | None = None,
+    listener: Listener | None = None,
+) -> Study:
+    """Runs a search and returns its study; with an existing `storage` it resumes.
+
+    Every component may be a slug, `nas.component(slug, ...)`, a `{class_path, init_args}` mapping or a ready object.
+
+    Args:
+        task: Data and training.
+        space: Search space.
+        strategy: What proposes.
+        evaluator: Turns proposals into metrics.
+        objectives: Metric or cost to `max` or `min`; default: the task's first.
+        constraints: Hard bounds such as `"macs <= 50e6"`.
+        build: Wrappers of every network.
+        target: Hardware target, e.g. `cpu`.
+        costs: Cost plugins beyond those that objectives and constraints name.
+        stoppers: Plugins that stop trainings early.
+        callbacks: Lightning callbacks for every trial.
+        enqueue: Genotypes to evaluate first.
+        trials: Number of trials; None goes on until the strategy ends or the time is over.
+        epochs: Epochs per trial.
+        seconds: Wall time after which nothing new is proposed.
+        workers: Worker processes; more than one selects the executor `process`.
+        executor: `inline` or `process`.
+        batch: How many trials are proposed ahead of results; decides the trials, unlike `workers`.
+        seed: Of every random stream.
+        threads: Torch threads per trial.
+        device: `cpu`, `cuda` or `auto`.
+        storage: Study file, or None for memory.
+        time_limit: Seconds per trial; needs the executor `process`.
+        remeasure: Train repeated proposals again.
+        plugins: Paths of single-file plugins.
+        progress: Show a live display; default: only in a terminal.
+        listener: Watches the run, instead of the display.
+
+    Raises:
+        NasplugError: Bad input, a broken plugin or an unusable study file; no candidate makes it raise.
+    """
+    objects: dict[str, Any] = {}
+    if executor is None:
+        executor = "process" if workers > 1 else "inline"
+    spec = RunSpec.parse(
+        {
+            "space": _plain_or_object("space", space, objects),
+            "strategy": _plain_or_object("strategy", strategy, objects),
+            "task": None if task is None else _plain_or_object("task", task, objects),
+            "evaluator": _plain_or_object("evaluator", evaluator, objects),
+            "build": _plain_or_objects("build", build, objects),
+            "costs": _plain_or_objects("costs", costs, objects),
+            "stoppers": _plain_or_objects("stoppers", stoppers, objects),
+            "callbacks": _plain_or_objects("callbacks", callbacks, objects),
+            "target": target,
+            "objectives": {} if objectives is None else dict(objectives),
+            "constraints": list(constraints),
+            "enqueue": list(enqueue),
+            "budget": BudgetSpec(trials, epochs, seconds),
+            "run": RunOptions(
+                executor,
+                workers,
+                batch,
+                seed,
+                threads,
+                device,
+                None if storage is None else str(storage),
+                time_limit,
+                remeasure,
+            ),
+            "plugins": [str(path) for path in plugins],
+        }
+    )
+    if listener is None and (sys.stderr.isatty() if progress is None else progress):
+        from nasplug.cli.progress import LiveDisplay
+
+        listener = LiveDisplay()
+    return run_spec(spec, objects=objects, listener=listener)
+
+
+def run_spec(
+    spec: RunSpec, *, objects: Mapping[str, Any] | None = None, listener: Listener | None = None, resume: bool = True
+) -> Study:
+    """Runs a specification, or what is left of it.
+
+    Args:
+        spec: The specification.
+        objects: Ready-made objects by key of the specification.
+        listener: Watches.
+        resume: False refuses a storage that already has trials.
+
+    Raises:
+        SpecError: The specification cannot run, or the study file belongs to another one.
+        StorageError: The study file cannot be used.
+    """
+    if spec.budget.trials is None and spec.budget.seconds is None:
+        # A strategy may end by itself; most do not, and then this would never come back.
+        raise SpecError("the search has no end", where="budget", fix="give budget.trials or budget.seconds")
+    assembly = compose(spec, discover(spec.plugins).catalog, objects)
+    if spec.run.time_limit is not None and spec.run.executor == "inline":
+        raise SpecError(
+            "a time limit cannot be kept inside one process", where="run.time_limit", fix="run.executor: process"
+        )
+    if spec.run.executor == "inline" and "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(spec.run.threads)
+    storage = open_storage(spec.run.storage)
+    try:
+        meta = _open_meta(storage.meta(), assembly, objects or {}, resume=resume, path=spec.run.storage)
+        storage.write_meta(meta)
+        study = assembly.study(folder=artifact_folder(spec.run.storage), meta=meta)
+        return Search(assembly, study, storage, objects=objects, listener=listener).run()
+    finally:
+        storage.close()
+
+
+def load_study(path: str | Path, *, catalog: Catalog | None = None, objects: Mapping[str, Any] | None = None) -> Study:
+    """Opens a study file for reading, also beside a running search.
+
+    Space and task are there if their plugins are installed (see `study.meta["unavailable"]` for the reason if not).
+
+    Args:
+        path: The study file.
+        catalog: Where slugs are looked up; default: all installed plugins.
+        objects: Ready-made objects by key of the specification, for studies started from Python.
+
+    Raises:
+        StorageError: The file is missing, damaged or no study.
+    """
+    storage = SQLiteStorage(path, writable=False)
+    try:
+        meta, trials = storage.meta(), storage.trials()
+    finally:
+        storage.close()
+    if "spec" not in meta:
+        raise StorageError("this study has no specification", where=str(path), why="it ended before its first trial")
+    try:
+        spec = RunSpec.parse(meta["spec"])
+        found = catalog or discover(spec.plugins).catalog
+        assembly = compose(spec, found, objects, with_strategy=False)
+        study = assembly.study(folder=artifact_folder(path), meta=meta)
+    except NasplugError as error:
+        study = Study(
+            objectives=[Objective(name, direction) for name, direction in meta["objectives"].items()],
+            constraints=[Constraint.parse(text) for text in meta["constraints"]],
+            seed=meta["spec"].get("run", {}).get("seed", 0),
+            folder=artifact_folder(path),
+            meta={**meta, "unavailable": str(error)},
+        )
+    for trial in trials:
+        if trial.finished:
+            study._observe(trial)
+        else:
+            study._propose(trial)
+    return study
+
+
+def _open_meta(
+    stored: Mapping[str, Any], assembly: Assembly, objects: Mapping[str, Any], *, resume: bool, path: str | None
+) -> dict[str, Any]:
+    spec = assembly.spec
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    if stored:
+        if not resume:
+            raise StorageError(
+                "this file already holds a study",
+                where=str(path),
+                fix="leave `--fresh` out to resume, or give another path",
+            )
+        before, after = RunSpec.parse(stored["spec"]).fingerprint(), spec.fingerprint()
+        if before != after:
+            raise SpecError(
+                "the study in this file belongs to another specification",
+                where=str(path),
+                why="; ".join(_differences(before, after)),
+                fix="run the old specification to resume, or give another run.storage to start anew",
+            )
+    return {
+        "spec": spec.to_plain(),
+        "objects": sorted(objects),
+        "objectives": {objective.name: objective.direction for objective in spec.objectives},
+        "constraints": [str(constraint) for constraint in spec.constraints],
+        "created": stored.get("created", now),
+        "runs": [*stored.get("runs", ()), {"started": now, "versions": versions(), "machine": machine()}],
+    }
+
+
+def _differences(before: Any, after: Any, path: str = "") -> list[str]:
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        keys = sorted(set(before) | set(after))
+        return [
+            line
+            for key in keys
+            if before.get(key) != after.get(key)
+            for line in _differences(before.get(key), after.get(key), f"{path}.{key}" if path else key)
+        ]
+    return [f"{path} was {before!r} and is {after!r}"]
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of everything that can change a result."""
+    found = {"nasplug": version(), "python": platform.python_version()}
+    for name in ("numpy", "torch", "pytorch-lightning", "torchmetrics", "timm"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    for point in metadata.entry_points(group="nasplug"):
+        if point.dist is not None:
+            found[point.dist.name] = point.dist.version
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """What the run ran on, without names."""
+    import os
+
+    return {"system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count()}
+
+
+def _plain_or_object(key: str, value: Any, objects: dict[str, Any]) -> Component:
+    if isinstance(value, (str, Mapping, Component)):
+        return Component.parse(value, where=key)
+    objects[key] = value
+    return Component(f"{type(value).__module__}.{type(value).__qualname__}", is_path=True)
+
+
+def _plain_or_objects(key: str, values: Sequence[Any], objects: dict[str, Any]) -> list[Component]:
+    return [_plain_or_object(f"{key}[{i}]", value, objects) for i, value in enumerate(values)]

@@ -1,0 +1,290 @@
+"""The driver: propose, run, observe, in an order that the specification alone decides.
+
+Proposal k is made when exactly the first k - batch + 1 trials are observed, and trials are observed in the order of
+their numbers. Neither the number of workers nor which of them is faster can change what a strategy sees. A resumed run
+walks the same way again: where the file already has a result the loop takes it instead of running the trial, and where
+it has a proposal the strategy must propose the very same.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from nasplug.errors import PluginError, ReplayError
+from nasplug.records import Measurement, Proposal, Trial
+from nasplug.run.compose import Assembly
+from nasplug.run.executors import EXECUTORS, Executor
+from nasplug.run.worker import Job
+from nasplug.study.rng import derived_seed
+from nasplug.study.storage import Storage
+from nasplug.study.study import Study
+
+#: Seconds between snapshots of the strategy; what lies after the last one is replayed on resume.
+SNAPSHOT_EVERY = 5.0
+
+
+class Listener(Protocol):
+    """Watches a run; for progress displays. Every method may be called often and must be quick."""
+
+    def started(self, search: Search) -> None:
+        """Before the first proposal."""
+
+    def submitted(self, trial: Trial) -> None:
+        """A trial was handed to the executor."""
+
+    def measured(self, number: int, measurement: Measurement) -> None:
+        """A running trial reported a step."""
+
+    def observed(self, trial: Trial) -> None:
+        """A trial is finished and known to the strategy."""
+
+    def ended(self) -> None:
+        """Nothing more will come."""
+
+
+class Search:
+    """One run of a specification.
+
+    Args:
+        assembly: The configured plugins.
+        study: An empty study, made by the assembly.
+        storage: Where trials are kept; may hold the beginning of this very run.
+        objects: Ready-made objects for worker processes.
+        listener: Watches.
+    """
+
+    def __init__(
+        self,
+        assembly: Assembly,
+        study: Study,
+        storage: Storage,
+        *,
+        objects: Mapping[str, Any] | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        self.assembly, self.study, self.storage, self.listener = assembly, study, storage, listener
+        self.spec = assembly.spec
+        self._objects = objects or {}
+        self._hook = assembly.manager.hook
+        self._recorded = {trial.number: trial for trial in storage.trials()}
+        self._results: dict[int, Trial] = {}
+        self._identities: dict[tuple[Any, ...], int] = {}
+        self._executor: Executor | None = None
+        self._exhausted = False
+        self._stateful = self._stateful_plugins()
+        self._snapshot_at = time.monotonic()
+
+    @property
+    def resumed(self) -> int:
+        """How many finished trials the storage held at the start."""
+        return sum(trial.finished for trial in self._recorded.values())
+
+    def run(self) -> Study:
+        """Runs to the end of the budget, or until the strategy has nothing more.
+
+        Raises:
+            NasplugError: Storage, plugins or replay fail. Candidates never make it raise.
+            KeyboardInterrupt: Passed on; the study file resumes.
+        """
+        deadline = None if self.spec.budget.seconds is None else time.monotonic() + self.spec.budget.seconds
+        self._restore()
+        kill = True
+        try:
+            if self.listener:
+                self.listener.started(self)
+            while True:
+                if deadline is None or time.monotonic() < deadline:
+                    self._propose()
+                if not self.study._pending:
+                    break
+                self._observe(self._result(next(iter(self.study._pending))))
+            kill = False
+        finally:
+            if self._executor is not None:
+                self._executor.close(kill=kill)
+            if not kill:
+                self._snapshot(force=True)
+            if self.listener:
+                self.listener.ended()
+        return self.study
+
+    # -- propose -------------------------------------------------------------------------------------------------
+
+    def _propose(self) -> None:
+        limit = self.spec.budget.trials
+        while True:
+            room = self.spec.run.batch - len(self.study._pending)
+            if limit is not None:
+                room = min(room, limit - self.study.proposed)
+            if room <= 0:
+                return
+            proposals = self._hook.propose(study=self.study, count=room)
+            if not proposals:
+                return
+            self._check(proposals, room)
+            fresh = [self._admit(proposal) for proposal in proposals]
+            new = [trial for trial in fresh if trial.number not in self._recorded]
+            if new:
+                self.storage.write(new)
+            for trial in fresh:
+                self._submit(trial)
+
+    def _check(self, proposals: Any, room: int) -> None:
+        strategy = f"strategy {self.spec.strategy.name!r}"
+        if not isinstance(proposals, list) or not all(isinstance(item, Proposal) for item in proposals):
+            raise PluginError(
+                "propose returns a list of Proposal records", where=strategy, why=f"got {proposals!r:.200}"
+            )
+        if len(proposals) > room:
+            raise PluginError(f"proposed {len(proposals)} trials when {room} were wanted", where=strategy)
+        for proposal in proposals:
+            if proposal.architecture.space != self.study.space.name:
+                raise PluginError(
+                    f"proposed an architecture of space {proposal.architecture.space!r}, not {self.study.space.name!r}",
+                    where=strategy,
+                )
+            if proposal.parent is not None and proposal.parent not in self.study._by_number:
+                raise PluginError(f"names trial {proposal.parent} as parent, which is not finished", where=strategy)
+
+    def _admit(self, proposal: Proposal) -> Trial:
+        number = self.study.proposed
+        recorded = self._recorded.get(number)
+        if recorded is not None and not _same(recorded.proposal, proposal):
+            raise ReplayError(
+                f"trial {number} would be proposed differently now than when the file was written",
+                where=str(self.storage.path),
+                why=f"recorded {recorded.proposal.architecture.key}, now {proposal.architecture.key}; a plugin or a "
+                "library behaves differently from the one that wrote the file",
+                fix="resume with the versions that `nasplug trials --json` shows, or start a new file",
+            )
+        trial = recorded or Trial(number, proposal, seed=derived_seed(self.study.seed, "trial", number))
+        if not self.spec.run.remeasure:
+            first = self._identities.setdefault(proposal.identity(), number)
+            if first != number:
+                trial = trial.with_(copied_from=first)
+        self.study._propose(trial)
+        return trial
+
+    def _submit(self, trial: Trial) -> None:
+        if trial.finished:
+            self._results[trial.number] = trial
+        elif trial.copied_from is None:
+            if self._executor is None:
+                self._executor = self._make_executor()
+            history = tuple(self.study.trials) if self.assembly.needs_history else ()
+            parent = trial.proposal.parent
+            self._executor.submit(Job(trial, history, None if parent is None else self.study.trial(parent)))
+            if self.listener:
+                self.listener.submitted(trial)
+
+    def _make_executor(self) -> Executor:
+        # Made at the first real job: a resumed run that is already complete starts no process.
+        folder = self.study.folder
+        if folder is None and self.spec.run.executor != "inline":
+            folder = self.study.artifacts()
+        emit = self.listener.measured if self.listener else _ignore
+        return EXECUTORS[self.spec.run.executor](self.assembly, folder, emit, self._objects)
+
+    # -- observe -------------------------------------------------------------------------------------------------
+
+    def _result(self, number: int) -> Trial:
+        pending = self.study._pending[number]
+        if pending.copied_from is not None and not pending.finished:
+            return self._finish(_copy(pending, self.study.trial(pending.copied_from)))
+        while number not in self._results:
+            assert self._executor is not None
+            for trial in self._executor.finished():
+                self._results[trial.number] = self._finish(trial)
+        return self._results.pop(number)
+
+    def _finish(self, trial: Trial) -> Trial:
+        self.storage.write([trial])
+        return trial
+
+    def _observe(self, trial: Trial) -> None:
+        self.study._observe(trial)
+        self._hook.observe(study=self.study, trial=trial)
+        if self.listener:
+            self.listener.observed(trial)
+        self._snapshot()
+
+    # -- state ---------------------------------------------------------------------------------------------------
+
+    def _stateful_plugins(self) -> dict[str, Any] | None:
+        """Plugins whose state a snapshot must hold; None if one of them cannot be saved, so that all is replayed."""
+        found = {}
+        driver = {impl.plugin_name: impl.plugin for impl in self._hook.propose.get_hookimpls()}
+        driver |= {impl.plugin_name: impl.plugin for impl in self._hook.observe.get_hookimpls()}
+        for name, plugin in driver.items():
+            if name == "enqueue":
+                continue
+            if not (hasattr(plugin, "state_dict") and hasattr(plugin, "load_state_dict")):
+                return None
+            found[name] = plugin
+        return found
+
+    def _snapshot(self, *, force: bool = False) -> None:
+        if self._stateful is None or self.storage.path is None:
+            return
+        if not force and time.monotonic() - self._snapshot_at < SNAPSHOT_EVERY:
+            return
+        if len(self.study.trials) <= self._restored:
+            return
+        self.storage.write_snapshot(
+            {
+                "observed": len(self.study.trials),
+                "proposed": self.study.proposed,
+                "plugins": {name: plugin.state_dict() for name, plugin in self._stateful.items()},
+            }
+        )
+        self._snapshot_at = time.monotonic()
+
+    _restored = 0
+
+    def _restore(self) -> None:
+        """Takes up the last snapshot, if there is one; the loop replays what came after it."""
+        snapshot = self.storage.snapshot()
+        if snapshot is None or self._stateful is None or set(snapshot["plugins"]) != set(self._stateful):
+            return
+        observed, proposed = snapshot["observed"], snapshot["proposed"]
+        known = [self._recorded.get(number) for number in range(proposed)]
+        if any(trial is None for trial in known) or not all(t is not None and t.finished for t in known[:observed]):
+            return
+        limit = self.spec.budget.trials
+        if limit is not None and proposed > limit:
+            return  # a shorter run than before: walk it from the start
+        for trial in known:
+            assert trial is not None
+            self._admit(trial.proposal)
+        for trial in known[:observed]:
+            assert trial is not None
+            self.study._observe(trial)
+        for name, plugin in self._stateful.items():
+            plugin.load_state_dict(snapshot["plugins"][name])
+        for trial in self.study.pending:
+            self._submit(trial)
+        self._restored = observed
+
+
+def _copy(trial: Trial, source: Trial) -> Trial:
+    return trial.with_(
+        state=source.state,
+        metrics=source.metrics,
+        costs=source.costs,
+        measurements=source.measurements,
+        failure=source.failure,
+        reason=source.reason,
+    )
+
+
+def _same(first: Proposal, second: Proposal) -> bool:
+    if first.architecture != second.architecture:
+        return False
+    return json.dumps(first.to_json(), sort_keys=True) == json.dumps(second.to_json(), sort_keys=True)
+
+
+def _ignore(number: int, measurement: Measurement) -> None:
+    """Nobody watches."""
