@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
@@ -11,9 +9,9 @@ from torch.utils.data import DataLoader
 
 from nasplug.data.arrays import ImageArrays
 from nasplug.data.batches import Batch, Batches, BatchImages, BatchSampler, batches
-from nasplug.data.prepare import Augment, Part, PreparedImages, prepare
+from nasplug.data.prepare import Augment, Part, PreparedImages, check_batching, prepare
 from nasplug.data.source import ImageSource
-from nasplug.errors import DataError, SpecError, did_you_mean
+from nasplug.errors import DataError, SpecError
 
 Loader = Batches | DataLoader[Batch]
 
@@ -58,17 +56,7 @@ class ImageDataModule(LightningDataModule):
         prepared: PreparedImages | None = None,
     ) -> None:
         super().__init__()
-        known = get_args(Augment)
-        if augment not in known:
-            raise SpecError(f"there is no augmentation {augment!r}", where="augment", why=did_you_mean(augment, known))
-        for name, value, least in (
-            ("batch_size", batch_size, 1),
-            ("eval_batch_size", eval_batch_size, 1),
-            ("num_workers", num_workers, 0),
-            ("pad", pad, 0),
-        ):
-            if value is not None and value < least:
-                raise SpecError(f"{name} is {value}, less than {least}", where="ImageDataModule")
+        check_batching(batch_size, augment, pad, eval_batch_size, num_workers)
         self.source = source
         self.batch_size = batch_size
         self.val_fraction = val_fraction

@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nasplug.data.arrays import ImageArrays
 from nasplug.data.splits import TEST_SEED, Indices, balanced_subset, stratified_split
+from nasplug.errors import SpecError, did_you_mean
 
 _CHUNK = 2048
 
 #: What happens to training images: nothing, mirroring left to right, shifting, or both.
 Augment = Literal["none", "flip", "crop", "crop_flip"]
+
+
+def check_batching(
+    batch_size: int, augment: str, pad: int | None, eval_batch_size: int | None, num_workers: int
+) -> None:
+    """Refuses arguments of a data module that have no sense; needs no torch.
+
+    Raises:
+        SpecError: An augmentation is unknown, or a number too small.
+    """
+    known = get_args(Augment)
+    if augment not in known:
+        raise SpecError(f"there is no augmentation {augment!r}", where="augment", why=did_you_mean(str(augment), known))
+    for name, value, least in (
+        ("batch_size", batch_size, 1),
+        ("eval_batch_size", eval_batch_size, 1),
+        ("num_workers", num_workers, 0),
+        ("pad", pad, 0),
+    ):
+        if value is not None and value < least:
+            raise SpecError(f"{name} is {value}, less than {least}", where="image batches")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nasplug.data.digits import Digits
-from nasplug.data.prepare import Augment, PreparedImages, prepare
+from nasplug.data.prepare import Augment, PreparedImages, check_batching, prepare
 from nasplug.data.source import ImageSource
 from nasplug.errors import TaskError, did_you_mean
 from nasplug.tasks.settings import OptimizerName, ScheduleName, TrainingSettings
@@ -48,6 +48,7 @@ class ImageClassification:
 
     Raises:
         TaskError: A setting of the training is unknown or out of range.
+        SpecError: So is one of the batches.
     """
 
     objectives: Mapping[str, str] = {"val_acc": "max", "val_loss": "min"}
@@ -74,6 +75,7 @@ class ImageClassification:
         eval_batch_size: int | None = None,
         num_workers: int = 0,
     ) -> None:
+        check_batching(batch_size, augment, pad, eval_batch_size, num_workers)
         self.data = Digits() if data is None else data
         self.settings = TrainingSettings(
             lr, weight_decay, optimizer, momentum, decay, schedule, label_smoothing, l2_all
