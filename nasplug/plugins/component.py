@@ -152,7 +152,7 @@ def instantiate(kind: str, wanted: Component, catalog: Catalog, *, where: str) -
         else:
             parsed = Component.parse(value, where=f"{where}.{name}")
             built[name] = instantiate(nested, parsed, catalog, where=f"{where}.{name}")
-    checked = _check_types(factory, plain(data), skip=set(built) | (set(parameters) - set(data)), where=where)
+    checked = _check_types(factory, plain(data), skip={*built, *(set(parameters) - set(data))}, where=where)
     missing = [
         name
         for name, parameter in parameters.items()
@@ -172,7 +172,7 @@ def instantiate(kind: str, wanted: Component, catalog: Catalog, *, where: str) -
 
 
 def _hints(factory: Any) -> dict[str, Any]:
-    function = factory.__init__ if isinstance(factory, type) else factory
+    function = inspect.getattr_static(factory, "__init__") if isinstance(factory, type) else factory
     try:
         return typing.get_type_hints(function)
     except (NameError, TypeError):  # a hint that exists for type checkers only
@@ -190,7 +190,7 @@ def _nested_kind(hint: Any) -> str | None:
     return None
 
 
-def _check_types(factory: Any, data: dict[str, Any], *, skip: set[str], where: str) -> dict[str, Any]:
+def _check_types(factory: Any, data: dict[str, Any], *, skip: set[str | int], where: str) -> dict[str, Any]:
     """Validates and converts plain arguments by the annotations, with jsonargparse."""
     if not data:
         return {}

@@ -72,13 +72,13 @@ def discover(files: Iterable[str | Path] = ()) -> Discovery:
         PluginError: A file in `files` is no plugin.
     """
     base = _discover_installed(os.environ.get(ENVIRONMENT_VARIABLE))
-    files = [Path(file) for file in files]
-    if not files:
+    paths = [Path(file) for file in files]
+    if not paths:
         return base
     catalog = Catalog()
     catalog.merge(base.catalog)
     plugins = list(base.plugins)
-    for file in files:
+    for file in paths:
         _add(catalog, load_file(file), name=str(file), distribution=f"file {file.name}")
         plugins.append(Plugin(str(file), f"file {file.name}", file.stem))
     return Discovery(catalog, tuple(plugins))

@@ -89,7 +89,7 @@ class ProcessExecutor:
             "live": str(self._live),
             "keeps_checkpoints": assembly.keeps_checkpoints,
         }
-        self._pool = ProcessPool(
+        self._pool: Any = ProcessPool(
             max_workers=spec.run.workers,
             context=multiprocessing.get_context("spawn"),
             initializer=_start_worker,

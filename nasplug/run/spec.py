@@ -38,8 +38,8 @@ class RunOptions:
     Attributes:
         executor: `inline` or `process`.
         workers: Trials evaluated at the same time by `process`.
-        batch: Trial k is proposed with the results of the first k - batch + 1 trials, exactly. This, and not the number of
-            workers, decides what a strategy knows, so it changes the trials; more workers than `batch` stay idle.
+        batch: Trial k is proposed with the results of exactly the first k - batch + 1 trials. This, and not the number
+            of workers, decides what a strategy knows, so it changes the trials; more workers than `batch` stay idle.
         seed: Of every random stream.
         threads: Torch threads per trial. Part of the result, since they change floating-point sums.
         device: `cpu`, `cuda` or `auto`.
