@@ -56,7 +56,7 @@ class StudySpecs:
         Args:
             study: The study with every result this proposal may know: `study.trials`. Draw random numbers from
                 `study.rng(role, index)` only, with an index of your own such as a generation or `study.proposed`.
-            count: How many proposals are wanted at most.
+            count: How many proposals are wanted at most. It may decide how many come now, never which.
 
         Returns:
             Proposals; `[]` to wait for results of the trials in `study.pending`. Waiting with nothing pending ends

@@ -206,7 +206,7 @@ def _check_types(factory: Any, data: dict[str, Any], *, skip: set[str | int], wh
     free = {name: value for name, value in data.items() if name not in named}  # for **kwargs: passed on unchecked
     try:
         config = parser.parse_object({name: value for name, value in data.items() if name in named})
-        values = vars(parser.instantiate_classes(config))
+        values = vars(parser.instantiate(config))
     except (ArgumentError, TypeError, ValueError) as error:
         raise SpecError("an argument has the wrong type", where=where, why=_first_line(error)) from error
     return {**free, **{name: values[name] for name in data if name in values}}

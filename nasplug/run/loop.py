@@ -73,7 +73,10 @@ class Search:
         self._results: dict[int, Trial] = {}
         self._identities: dict[tuple[Any, ...], int] = {}
         self._executor: Executor | None = None
-        self._exhausted = False
+        # Once the end of the budget keeps back a proposal, the way of this run is no prefix of a longer run's any more,
+        # and a snapshot must not be taken: the longer run resumes from an earlier one.
+        self._cut = False
+        self._restored = 0
         self._stateful = self._stateful_plugins()
         self._snapshot_at = time.monotonic()
 
@@ -98,6 +101,8 @@ class Search:
             while True:
                 if deadline is None or time.monotonic() < deadline:
                     self._propose()
+                else:
+                    self._cut = True
                 if not self.study._pending:
                     break
                 self._observe(self._result(next(iter(self.study._pending))))
@@ -105,8 +110,6 @@ class Search:
         finally:
             if self._executor is not None:
                 self._executor.close(kill=kill)
-            if not kill:
-                self._snapshot(force=True)
             if self.listener:
                 self.listener.ended()
         return self.study
@@ -117,8 +120,9 @@ class Search:
         limit = self.spec.budget.trials
         while True:
             room = self.spec.run.batch - len(self.study._pending)
-            if limit is not None:
-                room = min(room, limit - self.study.proposed)
+            if limit is not None and room > limit - self.study.proposed:
+                room = limit - self.study.proposed
+                self._cut = True
             if room <= 0:
                 return
             proposals = self._hook.propose(study=self.study, count=room)
@@ -226,12 +230,10 @@ class Search:
             found[name] = plugin
         return found
 
-    def _snapshot(self, *, force: bool = False) -> None:
-        if self._stateful is None or self.storage.path is None:
+    def _snapshot(self) -> None:
+        if self._stateful is None or self.storage.path is None or self._cut:
             return
-        if not force and time.monotonic() - self._snapshot_at < SNAPSHOT_EVERY:
-            return
-        if len(self.study.trials) <= self._restored:
+        if time.monotonic() - self._snapshot_at < SNAPSHOT_EVERY or len(self.study.trials) <= self._restored:
             return
         self.storage.write_snapshot(
             {
@@ -241,8 +243,6 @@ class Search:
             }
         )
         self._snapshot_at = time.monotonic()
-
-    _restored = 0
 
     def _restore(self) -> None:
         """Takes up the last snapshot, if there is one; the loop replays what came after it."""

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nasplug.errors import NasplugError, SpecError, TrialError
+from nasplug.records import Architecture, Budget, Constraint, Failure, Measurement, Objective, Proposal, Trial, freeze
+
+scalars = st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=3) | st.floats(-1, 1)
+genotypes = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3), max_leaves=8)
+
+
+@given(genotypes)
+def test_an_architecture_survives_json(genotype):
+    architecture = Architecture("s", freeze(genotype), "key")
+    again = Architecture.from_json(json.loads(json.dumps(architecture.to_json())))
+    assert again == architecture
+    assert again.genotype == architecture.genotype
+    assert hash(again) == hash(architecture)
+
+
+def test_architectures_are_equal_by_canonical_key():
+    assert Architecture("s", ("a", "no_op"), "a") == Architecture("s", ("no_op", "a"), "a")
+    assert Architecture("s", ("a",), "a") != Architecture("t", ("a",), "a")
+
+
+def test_genotypes_hold_plain_data_only():
+    with pytest.raises(TypeError, match="not dict"):
+        freeze([{"a": 1}])
+
+
+def test_a_trial_survives_json():
+    trial = Trial(
+        7,
+        Proposal(Architecture("s", ("a",), "a"), {"lr": 0.1}, Budget(3), 2, {"generation": 1}),
+        state="failed",
+        seed=11,
+        metrics={"val_acc": 0.1 + 0.2},
+        costs={"params": 5.0},
+        measurements=(Measurement(0, {"val_acc": 0.25}),),
+        artifacts={"weights": "trial-00007/weights.safetensors"},
+        failure=Failure("nan", "the loss is nan", "trace"),
+        reason="r",
+        copied_from=0,
+        seconds=1.5,
+    )
+    assert Trial.from_json(json.loads(json.dumps(trial.to_json()))) == trial
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "violation"),
+    [
+        ("macs <= 50e6", {"macs": 50e6}, 0.0),
+        ("macs <= 50e6", {"macs": 60e6}, 10e6),
+        ("val_acc >= 0.9", {"val_acc": 0.8}, pytest.approx(0.1)),
+        ("npu/latency_s<=1e-3", {}, float("inf")),
+        ("a <= 1", {"a": float("nan")}, float("inf")),
+    ],
+)
+def test_constraints(text, values, violation):
+    assert Constraint.parse(text).violation(values) == violation
+
+
+@pytest.mark.parametrize(
+    "text", ["macs < 5", "macs <=", "<= 5", "macs <= many", "macs <= 5 and params <= 3", "__import__('os')"]
+)
+def test_a_constraint_that_cannot_be_read_says_how_to_write_it(text):
+    with pytest.raises(SpecError, match="NAME <= NUMBER"):
+        Constraint.parse(text)
+
+
+def test_an_objective_has_a_direction():
+    assert Objective("a", "min").sign == -1
+    with pytest.raises(SpecError, match="neither"):
+        Objective("a", "up")  # type: ignore[arg-type]
+
+
+def test_identity_tells_different_trainings_apart():
+    base = Proposal(Architecture("s", ("a",), "a"))
+    assert base.identity() == Proposal(base.architecture, info={"generation": 9}).identity()
+    for other in (
+        Proposal(base.architecture, {"lr": 0.1}),
+        Proposal(base.architecture, budget=Budget(2)),
+        Proposal(base.architecture, parent=1),
+    ):
+        assert other.identity() != base.identity()
+
+
+def test_errors_cross_process_borders():
+    for error in (TrialError("nan", "w", where="x", fix="f"), SpecError("w", why="y")):
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is type(error)
+        assert str(again) == str(error)
+        assert vars(again) == vars(error)
+    assert issubclass(TrialError, NasplugError)
