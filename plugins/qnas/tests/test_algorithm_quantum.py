@@ -62,6 +62,8 @@ def test_a_certain_choice_does_not_divide_by_zero(guard):
     with np.errstate(all="raise"):
         assert updated([1.0, 0.0], 0, 1.0, guard=guard, max_probability=1.0).tolist() == [1.0, 0.0]
         assert updated([1.0, 0.0], 1, 1.0, guard=guard, max_probability=1.0).tolist() == [0.95, 0.05]
+        # 1 + 1e-18 is 1 in floating point, so the bound alone would let this update through.
+        assert updated([1.0, 0.0], 0, 2e-17, guard="skip", max_probability=1.0).tolist() == [1.0, 0.0]
 
 
 def test_only_selected_nodes_of_active_individuals_change():

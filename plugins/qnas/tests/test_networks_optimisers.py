@@ -256,6 +256,10 @@ def test_every_scheme_runs_with_its_own_and_another_optimiser(scheme, optimiser)
         if plan.scheduler is not None:
             plan.scheduler.step()
     assert torch.isfinite(w).all()
+    if plan.scheduler is not None:
+        resumed = configure(scheme, [weights()], epochs=3, steps_per_epoch=2, optimiser=optimiser)
+        resumed.scheduler.load_state_dict(round_trip(plan.scheduler))
+        assert resumed.scheduler.get_last_lr() == plan.scheduler.get_last_lr()
 
 
 @pytest.mark.parametrize(
