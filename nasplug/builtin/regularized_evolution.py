@@ -1,0 +1,142 @@
+"""Regularized (aging) evolution."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from nasplug.builtin.ranking import comparable, fronts
+from nasplug.errors import SpecError
+from nasplug.hookspecs import hookimpl
+from nasplug.records import Architecture, Proposal, Trial
+from nasplug.spaces.protocols import Crosses, Mutates
+from nasplug.study.study import Study
+
+
+class RegularizedEvolution:
+    """Aging evolution: the winner of a tournament is mutated, and the oldest member leaves the population.
+
+    Source: Real, Aggarwal, Huang, Le, "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019,
+    algorithm 1. The paper keeps 100 members and draws 25 for searches of 20 000 trainings; the defaults here are
+    scaled to searches of some hundred, so that most of them are evolved and not part of the random beginning.
+
+    The population is the last `population_size` finished trials that can be compared: trials that failed or were
+    stopped early never become parents. A feasible trial wins against an infeasible one, and of two infeasible ones
+    the smaller violation wins, so that a search which starts outside the constraints walks into them. With several
+    objectives the winner is drawn from the non-dominated members of the tournament.
+
+    Everything is derived from the trials of the study, so that there is no state beyond them.
+
+    Args:
+        population_size: Members of the population, and number of random architectures at the start.
+        tournament_size: Members drawn, without repetition, to find one parent.
+        crossover: Probability that a child mixes two parents before it is mutated; above 0 the space must cross.
+        distinct: Mutate again, up to `attempts` times, when the child was proposed before.
+        attempts: How often to try before a repetition is accepted.
+
+    Raises:
+        SpecError: A tournament larger than the population, or a probability outside [0, 1].
+    """
+
+    def __init__(
+        self,
+        population_size: int = 20,
+        tournament_size: int = 5,
+        crossover: float = 0.0,
+        distinct: bool = True,
+        attempts: int = 20,
+    ) -> None:
+        if not 1 <= tournament_size <= population_size:
+            raise SpecError(
+                f"a tournament of {tournament_size} cannot be drawn from a population of {population_size}",
+                where="regularized_evolution",
+                fix="give 1 <= tournament_size <= population_size",
+            )
+        if not 0.0 <= crossover <= 1.0:
+            raise SpecError(f"crossover={crossover} is no probability", where="regularized_evolution")
+        self.population_size, self.tournament_size = population_size, tournament_size
+        self.crossover, self.distinct, self.attempts = crossover, distinct, attempts
+        self.requires: tuple[type, ...] = (Mutates, Crosses) if crossover > 0 else (Mutates,)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._read = 0
+        self._seen: set[str] = set()
+        self._population: deque[Trial] = deque(maxlen=self.population_size)
+
+    @hookimpl
+    def propose(self, study: Study, count: int) -> list[Proposal]:
+        """Random architectures until the population can be full, then children of tournament winners."""
+        self._catch_up(study)
+        seen = self._seen | {trial.architecture.key for trial in study.pending}
+        young = len(self._population) + len(study.pending)
+        proposals = []
+        for offset in range(count):
+            rng = study.rng("regularized_evolution.propose", study.proposed + offset)
+            grown = self._population and young + offset >= self.population_size
+            proposal = self._child(study, rng, seen) if grown else self._random(study, rng, seen)
+            seen.add(proposal.architecture.key)
+            proposals.append(proposal)
+        return proposals
+
+    def _catch_up(self, study: Study) -> None:
+        """Reads the trials that were finished since the last call; all of them after a resume."""
+        for trial in study.trials[self._read :]:
+            self._seen.add(trial.architecture.key)
+            if comparable(study, trial):
+                self._population.append(trial)
+        self._read = len(study.trials)
+
+    def _random(self, study: Study, rng: np.random.Generator, seen: set[str]) -> Proposal:
+        architecture = study.space.sample(rng)
+        for _ in range(self.attempts if self.distinct else 0):
+            if architecture.key not in seen:
+                break
+            architecture = study.space.sample(rng)
+        return study.proposal(architecture, origin="random")
+
+    def _child(self, study: Study, rng: np.random.Generator, seen: set[str]) -> Proposal:
+        parents = [self._tournament(study, rng)]
+        if self.crossover > 0 and rng.random() < self.crossover:
+            parents.append(self._tournament(study, rng))
+        child = self._vary(study, parents, rng)
+        for _ in range(self.attempts if self.distinct else 0):
+            if child.key not in seen:
+                break
+            child = self._vary(study, parents, rng)
+        return study.proposal(child, origin="mutation" if len(parents) == 1 else "crossover", parents=_numbers(parents))
+
+    def _vary(self, study: Study, parents: list[Trial], rng: np.random.Generator) -> Architecture:
+        space: Any = study.space  # its capabilities are checked against `requires` before the search starts
+        start = parents[0].architecture
+        if len(parents) == 2:
+            start = space.cross(start, parents[1].architecture, rng)
+        child: Architecture = space.mutate(start, rng)
+        return child
+
+    def _tournament(self, study: Study, rng: np.random.Generator) -> Trial:
+        size = min(self.tournament_size, len(self._population))
+        drawn = [self._population[i] for i in rng.choice(len(self._population), size, replace=False)]
+        feasible = [trial for trial in drawn if study.is_candidate(trial)]
+        if not feasible:
+            return min(drawn, key=study.violation)
+        if len(study.objectives) == 1:
+            return max(feasible, key=study.score)
+        ranks, _ = fronts(study, feasible)
+        front = [trial for trial, rank in zip(feasible, ranks, strict=True) if rank == 0]
+        # Crowding would pick an end of the front nearly every time in a sample this small.
+        return front[int(rng.integers(len(front)))]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Empty: the trials of the study say it all."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Reads the study anew at the next proposal."""
+        self._forget()
+
+
+def _numbers(trials: list[Trial]) -> list[int]:
+    return [trial.number for trial in trials]

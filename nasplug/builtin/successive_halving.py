@@ -1,0 +1,249 @@
+"""Successive halving, synchronous and asynchronous, over any strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from nasplug.builtin.inner import InnerSearch
+from nasplug.builtin.random import RandomSearch
+from nasplug.builtin.ranking import best_first, comparable
+from nasplug.errors import SpecError
+from nasplug.hookspecs import hookimpl
+from nasplug.records import Budget, Proposal, Trial
+from nasplug.spaces.protocols import Strategy
+from nasplug.study.study import Study
+
+#: Key of `proposal.info` with the rung: 0 is the lowest.
+RUNG = "rung"
+
+
+class SuccessiveHalving:
+    """Trains many architectures shortly, and promotes the best of every rung to `eta` times the epochs.
+
+    Sources: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization",
+    AISTATS 2016 (`mode="sync"`); Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020,
+    algorithm 2 (`mode="async"`, known as ASHA).
+
+    Rung k trains to `min_epochs * eta**k` epochs, the last one to `max_epochs`. A promotion is a new trial that
+    names the trial below as its parent and continues its training.
+
+    * `async`: whenever a proposal is wanted, the best trial that is in the top 1/eta of its rung and not yet promoted
+      is promoted, from the highest rung downwards; if there is none, the inner strategy gives a new architecture.
+    * `sync`: brackets of `size` architectures; a rung is finished before its top 1/eta are promoted, and a bracket
+      before the next one starts.
+
+    The inner strategy sees every architecture once, with the result of the lowest rung: results of different rungs
+    are not comparable, and a strategy that works in generations gets one answer to every question. Trials that were
+    enqueued are shown to it as they are, and take no part in the rungs.
+
+    Feasible trials are promoted before infeasible ones; with several objectives the order is that of non-dominated
+    sorting with crowding. Failed, stopped and copied trials count as members of their rung and are never promoted.
+
+    Args:
+        inner: Gives the architectures; default: `random`.
+        eta: One of `eta` is promoted.
+        min_epochs: Epochs of the lowest rung.
+        max_epochs: Epochs of the highest rung; default: the epochs of the run.
+        mode: `async` or `sync`.
+        size: Architectures per bracket of `sync`; default: as many as leave one in the highest rung.
+
+    Raises:
+        SpecError: Numbers that make no two rungs, or an inner strategy that continues trainings itself.
+    """
+
+    keeps_checkpoints = True
+
+    def __init__(
+        self,
+        inner: Strategy | None = None,
+        eta: int = 3,
+        min_epochs: int = 1,
+        max_epochs: int | None = None,
+        mode: Literal["async", "sync"] = "sync",
+        size: int | None = None,
+    ) -> None:
+        strategy: Any = RandomSearch() if inner is None else inner
+        if eta < 2 or min_epochs < 1:
+            raise SpecError(f"eta={eta} and min_epochs={min_epochs} must be at least 2 and 1", where="halving")
+        if mode not in ("async", "sync"):
+            raise SpecError(f"there is no mode {mode!r}", where="halving", fix="write 'async' or 'sync'")
+        if size is not None and size < eta:
+            raise SpecError(f"a bracket of {size} is too small to promote one of {eta}", where="halving")
+        if getattr(strategy, "keeps_checkpoints", False):
+            raise SpecError(
+                f"the inner strategy {type(strategy).__name__} continues trainings itself",
+                where="halving",
+                fix="take an inner strategy that proposes architectures only",
+            )
+        self.inner: Any = strategy
+        self.eta, self.min_epochs, self.max_epochs, self.mode, self.size = eta, min_epochs, max_epochs, mode, size
+        if max_epochs is not None:
+            rung_epochs(eta, min_epochs, max_epochs)  # refuses nonsense now
+        self.requires: tuple[type, ...] = tuple(getattr(strategy, "requires", ()))
+        self.hyperparameters: tuple[str, ...] = tuple(getattr(strategy, "hyperparameters", ()))
+        self._inner = InnerSearch(strategy, label=RUNG)
+        if self._inner.saves:
+            # Only then: a strategy without these two methods is replayed on resume, which is just as exact.
+            self.state_dict: Callable[[], dict[str, Any]] = self._state_dict
+            self.load_state_dict: Callable[[dict[str, Any]], None] = self._load_state_dict
+        self._forget()
+
+    def _forget(self) -> None:
+        self._read = 0
+        self._epochs: list[int] = []
+        #: Finished trials by bracket and rung; `async` has one bracket.
+        self._brackets: list[list[list[Trial]]] = []
+        self._promoted: set[int] = set()
+        self._inner.forget()
+
+    @hookimpl
+    def propose(self, study: Study, count: int) -> list[Proposal]:
+        """Promotions where they are due, new architectures otherwise."""
+        self._catch_up(study)
+        return self._asynchronous(study, count) if self.mode == "async" else self._synchronous(study, count)
+
+    @hookimpl
+    def observe(self, study: Study, trial: Trial) -> None:
+        """Passes results of the lowest rung on to the inner strategy."""
+        self._catch_up(study)
+        self._inner.observe(study, trial, Budget(self._epochs[0]))
+
+    # -- the two schedules ---------------------------------------------------------------------------------------
+
+    def _asynchronous(self, study: Study, count: int) -> list[Proposal]:
+        promoted = self._promoted | self._in_flight(study)
+        due = [
+            (trial, rung)
+            for rung in range(len(self._epochs) - 2, -1, -1)
+            for trial in self._top(study, self._rungs(0)[rung])
+            if trial.number not in promoted
+        ]
+        proposals = [self._promotion(trial, rung + 1, 0) for trial, rung in due[:count]]
+        if len(proposals) < count:
+            proposals += self._fresh(study, count - len(proposals), 0)
+        return proposals
+
+    def _synchronous(self, study: Study, count: int) -> list[Proposal]:
+        waiting = [(_place(trial), trial) for trial in study.pending if _place(trial) is not None]
+        bracket = max([len(self._brackets) - 1, 0, *(place[0] for place, _ in waiting if place)])
+        rungs = self._rungs(bracket)
+        level = max([0, *(k for k, members in enumerate(rungs) if members), *(p[1] for p, _ in waiting if p)])
+        size = self.size or self.eta ** (len(self._epochs) - 1)
+        if level == 0:
+            started = len(rungs[0]) + len(waiting)
+            if started < size:
+                proposals = self._fresh(study, min(count, size - started), bracket)
+                if proposals or self._inner.waiting(study):
+                    return proposals
+                # The inner strategy has nothing more: the bracket goes on with what there is.
+        else:
+            promoted = self._promoted | self._in_flight(study)
+            left = [trial for trial in self._top(study, rungs[level - 1], 1) if trial.number not in promoted]
+            if left:
+                return [self._promotion(trial, level, bracket) for trial in left[:count]]
+        if waiting:
+            return []
+        top = self._top(study, rungs[level], 1) if level + 1 < len(self._epochs) else []
+        if top:
+            return [self._promotion(trial, level + 1, bracket) for trial in top[:count]]
+        return self._fresh(study, min(count, size), bracket + 1) if rungs[0] else []
+
+    # -- what both need ------------------------------------------------------------------------------------------
+
+    def _catch_up(self, study: Study) -> None:
+        """Reads the trials that were finished since the last call; all of them after a resume."""
+        if not self._epochs:
+            self._epochs = rung_epochs(self.eta, self.min_epochs, self.max_epochs or study.budget.epochs)
+        for trial in study.trials[self._read :]:
+            place = _place(trial)
+            if place is None:
+                continue
+            self._rungs(place[0])[place[1]].append(trial)
+            if trial.proposal.parent is not None:
+                self._promoted.add(trial.proposal.parent)
+        self._read = len(study.trials)
+
+    def _rungs(self, bracket: int) -> list[list[Trial]]:
+        while len(self._brackets) <= bracket:
+            self._brackets.append([[] for _ in self._epochs])
+        return self._brackets[bracket]
+
+    def _in_flight(self, study: Study) -> set[int]:
+        return {trial.proposal.parent for trial in study.pending if trial.proposal.parent is not None}
+
+    def _top(self, study: Study, members: list[Trial], least: int = 0) -> list[Trial]:
+        """The best 1/eta of a rung, `least` ones at least if so many can be promoted."""
+        able = [trial for trial in members if _is_able(study, trial)]
+        return best_first(study, able)[: max(least, len(members) // self.eta)]
+
+    def _fresh(self, study: Study, count: int, bracket: int) -> list[Proposal]:
+        budget = Budget(self._epochs[0])
+        return [
+            Proposal(item.architecture, item.hyperparameters, budget, info={**item.info, **self._label(0, bracket)})
+            for item in self._inner.propose(study, count, budget)
+        ]
+
+    def _promotion(self, trial: Trial, rung: int, bracket: int) -> Proposal:
+        budget = Budget(self._epochs[rung])
+        return Proposal(trial.architecture, trial.hyperparameters, budget, trial.number, self._label(rung, bracket))
+
+    def _label(self, rung: int, bracket: int) -> dict[str, Any]:
+        return {RUNG: rung} if self.mode == "async" else {RUNG: rung, "bracket": bracket}
+
+    def _state_dict(self) -> dict[str, Any]:
+        """The state of the inner strategy; everything else is in the trials of the study."""
+        return {"inner": self.inner.state_dict()}
+
+    def _load_state_dict(self, state: dict[str, Any]) -> None:
+        self._forget()
+        self.inner.load_state_dict(state["inner"])
+
+
+class Asha(SuccessiveHalving):
+    """Asynchronous successive halving: :class:`SuccessiveHalving` with `mode="async"`, under its usual name.
+
+    Args:
+        inner: Gives the architectures; default: `random`.
+        eta: One of `eta` is promoted.
+        min_epochs: Epochs of the lowest rung.
+        max_epochs: Epochs of the highest rung; default: the epochs of the run.
+    """
+
+    def __init__(
+        self, inner: Strategy | None = None, eta: int = 3, min_epochs: int = 1, max_epochs: int | None = None
+    ) -> None:
+        super().__init__(inner, eta, min_epochs, max_epochs, mode="async")
+
+
+def rung_epochs(eta: int, min_epochs: int, max_epochs: int) -> list[int]:
+    """Epochs of every rung: `min_epochs * eta**k`, and `max_epochs` at the top.
+
+    A rung closer to the top than a factor of sqrt(eta) is left out, as it would cost a training to save little.
+
+    Raises:
+        SpecError: There is no room for two rungs.
+    """
+    if max_epochs <= min_epochs:
+        raise SpecError(
+            f"no rungs fit between min_epochs={min_epochs} and max_epochs={max_epochs}",
+            where="halving",
+            fix="give the run more epochs (budget.epochs), or set max_epochs",
+        )
+    epochs = [min_epochs]
+    while epochs[-1] * eta < max_epochs:
+        epochs.append(epochs[-1] * eta)
+    if len(epochs) > 1 and max_epochs**2 < epochs[-1] ** 2 * eta:
+        epochs.pop()
+    return [*epochs, max_epochs]
+
+
+def _place(trial: Trial) -> tuple[int, int] | None:
+    """(bracket, rung) of a trial that was proposed here, None for trials of others."""
+    info = trial.proposal.info
+    return (info.get("bracket", 0), info[RUNG]) if RUNG in info else None
+
+
+def _is_able(study: Study, trial: Trial) -> bool:
+    # A copy continues the same training as its source, which is a member itself.
+    return trial.state == "complete" and trial.copied_from is None and comparable(study, trial)
