@@ -1,0 +1,155 @@
+"""`nasplug cost`: what a network costs, found or made elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from nasplug._optional import require
+from nasplug.cli import output
+from nasplug.cli.loading import find_plugins, open_study, pick_trial
+from nasplug.cli.parser import Parser, image_shape, key_value
+from nasplug.errors import SpecError, UnknownNameError, did_you_mean
+
+if TYPE_CHECKING:
+    from nasplug.cost.candidate import Candidate
+
+SUMMARY = "Price a network: parameters, operations, hardware targets."
+
+
+def add_arguments(parser: Parser) -> None:
+    """Adds the options of `nasplug cost`."""
+    parser.add_argument(
+        "model", metavar="MODEL", help="timm:NAME, package.module:function_or_class, or STUDY.sqlite#TRIAL"
+    )
+    parser.add_argument(
+        "--input", metavar="SHAPE", type=image_shape, help="one input, such as 3x224x224; a trial knows its own"
+    )
+    parser.add_argument(
+        "--set",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        type=key_value,
+        help="argument of the model, such as --set num_classes=10; may be repeated",
+    )
+    parser.add_argument(
+        "--target",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="hardware target, such as cpu or npu:wu32; may be repeated",
+    )
+    parser.add_argument("--json", action="store_true", help="print the costs as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the costs."""
+    catalog = find_plugins(arguments).catalog
+    from nasplug.run.compose import find_target
+
+    targets = [find_target(name, catalog) for name in dict.fromkeys(arguments.target)]  # refuse before building
+    candidate = _candidate(arguments)
+    from nasplug.cost.counts import count
+
+    counts = count(candidate.network, candidate.input_shape)
+    estimates = {target.name: dict(target.estimate(candidate)) for target in targets}
+    if arguments.json:
+        output.print_json(
+            {
+                "model": arguments.model,
+                "input": list(candidate.input_shape),
+                "params": counts.params,
+                "trainable_params": counts.trainable_params,
+                "macs": counts.macs,
+                "targets": estimates,
+            }
+        )
+        return 0
+    rows = [
+        ["params", output.number(counts.params), ""],
+        ["trainable params", output.number(counts.trainable_params), ""],
+        ["macs", output.number(counts.macs), f"one input of {'x'.join(map(str, candidate.input_shape))}"],
+    ]
+    rows += [[key, output.number(value), name] for name, found in estimates.items() for key, value in found.items()]
+    output.print_table(["cost", "value", "for"], rows, numeric=["value"])
+    return 0
+
+
+def _candidate(arguments: argparse.Namespace) -> Candidate:
+    from nasplug.cost.candidate import Candidate
+
+    file, hash_sign, trial = arguments.model.rpartition("#")
+    if hash_sign:
+        return _of_trial(file, trial, arguments)
+    if arguments.input is None:
+        raise SpecError(
+            "the model needs an input", where="nasplug cost", fix="give its shape, such as --input 3x224x224"
+        )
+    given = dict(arguments.set)
+    if arguments.model.startswith("timm:"):
+        network = _timm(arguments.model.removeprefix("timm:"), arguments.input, given)
+    elif ":" in arguments.model:
+        network = _python(arguments.model, given)
+    else:
+        raise SpecError(
+            f"{arguments.model!r} names no model",
+            where="nasplug cost",
+            fix="write timm:NAME, package.module:function_or_class, or STUDY.sqlite#TRIAL",
+        )
+    return Candidate(lambda: network, arguments.input)
+
+
+def _of_trial(file: str, number: str, arguments: argparse.Namespace) -> Candidate:
+    from nasplug.cost.candidate import Candidate
+
+    if arguments.set:
+        raise SpecError("a trial takes no arguments", where="--set", fix="leave --set out")
+    if number and not number.isdigit():
+        raise SpecError(f"{number!r} is no number of a trial", where=arguments.model, fix=f"write {file}#0")
+    study, assembly = open_study(file, arguments)
+    trial = pick_trial(study, int(number) if number else None, file)
+    assert assembly.task is not None or arguments.input is not None
+    shape = arguments.input or tuple(assembly.task.input_shape if assembly.task else ())
+    return Candidate(
+        lambda: study.build(trial), shape, architecture=trial.architecture, space=assembly.space, task=assembly.task
+    )
+
+
+def _timm(name: str, shape: tuple[int, ...], given: dict[str, Any]) -> Any:
+    timm = require("timm", extra="timm", purpose="build timm models")
+    if not timm.is_model(name):
+        raise UnknownNameError(
+            f"timm has no model {name!r}", where="nasplug cost", fix=_nearest(name, timm.list_models())
+        )
+    given.setdefault("in_chans", shape[0])
+    try:
+        return timm.create_model(name, **given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise SpecError(f"timm cannot build {name!r}", where="nasplug cost", why=str(error)) from error
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    """The nearest name alone: the whole list has more than a thousand."""
+    import difflib
+
+    near = difflib.get_close_matches(name, names, n=5, cutoff=0.5)
+    return did_you_mean(name, near) if near else "`python -c 'import timm; print(timm.list_models())'` lists them"
+
+
+def _python(location: str, given: dict[str, Any]) -> Any:
+    from nasplug.plugins.catalog import load_location
+
+    found = load_location(location, where="nasplug cost")
+    from torch import nn
+
+    if not isinstance(found, nn.Module):
+        if not callable(found):
+            raise SpecError(f"{location} is neither a network nor a function that makes one", where="nasplug cost")
+        try:
+            found = found(**given)
+        except (TypeError, ValueError) as error:
+            raise SpecError(f"calling {location} failed", where="nasplug cost", why=str(error)) from error
+    if not isinstance(found, nn.Module):
+        raise SpecError(f"{location} gives a {type(found).__name__}, not a torch.nn.Module", where="nasplug cost")
+    return found

@@ -1,0 +1,49 @@
+"""`nasplug export`: a found network leaves its study."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nasplug.cli import output
+from nasplug.cli.loading import open_study, pick_trial
+from nasplug.cli.parser import Parser, natural
+
+SUMMARY = "Write a found network to files: weights, architecture, ONNX."
+
+
+def add_arguments(parser: Parser) -> None:
+    """Adds the options of `nasplug export`."""
+    parser.add_argument("file", metavar="FILE", help="the study file")
+    parser.add_argument("--trial", metavar="N", type=natural, help="which trial; default: the best")
+    parser.add_argument("--out", metavar="DIR", help="the folder to write; default: FILE without its ending, -trial-N")
+    parser.add_argument("--onnx", metavar="PATH", help="write the network as ONNX too, checked with onnxruntime")
+    parser.add_argument("--json", action="store_true", help="print the paths as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Writes the files and prints their paths."""
+    from nasplug.export.bundle import ARCHITECTURE, WEIGHTS, write_bundle
+
+    study, _ = open_study(arguments.file, arguments)
+    trial = pick_trial(study, arguments.trial, arguments.file)
+    network = study.network(trial)
+    path = Path(arguments.file)
+    out = Path(arguments.out) if arguments.out else path.with_name(f"{path.stem}-trial-{trial.number}")
+    folder = write_bundle(study, trial, network, out)
+    written = {"weights": str(folder / WEIGHTS), "architecture": str(folder / ARCHITECTURE)}
+    difference = None
+    if arguments.onnx:
+        from nasplug.export.onnx import write_onnx
+
+        assert study.task is not None
+        difference = write_onnx(network, study.task.input_shape, arguments.onnx)
+        written["onnx"] = arguments.onnx
+    if arguments.json:
+        output.print_json({"trial": trial.number, **written, "onnx_difference": difference})
+        return 0
+    for kind, file in written.items():
+        print(f"{kind:12}  {file}")
+    if difference is not None:
+        print(f"the ONNX network agrees with the trained one up to {difference:.1e} of the largest output")
+    return 0

@@ -1,0 +1,158 @@
+"""`nasplug list`: every component a specification can name, or one of them with its parameters."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from nasplug.cli import output
+from nasplug.cli.loading import find_plugins
+from nasplug.cli.parser import Parser
+from nasplug.errors import NasplugError, UnknownNameError, did_you_mean
+from nasplug.plugins.catalog import KINDS
+
+if TYPE_CHECKING:
+    from nasplug.plugins.catalog import Catalog, Entry
+
+SUMMARY = "List components that specifications can name, or explain one."
+
+
+def add_arguments(parser: Parser) -> None:
+    """Adds the options of `nasplug list`."""
+    parser.add_argument("kind", metavar="KIND", nargs="?", help=f"only this kind: {', '.join(KINDS)}; plurals work too")
+    parser.add_argument("name", metavar="NAME", nargs="?", help="explain this component: purpose, parameters, defaults")
+    parser.add_argument("--json", action="store_true", help="print the list, or the explanation, as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the list, or explains one component."""
+    catalog = find_plugins(arguments, warn=True).catalog
+    kind, entries = _chosen(catalog, arguments.kind, arguments.name)
+    if arguments.name is not None or kind == "":
+        explained = [explain(entry) for entry in entries]
+        if arguments.json:
+            output.print_json(explained[0] if len(explained) == 1 else explained)
+        else:
+            for item in explained:
+                _print_explanation(item)
+        return 0
+    if arguments.json:
+        output.print_json([_entry_json(entry) for entry in entries])
+        return 0
+    rows = [[entry.kind, entry.name, entry.summary, entry.distribution] for entry in entries]
+    output.print_table(["kind", "name", "summary", "distribution"], rows)
+    if not rows:
+        print(f"no {kind} is installed")
+    return 0
+
+
+def _chosen(catalog: Catalog, kind: str | None, name: str | None) -> tuple[str | None, list[Entry]]:
+    """The kind ("" if the first word was a component's own name) and the entries that are asked for."""
+    if kind is None:
+        return None, catalog.entries()
+    singular = {**{known: known for known in KINDS}, **{_plural(known): known for known in KINDS}}
+    if kind not in singular:
+        named = [entry for entry in catalog.entries() if entry.name == kind]
+        if named and name is None:
+            return "", named
+        words = [*KINDS, *(entry.name for entry in catalog.entries())]
+        raise UnknownNameError(
+            f"{kind!r} is neither a kind nor a name", where="nasplug list", fix=did_you_mean(kind, words)
+        )
+    kind = singular[kind]
+    return kind, catalog.entries(kind) if name is None else [catalog.get(kind, name)]
+
+
+def _plural(kind: str) -> str:
+    return f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
+
+
+def _entry_json(entry: Entry) -> dict[str, Any]:
+    return {
+        "kind": entry.kind,
+        "name": entry.name,
+        "summary": entry.summary,
+        "distribution": entry.distribution,
+        "location": entry.location,
+    }
+
+
+def explain(entry: Entry) -> dict[str, Any]:
+    """Imports a component and reads its docstring, parameters and, for a space, its capabilities.
+
+    Raises:
+        PluginImportError: It does not import.
+    """
+    import docstring_parser
+
+    factory = entry.load()
+    text = inspect.getdoc(factory) or ""
+    parsed = docstring_parser.parse(text)
+    described = {item.arg_name: item.description or "" for item in parsed.params}
+    data = _entry_json(entry)
+    data["description"] = "\n\n".join(part for part in (parsed.short_description, parsed.long_description) if part)
+    data["parameters"] = [
+        {
+            "name": parameter.name,
+            "type": _type(parameter),
+            "required": parameter.default is parameter.empty,
+            "default": None if parameter.default is parameter.empty else output.json_safe(parameter.default),
+            "description": " ".join(described.get(parameter.name, "").split()),
+        }
+        for parameter in _parameters(factory)
+        if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+    ]
+    if entry.kind == "space":
+        data["capabilities"] = _capabilities(factory)
+    if entry.kind == "strategy":
+        data["requires"] = [protocol.__name__ for protocol in getattr(factory, "requires", ())]
+    return data
+
+
+def _parameters(factory: Any) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(factory).parameters.values())
+    except (TypeError, ValueError):  # a plugin object or something built in C
+        return []
+
+
+def _type(parameter: inspect.Parameter) -> str:
+    if parameter.annotation is parameter.empty:
+        return "any"
+    return (
+        parameter.annotation
+        if isinstance(parameter.annotation, str)
+        else inspect.formatannotation(parameter.annotation)
+    )
+
+
+def _capabilities(factory: Any) -> list[str]:
+    """Capabilities of a space: of an instance if it can be made without arguments, of the class otherwise."""
+    from nasplug.spaces.protocols import CAPABILITIES
+
+    try:
+        space = factory()
+    except (NasplugError, TypeError, ValueError):
+        members = {
+            name: [m for m in vars(protocol) if not m.startswith("_")] for name, protocol in CAPABILITIES.items()
+        }
+        return [name for name, needed in members.items() if needed and all(hasattr(factory, m) for m in needed)]
+    return [name for name, protocol in CAPABILITIES.items() if isinstance(space, protocol)]
+
+
+def _print_explanation(data: dict[str, Any]) -> None:
+    print(f"{data['kind']} {data['name']}  ({data['distribution']}, {data['location']})\n")
+    print(data["description"] or data["summary"] or "no description")
+    for key, label in (("capabilities", "Capabilities"), ("requires", "Needs a space with")):
+        if data.get(key):
+            print(f"\n{label}: {', '.join(data[key])}")
+    print()
+    rows = [
+        [p["name"], p["type"], "required" if p["required"] else str(p["default"]), p["description"]]
+        for p in data["parameters"]
+    ]
+    if rows:
+        output.print_table(["parameter", "type", "default", "meaning"], rows)
+    else:
+        print("It takes no parameters.")

@@ -1,0 +1,157 @@
+"""What commands load: the catalogue with warnings about broken plugins, and studies from their files."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nasplug.errors import SpecError, StudyError
+
+if TYPE_CHECKING:
+    from nasplug.plugins.discovery import Discovery
+    from nasplug.records import Trial
+    from nasplug.run.compose import Assembly
+    from nasplug.run.spec import RunSpec
+    from nasplug.study.study import Study
+
+
+def find_plugins(arguments: argparse.Namespace, *, more: tuple[str, ...] = (), warn: bool = False) -> Discovery:
+    """Installed plugins with the files that `--plugin` names.
+
+    Args:
+        arguments: Has `plugin`.
+        more: Further files, such as those of a specification.
+        warn: Print a line on stderr for each plugin that was left out.
+    """
+    from nasplug.cli import output
+    from nasplug.plugins.discovery import discover
+
+    found = discover(dict.fromkeys([*arguments.plugin, *more]))
+    if warn:
+        for plugin in found.broken:
+            output.warn(f"plugin {plugin.name!r} ({plugin.distribution}) is left out: {plugin.error}")
+    return found
+
+
+def read_study(path: str | Path) -> Study:
+    """Opens a study to look at its trials: no plugin is imported and no network can be built.
+
+    Raises:
+        StorageError: The file is missing, damaged or no study.
+    """
+    from nasplug.records import Budget, Constraint, Objective
+    from nasplug.study.storage import SQLiteStorage, artifact_folder
+    from nasplug.study.study import Study
+
+    storage = SQLiteStorage(path, writable=False)
+    try:
+        meta, trials = _checked(storage.meta(), path), storage.trials()
+    finally:
+        storage.close()
+    study = Study(
+        objectives=[Objective(name, direction) for name, direction in meta["objectives"].items()],
+        constraints=[Constraint.parse(text) for text in meta["constraints"]],
+        seed=meta["spec"].get("run", {}).get("seed", 0),
+        budget=Budget(meta["spec"].get("budget", {}).get("epochs", 1)),
+        folder=artifact_folder(path),
+        meta=meta,
+    )
+    for trial in trials:
+        if trial.finished:
+            study._observe(trial)
+        else:
+            study._propose(trial)
+    return study
+
+
+def stored_spec(path: str | Path) -> RunSpec:
+    """The specification in a study file, with the file itself as its storage.
+
+    Raises:
+        StorageError: The file is missing, damaged or no study.
+        SpecError: The study was started from Python with ready-made objects, which no file can hold.
+    """
+    import dataclasses
+
+    from nasplug.run.spec import RunSpec
+    from nasplug.study.storage import SQLiteStorage
+
+    storage = SQLiteStorage(path, writable=False)
+    try:
+        meta = _checked(storage.meta(), path)
+    finally:
+        storage.close()
+    if meta.get("objects"):
+        raise SpecError(
+            f"{', '.join(meta['objects'])} of this study were given as Python objects",
+            where=str(path),
+            why="a study file holds names and numbers, no code",
+            fix="use the Python functions: nasplug.search(..., storage=FILE) resumes, nasplug.load_study opens",
+        )
+    spec = RunSpec.parse(meta["spec"])
+    return spec.replace(run=dataclasses.replace(spec.run, storage=str(path)))
+
+
+def open_assembly(
+    path: str | Path, arguments: argparse.Namespace, overrides: Mapping[str, Any] | None = None
+) -> Assembly:
+    """Composes the parts of a study again, without its strategy: enough to build and train its networks.
+
+    Args:
+        path: The study file.
+        arguments: Has `plugin`.
+        overrides: Fields of the specification to replace.
+    """
+    from nasplug.run.compose import compose
+
+    spec = stored_spec(path)
+    if overrides:
+        spec = spec.replace(**overrides)
+    return compose(spec, find_plugins(arguments, more=spec.plugins).catalog, with_strategy=False)
+
+
+def open_study(path: str | Path, arguments: argparse.Namespace) -> tuple[Study, Assembly]:
+    """Opens a study with everything that is needed to build and load its networks."""
+    looked_at = read_study(path)
+    assembly = open_assembly(path, arguments)
+    study = assembly.study(folder=looked_at.folder, meta=looked_at.meta)
+    for trial in looked_at.trials:
+        study._observe(trial)
+    for trial in looked_at.pending:
+        study._propose(trial)
+    return study, assembly
+
+
+def pick_trial(study: Study, number: int | None, path: str | Path) -> Trial:
+    """The trial of that number, or the best one.
+
+    Raises:
+        StudyError: There is none.
+    """
+    if number is None:
+        return study.best
+    try:
+        return study.trial(number)
+    except StudyError as error:
+        count = study.proposed
+        raise StudyError(
+            f"there is no trial {number}",
+            where=str(path),
+            why=f"the study has trials 0 to {count - 1}" if count else "the study has no trials yet",
+            fix=f"`nasplug trials {path}` lists them",
+        ) from error
+
+
+def _checked(meta: dict[str, Any], path: str | Path) -> dict[str, Any]:
+    if "spec" not in meta:
+        from nasplug.errors import StorageError
+
+        raise StorageError(
+            "this study has no specification",
+            where=str(path),
+            why="its run ended before the first trial",
+            fix="start the run again; it uses the same file",
+        )
+    return meta

@@ -1,0 +1,111 @@
+"""What commands print: tables, numbers, JSON, errors. Rich in a terminal; in a pipe plain text without colour."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nasplug.errors import NasplugError
+
+
+def print_json(value: Any) -> None:
+    """Prints valid JSON on stdout: numbers that JSON cannot say (NaN, infinite) are null."""
+    print(json.dumps(json_safe(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def json_safe(value: Any) -> Any:
+    """Replaces NaN and infinite numbers by None and tuples by lists, all the way down."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): json_safe(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_safe(item) for item in value]
+    if value is None or isinstance(value, (str, int, bool)):
+        return value
+    return str(value)
+
+
+def number(value: float | None) -> str:
+    """A number for people: whole ones with thousands separators, others with four significant digits."""
+    if value is None or math.isnan(value):
+        return "-" if value is None else "nan"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:.4g}"
+
+
+def values(pairs: Mapping[str, float]) -> str:
+    """`val_acc 0.9833, params 12,345`."""
+    return ", ".join(f"{name} {number(value)}" for name, value in pairs.items())
+
+
+def duration(seconds: float) -> str:
+    """`8 s`, `3:05 min` or `2:10 h`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequence[str] = ()) -> None:
+    """Prints a table on stdout: drawn in a terminal, aligned text without any cut in a pipe.
+
+    Args:
+        columns: Headings.
+        rows: Cells, as many as columns.
+        numeric: Headings of the columns to align to the right.
+    """
+    if not sys.stdout.isatty():
+        widths = [max(len(row[i]) for row in [columns, *rows]) for i in range(len(columns))]
+        for row in [columns, *rows]:
+            cells = [
+                f"{cell:>{width}}" if name in numeric else f"{cell:{width}}"
+                for cell, width, name in zip(row, widths, columns, strict=True)
+            ]
+            print("  ".join(cells).rstrip())
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        table.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*[_escape(cell) for cell in row])
+    Console().print(table)
+
+
+def print_error(error: NasplugError) -> None:
+    """Prints an error in a terminal, its parts told apart by colour."""
+    from rich.console import Console
+    from rich.text import Text
+
+    text = Text.assemble(
+        ("nasplug: error: ", "bold red"), (f"{error.where}: " if error.where else "", "bold"), error.what
+    )
+    for label, part in (("Why", error.why), ("Do", error.fix)):
+        if part:
+            text.append(f"\n{label}: ", style="bold")
+            text.append(part)
+    Console(stderr=True).print(text, soft_wrap=True)
+
+
+def warn(message: str) -> None:
+    """Prints one line on stderr."""
+    print(f"nasplug: warning: {' '.join(message.split())}", file=sys.stderr)
+
+
+def _escape(cell: str) -> str:
+    from rich.markup import escape
+
+    return escape(cell)

@@ -1,0 +1,61 @@
+"""`nasplug pareto`: the trials that no other trial beats in every objective."""
+
+from __future__ import annotations
+
+import argparse
+
+from nasplug.cli import output
+from nasplug.cli.loading import read_study
+from nasplug.cli.parser import Parser, key_value
+from nasplug.cli.trials import print_trials, trial_json
+from nasplug.errors import SpecError, UnknownNameError, did_you_mean
+
+SUMMARY = "Show the best trials of a study and their hypervolume."
+
+
+def add_arguments(parser: Parser) -> None:
+    """Adds the options of `nasplug pareto`."""
+    parser.add_argument("file", metavar="FILE", help="the study file")
+    parser.add_argument(
+        "--reference",
+        metavar="NAME=VALUE",
+        nargs="+",
+        action="extend",
+        type=key_value,
+        help="reference point of the hypervolume, a value for each objective that every useful trial beats; without "
+        "it the worst value of each objective among the trials is taken, which makes studies incomparable",
+    )
+    parser.add_argument("--json", action="store_true", help="print the front as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the front, best first by the first objective, and its hypervolume."""
+    study = read_study(arguments.file)
+    reference = None if arguments.reference is None else dict(arguments.reference)
+    names = [objective.name for objective in study.objectives]
+    for name, value in (reference or {}).items():
+        if name not in names:
+            raise UnknownNameError(f"{name!r} is no objective", where="--reference", fix=did_you_mean(name, names))
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise SpecError(f"{name} is {value!r}, which is no number", where="--reference")
+    front = study.pareto()
+    volume = study.hypervolume(reference)
+    if arguments.json:
+        output.print_json(
+            {
+                "file": arguments.file,
+                "objectives": study.meta["objectives"],
+                "constraints": study.meta["constraints"],
+                "hypervolume": volume,
+                "reference": reference,
+                "front": [trial_json(study, trial) for trial in front],
+            }
+        )
+        return 0
+    if not front:
+        print(f"none of {len(study.trials)} finished trials is complete and feasible")
+        return 0
+    print_trials(study, front)
+    against = "the worst values found" if reference is None else output.values(reference)
+    print(f"{len(front)} of {len(study.candidates())} feasible trials; hypervolume {volume:.6g} against {against}")
+    return 0

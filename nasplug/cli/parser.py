@@ -1,0 +1,96 @@
+"""An argument parser whose errors are the project's own: one message, the nearest right word, no usage dump."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from nasplug.errors import SpecError, did_you_mean
+
+
+class Parser(argparse.ArgumentParser):
+    """`argparse.ArgumentParser` that raises :class:`nasplug.errors.SpecError`; sub-parsers do so too."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("allow_abbrev", False)
+        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(*args, **kwargs)
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parses all words.
+
+        Raises:
+            SpecError: A word is unknown, missing or of the wrong type.
+        """
+        arguments, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            word = unknown[0].split("=")[0]
+            options = re.findall(r"--[a-z][a-z-]*", self.format_help())
+            fix = did_you_mean(word, options) if word.startswith("-") else f"`{self.prog} --help` shows what it takes"
+            raise SpecError(f"unknown argument {word!r}", where=self.prog, fix=fix)
+        return arguments
+
+    def error(self, message: str) -> NoReturn:
+        """Called by argparse.
+
+        Raises:
+            SpecError: Always.
+        """
+        raise SpecError(message, where=self.prog, fix=f"`{self.prog} --help` shows what it takes")
+
+
+def key_value(text: str) -> tuple[str, Any]:
+    """Reads `name=value`, the value as YAML, for options such as `--hyperparameter lr=1e-3`.
+
+    Raises:
+        argparse.ArgumentTypeError: There is no equals sign, or no name.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name.strip(), parse_scalar(value)
+
+
+def parse_scalar(text: str) -> Any:
+    """Reads a number, true, false, null or text, as in a YAML file; `1e-3` is a number."""
+    import yaml
+
+    try:
+        return float(text) if re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", text.strip()) else yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def image_shape(text: str) -> tuple[int, ...]:
+    """Reads `3x224x224`.
+
+    Raises:
+        argparse.ArgumentTypeError: It has another form.
+    """
+    if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no shape such as 3x224x224")
+    return tuple(int(size) for size in text.split("x"))
+
+
+def positive(text: str) -> int:
+    """Reads a whole number of at least 1.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+    """
+    if not re.fullmatch(r"\d+", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
+
+
+def natural(text: str) -> int:
+    """Reads a whole number of at least 0.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+    """
+    if not re.fullmatch(r"\d+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 0")
+    return int(text)

@@ -1,0 +1,209 @@
+"""What a running search shows: live bars in a terminal, one line per finished trial anywhere else.
+
+Everything goes to stderr, so that stdout stays for results.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from nasplug.cli.output import duration, number
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from nasplug.records import Measurement, Trial
+    from nasplug.run.loop import Search
+
+#: Outside a terminal, lines that tell nothing new are at least this many seconds apart.
+QUIET = 0.2
+
+
+class _Running:
+    """A trial that was handed to the executor."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+        self.measurement: Measurement | None = None
+
+
+class LiveDisplay:
+    """Shows a run; the listener of :func:`nasplug.search` and of the command line.
+
+    Args:
+        console: Where to show it; default: stderr.
+
+    Attributes:
+        seconds: Wall time of the run so far.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        from rich.console import Console
+
+        self._console = console or Console(stderr=True, highlight=False)
+        self._live: Any = None
+        self._lock = threading.Lock()
+        self._search: Search | None = None
+        self._running: dict[int, _Running] = {}
+        self._waiting: list[Trial] = []
+        self._counts = {"complete": 0, "pruned": 0, "failed": 0}
+        self._known = 0
+        self._resumed = 0
+        self._best: Trial | None = None
+        self._begin = time.monotonic()
+        self._end: float | None = None
+        self._printed = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Wall time since the display was made, until the end of the run."""
+        return (self._end or time.monotonic()) - self._begin
+
+    # -- the listener --------------------------------------------------------------------------------------------
+
+    def started(self, search: Search) -> None:
+        """Begins to show; takes over what a resumed study holds."""
+        with self._lock:
+            self._search = search
+            self._resumed = search.resumed
+            for trial in self._waiting:
+                self._running[trial.number] = _Running(search.study.budget_of(trial).epochs)
+            for trial in search.study.trials:
+                self._count(trial)
+            self._known = sum(self._counts.values())
+        if self._resumed:
+            self._console.print(f"resuming: {self._resumed} trials are already done", markup=False)
+        if self._console.is_terminal:
+            from rich.live import Live
+
+            self._live = Live(
+                console=self._console,
+                get_renderable=self._render,
+                refresh_per_second=5,
+                vertical_overflow="crop",
+                transient=False,
+            )
+            self._live.start()
+
+    def submitted(self, trial: Trial) -> None:
+        """A trial waits for a worker, or runs."""
+        with self._lock:
+            if self._search is None:  # a resumed run hands over its unfinished trials before it starts
+                self._waiting.append(trial)
+            else:
+                self._running[trial.number] = _Running(self._search.study.budget_of(trial).epochs)
+
+    def measured(self, number: int, measurement: Measurement) -> None:
+        """A running trial reported an epoch."""
+        with self._lock:
+            if number in self._running:
+                self._running[number].measurement = measurement
+
+    def observed(self, trial: Trial) -> None:
+        """A trial is finished."""
+        with self._lock:
+            fresh = self._running.pop(trial.number, None) is not None or trial.number >= self._resumed
+            better = self._count(trial)
+            self._known += not fresh
+        if fresh and not self._console.is_terminal:
+            self._line(trial, better)
+
+    def ended(self) -> None:
+        """Stops showing."""
+        self._end = time.monotonic()
+        if self._live is not None:
+            with self._lock:
+                self._running.clear()
+            self._live.stop()
+            self._live = None
+
+    # -- what is shown -------------------------------------------------------------------------------------------
+
+    def _count(self, trial: Trial) -> bool:
+        """Counts a finished trial and tells whether it is the best so far."""
+        assert self._search is not None
+        self._counts[trial.state] += 1
+        study = self._search.study
+        if not study.is_candidate(trial):
+            return False
+        if self._best is None or study.score(trial) > study.score(self._best):
+            self._best = trial
+            return True
+        return False
+
+    def _line(self, trial: Trial, better: bool) -> None:
+        now = time.monotonic()
+        done = sum(self._counts.values())
+        if not better and now - self._printed < QUIET and done != self._total():
+            return
+        self._printed = now
+        total = self._total()
+        parts = [f"[{done}/{total}]" if total else f"[{done}]", f"trial {trial.number}", trial.state]
+        if trial.failure is not None:
+            parts.append(f"({trial.failure.kind}: {trial.failure.message})")
+        elif trial.reason:
+            parts.append(f"({trial.reason})")
+        else:
+            parts.append(self._shown(trial))
+        parts.append(f"{trial.seconds:.1f} s")
+        if better:
+            parts.append("best so far")
+        self._console.print("  ".join(parts), markup=False, soft_wrap=True)
+
+    def _total(self) -> int | None:
+        return None if self._search is None else self._search.spec.budget.trials
+
+    def _shown(self, trial: Trial) -> str:
+        """Objectives and size of a trial."""
+        assert self._search is not None
+        names = [objective.name for objective in self._search.study.objectives]
+        names += [name for name in ("params",) if name in trial.costs and name not in names]
+        return ", ".join(f"{name} {number(trial.values[name])}" for name in names if name in trial.values)
+
+    def _left(self) -> str:
+        """An estimate of the time left, from the pace of this run."""
+        assert self._search is not None
+        done, total = sum(self._counts.values()), self._total()
+        fresh = done - self._known
+        limit = self._search.spec.budget.seconds
+        bounds = [] if limit is None else [max(0.0, limit - self.seconds)]
+        if total is not None and fresh > 0:
+            bounds.append((total - done) * self.seconds / fresh)
+        return f"about {duration(min(bounds))} left" if bounds else ""
+
+    def _render(self) -> RenderableType:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        with self._lock:
+            running = sorted(self._running.items())
+            search = self._search
+        assert search is not None
+        done, total = sum(self._counts.values()), self._total()
+        counts = ", ".join(f"{count} {state}" for state, count in self._counts.items() if count)
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(no_wrap=True, style="bold")
+        grid.add_column(width=20)
+        grid.add_column(no_wrap=True, overflow="crop")
+        grid.add_row(
+            "trials",
+            ProgressBar(total=total or None, completed=done, width=20, pulse=total is None),
+            Text(", ".join(part for part in (f"{done}/{total}" if total else str(done), counts, self._left()) if part)),
+        )
+        # Trials start in order of submission: the others wait in the queue and have nothing to show.
+        for trial, state in running[: min(search.spec.run.workers, max(1, self._console.height - 4))]:
+            measured = state.measurement
+            step = 0 if measured is None else measured.step + 1
+            text = "starting" if measured is None else f"epoch {step}/{state.epochs}  {_metrics(measured)}"
+            bar = ProgressBar(total=max(1, state.epochs), completed=step, width=20)
+            grid.add_row(f"#{trial}", bar, Text(text))
+        best = "none yet" if self._best is None else f"trial {self._best.number}: {self._shown(self._best)}"
+        return Group(grid, Text(f"best   {best}", style="green", no_wrap=True, overflow="crop"))
+
+
+def _metrics(measurement: Measurement) -> str:
+    return "  ".join(f"{name} {number(value)}" for name, value in list(measurement.metrics.items())[:4])

@@ -1,0 +1,28 @@
+"""`nasplug report`: one self-contained HTML page about a study."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nasplug.cli.loading import find_plugins
+from nasplug.cli.parser import Parser
+
+SUMMARY = "Write a study's report: one HTML page."
+
+
+def add_arguments(parser: Parser) -> None:
+    """Adds the options of `nasplug report`."""
+    parser.add_argument("file", metavar="FILE", help="the study file")
+    parser.add_argument("--out", metavar="PAGE", help="the page to write; default: FILE with the ending .html")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Writes the page and prints its path."""
+    from nasplug.run.api import load_study
+
+    catalog = find_plugins(arguments).catalog if arguments.plugin else None
+    study = load_study(arguments.file, catalog=catalog)
+    page = study.report(arguments.out or Path(arguments.file).with_suffix(".html"))
+    print(page)
+    return 0

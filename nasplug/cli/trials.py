@@ -1,0 +1,148 @@
+"""`nasplug trials`: every trial of a study, with its values, or the reason why it has none."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import TYPE_CHECKING, Any
+
+from nasplug.cli import output
+from nasplug.cli.loading import read_study
+from nasplug.cli.parser import Parser, positive
+from nasplug.errors import UnknownNameError, did_you_mean
+
+if TYPE_CHECKING:
+    from nasplug.records import Trial
+    from nasplug.study.study import Study
+
+SUMMARY = "List the trials of a study."
+
+STATES = ("waiting", "running", "complete", "pruned", "failed")
+
+
+def add_arguments(parser: Parser) -> None:
+    """Adds the options of `nasplug trials`."""
+    parser.add_argument("file", metavar="FILE", help="the study file")
+    parser.add_argument("--state", choices=STATES, help="only trials in this state")
+    parser.add_argument(
+        "--sort",
+        metavar="NAME",
+        default="number",
+        help="by an objective or a constraint's side (best first), a cost, metric, seconds or number (smallest first)",
+    )
+    parser.add_argument("--reverse", action="store_true", help="the other way round")
+    parser.add_argument("--limit", metavar="N", type=positive, help="at most so many trials")
+    parser.add_argument("--json", action="store_true", help="print everything known about the trials as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the table."""
+    study = read_study(arguments.file)
+    trials = [*study.trials, *study.pending]
+    trials = [trial for trial in trials if arguments.state in (None, trial.state)]
+    trials = _sorted(study, trials, arguments.sort, arguments.reverse)[: arguments.limit]
+    if arguments.json:
+        output.print_json(
+            {
+                "file": arguments.file,
+                "objectives": study.meta["objectives"],
+                "constraints": study.meta["constraints"],
+                "created": study.meta.get("created"),
+                "runs": study.meta.get("runs", []),
+                "trials": [trial_json(study, trial, everything=True) for trial in trials],
+            }
+        )
+        return 0
+    print_trials(study, trials)
+    if not trials:
+        print("no trials" if arguments.state is None else f"no trials in state {arguments.state!r}")
+    return 0
+
+
+def print_trials(study: Study, trials: list[Trial]) -> None:
+    """Prints trials as a table: objectives first, then costs, then why a trial has no result."""
+    objectives = [objective.name for objective in study.objectives]
+    costs = sorted({name for trial in trials for name in trial.costs} - set(objectives))
+    numeric = ["trial", *objectives, *costs, "epochs", "seconds"]
+    rows = [
+        [
+            str(trial.number),
+            trial.state,
+            *(output.number(trial.values.get(name)) for name in [*objectives, *costs]),
+            str(len(trial.measurements) or "-"),
+            f"{trial.seconds:.1f}" if trial.finished and trial.copied_from is None else "-",
+            note(study, trial),
+        ]
+        for trial in trials
+    ]
+    if rows:
+        output.print_table(["trial", "state", *objectives, *costs, "epochs", "seconds", "note"], rows, numeric=numeric)
+
+
+def note(study: Study, trial: Trial) -> str:
+    """Why a trial failed, was pruned, may not win, or where its results come from; one line."""
+    if trial.failure is not None:
+        return f"{trial.failure.kind}: {trial.failure.message}"
+    if trial.reason:
+        return trial.reason
+    if trial.state == "complete" and study.violation(trial) > 0:
+        broken = [str(bound) for bound in study.constraints if bound.violation(trial.values) > 0]
+        return f"breaks {', '.join(broken)}"
+    return "" if trial.copied_from is None else f"same as trial {trial.copied_from}"
+
+
+def trial_json(study: Study, trial: Trial, *, everything: bool = False) -> dict[str, Any]:
+    """A trial with stable keys: absent things are null or empty, never left out.
+
+    Args:
+        study: Its study.
+        trial: The trial.
+        everything: With the metrics of every epoch and the failure's traceback.
+    """
+    failure = trial.failure
+    data: dict[str, Any] = {
+        "number": trial.number,
+        "state": trial.state,
+        "architecture": trial.architecture.to_json(),
+        "hyperparameters": dict(trial.hyperparameters),
+        "epochs": study.budget_of(trial).epochs,
+        "epochs_trained": len(trial.measurements),
+        "objectives": {objective.name: trial.values.get(objective.name) for objective in study.objectives},
+        "metrics": dict(trial.metrics),
+        "costs": dict(trial.costs),
+        "feasible": study.is_candidate(trial),
+        "seconds": trial.seconds,
+        "seed": trial.seed,
+        "parent": trial.proposal.parent,
+        "copied_from": trial.copied_from,
+        "reason": trial.reason,
+        "failure": None if failure is None else {"kind": failure.kind, "message": failure.message},
+        "artifacts": dict(trial.artifacts),
+        "info": dict(trial.proposal.info),
+    }
+    if everything:
+        if failure is not None:
+            data["failure"]["traceback"] = failure.traceback
+        data["measurements"] = [{"step": item.step, "metrics": dict(item.metrics)} for item in trial.measurements]
+    return data
+
+
+def _sorted(study: Study, trials: list[Trial], name: str, reverse: bool) -> list[Trial]:
+    """Trials by one value; those without it come last, whichever way."""
+    known = {"number", "seconds"} | {key for trial in trials for key in trial.values}
+    known |= {objective.name for objective in study.objectives}
+    if name not in known:
+        raise UnknownNameError(f"no trial has {name!r}", where="--sort", fix=did_you_mean(name, known))
+    best_first = {objective.name: -objective.sign for objective in study.objectives}
+    sign = best_first.get(name, 1.0) * (-1.0 if reverse else 1.0)
+
+    def value(trial: Trial) -> float:
+        if name == "number":
+            return trial.number
+        return trial.seconds if name == "seconds" else trial.values.get(name, math.nan)
+
+    def key(trial: Trial) -> tuple[bool, float, int]:
+        found = value(trial)
+        return (True, 0.0, trial.number) if math.isnan(found) else (False, sign * found, trial.number)
+
+    return sorted(trials, key=key)

@@ -1,0 +1,1 @@
+"""How a found network leaves a study: as files that need no code of ours to read, as ONNX, or trained fully."""

@@ -1,0 +1,180 @@
+"""A network as two files: `weights.safetensors`, and `architecture.json`, which says what it is without any code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nasplug.errors import StorageError, StudyError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from nasplug.plugins.catalog import Catalog
+    from nasplug.records import Trial
+    from nasplug.study.study import Study
+
+FORMAT = 1
+ARCHITECTURE = "architecture.json"
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """The part of a task that building a network needs."""
+
+    input_shape: tuple[int, ...]
+    outputs: int
+    objectives: Mapping[str, str] = field(default_factory=dict)
+
+    def datamodule(self) -> Any:
+        """There are no data in an exported network.
+
+        Raises:
+            StudyError: Always.
+        """
+        raise StudyError("an exported network has no data")
+
+    def module(self, network: Any, hyperparameters: Mapping[str, Any]) -> Any:
+        """There is no training in an exported network.
+
+        Raises:
+            StudyError: Always.
+        """
+        raise StudyError("an exported network has no training module")
+
+    def check_hyperparameters(self, names: Any) -> None:
+        """Nothing is trained here, so nothing is refused."""
+
+
+def write_bundle(study: Study, trial: Trial, network: nn.Module, folder: str | Path) -> Path:
+    """Writes weights and architecture of a network.
+
+    Args:
+        study: The study, with its task.
+        trial: The trial that describes the network.
+        network: With its trained weights.
+        folder: Made if it is not there; files of an earlier export in it are replaced.
+
+    Returns:
+        The folder.
+    """
+    from safetensors.torch import save_model
+
+    from nasplug.run.api import versions
+
+    if study.task is None:
+        raise StudyError("there is no task, so the network has no known input", where="export")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_model(network, str(folder / WEIGHTS))
+    spec = study.meta["spec"]
+    runs = study.meta.get("runs") or [{}]
+    classes = getattr(study.task, "class_names", None)
+    data = {
+        "format": FORMAT,
+        "space": spec["space"],
+        "build": spec.get("build", []),
+        "plugins": spec.get("plugins", []),
+        "architecture": trial.architecture.to_json(),
+        "hyperparameters": dict(trial.hyperparameters),
+        "input_shape": list(study.task.input_shape),
+        "outputs": study.task.outputs,
+        "classes": None if classes is None else list(classes),
+        "metrics": _finite(trial.metrics),
+        "costs": _finite(trial.costs),
+        "trial": {"number": trial.number, "seed": trial.seed, "epochs": study.budget_of(trial).epochs},
+        "versions": {"trained": runs[-1].get("versions", {}), "exported": versions()},
+        "weights": {
+            "file": WEIGHTS,
+            "sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
+            "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        },
+    }
+    (folder / ARCHITECTURE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    return folder
+
+
+def read_bundle(folder: str | Path, *, catalog: Catalog | None = None) -> nn.Module:
+    """Builds an exported network again and loads its weights; needs the plugins of its space and its wrappers.
+
+    Args:
+        folder: What :func:`write_bundle` wrote.
+        catalog: Where the space is looked up; default: all installed plugins and the single files it names.
+
+    Returns:
+        The network, in inference mode.
+
+    Raises:
+        StorageError: A file is missing or does not belong to the other.
+        NasplugError: A plugin is not installed.
+    """
+    import torch
+    from safetensors.torch import load_model
+
+    folder = Path(folder)
+    data = _read(folder)
+    weights = folder / data["weights"]["file"]
+    if hashlib.sha256(weights.read_bytes()).hexdigest() != data["weights"]["sha256"]:
+        raise StorageError("the weights are not those that were exported", where=str(weights), fix="export once more")
+    network = _build(data, catalog)
+    try:
+        load_model(network, str(weights))
+    except RuntimeError as error:
+        raise StorageError(
+            "the weights do not fit the network",
+            where=str(weights),
+            why=str(error),
+            fix=f"build it with the versions that wrote it: {data['versions']['exported']}",
+        ) from error
+    assert isinstance(network, torch.nn.Module)
+    return network.eval()
+
+
+def _build(data: Mapping[str, Any], catalog: Catalog | None) -> Any:
+    import pluggy
+
+    from nasplug.hookspecs import PROJECT, StudySpecs
+    from nasplug.plugins.component import Component, instantiate
+    from nasplug.plugins.discovery import discover
+    from nasplug.records import Architecture, Proposal, Trial
+    from nasplug.run.compose import SpaceBuilder
+    from nasplug.study.study import Study
+
+    catalog = catalog or discover(data["plugins"]).catalog
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(StudySpecs)
+    manager.register(SpaceBuilder(), name="space")
+    for position, item in enumerate(data["build"]):
+        wrapper = instantiate("wrapper", Component.parse(item, where="build"), catalog, where=f"build[{position}]")
+        manager.register(wrapper, name=f"build#{position}")
+    space = instantiate("space", Component.parse(data["space"], where="space"), catalog, where="space")
+    architecture = Architecture.from_json(data["architecture"])
+    space.validate(architecture)
+    study = Study(space=space, task=Shapes(tuple(data["input_shape"]), data["outputs"]))
+    number, seed = data["trial"]["number"], data["trial"]["seed"]
+    trial = Trial(number, Proposal(architecture, data["hyperparameters"]), seed=seed)
+    return manager.hook.build(study=study, trial=trial)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    path = folder / ARCHITECTURE
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(data, dict) or data["format"] != FORMAT:
+            raise ValueError(f"its format is not {FORMAT}")
+    except FileNotFoundError:
+        raise StorageError("there is no exported network", where=str(path), fix="check the path") from None
+    except (ValueError, KeyError, UnicodeDecodeError) as error:
+        raise StorageError("this describes no exported network", where=str(path), why=str(error)) from error
+    return data
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    import math
+
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
