@@ -131,7 +131,10 @@ def instantiate(kind: str, wanted: Component, catalog: Catalog, *, where: str) -
     """
     factory = resolve(kind, wanted, catalog, where=where)
     where = f"{where}: {wanted.name}"
-    parameters = inspect.signature(factory).parameters
+    try:
+        parameters = inspect.signature(factory).parameters
+    except (TypeError, ValueError) as error:
+        raise SpecError("this cannot be configured", where=where, why=str(error)) from error
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     for name in wanted.args:
         if name not in parameters and not takes_any:

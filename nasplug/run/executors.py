@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import multiprocessing
+import multiprocessing.connection
 import os
 import pickle
 import shutil
 import tempfile
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, TimeoutError, wait
@@ -74,8 +77,6 @@ class ProcessExecutor:
     """
 
     def __init__(self, assembly: Assembly, folder: Path, emit: Emit, objects: Mapping[str, Any] | None = None) -> None:
-        import multiprocessing
-
         from pebble import ProcessPool
 
         spec = assembly.spec
@@ -190,6 +191,7 @@ def _start_worker(setup: Mapping[str, Any], objects: bytes) -> None:
         from nasplug.plugins.discovery import discover
         from nasplug.run.compose import compose
 
+        threading.Thread(target=_end_with_parent, daemon=True).start()
         spec = RunSpec.parse(setup["spec"])
         _limit_threads(spec.run.threads)
         _WorkerProcess.live = Path(setup["live"])
@@ -201,6 +203,14 @@ def _start_worker(setup: Mapping[str, Any], objects: bytes) -> None:
         _WorkerProcess.error = error
     except Exception as error:
         _WorkerProcess.error = PluginError("a worker process cannot be set up", why=f"{type(error).__name__}: {error}")
+
+
+def _end_with_parent() -> None:
+    """A killed driver cannot end its workers; without this they would train on for nobody."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def _run_job(job: Job) -> Trial:

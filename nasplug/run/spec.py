@@ -167,9 +167,13 @@ class RunSpec:
                 where="run.workers",
                 fix="run.executor: process",
             )
-        names = [objective.name for objective in self.objectives]
-        if len(set(names)) != len(names):
-            raise SpecError("an objective is named twice", where="objectives")
+        for where, names in (
+            ("objectives", [objective.name for objective in self.objectives]),
+            ("costs", [cost.name for cost in self.costs]),
+        ):
+            twice = {name for name in names if names.count(name) > 1}
+            if twice:
+                raise SpecError(f"{sorted(twice)[0]!r} is named twice", where=where)
 
     def to_plain(self) -> dict[str, Any]:
         """Plain data that :meth:`parse` reads back; values that are defaults are left out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import time
 import traceback
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nasplug.cost.candidate import Candidate
-from nasplug.errors import NasplugError, PluginError, TrialError
+from nasplug.errors import NasplugError, PluginError, StorageError, TrialError
 from nasplug.records import Evaluation, Failure, Measurement, Trial
 from nasplug.run.compose import Assembly, price
 from nasplug.run.seeding import seed_everything
@@ -57,15 +58,25 @@ class Worker:
 
         Raises:
             PluginError: A plugin breaks the contract; that is no fault of the candidate, so the run stops.
+            StorageError: The disk is full; likewise.
         """
         started = time.perf_counter()
         known: dict[str, Any] = {}
         try:
             self._run(job, emit, known)
-        except PluginError:
+        except (PluginError, StorageError):
             raise
         except MemoryError as error:
             known |= failure("oom", error)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):  # every later trial would fail for the same reason
+                raise StorageError(
+                    "the disk is full",
+                    where=str(error.filename or self.folder),
+                    why=f"while keeping the files of trial {job.trial.number}; all earlier trials are safe",
+                    fix="free some space and run the same command again: it resumes",
+                ) from error
+            known |= failure(_kind(error), error)
         except Exception as error:
             known |= failure(_kind(error), error)
         return job.trial.with_(**known, seconds=time.perf_counter() - started)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from typing import ClassVar
 
 import pytest
 
@@ -152,12 +153,30 @@ def test_constraints_on_costs_prune_before_evaluation(toy_spec, tmp_path):
     assert study.best.costs["size"] <= 17
 
 
-@pytest.mark.parametrize(("key", "match"), [("size", "answers too"), ("speed", "outside its namespace")])
-def test_cost_keys_have_one_owner_each(toy_spec, key, match):
-    # `rogue` answers a key that is not its own; whether somebody else answers it too decides the message.
-    costs = ["size", {"rogue": {"key": key}}]
-    with pytest.raises(PluginError, match="outside its namespace|answers too"):
-        run_spec(toy_spec(costs=costs))
+def test_a_cost_key_outside_its_namespace_is_an_error(toy_spec):
+    with pytest.raises(PluginError, match="cost 'rogue': answers 'size', outside its namespace 'rogue'"):
+        run_spec(toy_spec(costs=["size", {"rogue": {"key": "size"}}]))
+
+
+class Twin:
+    name = "cpu"
+    capabilities: ClassVar = {}
+
+    def estimate(self, candidate):
+        return {}
+
+
+def test_a_cost_key_with_two_owners_names_both(toy_spec):
+    from nasplug.plugins.discovery import discover
+    from nasplug.run.compose import compose, price
+
+    spec = toy_spec(costs=["size", {"rogue": {"key": "cpu/latency_s"}}, {"target": {}}])
+    assembly = compose(spec.replace(costs=spec.costs[:2]), discover(spec.plugins).catalog)
+    first, second = assembly.costs
+    clash = [second, type(second)("other", False, second.call)]
+    with pytest.raises(PluginError, match="cost 'other': answers 'cpu/latency_s', which cost 'rogue' answers too"):
+        price(clash, None, Twin(), trained=False, known={})
+    assert first.name == "size"
 
 
 class Mute:

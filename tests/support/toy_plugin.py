@@ -1,4 +1,4 @@
-"""A single-file plugin without torch: a small cell space and an evaluator that can misbehave in every way we promise to survive."""
+"""A plugin in one file, without torch: a small space, and an evaluator that fails in every way we promise to survive."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import nasplug as nas
 
@@ -36,7 +37,7 @@ class ToySpace(nas.ChoiceSpace):
 class ToyEvaluator:
     """`score` is the number of a's plus a little of the seed; `trouble` chooses what x's do."""
 
-    objectives = {"score": "max", "loss": "min"}
+    objectives: ClassVar = {"score": "max", "loss": "min"}
 
     def __init__(
         self, trouble: str = "none", seconds: float = 0.0, steps: int = 0, count_in: str | None = None
