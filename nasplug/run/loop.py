@@ -275,6 +275,7 @@ def _copy(trial: Trial, source: Trial) -> Trial:
         metrics=source.metrics,
         costs=source.costs,
         measurements=source.measurements,
+        artifacts=source.artifacts,
         failure=source.failure,
         reason=source.reason,
     )

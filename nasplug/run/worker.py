@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from nasplug.cost.candidate import Candidate
-from nasplug.errors import NasplugError, PluginError, StorageError, TrialError
+from nasplug.errors import MissingExtraError, NasplugError, PluginError, SpecError, StorageError, TrialError
 from nasplug.records import Evaluation, Failure, Measurement, Trial
 from nasplug.run.compose import Assembly, price
 from nasplug.run.seeding import seed_everything
 
 Emit = Callable[[int, Measurement], None]
+
+#: Errors that would meet every candidate alike. Recorded as failed trials, they would waste the rest of the budget.
+NOT_THE_CANDIDATE = (PluginError, SpecError, MissingExtraError, StorageError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +62,14 @@ class Worker:
         Raises:
             PluginError: A plugin breaks the contract; that is no fault of the candidate, so the run stops.
             StorageError: The disk is full; likewise.
+            SpecError: The specification asks for what is not there, such as a GPU; likewise.
+            MissingExtraError: A library is not installed; likewise.
         """
         started = time.perf_counter()
         known: dict[str, Any] = {}
         try:
             self._run(job, emit, known)
-        except (PluginError, StorageError):
+        except NOT_THE_CANDIDATE:
             raise
         except MemoryError as error:
             known |= failure("oom", error)
