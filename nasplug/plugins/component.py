@@ -143,8 +143,10 @@ def instantiate(kind: str, wanted: Component, catalog: Catalog, *, where: str) -
     built, data = {}, {}
     for name, value in wanted.args.items():
         nested = _nested_kind(hints.get(name))
-        if nested is None or value is None or not isinstance(value, (str, Mapping, list, tuple, Component)):
+        if nested is None or value is None:
             data[name] = value
+        elif not isinstance(value, (str, Mapping, list, tuple, Component)):
+            built[name] = value  # a ready object of a Python caller
         elif isinstance(value, (list, tuple)):
             built[name] = [
                 instantiate(

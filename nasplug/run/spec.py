@@ -135,8 +135,10 @@ class RunSpec:
                 parsed[key] = _options(BudgetSpec, value, key)
             elif key == "run":
                 parsed[key] = _options(RunOptions, value, key)
+            elif isinstance(value, str):
+                parsed[key] = value
             else:
-                parsed[key] = str(value)
+                raise SpecError(f"{value!r} is no name", where=key)
         spec = cls(**parsed)
         spec._check()
         return spec

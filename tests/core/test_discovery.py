@@ -138,10 +138,13 @@ def test_the_contract_has_a_version():
 
 
 def test_importing_and_listing_load_no_torch():
-    code = (
-        "import sys, nasplug; from nasplug.plugins.discovery import discover; assert discover().catalog.names('strategy');"
-        "heavy = {'torch', 'pytorch_lightning', 'timm', 'sklearn', 'matplotlib', 'rich'} & set(sys.modules); assert not heavy, heavy"
-    )
+    code = """
+import sys, nasplug
+from nasplug.plugins.discovery import discover
+assert discover().catalog.names("strategy")
+heavy = {"torch", "pytorch_lightning", "timm", "sklearn", "matplotlib", "rich"} & set(sys.modules)
+assert not heavy, heavy
+"""
     subprocess.run([sys.executable, "-c", code], check=True)
     code = "import sys, nasplug; assert not {'torch', 'numpy', 'pluggy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,107 @@
+"""Plain data become configured objects, or one clear error."""
+
+from __future__ import annotations
+
+import pytest
+
+from nasplug.errors import SpecError, UnknownNameError
+from nasplug.plugins.catalog import Catalog
+from nasplug.plugins.component import Component, component, instantiate
+from nasplug.spaces.protocols import Strategy
+
+
+class Inner:
+    def __init__(self, size: int = 1) -> None:
+        self.size = size
+
+    def propose(self, study, count):
+        return []
+
+
+class Outer:
+    def __init__(
+        self,
+        inner: Strategy,
+        rate: float = 0.5,
+        name: str | None = None,
+        shape: tuple[int, ...] = (),
+        others: list[Strategy] = (),
+    ) -> None:
+        self.inner, self.rate, self.name, self.shape, self.others = inner, rate, name, shape, others
+
+
+class Free:
+    def __init__(self, **options) -> None:
+        self.options = options
+
+
+class Picky:
+    def __init__(self, low: int, high: int) -> None:
+        if low > high:
+            raise ValueError("Did you swap low and high?")
+
+
+@pytest.fixture
+def catalog():
+    catalog = Catalog()
+    for cls in (Inner, Outer, Free, Picky):
+        catalog.strategy(cls.__name__.lower(), f"{__name__}:{cls.__name__}")
+    return catalog
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__) or __import__(__name__))
+
+
+def make(catalog, data):
+    return instantiate("strategy", Component.parse(data, where="strategy"), catalog, where="strategy")
+
+
+def test_components_nest_by_annotation(catalog):
+    outer = make(
+        catalog, {"outer": {"inner": {"inner": {"size": 3}}, "rate": 1, "others": ["inner", {"inner": {"size": 2}}]}}
+    )
+    assert outer.inner.size == 3
+    assert outer.rate == 1.0
+    assert [other.size for other in outer.others] == [1, 2]
+
+
+def test_ready_objects_pass_through(catalog):
+    ready = Inner(9)
+    assert make(catalog, component("outer", inner=ready)).inner is ready
+
+
+def test_values_are_converted_by_annotation(catalog):
+    assert make(catalog, {"outer": {"inner": "inner", "shape": [3, 32, 32]}}).shape == (3, 32, 32)
+    assert make(catalog, {"free": {"anything": [1]}}).options == {"anything": [1]}
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "match"),
+    [
+        ({"outer": {"inner": "iner"}}, UnknownNameError, "did you mean 'inner'"),
+        ({"outer": {"inner": "inner", "rte": 1}}, SpecError, "did you mean 'rate'"),
+        ({"outer": {"inner": "inner", "rate": "fast"}}, SpecError, "wrong type"),
+        ({"outer": {}}, SpecError, "'inner' is missing"),
+        (
+            {"outer": {"inner": {"inner": {"size": "x"}}}},
+            SpecError,
+            r"strategy: outer\.inner: inner: an argument has the wrong",
+        ),
+        ({"picky": {"low": 2, "high": 1}}, SpecError, "Did you swap"),
+        ({"a": {}, "b": {}}, SpecError, "cannot read"),
+        (5, SpecError, "cannot read 5"),
+    ],
+)
+def test_mistakes_are_named_where_they_are(catalog, data, error, match):
+    with pytest.raises(error, match=match):
+        make(catalog, data)
+
+
+def test_plain_form_is_the_shortest():
+    assert component("a").to_plain() == "a"
+    assert component("a", inner=component("b", x=1)).to_plain() == {"a": {"inner": {"b": {"x": 1}}}}
+    assert Component("m.C", is_path=True).to_plain() == {"class_path": "m.C"}

@@ -1,0 +1,100 @@
+"""Specifications as files and as data."""
+
+from __future__ import annotations
+
+import pytest
+
+from nasplug.errors import SpecError
+from nasplug.run.spec import RunSpec, read_spec
+
+TEXT = """
+task: {class_path: pkg.Task, init_args: {lr: 1e-3}}
+space: qnas.conv
+strategy: {qnas: {preset: strong}}
+build: [{darts_lp.quantise: {weight_bits: 4}}]
+target: npu:wu32
+costs: [params, boo]
+objectives: {val_acc: max, npu/latency_s: min}
+constraints: ["npu/peak_sram_bytes <= 131072"]
+budget: {trials: 1e2, epochs: 10}
+run: {executor: process, workers: 2, batch: 4, seed: 0, storage: runs/edge.sqlite}
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "edge.yaml"
+    path.write_text(TEXT)
+    return path
+
+
+def test_a_file_is_read_whole(file):
+    spec = read_spec(file)
+    assert spec.space.name == "qnas.conv"
+    assert spec.strategy.args == {"preset": "strong"}
+    assert spec.task.is_path
+    assert spec.task.args == {"lr": 0.001}  # YAML 1.1 alone would read text
+    assert spec.budget.trials == 100
+    assert [str(constraint) for constraint in spec.constraints] == ["npu/peak_sram_bytes <= 131072"]
+    assert spec.evaluator.name == "lightning"
+
+
+def test_plain_data_is_read_back_equal(file):
+    spec = read_spec(file)
+    assert RunSpec.parse(spec.to_plain()) == spec
+
+
+def test_overrides_reach_into_anything(file):
+    spec = read_spec(file, ["run.workers=4", "strategy.qnas.preset=cifar2022", "run.seed=7"])
+    assert (spec.run.workers, spec.run.seed, spec.strategy.args["preset"]) == (4, 7, "cifar2022")
+
+
+@pytest.mark.parametrize(
+    ("override", "match"),
+    [
+        ("run.workers", "write --set"),
+        ("run..seed=1", "write --set"),
+        ("target.x.y=1", "is no name"),
+        ("budget.trials.x=1", "has no keys"),
+        ("rum.seed=1", "run"),
+    ],
+)
+def test_bad_overrides_are_refused(file, override, match):
+    with pytest.raises(SpecError, match=match):
+        read_spec(file, [override])
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("space: [", "no YAML file"),
+        ("- a\n- b", "mapping"),
+        ("strategy: random", "no search space"),
+        ("space: {a: {}, b: {}}", "cannot read"),
+        ("space: {class_path: a.B, args: {}}", "use init_args"),
+        ("space: a\ncosts: params", "is a list"),
+        ("space: a\nobjectives: [val_acc]", "cannot read"),
+        ("space: a\nbudget: 5", "is a mapping"),
+        ("space: a\nbudget: {trials: 1.5}", "no int"),
+        ("space: a\nrun: {executor: threads}", "known: inline, process"),
+        ("space: !!python/object/apply:os.system [ls]", "no YAML file"),
+    ],
+)
+def test_bad_files_are_refused_in_one_sentence(tmp_path, text, match):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(SpecError, match=match):
+        read_spec(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(SpecError, match=r"there is no file .*absent\.yaml"):
+        read_spec(tmp_path / "absent.yaml")
+
+
+def test_only_what_decides_the_trials_is_in_the_fingerprint(file):
+    base = read_spec(file)
+    same = read_spec(file, ["run.workers=1", "run.storage=other.sqlite", "budget.trials=7", "run.time_limit=60"])
+    assert same.fingerprint() == base.fingerprint()
+    for override in ("run.seed=1", "run.batch=1", "run.threads=2", "budget.epochs=3", "strategy.qnas.preset=x"):
+        assert read_spec(file, [override]).fingerprint() != base.fingerprint()
