@@ -38,7 +38,7 @@ def evolve(algorithm, seed, generations, target):
 def transcription(choices, settings, ranges, seed, generations, target):
     """Q-NAS in scalar loops, written from the equations, for equal numbers of choices and `best` replacement."""
     names = sorted(ranges)
-    quantum, size, length, width = settings.num_quantum, settings.population, len(choices), len(names)
+    quantum, size, length, width = settings.quantum_individuals, settings.population, len(choices), len(names)
     prob = [[[1.0 / choices[n]] * choices[n] for n in range(length)] for _ in range(quantum)]
     lo = [[ranges[name][0] for name in names] for _ in range(quantum)]
     up = [[ranges[name][1] for name in names] for _ in range(quantum)]
@@ -95,7 +95,7 @@ def transcription(choices, settings, ranges, seed, generations, target):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_evolution_equals_a_plain_transcription_of_the_equations(seed):
     choices, target = [4, 6, 3, 5], np.array([1, 5, 0, 2])
-    settings = QNASSettings(num_quantum=3, repetition=2, update_interval=2, update_rate=0.6, max_update=0.3)
+    settings = QNASSettings(quantum_individuals=3, repetition=2, update_interval=2, update_rate=0.6, max_update=0.3)
     algorithm = evolve(QNASAlgorithm(choices, settings, ranges=RANGES), seed, 25, target)
     prob, lo, up, survivors = transcription(choices, settings, RANGES, seed, 25, target)
     for q in range(3):
@@ -108,7 +108,7 @@ def test_evolution_equals_a_plain_transcription_of_the_equations(seed):
 
 
 def test_candidates_carry_genes_hyperparameters_and_parents():
-    algorithm = QNASAlgorithm([3] * 4, QNASSettings(num_quantum=2, repetition=3), ranges=RANGES)
+    algorithm = QNASAlgorithm([3] * 4, QNASSettings(quantum_individuals=2, repetition=3), ranges=RANGES)
     candidates = algorithm.ask(np.random.default_rng(0))
     assert [each.parent for each in candidates] == [0, 1, 0, 1, 0, 1]
     assert all(len(each.genes) == 4 and sorted(each.hyperparameters) == sorted(RANGES) for each in candidates)
@@ -142,12 +142,12 @@ def test_a_resumed_search_equals_an_uninterrupted_one(name, interrupted_inside):
 
 
 def test_state_holds_failures_without_nan():
-    algorithm = QNASAlgorithm([2, 2], QNASSettings(num_quantum=2, repetition=1))
+    algorithm = QNASAlgorithm([2, 2], QNASSettings(quantum_individuals=2, repetition=1))
     algorithm.ask(np.random.default_rng(0))
     algorithm.tell([float("nan"), 0.5], np.random.default_rng(1), failed=[True, False])
     state = json.loads(json.dumps(algorithm.state_dict(), allow_nan=False))
     assert state["survivors"]["fitness"] == [0.5, None]
-    again = QNASAlgorithm([2, 2], QNASSettings(num_quantum=2, repetition=1))
+    again = QNASAlgorithm([2, 2], QNASSettings(quantum_individuals=2, repetition=1))
     again.load_state_dict(state)
     assert again.state_dict() == algorithm.state_dict()
 
@@ -181,7 +181,7 @@ def test_state_of_several_objectives_survives_a_generation_of_failures():
     ],
 )
 def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(damage, message):
-    settings = QNASSettings(num_quantum=2, repetition=2)
+    settings = QNASSettings(quantum_individuals=2, repetition=2)
     stored = evolve(QNASAlgorithm([3] * 2, settings, ranges=RANGES), 0, 3, np.array([0, 1])).state_dict()
     stored = json.loads(json.dumps(stored))
     damage(stored)
@@ -193,7 +193,7 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(damage, messag
 
 
 def test_failed_candidates_are_neither_targets_nor_part_of_the_spread():
-    settings = QNASSettings(num_quantum=2, repetition=1, update_interval=1, update_rate=1.0, max_update=0.2)
+    settings = QNASSettings(quantum_individuals=2, repetition=1, update_interval=1, update_rate=1.0, max_update=0.2)
     algorithm = QNASAlgorithm([4], settings, ranges={"x": (0.0, 1.0)})
     for generation in range(2):
         algorithm.ask(stream(0, "ask", generation))
@@ -222,7 +222,7 @@ def test_a_search_in_which_everything_fails_goes_on():
 
 
 def test_penalty_decides_selection_but_the_measured_fitness_is_kept():
-    settings = QNASSettings(num_quantum=1, repetition=2, penalise_above=1)
+    settings = QNASSettings(quantum_individuals=1, repetition=2, penalise_above=1)
     algorithm = QNASAlgorithm([2] * 4, settings, reduces=[False, True], initial=[[0.0, 1.0]] * 4)
     algorithm.ask(np.random.default_rng(0))
     record = algorithm.tell([0.5, 0.6], np.random.default_rng(1))
@@ -256,7 +256,7 @@ def test_asking_twice_or_telling_first_is_refused():
 
 
 def test_bad_fitness_is_refused_and_the_generation_stays_pending():
-    algorithm = QNASAlgorithm([2], QNASSettings(num_quantum=2, repetition=1))
+    algorithm = QNASAlgorithm([2], QNASSettings(quantum_individuals=2, repetition=1))
     algorithm.ask(np.random.default_rng(0))
     with pytest.raises(ValueError, match=r"candidates \[1\] is not finite"):
         algorithm.tell([0.5, float("nan")], np.random.default_rng(0))
@@ -268,7 +268,7 @@ def test_bad_fitness_is_refused_and_the_generation_stays_pending():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"num_quantum": 0}, "num_quantum"),
+        ({"quantum_individuals": 0}, "quantum_individuals"),
         ({"update_rate": 1.5}, "update_rate"),
         ({"replacement": "worst"}, "best, elitism"),
         ({"guard": "bounce"}, "skip, clip"),

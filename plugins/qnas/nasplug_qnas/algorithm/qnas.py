@@ -72,8 +72,8 @@ class QNASAlgorithm:
         rank: Rank = descending,
     ) -> None:
         self.settings = settings or QNASSettings()
-        self.nodes = QuantumNodes(self.settings.num_quantum, choices, initial)
-        self.pulses = UniformPulses(self.settings.num_quantum, ranges or {}, scales)
+        self.nodes = QuantumNodes(self.settings.quantum_individuals, choices, initial)
+        self.pulses = UniformPulses(self.settings.quantum_individuals, ranges or {}, scales)
         if self.settings.penalise_above > 0 and reduces is None:
             raise SpecError(
                 f"penalise_above is {self.settings.penalise_above}, but nothing is known to reduce the resolution",
@@ -98,7 +98,7 @@ class QNASAlgorithm:
         if self._pending is None:
             return None
         return [
-            Candidate(tuple(genes.tolist()), self.pulses.decode(values), i % self.settings.num_quantum)
+            Candidate(tuple(genes.tolist()), self.pulses.decode(values), i % self.settings.quantum_individuals)
             for i, (genes, values) in enumerate(zip(self._pending.genes, self._pending.numeric, strict=True))
         ]
 
@@ -240,7 +240,7 @@ class QNASAlgorithm:
 
     def _update(self, survivors: Population, intensity: float, rng: np.random.Generator) -> None:
         """Pull quantum individual q towards the survivor at rank q, whichever quantum individual that came from."""
-        settings, count = self.settings, self.settings.num_quantum
+        settings, count = self.settings, self.settings.quantum_individuals
         active = ~survivors.failed[:count]
         self.nodes.update(
             survivors.genes[:count],

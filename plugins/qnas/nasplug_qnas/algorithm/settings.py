@@ -16,7 +16,7 @@ class QNASSettings:
     """Parameters of the evolution. The defaults are those of the published CIFAR experiments.
 
     Attributes:
-        num_quantum: Quantum individuals, Q.
+        quantum_individuals: Quantum individuals, Q.
         repetition: Classical individuals observed per quantum individual and generation, R.
         crossover_rate: Probability that an evolved hyperparameter is crossed with a survivor's.
         gene_crossover: Crossover of architectures with survivors; published Q-NAS has ``"none"``.
@@ -36,7 +36,7 @@ class QNASSettings:
         SpecError: If a value is out of range.
     """
 
-    num_quantum: int = 5
+    quantum_individuals: int = 5
     repetition: int = 4
     crossover_rate: float = 0.5
     gene_crossover: GeneCrossover = "none"
@@ -53,7 +53,7 @@ class QNASSettings:
     min_gain: float = 0.005
 
     def __post_init__(self) -> None:
-        for count in ("num_quantum", "repetition", "update_interval"):
+        for count in ("quantum_individuals", "repetition", "update_interval"):
             check_positive(count, getattr(self, count))
         for fraction in ("crossover_rate", "gene_crossover_rate", "update_rate", "max_update", "max_probability"):
             check_fraction(fraction, getattr(self, fraction))
@@ -74,7 +74,7 @@ class QNASSettings:
     @property
     def population(self) -> int:
         """Candidates per generation, N = Q * R."""
-        return self.num_quantum * self.repetition
+        return self.quantum_individuals * self.repetition
 
 
 #: ``cifar2022``: Szwarcman et al. 2022, as released for CIFAR. Over its 100 generations a node is updated about twice,
@@ -82,5 +82,5 @@ class QNASSettings:
 #: ``strong``: the setting of SegQNAS (Baldo Carlos et al., IJCNN 2023), where the distributions do converge.
 SETTINGS: dict[str, QNASSettings] = {
     "cifar2022": QNASSettings(),
-    "strong": QNASSettings(num_quantum=9, repetition=1, update_interval=1, update_rate=0.9),
+    "strong": QNASSettings(quantum_individuals=9, repetition=1, update_interval=1, update_rate=0.9),
 }

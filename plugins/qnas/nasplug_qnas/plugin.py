@@ -1,0 +1,30 @@
+"""Announces Q-NAS to nasplug; imports nothing of the method itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nasplug.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from nasplug.plugins.catalog import Catalog
+
+
+@hookimpl
+def register(catalog: Catalog) -> None:
+    """Names and locations only."""
+    catalog.strategy(
+        "qnas",
+        "nasplug_qnas.strategy:QNAS",
+        summary="Quantum-inspired evolution of every choice of a space, and of training hyperparameters.",
+    )
+    catalog.space(
+        "qnas.conv",
+        "nasplug_qnas.spaces:ConvSpace",
+        summary="Chains of convolutions and pools: the convolutional spaces of Q-NAS.",
+    )
+    catalog.space(
+        "qnas.residual",
+        "nasplug_qnas.spaces:ResidualSpace",
+        summary="Chains of residual blocks and pools: the residual space of Q-NAS.",
+    )

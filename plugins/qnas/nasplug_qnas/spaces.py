@@ -1,0 +1,183 @@
+"""The search spaces of Q-NAS: chains of functions, as nasplug spaces. Torch is imported only to build a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal, TypeAlias, get_args
+
+from nasplug.errors import SpecError, did_you_mean
+from nasplug.records import Architecture, Genotype, Scalar
+from nasplug.spaces.choices import ChoiceSpace
+from nasplug.spaces.graph import Graph
+from nasplug.spaces.protocols import Choice, Task
+from nasplug_qnas.functions import Function, FunctionSet, function_set
+
+Prior: TypeAlias = Literal["published", "uniform"]
+Head: TypeAlias = Literal["gap", "flatten"]
+
+
+class ChainSpace(ChoiceSpace):
+    """Chains of up to `nodes` functions and a linear classifier, for images of any size and number of channels.
+
+    The genotype names one function per node. `no_op` leaves its node out, so chains of different length are in the
+    space, and genotypes that differ only in where their `no_op` stand have the same key. A pool that no longer fits
+    its feature map is an identity.
+
+    Source: Szwarcman, Civitarese and Vellasco, Applied Soft Computing 120:108674, 2022, and the code released with it.
+
+    Args:
+        name: The slug.
+        functions: A published set, see :data:`nasplug_qnas.functions.FUNCTION_SETS`, or a list of functions as
+            :meth:`nasplug_qnas.functions.Function.parse` reads them.
+        nodes: Length of the genotype.
+        head: What comes before the classifier: `gap` (global average pooling), or `flatten` as published, whose
+            classifier grows with the image.
+        prior: Probability of each function before any evolution, of which `random` samples and from which `qnas`
+            starts. `published`: layers, pools and `no_op` share it equally, and so do the functions of each group.
+            `uniform`: all functions alike.
+        probabilities: Other probabilities, by function, in place of `prior`.
+        width: Factor on the filters of every function, at least one filter staying; 1.0 as published. Images of few
+            pixels and processors without a GPU are served better by 0.125 or 0.25.
+        he_bias: Draw biases like kernels, as published, instead of setting them to 0.
+
+    Raises:
+        SpecError: A function, probability or option is not valid, or two functions become one by `width`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        functions: str | list[str],
+        nodes: int = 20,
+        head: Head = "gap",
+        prior: Prior = "published",
+        probabilities: Mapping[str, float] | None = None,
+        width: float = 1.0,
+        he_bias: bool = False,
+    ) -> None:
+        where = f"space {name!r}"
+        for option, value, allowed in (("head", head, get_args(Head)), ("prior", prior, get_args(Prior))):
+            if value not in allowed:
+                raise SpecError(f"there is no {option} {value!r}", where=where, fix=did_you_mean(str(value), allowed))
+        if nodes < 1 or not 0.0 < width < float("inf"):
+            raise SpecError(f"nodes={nodes} and width={width} must be above 0", where=where)
+        chosen = _function_set(functions, probabilities, prior)
+        self.functions = _widened(chosen, width, where)
+        self.head: Head = head
+        self.he_bias = he_bias
+        self._reduces = {function.name: function.reduces for function in self.functions.functions}
+        options, weights = self.functions.names, self.functions.probabilities
+        digits = len(str(nodes - 1))
+        super().__init__(name, [Choice(f"node{node:0{digits}d}", options, weights) for node in range(nodes)])
+
+    def canonical(self, genotype: tuple[Genotype, ...]) -> Genotype:
+        """The functions without `no_op`: the network that is built."""
+        # Nothing else is certain without the shape of the input: whether a pool still fits depends on it.
+        return tuple([function for function in genotype if function != "no_op"])
+
+    def reduces(self, option: Scalar) -> bool:
+        """Whether a function has a stride above 1; what the reduction penalty of Q-NAS counts."""
+        return self._reduces.get(str(option), False)
+
+    def graph(self, architecture: Architecture) -> Graph:
+        """The chain of functions that are built."""
+        return Graph.chain(self._built(architecture))
+
+    def build(self, architecture: Architecture, task: Task) -> Any:
+        """A :class:`nasplug_qnas.networks.ChainNetwork`: images (B, *task.input_shape) to logits (B, task.outputs).
+
+        Raises:
+            SpecError: The flattening head would not fit into memory, or the inputs are no images.
+        """
+        from nasplug_qnas.networks import ChainNetwork
+
+        return ChainNetwork(self._built(architecture), task.input_shape, task.outputs, self.head, self.he_bias)
+
+    def _built(self, architecture: Architecture) -> tuple[str, ...]:
+        genotype = architecture.genotype
+        assert isinstance(genotype, tuple)
+        return tuple([str(function) for function in genotype if function != "no_op"])
+
+
+class ConvSpace(ChainSpace):
+    """Chains of convolutions and pools, the convolutional spaces of Q-NAS.
+
+    Args:
+        functions: `conv6`, `conv9`, `conv11`, `conv15`, or a list of functions.
+        nodes: Length of the genotype.
+        head: `gap` (global average pooling) or `flatten` (as published) before the classifier.
+        prior: `published` (layers, pools and `no_op` share the probability equally) or `uniform`.
+        probabilities: Other probabilities, by function, in place of `prior`.
+        width: Factor on the filters of every function.
+        he_bias: Draw biases like kernels, as published, instead of setting them to 0.
+    """
+
+    def __init__(
+        self,
+        functions: str | list[str] = "conv11",
+        nodes: int = 20,
+        head: Head = "gap",
+        prior: Prior = "published",
+        probabilities: Mapping[str, float] | None = None,
+        width: float = 1.0,
+        he_bias: bool = False,
+    ) -> None:
+        super().__init__("qnas.conv", functions, nodes, head, prior, probabilities, width, he_bias)
+
+
+class ResidualSpace(ChainSpace):
+    """Chains of residual blocks and pools, the residual space of Q-NAS.
+
+    Args:
+        functions: `res9`, or a list of functions.
+        nodes: Length of the genotype.
+        head: `gap` (global average pooling) or `flatten` (as published) before the classifier.
+        prior: `published` (layers, pools and `no_op` share the probability equally) or `uniform`.
+        probabilities: Other probabilities, by function, in place of `prior`.
+        width: Factor on the filters of every function.
+        he_bias: Draw biases like kernels, as published, instead of setting them to 0.
+    """
+
+    def __init__(
+        self,
+        functions: str | list[str] = "res9",
+        nodes: int = 20,
+        head: Head = "gap",
+        prior: Prior = "published",
+        probabilities: Mapping[str, float] | None = None,
+        width: float = 1.0,
+        he_bias: bool = False,
+    ) -> None:
+        super().__init__("qnas.residual", functions, nodes, head, prior, probabilities, width, he_bias)
+
+
+def _function_set(functions: str | list[str], probabilities: Mapping[str, float] | None, prior: Prior) -> FunctionSet:
+    if isinstance(functions, str):
+        chosen = function_set(functions)
+        if probabilities is not None:
+            chosen = FunctionSet.of(chosen.name, chosen.names, dict(probabilities))
+    else:
+        chosen = FunctionSet.of("own", functions, None if probabilities is None else dict(probabilities))
+    if probabilities is None and prior == "uniform":
+        chosen = replace(chosen, probabilities=(1.0 / len(chosen),) * len(chosen))
+    return chosen
+
+
+def _widened(functions: FunctionSet, width: float, where: str) -> FunctionSet:
+    """The set with other numbers of filters, in the same order and with the same probabilities."""
+    if width == 1.0:
+        return functions
+    widened = tuple(_wider(function, width) for function in functions.functions)
+    names = [function.name for function in widened]
+    if len(set(names)) != len(names):
+        doubled = next(name for name in names if names.count(name) > 1)
+        raise SpecError(f"with width={width:g} two functions become {doubled!r}", where=where, fix="use a larger width")
+    return replace(functions, functions=widened)
+
+
+def _wider(function: Function, width: float) -> Function:
+    if function.group != "layer":
+        return function
+    filters = max(1, round(function.filters * width))
+    return Function.parse(f"{function.kind}_{function.kernel}_{function.stride}_{filters}")

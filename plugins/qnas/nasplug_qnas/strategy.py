@@ -1,0 +1,263 @@
+"""Q-NAS as a nasplug strategy: carries candidates and results between a study and the algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+
+from nasplug.errors import SpecError, UnknownNameError, did_you_mean
+from nasplug.hookspecs import hookimpl
+from nasplug.records import Proposal, Scalar, Trial
+from nasplug.spaces.protocols import HasVector
+from nasplug.study.study import Study
+from nasplug_qnas.algorithm import SETTINGS, Candidate, QNASAlgorithm
+from nasplug_qnas.algorithm.crossover import GeneCrossover
+from nasplug_qnas.algorithm.pulses import Scale
+from nasplug_qnas.algorithm.quantum import Guard
+from nasplug_qnas.algorithm.selection import Replacement
+from nasplug_qnas.pareto import by_fronts
+
+#: Decimals of the facts in `proposal.info`. A logarithm may differ in its last bit between machines, and a run that is
+#: resumed on another one must propose the very same.
+_DECIMALS = 6
+
+
+@runtime_checkable
+class Reduces(Protocol):
+    """A space that can tell which options lower the resolution, for the penalty on doing so too often."""
+
+    def reduces(self, option: Scalar) -> bool:
+        """Whether the option has a stride above 1."""
+
+
+class QNAS:
+    """Quantum-inspired evolution, on any space of named choices.
+
+    Each of `quantum_individuals` keeps a probability for every option of every choice, starting from the weights of
+    the space, and a uniform pulse for every evolved hyperparameter. A generation samples `repetition` candidates from
+    each, and moves the distributions towards the best candidates found so far. The next generation waits until the
+    whole generation is measured, so `run.batch` should be at least the number of workers.
+
+    Trials that failed, were pruned or break a constraint rank behind all others and teach nothing. Trials that were
+    enqueued are not part of any generation and are ignored. With several objectives, candidates rank by non-dominated
+    fronts and crowding distance; that is an extension, published Q-NAS has one objective.
+
+    Every argument that is None takes its value from `preset`, whose values :class:`QNASSettings` describes.
+
+    Source: Szwarcman, Civitarese and Vellasco, Applied Soft Computing 120:108674, 2022.
+
+    Args:
+        preset: `strong`, the setting of SegQNAS, in which the distributions converge; or `cifar2022`, the published
+            setting of Q-NAS on CIFAR, which stays close to sampling from the space's prior.
+        hyperparameters: What is handed to the training: `[lowest, highest]` evolves a number, `[lowest, highest, log]`
+            evolves its logarithm, anything else is a fixed value.
+        max_generations: Ends the search after so many generations; None leaves that to the budget of the run.
+        quantum_individuals: Number of quantum individuals, Q.
+        repetition: Candidates sampled from each in a generation, R.
+        update_interval: Generations between two updates of the distributions.
+        update_rate: Probability that a choice, or a pulse, takes part in an update.
+        max_update: Largest growth of a probability in one update.
+        max_probability: Upper bound of a probability.
+        guard: What an update beyond that bound does: `skip` (published) or `clip`.
+        replacement: Survivors are the `best` of old and new, or the new ones and the best old one (`elitism`).
+        crossover_rate: Probability that an evolved hyperparameter is crossed with a survivor's.
+        gene_crossover: Crossover of architectures with survivors: `none` (published), `uniform` or `hux`.
+        gene_crossover_rate: Probability that an architecture is crossed.
+        penalise_above: Reductions of the resolution that are free; each further one costs `penalty_weight`. 0 turns
+            the penalty off. Only for spaces that can tell, see :class:`Reduces`.
+        penalty_weight: What a reduction too many costs, in units of the main objective.
+        patience: Generations without enough gain after which the search ends; 0 never ends it.
+        min_gain: Relative gain of the best fitness over `patience` generations that counts as progress.
+
+    Raises:
+        SpecError: An argument is unknown, of the wrong form or out of range.
+    """
+
+    requires = (HasVector,)
+
+    def __init__(
+        self,
+        preset: Literal["strong", "cifar2022"] = "strong",
+        hyperparameters: Mapping[str, Any] | None = None,
+        max_generations: int | None = None,
+        quantum_individuals: int | None = None,
+        repetition: int | None = None,
+        update_interval: int | None = None,
+        update_rate: float | None = None,
+        max_update: float | None = None,
+        max_probability: float | None = None,
+        guard: Guard | None = None,
+        replacement: Replacement | None = None,
+        crossover_rate: float | None = None,
+        gene_crossover: GeneCrossover | None = None,
+        gene_crossover_rate: float | None = None,
+        penalise_above: int | None = None,
+        penalty_weight: float | None = None,
+        patience: int | None = None,
+        min_gain: float | None = None,
+    ) -> None:
+        given = {
+            "quantum_individuals": quantum_individuals,
+            "repetition": repetition,
+            "update_interval": update_interval,
+            "update_rate": update_rate,
+            "max_update": max_update,
+            "max_probability": max_probability,
+            "guard": guard,
+            "replacement": replacement,
+            "crossover_rate": crossover_rate,
+            "gene_crossover": gene_crossover,
+            "gene_crossover_rate": gene_crossover_rate,
+            "penalise_above": penalise_above,
+            "penalty_weight": penalty_weight,
+            "patience": patience,
+            "min_gain": min_gain,
+        }
+        if preset not in SETTINGS:
+            raise UnknownNameError(f"there is no preset {preset!r}", where="qnas", fix=did_you_mean(preset, SETTINGS))
+        if max_generations is not None and max_generations < 1:
+            raise SpecError(f"max_generations is {max_generations}", where="qnas", fix="give 1 or more")
+        changed = {name: value for name, value in given.items() if value is not None}
+        self.settings = replace(SETTINGS[preset], **changed)  # type: ignore[arg-type]  # checked by the settings
+        self.max_generations = max_generations
+        self._penalty_asked = bool(penalise_above)
+        self._ranges, self._scales, self._fixed = _divide(hyperparameters or {})
+        #: Names of all hyperparameters that are proposed, which the core checks against the task.
+        self.hyperparameters: tuple[str, ...] = tuple(sorted([*self._ranges, *self._fixed]))
+        self._algorithm: QNASAlgorithm | None = None
+        self._stored: Mapping[str, Any] | None = None
+        self._forget_generation()
+
+    def _forget_generation(self) -> None:
+        self._handed_out = 0
+        #: By place in the generation: the signed objectives of a measured candidate, None for one that failed.
+        self._results: dict[int, list[float] | None] = {}
+
+    @hookimpl
+    def propose(self, study: Study, count: int) -> list[Proposal]:
+        """The next candidates of the generation, `[]` while its last ones are measured or when the search has ended."""
+        algorithm = self._machine(study)
+        if algorithm.pending is None:
+            if algorithm.should_stop or algorithm.generation == self.max_generations:
+                return []
+            algorithm.ask(study.rng("qnas.ask", algorithm.generation))
+            self._forget_generation()
+        candidates = algorithm.pending or []
+        start = self._handed_out
+        self._handed_out = min(start + count, len(candidates))
+        facts = {
+            "entropy": round(float(algorithm.nodes.entropy().mean()), _DECIMALS),
+            "max_probability": round(float(algorithm.nodes.max_probability().mean()), _DECIMALS),
+        }
+        return [
+            self._proposal(study, candidates[i], algorithm.generation, i, facts) for i in range(start, self._handed_out)
+        ]
+
+    @hookimpl
+    def observe(self, study: Study, trial: Trial) -> None:
+        """Keeps the result; the last one of a generation moves the distributions."""
+        info = trial.proposal.info
+        algorithm = self._machine(study)
+        if "individual" not in info or info.get("generation") != algorithm.generation:
+            return
+        self._results[info["individual"]] = _fitness(study, trial)
+        size = self.settings.population
+        if len(self._results) < size:
+            return
+        failed = [self._results[i] is None for i in range(size)]
+        blank = [0.0] * len(study.objectives)
+        fitness = np.array([self._results[i] or blank for i in range(size)])
+        if len(study.objectives) == 1:
+            fitness = fitness[:, 0]
+        algorithm.tell(fitness, study.rng("qnas.tell", algorithm.generation), failed)
+        self._forget_generation()
+
+    def _proposal(
+        self, study: Study, candidate: Candidate, generation: int, place: int, facts: Mapping[str, float]
+    ) -> Proposal:
+        space: Any = study.space
+        info = {"generation": generation, "individual": place, "quantum_individual": candidate.parent, **facts}
+        return Proposal(space.from_vector(candidate.genes), {**self._fixed, **candidate.hyperparameters}, info=info)
+
+    def _machine(self, study: Study) -> QNASAlgorithm:
+        """The algorithm, made when the space is first known."""
+        if self._algorithm is not None:
+            return self._algorithm
+        space: Any = study.space
+        choices = space.choices
+        settings = self.settings
+        reduces = None
+        if isinstance(space, Reduces):
+            reduces = [[space.reduces(option) for option in choice.options] for choice in choices]
+        elif settings.penalise_above and not self._penalty_asked:
+            settings = replace(settings, penalise_above=0)  # a preset's penalty, on a space that it was not made for
+        if settings.patience and len(study.objectives) > 1:
+            raise SpecError(
+                "patience looks at the best fitness, and with several objectives there is no such number",
+                where="qnas",
+                fix="leave patience out, and end the search by max_generations or by the budget",
+            )
+        algorithm = QNASAlgorithm(
+            [len(choice.options) for choice in choices],
+            settings,
+            initial=[choice.weights or [1.0 / len(choice.options)] * len(choice.options) for choice in choices],
+            ranges=self._ranges,
+            scales=self._scales,
+            reduces=reduces,
+            **({"rank": by_fronts} if len(study.objectives) > 1 else {}),
+        )
+        if self._stored is not None:
+            algorithm.load_state_dict(self._stored)
+            self._stored = None
+        self._algorithm = algorithm
+        return algorithm
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that later proposals depend on, as JSON data."""
+        return {
+            "algorithm": self._stored if self._algorithm is None else self._algorithm.state_dict(),
+            "handed_out": self._handed_out,
+            "results": {str(place): self._results[place] for place in sorted(self._results)},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores :meth:`state_dict`; the algorithm follows when the space is known."""
+        self._algorithm, self._stored = None, state["algorithm"]
+        self._handed_out = int(state["handed_out"])
+        self._results = {int(place): result for place, result in state["results"].items()}
+
+
+def _fitness(study: Study, trial: Trial) -> list[float] | None:
+    """The objectives, signed so that larger is better; None for a trial that failed, was pruned or is infeasible."""
+    if not study.is_candidate(trial):
+        return None
+    values = trial.values
+    return [objective.sign * values[objective.name] for objective in study.objectives]
+
+
+def _divide(given: Mapping[str, Any]) -> tuple[dict[str, Sequence[float]], dict[str, Scale], dict[str, Scalar]]:
+    """Evolved ranges with their scales, and fixed values."""
+    ranges: dict[str, Sequence[float]] = {}
+    scales: dict[str, Scale] = {}
+    fixed: dict[str, Scalar] = {}
+    for name, value in given.items():
+        if value is None or isinstance(value, (str, int, float, bool)):
+            fixed[name] = value
+            continue
+        match value:
+            case [low, high, *scale] if len(scale) < 2 and _is_number(low) and _is_number(high):
+                ranges[name], scales[name] = (low, high), (scale[0] if scale else "linear")
+            case _:
+                raise SpecError(
+                    f"cannot read {value!r}",
+                    where=f"qnas.hyperparameters.{name}",
+                    fix="write [lowest, highest], [lowest, highest, log], or a fixed value",
+                )
+    return ranges, scales, fixed
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
