@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nasplug.data.folder import ImageFolder
     from nasplug.data.idx import Idx
     from nasplug.data.npz import Npz
-    from nasplug.data.prepare import PreparedImages, prepare
+    from nasplug.data.prepared import PreparedImages, prepare
     from nasplug.data.source import ImageSource
 
 _MODULES = {
@@ -28,8 +28,8 @@ _MODULES = {
     "ImageFolder": "folder",
     "ImageSource": "source",
     "Npz": "npz",
-    "PreparedImages": "prepare",
-    "prepare": "prepare",
+    "PreparedImages": "prepared",
+    "prepare": "prepared",
 }
 
 __all__ = [

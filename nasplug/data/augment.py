@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nasplug.data.prepare import Augment
+from nasplug.data.prepared import Augment
 
 
 def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from nasplug.data.augment import augment
-from nasplug.data.prepare import Augment
+from nasplug.data.prepared import Augment
 
 #: Positions of a batch's images and the seed of its augmentation.
 Request = tuple[Tensor, int]
@@ -84,15 +84,15 @@ class BatchSampler(Sampler[Request]):
 class Batches(Sized):
     """An epoch of batches made on demand, in this process."""
 
-    def __init__(self, data: BatchImages, sampler: BatchSampler) -> None:
+    def __init__(self, data: BatchImages, requests: BatchSampler) -> None:
         self.data = data
-        self.sampler = sampler
+        self.requests = requests  # not "sampler": Lightning takes whatever has that for a DataLoader
 
     def __len__(self) -> int:
-        return len(self.sampler)
+        return len(self.requests)
 
     def __iter__(self) -> Iterator[Batch]:
-        for request in self.sampler:
+        for request in self.requests:
             yield self.data[request]
 
 
@@ -100,4 +100,12 @@ def batches(data: BatchImages, sampler: BatchSampler, num_workers: int = 0) -> B
     """Returns an epoch's batches: made here on demand, or ahead of time by worker processes."""
     if num_workers == 0:
         return Batches(data, sampler)
-    return DataLoader(data, sampler=sampler, batch_size=None, num_workers=num_workers, persistent_workers=True)
+    return DataLoader(
+        data,
+        sampler=sampler,
+        batch_size=None,
+        num_workers=num_workers,
+        persistent_workers=True,
+        # Its own draw for the workers' seeds must not come from the global generator, or it would shift ours.
+        generator=torch.Generator(),
+    )

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from nasplug.data.arrays import ImageArrays
 from nasplug.data.batches import Batch, Batches, BatchImages, BatchSampler, batches
-from nasplug.data.prepare import Augment, Part, PreparedImages, check_batching, prepare
+from nasplug.data.prepared import Augment, Part, PreparedImages, check_batching, prepare
 from nasplug.data.source import ImageSource
 from nasplug.errors import DataError, SpecError
 

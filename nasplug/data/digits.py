@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from typing import Any
 
 import numpy as np
 
-from nasplug._optional import require
+from nasplug._optional import available, require
 from nasplug.data.arrays import ImageArrays
+from nasplug.data.cache import cached
 from nasplug.data.source import ImageSource
 from nasplug.data.splits import TEST_SEED, stratified_split
 from nasplug.errors import DataError
+
+_PURPOSE = "read the digits data"
 
 
 class Digits(ImageSource):
@@ -29,12 +33,18 @@ class Digits(ImageSource):
         """See the base class."""
         if not 0.0 < self.test_fraction < 1.0:
             raise DataError(f"test_fraction is {self.test_fraction}, not between 0 and 1", where="Digits")
-        require("sklearn", extra="train", purpose="read the digits data")
+        if not available("sklearn"):
+            require("sklearn", extra="train", purpose=_PURPOSE)
 
     def load(self) -> ImageArrays:
         """Returns float32 images (N, 8, 8) in 0..1."""
         self.check()
-        datasets: Any = require("sklearn.datasets", extra="train", purpose="read the digits data")
+        # Kept in the cache because importing scikit-learn takes seconds, in every worker process anew.
+        arguments = {"test_fraction": self.test_fraction, "version": metadata.version("scikit-learn")}
+        return cached("Digits", [], arguments, self._read)
+
+    def _read(self) -> ImageArrays:
+        datasets: Any = require("sklearn.datasets", extra="train", purpose=_PURPOSE)
         bunch = datasets.load_digits()
         images = (bunch.images / 16.0).astype(np.float32)  # 17 grey levels, 0 to 16
         labels = bunch.target.astype(np.int64)

@@ -86,17 +86,17 @@ def read_idx(path: Path, ndim: int) -> NDArray[np.uint8]:
     """
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        zeros, kind, dimensions = struct.unpack_from(">HBB", raw)
-        shape = struct.unpack_from(f">{dimensions}I", raw, 4)
+        magic = struct.unpack_from(">HBB", raw)
+        shape = struct.unpack_from(f">{ndim}I", raw, 4)
     except (OSError, EOFError, zlib.error, struct.error) as error:
         raise DataError("cannot read the idx file", where=str(path), why=str(error), fix="fetch it again") from error
-    if zeros or kind != _UNSIGNED_BYTES or dimensions != ndim:
+    if magic != (0, _UNSIGNED_BYTES, ndim):
         raise DataError(
             f"the file does not start like an idx file of {ndim}-dimensional bytes",
             where=str(path),
             why=f"its first bytes are {raw[:4].hex(' ')}, not 00 00 08 {ndim:02x}",
         )
-    offset = 4 + 4 * dimensions
+    offset = 4 + 4 * ndim
     if len(raw) - offset != math.prod(shape):
         raise DataError(
             f"the file holds {len(raw) - offset} elements, its header promises {math.prod(shape)}",

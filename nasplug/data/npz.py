@@ -58,9 +58,10 @@ class Npz(ImageSource):
         """Returns the arrays as they are in the file; labels of shape (N, 1) become (N,)."""
         path = existing_file(self.path, "Npz")
         try:
-            with np.load(path, allow_pickle=False) as file:
-                if not isinstance(file, np.lib.npyio.NpzFile):
-                    raise DataError("the file holds one array, not a collection", where=str(path))
+            opened = np.load(path, allow_pickle=False)
+            if isinstance(opened, np.ndarray):
+                raise DataError("the file holds one array, not a collection", where=str(path))
+            with opened as file:
                 if "header" in file.files and "payload_train" in file.files:
                     arguments = {"labels": self.labels, "classes": self.classes}
                     return cached("Npz", [path], arguments, lambda: self._decode(file, path))
