@@ -1,0 +1,49 @@
+"""How every benchmark here writes its result: numbers with seeds, versions, machine and date."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from nasplug.run.api import versions
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def machine() -> dict[str, Any]:
+    """What the benchmark ran on, without names."""
+    model = ""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        model = lines[0].split(":", 1)[1].strip() if lines else ""
+    return {"system": platform.system(), "cpu": model, "cores": os.cpu_count()}
+
+
+def record(name: str, result: dict[str, Any], *, packages: tuple[str, ...] = (), folder: Path = RESULTS) -> Path:
+    """Writes `results/NAME.json`.
+
+    Args:
+        name: Of the benchmark.
+        result: Its numbers, with the seeds and settings that made them.
+        packages: Opponents whose versions belong to the result.
+        folder: Where to write.
+    """
+    from importlib import metadata
+
+    found = versions() | {package: metadata.version(package) for package in packages}
+    head = {
+        "benchmark": name,
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": machine(),
+        "versions": found,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(head | result, indent=1) + "\n")
+    print(f"recorded {path.name}")
+    return path
