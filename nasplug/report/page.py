@@ -1,0 +1,195 @@
+"""The report of a study: one self-contained HTML page, and its pictures as PNG files."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from nasplug._optional import require
+from nasplug.errors import NasplugError, StorageError
+from nasplug.plugins.discovery import version
+from nasplug.records import Trial
+from nasplug.report import drawing, facts, plots, reasons, series, tables
+from nasplug.report.figures import PALETTE, Picture, save_png, style, to_svg
+from nasplug.report.formats import duration, number, shorten, text
+from nasplug.spaces.graph import Graph
+from nasplug.spaces.protocols import HasGraph
+from nasplug.study.study import Study
+
+#: How many networks are drawn.
+DRAWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One of the best networks, drawn or described.
+
+    Attributes:
+        trial: Which one.
+        role: Why it is shown.
+        values: Its results, as (name, value).
+        picture: The drawing, if the space gives graphs that can be drawn.
+        words: What stands in for a drawing.
+    """
+
+    trial: Trial
+    role: str
+    values: list[tuple[str, str]]
+    picture: Picture | None
+    words: str
+
+
+def write_report(study: Study, path: Path, *, png_folder: Path | None = None) -> Path:
+    """Writes the report of a study.
+
+    The page loads nothing from elsewhere: pictures are inline SVG, and it opens from a disk without a network.
+
+    Args:
+        study: What to report on; any state will do, also an empty one.
+        path: The HTML file; its folder is made, an older file is replaced.
+        png_folder: Where to write the same pictures as PNG files as well.
+
+    Returns:
+        `path`.
+
+    Raises:
+        MissingExtraError: matplotlib or Jinja2 is not installed.
+        StorageError: A file cannot be written.
+    """
+    jinja2 = require("jinja2", extra="report", purpose="write the report")
+    path = Path(path)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("nasplug.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["svg"] = lambda picture: jinja2.utils.markupsafe.Markup(to_svg(picture))
+    with style():
+        content = _content(study)
+        page: str = environment.get_template("report.html").render(content)
+        try:
+            _replace(path, page)
+            if png_folder is not None:
+                png_folder.mkdir(parents=True, exist_ok=True)
+                for picture in content["pictures"]:
+                    save_png(picture, png_folder)
+        except OSError as error:
+            raise StorageError(
+                "the report cannot be written", where=str(path), why=str(error), fix="give another path, or free space"
+            ) from error
+    return path
+
+
+def _content(study: Study) -> dict[str, Any]:
+    ranking = series.ranking(study)
+    networks, legend = _networks(study, ranking)
+    scatters = plots.scatters(study)
+    hypervolume = plots.hypervolume(study)
+    halves = [picture for picture in (*scatters, hypervolume) if picture is not None]
+    progress = plots.progress(study)
+    curves, provenance = plots.learning_curves(study), plots.provenance(study)
+    drawn = [network.picture for network in networks]
+    failed, pruned = reasons.failures(study), reasons.pruned(study)
+    return {
+        "title": facts.title(study),
+        "summary": facts.summary(study),
+        "tiles": facts.tiles(study),
+        "notices": facts.notices(study),
+        "honesty": facts.honesty(study),
+        "progress": progress,
+        "halves": halves,
+        "curves": curves,
+        "provenance": provenance,
+        "networks": networks,
+        "legend": legend,
+        "choices": tables.choices(study, [network.trial for network in networks]),
+        "top": tables.trials(study, ranking[: tables.TOP]) if ranking else None,
+        "ranked": len(ranking),
+        "failures": failed[: reasons.MOST],
+        "failures_note": reasons.rest(failed),
+        "kinds": reasons.kinds(study),
+        "pruned": pruned[: reasons.MOST],
+        "pruned_note": reasons.rest(pruned),
+        "specification": facts.specification(study),
+        "objects": [text(name) for name in study.meta.get("objects", ())],
+        "versions": facts.versions(study),
+        "commands": facts.commands(study),
+        "palette": PALETTE,
+        "version": version(),
+        "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "pictures": [p for p in (progress, *halves, curves, provenance, *drawn) if p is not None],
+    }
+
+
+def _networks(study: Study, ranking: Sequence[Trial]) -> tuple[list[Network], dict[str, str]]:
+    networks, graphs = [], []
+    chosen = _chosen(study, ranking)
+    named = tables.choices(study, [trial for trial, _ in chosen]) is not None
+    for rank, (trial, role) in enumerate(chosen, start=1):
+        picture, words = None, ""
+        graph, problem = _graph(study, trial)
+        if graph is None:
+            words = problem or ("" if named else shorten(trial.architecture.genotype, 1000))
+        elif not drawing.drawable(graph):
+            words = f"Too large to draw: {drawing.summary(graph)}."
+        else:
+            picture = drawing.draw_graph(graph, f"network-{rank}", f"Network of trial {trial.number}")
+            graphs.append(graph)
+        names = tables.value_names(study, [trial])[:8]
+        values = [(text(name), number(trial.values[name])) for name in names if name in trial.values]
+        values += [(text(name), number(value)) for name, value in trial.hyperparameters.items()]
+        values.append(("time", duration(trial.seconds)))
+        networks.append(Network(trial, role, values, picture, words))
+    return networks, drawing.families_of(graphs)
+
+
+def _chosen(study: Study, ranking: Sequence[Trial]) -> list[tuple[Trial, str]]:
+    """Up to three different networks: the best ones, or both ends and the middle of the Pareto front."""
+    if len(study.objectives) > 1:
+        found = series.front(study)
+        if len(found) > 2:
+            last = len(found) - 1
+            places = [(0, f"best {study.objectives[0].name}"), (last // 2, "middle of the Pareto front")]
+            return [(found[i], role) for i, role in [*places, (last, "other end of the Pareto front")]]
+        return [(trial, "Pareto front") for trial in found]
+    different: dict[str, Trial] = {}
+    for trial in ranking:
+        if study.is_candidate(trial):
+            different.setdefault(trial.architecture.key, trial)
+        if len(different) == DRAWN:
+            break
+    roles = ("best", "second best", "third best")
+    return list(zip(different.values(), roles, strict=False))
+
+
+def _graph(study: Study, trial: Trial) -> tuple[Graph | None, str]:
+    """The network's graph, or None and the reason if there should be one."""
+    try:
+        space = study.space
+    except NasplugError:
+        return None, ""
+    if not isinstance(space, HasGraph):
+        return None, ""
+    try:
+        return space.graph(trial.architecture), ""
+    except Exception as error:  # a space's own code: a report must not fail for it
+        return None, f"The space cannot draw this network. {type(error).__name__}: {text(str(error))}"
+
+
+def _replace(path: Path, page: str) -> None:
+    """Writes beside the file first, so that an older report survives a full disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8", errors="backslashreplace"
+    ) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(page)
+            file.close()
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
