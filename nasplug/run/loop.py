@@ -186,9 +186,8 @@ class Search:
 
     def _make_executor(self) -> Executor:
         # Made at the first real job: a resumed run that is already complete starts no process.
-        folder = self.study.folder
-        if folder is None and self.spec.run.executor != "inline":
-            folder = self.study.artifacts()
+        # Workers have studies of their own: what they write must land where this one will look.
+        folder = self.study.folder or self.study.artifacts()
         emit = self.listener.measured if self.listener else _ignore
         return EXECUTORS[self.spec.run.executor](self.assembly, folder, emit, self._objects)
 
