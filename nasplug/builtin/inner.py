@@ -21,14 +21,15 @@ class InnerSearch:
 
     Args:
         strategy: The inner strategy.
-        label: Key of `proposal.info` that the outer strategy adds, and the inner one does not see.
+        label: Key of `proposal.info` that the outer strategy adds; 0 or nothing there means a trial of the part.
+        hidden: Further keys it adds. The inner strategy sees none of them.
 
     Raises:
         PluginError: `strategy` is none.
     """
 
-    def __init__(self, strategy: Any, *, label: str) -> None:
-        self.strategy, self._label = strategy, label
+    def __init__(self, strategy: Any, *, label: str, hidden: tuple[str, ...] = ()) -> None:
+        self.strategy, self._label, self._hidden = strategy, label, {label, *hidden}
         # A manager of its own gives the hooks their usual manners: a plugin may take fewer arguments than offered.
         manager = pluggy.PluginManager(PROJECT)
         manager.add_hookspecs(StudySpecs)
@@ -51,7 +52,7 @@ class InnerSearch:
 
     def is_part(self, trial: Trial) -> bool:
         """Whether the inner strategy sees a trial: those it proposed, and those that nobody here proposed."""
-        return trial.proposal.info.get(self._label, 0) == 0
+        return bool(trial.proposal.info.get(self._label, 0) == 0)
 
     def propose(self, study: Study, count: int, budget: Budget) -> list[Proposal]:
         """Asks the inner strategy.
@@ -116,7 +117,7 @@ class InnerSearch:
         number = self._numbers.setdefault(trial.number, len(self._numbers))
         proposal = trial.proposal
         if self._label in proposal.info:
-            info = {key: value for key, value in proposal.info.items() if key != self._label}
+            info = {key: value for key, value in proposal.info.items() if key not in self._hidden}
             proposal = Proposal(proposal.architecture, proposal.hyperparameters, info=info)
         source = None if trial.copied_from is None else self._numbers.get(trial.copied_from)
         return trial.with_(number=number, proposal=proposal, copied_from=source)

@@ -19,13 +19,13 @@ class RegularizedEvolution:
     """Aging evolution: the winner of a tournament is mutated, and the oldest member leaves the population.
 
     Source: Real, Aggarwal, Huang, Le, "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019,
-    algorithm 1. The paper keeps 100 members and draws 25 for searches of 20 000 trainings; the defaults here are
-    scaled to searches of some hundred, so that most of them are evolved and not part of the random beginning.
+    algorithm 1. The paper keeps 100 members and draws 25 for searches of 20 000 trainings; the defaults here keep the
+    share of a quarter and scale both to searches of some hundred, which would else be mostly random beginning.
 
     The population is the last `population_size` finished trials that can be compared: trials that failed or were
-    stopped early never become parents. A feasible trial wins against an infeasible one, and of two infeasible ones
-    the smaller violation wins, so that a search which starts outside the constraints walks into them. With several
-    objectives the winner is drawn from the non-dominated members of the tournament.
+    stopped early never become parents. Infeasible members are parents only while there is no feasible one, the
+    smaller violation winning, so that a search which starts outside the constraints walks into them. With several
+    objectives the winner lies in the best non-dominated front, and inside a front where it is least crowded.
 
     Everything is derived from the trials of the study, so that there is no state beyond them.
 
@@ -42,8 +42,8 @@ class RegularizedEvolution:
 
     def __init__(
         self,
-        population_size: int = 20,
-        tournament_size: int = 5,
+        population_size: int = 32,
+        tournament_size: int = 8,
         crossover: float = 0.0,
         distinct: bool = True,
         attempts: int = 20,
@@ -117,17 +117,16 @@ class RegularizedEvolution:
         return child
 
     def _tournament(self, study: Study, rng: np.random.Generator) -> Trial:
-        size = min(self.tournament_size, len(self._population))
-        drawn = [self._population[i] for i in rng.choice(len(self._population), size, replace=False)]
-        feasible = [trial for trial in drawn if study.is_candidate(trial)]
+        feasible = [trial for trial in self._population if study.is_candidate(trial)]
+        pool = feasible or list(self._population)
+        drawn: list[int] = rng.choice(len(pool), min(self.tournament_size, len(pool)), replace=False).tolist()
         if not feasible:
-            return min(drawn, key=study.violation)
+            return pool[min(drawn, key=lambda i: study.violation(pool[i]))]
         if len(study.objectives) == 1:
-            return max(feasible, key=study.score)
-        ranks, _ = fronts(study, feasible)
-        front = [trial for trial, rank in zip(feasible, ranks, strict=True) if rank == 0]
-        # Crowding would pick an end of the front nearly every time in a sample this small.
-        return front[int(rng.integers(len(front)))]
+            return pool[max(drawn, key=lambda i: study.score(pool[i]))]
+        # Front and crowding inside the whole population: inside a sample this small nearly all would be ends.
+        ranks, crowding = fronts(study, pool)
+        return pool[min(drawn, key=lambda i: (ranks[i], -crowding[i]))]
 
     def state_dict(self) -> dict[str, Any]:
         """Empty: the trials of the study say it all."""

@@ -14,8 +14,8 @@ from nasplug.records import Budget, Proposal, Trial
 from nasplug.spaces.protocols import Strategy
 from nasplug.study.study import Study
 
-#: Key of `proposal.info` with the rung: 0 is the lowest.
-RUNG = "rung"
+#: Keys of `proposal.info`: the rung, of which 0 is the lowest, and the bracket of the synchronous mode.
+RUNG, BRACKET = "rung", "bracket"
 
 
 class SuccessiveHalving:
@@ -82,7 +82,7 @@ class SuccessiveHalving:
             rung_epochs(eta, min_epochs, max_epochs)  # refuses nonsense now
         self.requires: tuple[type, ...] = tuple(getattr(strategy, "requires", ()))
         self.hyperparameters: tuple[str, ...] = tuple(getattr(strategy, "hyperparameters", ()))
-        self._inner = InnerSearch(strategy, label=RUNG)
+        self._inner = InnerSearch(strategy, label=RUNG, hidden=(BRACKET,))
         if self._inner.saves:
             # Only then: a strategy without these two methods is replayed on resume, which is just as exact.
             self.state_dict: Callable[[], dict[str, Any]] = self._state_dict
@@ -189,7 +189,7 @@ class SuccessiveHalving:
         return Proposal(trial.architecture, trial.hyperparameters, budget, trial.number, self._label(rung, bracket))
 
     def _label(self, rung: int, bracket: int) -> dict[str, Any]:
-        return {RUNG: rung} if self.mode == "async" else {RUNG: rung, "bracket": bracket}
+        return {RUNG: rung} if self.mode == "async" else {RUNG: rung, BRACKET: bracket}
 
     def _state_dict(self) -> dict[str, Any]:
         """The state of the inner strategy; everything else is in the trials of the study."""
@@ -241,7 +241,7 @@ def rung_epochs(eta: int, min_epochs: int, max_epochs: int) -> list[int]:
 def _place(trial: Trial) -> tuple[int, int] | None:
     """(bracket, rung) of a trial that was proposed here, None for trials of others."""
     info = trial.proposal.info
-    return (info.get("bracket", 0), info[RUNG]) if RUNG in info else None
+    return (info.get(BRACKET, 0), info[RUNG]) if RUNG in info else None
 
 
 def _is_able(study: Study, trial: Trial) -> bool:

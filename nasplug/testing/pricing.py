@@ -1,0 +1,42 @@
+"""Asks one cost or target as a run would."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pluggy
+
+from nasplug.cost.candidate import Candidate
+from nasplug.hookspecs import PROJECT, StudySpecs
+from nasplug.run.compose import CostCaller, price
+
+
+def manager_of(plugin: Any, name: str) -> pluggy.PluginManager:
+    """A study-level manager with one plugin, checked against the contract.
+
+    Raises:
+        pluggy.PluginValidationError: A hook has an argument that the contract does not know.
+    """
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(StudySpecs)
+    manager.register(plugin, name=name)
+    return manager
+
+
+def priced(plugin: Any, name: str, candidate: Candidate, target: Any = None) -> dict[str, float]:
+    """The costs that a plugin answers, under the rules of a run.
+
+    Args:
+        plugin: The cost plugin.
+        name: Its registered name.
+        candidate: What to price.
+        target: The hardware target, if any.
+
+    Raises:
+        PluginError: A key outside the namespace, or a value that is no number.
+    """
+    trained = bool(getattr(plugin, "needs_trained_weights", False))
+    manager = manager_of(plugin, f"cost:{name}")
+    assert manager.hook.cost.get_hookimpls(), "a cost has a `cost` hook"
+    caller = CostCaller(name, trained, manager.hook.cost)
+    return price([caller], candidate, target, trained=trained, known={})

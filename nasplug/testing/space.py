@@ -1,0 +1,248 @@
+"""What every search space must keep to, and what each capability it claims promises."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nasplug.errors import SpaceError
+from nasplug.records import Architecture, freeze
+from nasplug.spaces.graph import Graph
+from nasplug.spaces.protocols import Crosses, Enumerates, HasGraph, HasVector, Mutates
+from nasplug.testing.networks import assert_trains, fingerprint, seeded_build
+from nasplug.testing.randomness import untouched_random_state
+from nasplug.testing.synthetic import Shapes
+
+SEEDS = st.integers(min_value=0, max_value=2**32 - 1)
+#: The same examples in every run; a subclass shares the test function with its base, which Hypothesis would question.
+PROPERTY = settings(
+    max_examples=30,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow],
+)
+#: Enumerable spaces up to this size are walked through completely.
+WALK = 3000
+
+
+class SpaceConformance:
+    """Subclass it, give :meth:`make_space`, and change the attributes that do not fit.
+
+    Attributes:
+        input_shapes: Inputs that the space must build networks for, each without the batch dimension.
+        outputs: Number of outputs of these networks.
+        builds: How many random architectures are built for every input shape.
+        one_decision: Whether `mutate` changes exactly one entry of the vector, as the protocol says; False for spaces
+            that must repair a genotype after a change.
+    """
+
+    input_shapes: ClassVar[tuple[tuple[int, ...], ...]] = ((3, 32, 32), (1, 28, 28))
+    outputs: ClassVar[int] = 10
+    builds: ClassVar[int] = 4
+    one_decision: ClassVar[bool] = True
+
+    def make_space(self) -> Any:
+        """A fresh space, configured the same way every time."""
+        raise NotImplementedError("give make_space()")
+
+    @cached_property
+    def space(self) -> Any:
+        """The space under test."""
+        return self.make_space()
+
+    def draw(self, seed: int) -> Architecture:
+        """The architecture that the space samples from this seed."""
+        architecture: Architecture = self.space.sample(np.random.default_rng(seed))
+        return architecture
+
+    def claims(self, capability: type) -> Any:
+        """The space, if it has the capability; skips the test otherwise."""
+        if not isinstance(self.space, capability):
+            pytest.skip(f"the space does not claim {capability.__name__}")
+        return self.space
+
+    # -- genotypes -----------------------------------------------------------------------------------------------
+
+    @PROPERTY
+    @given(seed=SEEDS)
+    def test_samples_are_valid(self, seed: int) -> None:
+        """Whatever is drawn is in the space, carries its name, and is drawn again from the same seed."""
+        architecture = self.draw(seed)
+        self.space.validate(architecture)
+        assert architecture.space == self.space.name
+        assert freeze(architecture.genotype) == architecture.genotype
+        again = self.make_space().sample(np.random.default_rng(seed))
+        assert (again, again.genotype) == (architecture, architecture.genotype)
+
+    def test_sampling_uses_the_given_generator_only(self) -> None:
+        """Sampling leaves global generators alone, and different seeds give different architectures."""
+        with untouched_random_state("sample()"):
+            drawn = [self.draw(seed) for seed in range(50)]
+        size = self.space.size() if isinstance(self.space, Enumerates) else None
+        assert len(set(drawn)) > 1 or size == 1
+
+    @PROPERTY
+    @given(seed=SEEDS)
+    def test_canonical_form(self, seed: int) -> None:
+        """Making an architecture from a genotype gives the same key, as often as it is done."""
+        architecture = self.draw(seed)
+        again = self.space.architecture(architecture.genotype)
+        assert again.key == architecture.key
+        assert self.space.architecture(again.genotype).key == architecture.key
+
+    @PROPERTY
+    @given(seed=SEEDS)
+    def test_json_round_trip(self, seed: int) -> None:
+        """Architectures survive the way into a file and back."""
+        architecture = self.draw(seed)
+        again = Architecture.from_json(json.loads(json.dumps(architecture.to_json(), allow_nan=False)))
+        assert (again, again.genotype) == (architecture, architecture.genotype)
+        self.space.validate(again)
+
+    @pytest.mark.parametrize("garbage", [None, 0, 1.5, True, "nonsense", (), ("nonsense",), (None,) * 3, ((((),),),)])
+    def test_garbage_is_refused(self, garbage: Any) -> None:
+        """What is no genotype raises SpaceError, not whatever Python stumbles over first."""
+        with pytest.raises(SpaceError):
+            self.space.architecture(garbage)
+
+    def test_foreign_architectures_are_refused(self) -> None:
+        """Another space's name, and a key that does not belong to the genotype."""
+        architecture = self.draw(0)
+        for wrong in (
+            Architecture("another_space", architecture.genotype, architecture.key),
+            Architecture(architecture.space, architecture.genotype, architecture.key + "?"),
+        ):
+            with pytest.raises(SpaceError):
+                self.space.validate(wrong)
+
+    # -- networks ------------------------------------------------------------------------------------------------
+
+    def test_networks_run_forward_and_backward(self) -> None:
+        """Built networks take a batch, give `outputs` finite numbers per input, and their weights get gradients."""
+        pytest.importorskip("torch", reason="networks are built with torch")
+        for shape, seed in itertools.product(self.input_shapes, range(self.builds)):
+            architecture = self.draw(seed)
+            assert_trains(seeded_build(self.space, architecture, Shapes(shape, self.outputs)), shape, self.outputs)
+
+    def test_building_is_repeatable(self) -> None:
+        """The same architecture under the same seed gives the same weights; the JSON copy builds the same too."""
+        pytest.importorskip("torch", reason="networks are built with torch")
+        task = Shapes(self.input_shapes[0], self.outputs)
+        architecture = self.draw(0)
+        copy = Architecture.from_json(json.loads(json.dumps(architecture.to_json())))
+        first = fingerprint(seeded_build(self.space, architecture, task))
+        assert fingerprint(seeded_build(self.make_space(), copy, task)) == first
+
+    def test_equal_keys_build_equal_networks(self) -> None:
+        """Two genotypes with one key are one network: the same parameters in the same shapes."""
+        pytest.importorskip("torch", reason="networks are built with torch")
+        task = Shapes(self.input_shapes[0], self.outputs)
+        by_key: dict[str, Architecture] = {}
+        pairs = []
+        for seed in range(200):
+            architecture = self.draw(seed)
+            other = by_key.setdefault(architecture.key, architecture)
+            if other.genotype != architecture.genotype:
+                pairs.append((other, architecture))
+        for first, second in pairs[: self.builds]:
+            shapes = [
+                sorted(tuple(p.shape) for p in seeded_build(self.space, item, task).parameters())
+                for item in (first, second)
+            ]
+            assert shapes[0] == shapes[1], f"{first.genotype} and {second.genotype} share the key {first.key}"
+
+    # -- capabilities --------------------------------------------------------------------------------------------
+
+    @PROPERTY
+    @given(seed=SEEDS)
+    def test_mutates(self, seed: int) -> None:
+        """A mutant is valid, comes from the given generator, and differs in one decision."""
+        space = self.claims(Mutates)
+        architecture = self.draw(seed)
+        genotype = architecture.genotype
+        with untouched_random_state("mutate()"):
+            mutant = space.mutate(architecture, np.random.default_rng(seed))
+        space.validate(mutant)
+        assert architecture.genotype == genotype, "mutate() changes its argument"
+        assert space.mutate(architecture, np.random.default_rng(seed)).genotype == mutant.genotype
+        if isinstance(space, HasVector) and any(len(choice.options) > 1 for choice in space.choices):
+            changed = sum(a != b for a, b in zip(space.vector(architecture), space.vector(mutant), strict=True))
+            assert changed == 1 if self.one_decision else changed >= 1, f"{changed} decisions changed"
+
+    def test_mutation_leaves_the_spot(self) -> None:
+        """Some mutants are other networks than their parents."""
+        space = self.claims(Mutates)
+        pairs = [(self.draw(seed), np.random.default_rng(seed)) for seed in range(40)]
+        size = space.size() if isinstance(space, Enumerates) else None
+        assert any(space.mutate(parent, rng).key != parent.key for parent, rng in pairs) or size == 1
+
+    @PROPERTY
+    @given(first=SEEDS, second=SEEDS)
+    def test_crosses(self, first: int, second: int) -> None:
+        """A child is valid and takes every decision from one of its parents; equal parents have their own child."""
+        space = self.claims(Crosses)
+        one, other = self.draw(first), self.draw(second)
+        with untouched_random_state("cross()"):
+            child = space.cross(one, other, np.random.default_rng(first))
+        space.validate(child)
+        assert space.cross(one, one, np.random.default_rng(second)).key == one.key
+        if isinstance(space, HasVector) and self.one_decision:
+            vectors = zip(space.vector(child), space.vector(one), space.vector(other), strict=True)
+            assert all(decision in parents for decision, *parents in vectors)
+
+    def test_enumerates(self) -> None:
+        """The walk is repeatable and valid, as long as `size` says, and meets what is sampled."""
+        space = self.claims(Enumerates)
+        size = space.size()
+        assert isinstance(size, int)
+        assert size >= 1
+        walked = list(itertools.islice(iter(space), min(size + 1, WALK)))
+        assert walked == list(itertools.islice(iter(space), len(walked)))
+        assert len({architecture.genotype for architecture in walked}) == len(walked), "a genotype comes twice"
+        for architecture in walked[:200]:
+            space.validate(architecture)
+        if size < WALK:
+            assert len(walked) == size
+            keys = {architecture.key for architecture in walked}
+            assert {self.draw(seed).key for seed in range(50)} <= keys
+
+    @PROPERTY
+    @given(seed=SEEDS)
+    def test_has_vector(self, seed: int) -> None:
+        """Vector and architecture turn into each other."""
+        space = self.claims(HasVector)
+        architecture = self.draw(seed)
+        vector = space.vector(architecture)
+        assert len(vector) == len(space.choices)
+        assert all(0 <= index < len(choice.options) for index, choice in zip(vector, space.choices, strict=True))
+        again = space.from_vector(vector)
+        assert again.key == architecture.key
+        assert tuple(space.vector(again)) == tuple(vector)
+
+    @PROPERTY
+    @given(seed=SEEDS)
+    def test_has_graph(self, seed: int) -> None:
+        """From `input` to `output`, every node on a way between them; forward edges make it acyclic."""
+        space = self.claims(HasGraph)
+        graph = space.graph(self.draw(seed))
+        assert isinstance(graph, Graph)
+        assert (graph.labels[0], graph.labels[-1]) == ("input", "output")
+        assert len(set(graph.edges)) == len(graph.edges), "an edge comes twice"
+        reached, last = {0}, len(graph.labels) - 1
+        for source, target in sorted(graph.edges):
+            if source in reached:
+                reached.add(target)
+        leads = {last}
+        for source, target in sorted(graph.edges, key=lambda edge: -edge[1]):
+            if target in leads:
+                leads.add(source)
+        assert reached == leads == set(range(len(graph.labels))), "a node is not on a way from input to output"
+        assert space.graph(self.draw(seed)) == graph

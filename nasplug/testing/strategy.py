@@ -1,0 +1,213 @@
+"""What every strategy must keep to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pluggy
+import pytest
+
+import nasplug.run.loop as loop
+from nasplug.errors import NasplugError
+from nasplug.hookspecs import PROJECT, StudySpecs, hookimpl
+from nasplug.records import Proposal, Trial
+from nasplug.study.study import Study
+from nasplug.testing.randomness import untouched_random_state
+from nasplug.testing.search import Interrupted, outcome, run_search
+from nasplug.testing.synthetic import SyntheticCost, SyntheticEvaluator, SyntheticSpace
+
+
+class StrategyConformance:
+    """Subclass it, give :meth:`make_strategy`, and change the attributes that do not fit.
+
+    Attributes:
+        trials: Length of the test searches; enough for the strategy to do everything it can do.
+        epochs: Budget of the run, for strategies that divide it.
+        stochastic: Whether another seed must give other trials.
+        several_objectives: Whether it takes more than one objective; if not it must refuse them with a NasplugError.
+    """
+
+    trials: ClassVar[int] = 40
+    epochs: ClassVar[int] = 9
+    stochastic: ClassVar[bool] = True
+    several_objectives: ClassVar[bool] = True
+
+    def make_strategy(self) -> Any:
+        """A fresh strategy, configured the same way every time."""
+        raise NotImplementedError("give make_strategy()")
+
+    def make_space(self) -> Any:
+        """A space that the strategy can search; large enough not to be used up."""
+        return SyntheticSpace()
+
+    def make_evaluator(self, **trouble: float) -> Any:
+        """An evaluator of that space; takes `failing` and `halting` like :class:`SyntheticEvaluator`."""
+        return SyntheticEvaluator(noise=0.02, **trouble)
+
+    def search(self, *, trouble: dict[str, float] | None = None, strategy: Any = None, **options: Any) -> Study:
+        """A search with fresh parts; `options` as for :func:`nasplug.testing.run_search`."""
+        defaults: dict[str, Any] = {
+            "space": self.make_space(),
+            "evaluator": self.make_evaluator(**trouble or {}),
+            "trials": self.trials,
+            "epochs": self.epochs,
+        }
+        return run_search(strategy or self.make_strategy(), **{**defaults, **options})
+
+    # -- proposals -----------------------------------------------------------------------------------------------
+
+    def test_proposals_fit_the_space_and_the_count(self) -> None:
+        """Every proposal is valid, no call gives more than wanted, and a search in a large space goes to its end."""
+        watched = _Watched(self.make_strategy())
+        study = self.search(strategy=watched)
+        assert len(study.trials) == self.trials, "the strategy ended the search early in a space that is not used up"
+        for trial in study.trials:
+            study.space.validate(trial.architecture)
+
+    def test_proposals_are_json(self) -> None:
+        """Proposals survive the way into a study file and back."""
+        for trial in self.search().trials:
+            again = Proposal.from_json(json.loads(json.dumps(trial.proposal.to_json())))
+            assert again.to_json() == trial.proposal.to_json()
+
+    @pytest.mark.parametrize("batch", [1, 3, 16])
+    def test_any_batch(self, batch: int) -> None:
+        """The strategy copes with one and with many trials in flight."""
+        assert len(self.search(batch=batch).trials) == self.trials
+
+    # -- determinism ---------------------------------------------------------------------------------------------
+
+    def test_equal_seeds_give_equal_trials(self) -> None:
+        """The same specification gives the same trials."""
+        assert outcome(self.search(seed=5)) == outcome(self.search(seed=5))
+
+    def test_other_seeds_give_other_trials(self) -> None:
+        """The seed reaches the strategy."""
+        if not self.stochastic:
+            pytest.skip("declared as not stochastic")
+        first, second = self.search(seed=5), self.search(seed=6)
+        assert [trial.architecture for trial in first.trials] != [trial.architecture for trial in second.trials]
+
+    @pytest.mark.parametrize("shuffle", [1, 2, 3])
+    def test_the_order_of_finishing_changes_nothing(self, shuffle: int) -> None:
+        """Fast and slow workers do not change what is proposed."""
+        assert outcome(self.search(shuffle=shuffle)) == outcome(self.search())
+
+    def test_global_random_generators_are_left_alone(self) -> None:
+        """No hook draws from `random`, `numpy.random` or torch."""
+        self.search(strategy=_Watched(self.make_strategy()))
+
+    # -- resuming ------------------------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("share", [0.05, 0.35, 0.7, 0.95])
+    @pytest.mark.parametrize("how", ["replay", "snapshot"])
+    def test_a_resumed_run_equals_an_uninterrupted_one(
+        self, how: str, share: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A killed driver loses nothing, whether the strategy is restored or replayed."""
+        monkeypatch.setattr(loop, "SNAPSHOT_EVERY", 0.0 if how == "snapshot" else 1e9)
+        trouble = {"failing": 0.2, "halting": 0.1}
+        path = tmp_path / "study.sqlite"
+        with pytest.raises(Interrupted):
+            self.search(trouble=trouble, storage=path, stop_after=max(1, round(share * self.trials)))
+        resumed = self.search(trouble=trouble, storage=path)
+        assert outcome(resumed) == outcome(self.search(trouble=trouble))
+
+    def test_a_longer_run_begins_with_the_shorter_one(self, tmp_path: Path) -> None:
+        """A study can be continued beyond its first budget."""
+        path = tmp_path / "study.sqlite"
+        self.search(storage=path, trials=2)
+        self.search(storage=path, trials=self.trials // 2)
+        assert outcome(self.search(storage=path)) == outcome(self.search())
+
+    def test_the_state_is_json_and_exact(self) -> None:
+        """`state_dict` is JSON, restores everything, and changes nothing."""
+        strategy = self.make_strategy()
+        if not (hasattr(strategy, "state_dict") and hasattr(strategy, "load_state_dict")):
+            pytest.skip("has no state_dict and load_state_dict, so a resumed run replays it")
+        self.search(strategy=strategy)
+        text = json.dumps(strategy.state_dict())
+        restored = self.make_strategy()
+        restored.load_state_dict(json.loads(text))
+        assert json.dumps(restored.state_dict()) == text
+        assert json.dumps(strategy.state_dict()) == text, "state_dict() changes the strategy"
+
+    # -- trouble -------------------------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("failing", [0.4, 1.0])
+    def test_failed_and_stopped_trials(self, failing: float) -> None:
+        """Candidates that fail or are stopped are part of life, even when all of them are."""
+        study = self.search(trouble={"failing": failing, "halting": 0.2})
+        assert {trial.state for trial in study.trials} > {"failed"} or failing == 1.0
+        assert study.trials
+
+    @pytest.mark.parametrize("bound", ["units <= 9", "units <= 1", "units <= -1", "val_acc >= 0.75"])
+    def test_constraints(self, bound: str) -> None:
+        """Broken before training by some, by nearly all and by all candidates, and broken after training."""
+        study = self.search(constraints=[bound], costs={"units": SyntheticCost()})
+        assert study.trials
+
+    def test_several_objectives(self) -> None:
+        """Two objectives under a constraint, or a clear refusal."""
+        objectives = {"val_acc": "max", "params": "min"}
+        if not self.several_objectives:
+            with pytest.raises(NasplugError):
+                self.search(objectives=objectives)
+            return
+        study = self.search(objectives=objectives, constraints=["units <= 14"], costs={"units": SyntheticCost()})
+        assert len(study.trials) == self.trials
+        assert outcome(study) == outcome(
+            self.search(objectives=objectives, constraints=["units <= 14"], costs={"units": SyntheticCost()}, shuffle=1)
+        )
+
+    def test_trials_of_others(self, tmp_path: Path) -> None:
+        """Enqueued architectures were not proposed by the strategy, and must not confuse it."""
+        space = self.make_space()
+        rng = Study(seed=9).rng("nasplug.testing.enqueue")
+        genotypes = [space.sample(rng).genotype for _ in range(6)]
+        whole = self.search(enqueue=genotypes)
+        assert [trial.architecture.genotype for trial in whole.trials[:6]] == genotypes
+        assert len(whole.trials) == self.trials
+        with pytest.raises(Interrupted):
+            self.search(enqueue=genotypes, storage=tmp_path / "s.sqlite", stop_after=9)
+        assert outcome(self.search(enqueue=genotypes, storage=tmp_path / "s.sqlite")) == outcome(whole)
+
+    def test_a_space_that_is_used_up(self) -> None:
+        """Repeats, or ends; it must neither fail nor wait for ever."""
+        space = self.make_space()
+        if not isinstance(space, SyntheticSpace):
+            pytest.skip("only the synthetic space can be made small")
+        study = self.search(space=SyntheticSpace(length=1), trials=30)
+        assert study.trials
+
+
+class _Watched:
+    """Stands in for a strategy and checks every single call."""
+
+    def __init__(self, strategy: Any) -> None:
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(StudySpecs)
+        self._manager.register(strategy, name="strategy")
+        for name in ("requires", "hyperparameters", "keeps_checkpoints"):
+            if hasattr(strategy, name):
+                setattr(self, name, getattr(strategy, name))
+
+    @hookimpl
+    def propose(self, study: Study, count: int) -> list[Proposal]:
+        """Asks the strategy."""
+        trials, pending = list(study.trials), list(study.pending)
+        with untouched_random_state("propose()"):
+            proposals: list[Proposal] = self._manager.hook.propose(study=study, count=count)
+        assert isinstance(proposals, list), "propose() returns a list; [] means to wait for results"
+        assert len(proposals) <= count, f"propose() gave {len(proposals)} proposals when {count} were wanted"
+        assert proposals or pending or trials, "propose() waits for results before there is a trial"
+        assert (list(study.trials), list(study.pending)) == (trials, pending), "propose() changes the study"
+        return proposals
+
+    @hookimpl
+    def observe(self, study: Study, trial: Trial) -> None:
+        """Tells the strategy."""
+        with untouched_random_state("observe()"):
+            self._manager.hook.observe(study=study, trial=trial)
