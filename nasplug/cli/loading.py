@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,28 +94,27 @@ def stored_spec(path: str | Path) -> RunSpec:
     return spec.replace(run=dataclasses.replace(spec.run, storage=str(path)))
 
 
-def open_assembly(
-    path: str | Path, arguments: argparse.Namespace, overrides: Mapping[str, Any] | None = None
-) -> Assembly:
-    """Composes the parts of a study again, without its strategy: enough to build and train its networks.
+def overridden(spec: RunSpec, overrides: Sequence[str]) -> RunSpec:
+    """The specification with `key.path=value` overrides, as `--set` gives them.
 
-    Args:
-        path: The study file.
-        arguments: Has `plugin`.
-        overrides: Fields of the specification to replace.
+    Raises:
+        SpecError: An override cannot be applied.
     """
-    from nasplug.run.compose import compose
+    from nasplug.run.spec import RunSpec, _override
 
-    spec = stored_spec(path)
-    if overrides:
-        spec = spec.replace(**overrides)
-    return compose(spec, find_plugins(arguments, more=spec.plugins).catalog, with_strategy=False)
+    data = spec.to_plain()
+    for override in overrides:
+        _override(data, override)
+    return RunSpec.parse(data)
 
 
 def open_study(path: str | Path, arguments: argparse.Namespace) -> tuple[Study, Assembly]:
     """Opens a study with everything that is needed to build and load its networks."""
+    from nasplug.run.compose import compose
+
     looked_at = read_study(path)
-    assembly = open_assembly(path, arguments)
+    spec = stored_spec(path)
+    assembly = compose(spec, find_plugins(arguments, more=spec.plugins).catalog, with_strategy=False)
     study = assembly.study(folder=looked_at.folder, meta=looked_at.meta)
     for trial in looked_at.trials:
         study._observe(trial)

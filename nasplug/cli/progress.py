@@ -197,12 +197,51 @@ class LiveDisplay:
         # Trials start in order of submission: the others wait in the queue and have nothing to show.
         for trial, state in running[: min(search.spec.run.workers, max(1, self._console.height - 4))]:
             measured = state.measurement
-            step = 0 if measured is None else measured.step + 1
+            step = 0 if measured is None else measured.step
             text = "starting" if measured is None else f"epoch {step}/{state.epochs}  {_metrics(measured)}"
             bar = ProgressBar(total=max(1, state.epochs), completed=step, width=20)
             grid.add_row(f"#{trial}", bar, Text(text))
         best = "none yet" if self._best is None else f"trial {self._best.number}: {self._shown(self._best)}"
         return Group(grid, Text(f"best   {best}", style="green", no_wrap=True, overflow="crop"))
+
+
+class EpochDisplay:
+    """Shows one training: a bar in a terminal, at most ten lines anywhere else.
+
+    Args:
+        epochs: How long the training is.
+        console: Where to show it; default: stderr.
+    """
+
+    def __init__(self, epochs: int, console: Console | None = None) -> None:
+        from rich.console import Console
+
+        self._console = console or Console(stderr=True, highlight=False)
+        self._epochs = epochs
+        self._progress: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> EpochDisplay:
+        if self._console.is_terminal:
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = (BarColumn(20), TextColumn("{task.description}"), TimeRemainingColumn())
+            self._progress = Progress(*columns, console=self._console)
+            self._progress.start()
+            self._task = self._progress.add_task("starting", total=self._epochs)
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def measured(self, number: int, measurement: Measurement) -> None:
+        """An epoch is over."""
+        text = f"epoch {measurement.step}/{self._epochs}  {_metrics(measurement)}"
+        if self._progress is not None:
+            self._progress.update(self._task, completed=measurement.step, description=text)
+        elif measurement.step % max(1, -(-self._epochs // 10)) == 0:
+            self._console.print(text, markup=False, soft_wrap=True)
 
 
 def _metrics(measurement: Measurement) -> str:

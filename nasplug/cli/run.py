@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nasplug.cli import output
 from nasplug.cli.app import INTERRUPTED
-from nasplug.cli.loading import find_plugins, stored_spec
+from nasplug.cli.loading import find_plugins, overridden, stored_spec
 from nasplug.cli.parser import Parser
 from nasplug.errors import StorageError
 
@@ -120,7 +120,7 @@ def _spec(arguments: argparse.Namespace) -> RunSpec:
 
     path = Path(arguments.spec)
     if is_study(path):
-        spec = _overridden(stored_spec(path), arguments.set)
+        spec = overridden(stored_spec(path), arguments.set)
     else:
         spec = read_spec(path, arguments.set)
         if spec.run.storage is None:  # a search from the command line always leaves its study
@@ -136,15 +136,6 @@ def is_study(path: Path) -> bool:
         return path.suffix in (".sqlite", ".db")
     with path.open("rb") as file:
         return file.read(15) == b"SQLite format 3"
-
-
-def _overridden(spec: RunSpec, overrides: list[str]) -> RunSpec:
-    from nasplug.run.spec import RunSpec, _override
-
-    data = spec.to_plain()
-    for override in overrides:
-        _override(data, override)
-    return RunSpec.parse(data)
 
 
 def _again(arguments: argparse.Namespace) -> str:

@@ -63,15 +63,14 @@ def write_bundle(study: Study, trial: Trial, network: nn.Module, folder: str | P
     Returns:
         The folder.
     """
-    from safetensors.torch import save_model
-
+    from nasplug.evaluate.weights import save_weights
     from nasplug.run.api import versions
 
     if study.task is None:
         raise StudyError("there is no task, so the network has no known input", where="export")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    save_model(network, str(folder / WEIGHTS))
+    save_weights(network, folder / WEIGHTS)
     spec = study.meta["spec"]
     runs = study.meta.get("runs") or [{}]
     classes = getattr(study.task, "class_names", None)

@@ -52,9 +52,9 @@ class Bowl:
             raise ValueError("no bowl here")
         height = float((x - 3) ** 2 + (y - 1) ** 2)
         measurements = []
-        for step in range(study.budget_of(trial).epochs):
+        for step in range(1, study.budget_of(trial).epochs + 1):
             time.sleep(self.sleep)
-            measurements.append(nas.Measurement(step, {"height": height + 1 / (step + 1)}))
+            measurements.append(nas.Measurement(step, {"height": height + 1 / step}))
             study.context.report(study, trial, measurements[-1])
         if os.environ.get("TINY_INTERRUPT") == str(trial.number):
             raise KeyboardInterrupt

@@ -1,0 +1,107 @@
+"""`nasplug retrain`: a found architecture is trained fully and tested once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nasplug.cli import output
+from nasplug.cli.loading import find_plugins, overridden, pick_trial, read_study, stored_spec
+from nasplug.cli.parser import Parser, key_value, natural, positive
+from nasplug.errors import StorageError
+
+if TYPE_CHECKING:
+    from nasplug.export.retrain import Retrained
+
+SUMMARY = "Train a found network fully, and test it once."
+
+RESULT = "retrain.json"
+
+
+def add_arguments(parser: Parser) -> None:
+    """Adds the options of `nasplug retrain`."""
+    parser.add_argument("file", metavar="FILE", help="the study file")
+    parser.add_argument("--trial", metavar="N", type=natural, help="which trial; default: the best")
+    parser.add_argument("--epochs", metavar="E", type=positive, required=True, help="how long to train")
+    parser.add_argument("--seed", metavar="S", type=natural, default=0, help="of weights and batches; default: 0")
+    parser.add_argument(
+        "--hyperparameter",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        type=key_value,
+        help="replace a hyperparameter of the trial, for example --hyperparameter optimizer=sgd; may be repeated",
+    )
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="change one value of the study's specification, for example --set run.device=cuda; may be repeated",
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", help="the folder to write; default: FILE without its ending, -retrain-N"
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON, as it is in retrain.json")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Trains, tests, writes weights and `retrain.json`, prints the result."""
+    study = read_study(arguments.file)
+    trial = pick_trial(study, arguments.trial, arguments.file)
+    path = Path(arguments.file)
+    out = Path(arguments.out) if arguments.out else path.with_name(f"{path.stem}-retrain-{trial.number}")
+    if (out / RESULT).exists():
+        raise StorageError("this folder holds an earlier retraining", where=str(out), fix="give another one with --out")
+    spec = overridden(stored_spec(path), arguments.set)
+    catalog = find_plugins(arguments, more=spec.plugins).catalog
+    from nasplug.cli.progress import EpochDisplay
+    from nasplug.export.retrain import retrain
+
+    with EpochDisplay(arguments.epochs) as display:
+        done = retrain(
+            spec,
+            trial,
+            catalog,
+            out,
+            epochs=arguments.epochs,
+            seed=arguments.seed,
+            hyperparameters=dict(arguments.hyperparameter),
+            emit=display.measured,
+        )
+    result = _result(done, arguments.file, out)
+    text = json.dumps(output.json_safe(result), indent=2, allow_nan=False)
+    (out / RESULT).write_text(text + "\n", encoding="utf-8")
+    if arguments.json:
+        output.print_json(result)
+        return 0
+    print(f"validation: {output.values(done.trial.metrics)}")
+    print(f"test: {output.values(done.test)}" if done.test is not None else f"not tested: {done.untested}")
+    print(f"written: {out} (weights, architecture, {RESULT}) after {output.duration(done.seconds)}")
+    return 0
+
+
+def _result(done: Retrained, file: str, out: Path) -> dict[str, Any]:
+    from nasplug.export.bundle import WEIGHTS
+    from nasplug.run.api import machine, versions
+
+    trial = done.trial
+    return {
+        "study": file,
+        "trial": trial.number,
+        "architecture": trial.architecture.to_json(),
+        "hyperparameters": dict(trial.hyperparameters),
+        "epochs": trial.proposal.budget.epochs if trial.proposal.budget else None,
+        "seed": trial.seed,
+        "validation": dict(trial.metrics),
+        "test": None if done.test is None else dict(done.test),
+        "untested": done.untested,
+        "costs": dict(trial.costs),
+        "measurements": [{"step": item.step, "metrics": dict(item.metrics)} for item in trial.measurements],
+        "seconds": done.seconds,
+        "weights": str(out / WEIGHTS),
+        "versions": versions(),
+        "machine": machine(),
+    }

@@ -1,0 +1,126 @@
+"""Trains a found architecture from scratch, as the search did but fully, and tests it once.
+
+The same evaluator, wrappers and callbacks train it, so that what was found is what is trained. Two things differ:
+nothing stops the training early, and afterwards the weights of the best validation epoch meet the test data, which no
+search has seen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nasplug.errors import NasplugError, StudyError
+from nasplug.export.bundle import write_bundle
+from nasplug.plugins.catalog import Catalog
+from nasplug.records import Budget, Proposal, Trial
+from nasplug.run.compose import Assembly, compose
+from nasplug.run.spec import RunSpec
+from nasplug.run.worker import Emit, Job, Worker
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """What a retraining gave.
+
+    Attributes:
+        trial: The trial with its new hyperparameters, seed, metrics and measurements.
+        test: Metrics on the test data, None if there was no test.
+        untested: Why there was no test.
+        seconds: Wall time of training and test.
+    """
+
+    trial: Trial
+    test: Mapping[str, float] | None
+    untested: str | None
+    seconds: float
+
+
+def retrain(
+    spec: RunSpec,
+    trial: Trial,
+    catalog: Catalog,
+    folder: str | Path,
+    *,
+    epochs: int,
+    seed: int = 0,
+    hyperparameters: Mapping[str, Any] | None = None,
+    emit: Emit | None = None,
+) -> Retrained:
+    """Trains the architecture of a trial from new weights, tests it, and writes it to `folder`.
+
+    Args:
+        spec: The specification of the search; its task may have been changed.
+        trial: Whose architecture and hyperparameters are taken.
+        catalog: Where slugs are looked up.
+        folder: Gets the files of :func:`nasplug.export.bundle.write_bundle`.
+        epochs: How long to train.
+        seed: Of the initial weights and the order of batches.
+        hyperparameters: Replace those of the trial, or add to them: optimiser, schedule, learning rate.
+        emit: Called with (trial number, measurement) after every epoch.
+
+    Raises:
+        NasplugError: The training cannot start, or failed.
+    """
+    import torch
+
+    started = time.perf_counter()
+    evaluator = spec.evaluator
+    if evaluator.args.get("keep") == "none":  # a search may do without weights, this is about nothing else
+        evaluator = dataclasses.replace(evaluator, args={**evaluator.args, "keep": "best"})
+    # Nothing may stop this training, and no constraint may refuse it: its costs are known and were accepted.
+    spec = spec.replace(
+        evaluator=evaluator, stoppers=(), constraints=(), budget=dataclasses.replace(spec.budget, epochs=epochs)
+    )
+    assembly = compose(spec, catalog, with_strategy=False)
+    if assembly.task is None:
+        raise StudyError("this search has no task, so there is nothing to train on", where="retrain")
+    given = {**trial.hyperparameters, **(hyperparameters or {})}
+    assembly.task.check_hyperparameters(list(given))
+    proposal = Proposal(trial.architecture, given, Budget(epochs), info={"retrained": trial.number})
+    torch.set_num_threads(spec.run.threads)
+    with tempfile.TemporaryDirectory(prefix="nasplug-") as scratch:
+        done = Worker(assembly, Path(scratch)).run(Job(Trial(trial.number, proposal, seed=seed)), emit)
+        if done.state != "complete":
+            reason = done.failure.message if done.failure is not None else done.reason
+            raise NasplugError(
+                "the training did not come to its end",
+                where=f"retrain of trial {trial.number}",
+                why=reason,
+                fix="change the hyperparameters (--hyperparameter) or the task (--set), or take another trial",
+            )
+        study = assembly.study(folder=Path(scratch), meta={"spec": spec.to_plain()})
+        study._observe(done)
+        network = study.network(done)
+        test, untested = _test(assembly, network, given)
+        write_bundle(study, done, network, folder)
+    return Retrained(done, test, untested, time.perf_counter() - started)
+
+
+def _test(
+    assembly: Assembly, network: Any, hyperparameters: Mapping[str, Any]
+) -> tuple[dict[str, float] | None, str | None]:
+    """Metrics on the test data, or why there are none. A test that fails must not cost the trained weights."""
+    from nasplug.evaluate.trainer import DEFAULTS, fit, lightning_of, place, quiet
+
+    assert assembly.task is not None
+    module = assembly.task.module(network, hyperparameters)
+    found: list[Mapping[str, float]] = []
+    with quiet():
+        trainer = lightning_of(module).Trainer(
+            **DEFAULTS, **place(assembly.spec.run.device), enable_checkpointing=False
+        )
+        try:
+            data = assembly.task.datamodule()
+            fit(trainer, lambda: found.extend(trainer.test(module, datamodule=data, verbose=False)))
+        except Exception as error:  # a user's module may have no test step, or the data no test part
+            text = error.what if isinstance(error, NasplugError) else str(error)
+            return None, " ".join(text.split())
+    if not any(found):
+        return None, "the module logs no metric in its test step"
+    return {name: float(value) for part in found for name, value in part.items()}, None
