@@ -25,3 +25,33 @@ def register(catalog: Catalog) -> None:
         "nasplug.builtin.successive_halving:Asha",
         summary="Asynchronous successive halving over any strategy.",
     )
+    catalog.evaluator(
+        "lightning",
+        "nasplug.evaluate.lightning:LightningEvaluator",
+        summary="Trains with the task's LightningModule and data.",
+    )
+    catalog.task(
+        "image_classification",
+        "nasplug.tasks.classification:ImageClassification",
+        summary="Names the class of an image; scored by val_acc and val_loss.",
+    )
+    catalog.task(
+        "lightning", "nasplug.tasks.lightning_task:LightningTask", summary="Your own LightningModule and data module."
+    )
+    catalog.data("digits", "nasplug.data.digits:Digits", summary="scikit-learn's 1797 digits of 8x8; needs no file.")
+    catalog.data("npz", "nasplug.data.npz:Npz", summary="Arrays in one .npz file.")
+    catalog.data("folder", "nasplug.data.folder:ImageFolder", summary="A folder of images per class.")
+    catalog.data("idx", "nasplug.data.idx:Idx", summary="idx files: MNIST and its family.")
+    catalog.data("cifar", "nasplug.data.cifar:Cifar", summary="CIFAR-10 and CIFAR-100 in torchvision's layout.")
+    catalog.space("timm", "nasplug.spaces.timm:TimmSpace", summary="timm models and their keyword arguments.")
+    catalog.cost("params", "nasplug.builtin.counts:Params", summary="Number of parameters.")
+    catalog.cost("macs", "nasplug.builtin.counts:Macs", summary="Multiply-accumulates of one inference.")
+    catalog.cost("target", "nasplug.builtin.target:TargetCost", summary="What the run's hardware target says.")
+    catalog.target("cpu", "nasplug.builtin.target:Cpu", summary="Latency measured on this machine's CPU.")
+    catalog.target("cuda", "nasplug.builtin.target:Cuda", summary="Latency measured on a CUDA device.")
+    catalog.stopper(
+        "median",
+        "nasplug.builtin.stoppers:MedianStopper",
+        summary="Prunes trainings worse than the median of earlier trials.",
+    )
+    catalog.stopper("patience", "nasplug.builtin.stoppers:Patience", summary="Ends trainings that no longer improve.")

@@ -1,0 +1,96 @@
+"""Stoppers: `median` ends trainings that fall behind earlier ones, `patience` those that have stopped learning."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from nasplug.errors import SpecError
+from nasplug.hookspecs import hookimpl
+from nasplug.records import Measurement, Objective, Trial
+from nasplug.study.study import Study
+
+
+class MedianStopper:
+    """Stops a training whose best value so far is worse than the median of earlier trials at the same step.
+
+    The median rule of Google Vizier (Golovin et al., KDD 2017), except that the median is taken over what the others
+    had at this very step and not over their averages up to it. With several measured objectives, a training is stopped
+    only if it falls behind in all of them. A stopped trial is `pruned`.
+
+    Args:
+        warmup: Steps (epochs) that every training may have.
+        trials: How many earlier trials must have reached the step before anybody is stopped.
+        every: Looks only at every so many-th step after the warm-up.
+    """
+
+    def __init__(self, warmup: int = 1, trials: int = 5, every: int = 1) -> None:
+        for name, value, least in (("warmup", warmup, 0), ("trials", trials, 1), ("every", every, 1)):
+            if value < least:
+                raise SpecError(f"{name} is {value}, less than {least}", where="stopper: median")
+        self.warmup, self.trials, self.every = warmup, trials, every
+
+    @hookimpl
+    def report(self, study: Study, trial: Trial, measurement: Measurement) -> str | None:
+        """See the hook."""
+        step = measurement.step
+        if step <= self.warmup or (step - self.warmup) % self.every:
+            return None
+        own = [*trial.measurements, measurement]
+        earlier = [
+            metrics
+            for other in study.trials
+            if other.copied_from is None and other.state in ("complete", "pruned")
+            for metrics in _at(other.measurements, step)
+        ]
+        behind = []
+        for objective in study.objectives:
+            if objective.name not in measurement.metrics:
+                continue  # a cost: nothing that training could show
+            values = _signed(objective, earlier)
+            if len(values) < self.trials:
+                return None
+            best = max(_signed(objective, [item.metrics for item in own]), default=-math.inf)
+            if best >= median(values):
+                return None
+            middle = objective.sign * median(values)
+            behind.append(f"{objective.name} {objective.sign * best:.4g}, median of {len(values)} trials {middle:.4g}")
+        return f"median: at step {step}, best {'; '.join(behind)}" if behind else None
+
+
+class Patience:
+    """Ends a training in which no measured objective improves for some epochs.
+
+    The trial is complete, as its result stands; that is why this is no pruning through the `report` hook but a
+    Lightning callback.
+
+    Args:
+        epochs: How many validations in a row may pass without improvement.
+        min_delta: What counts as an improvement, in units of the objective.
+    """
+
+    def __init__(self, epochs: int = 10, min_delta: float = 0.0) -> None:
+        if epochs < 1:
+            raise SpecError(f"epochs is {epochs}, less than 1", where="stopper: patience")
+        if min_delta < 0:
+            raise SpecError(f"min_delta is {min_delta}, less than 0", where="stopper: patience")
+        self.epochs, self.min_delta = epochs, min_delta
+
+    @hookimpl
+    def configure_callbacks(self, study: Study, trial: Trial) -> Sequence[Any]:
+        """One new callback."""
+        from nasplug.lightning.patience import PatienceCallback
+
+        return [PatienceCallback(study.objectives, self.epochs, self.min_delta)]
+
+
+def _at(measurements: Sequence[Measurement], step: int) -> list[Mapping[str, float]]:
+    return [item.metrics for item in measurements if item.step == step]
+
+
+def _signed(objective: Objective, metrics: Sequence[Mapping[str, float]]) -> list[float]:
+    """Finite values of an objective, signed so that larger is better."""
+    values = [objective.sign * item[objective.name] for item in metrics if objective.name in item]
+    return [value for value in values if math.isfinite(value)]

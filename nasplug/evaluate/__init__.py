@@ -1,0 +1,1 @@
+"""Evaluators: from a trial to its metrics."""

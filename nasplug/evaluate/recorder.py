@@ -1,0 +1,144 @@
+"""The callback that watches a trial's training: measures, reports, keeps the best weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nasplug.evaluate.scoring import Best, Scoring, main_objective
+from nasplug.evaluate.weights import Snapshot, snapshot, structure
+from nasplug.records import Measurement, Objective
+
+#: Takes all earlier measurements and the new one; answers why to stop, or None.
+Report = Callable[[tuple[Measurement, ...], Measurement], str | None]
+
+#: What validation saw: the structure of the network, and a copy of its weights if they may be the best.
+_Seen = tuple[tuple[Any, ...], Snapshot | None]
+
+
+class Recorder:
+    """Measures every epoch. A mixin for the `Checkpoint` callback of the Lightning at hand.
+
+    Metrics are read when an epoch is over, after everybody has logged; weights are copied right after validation, as a
+    later callback may change the network. A callback that changes its structure makes all earlier epochs incomparable:
+    scoring begins anew.
+
+    Args:
+        network: What is trained.
+        objectives: Of the study; the first one that is measured says which epoch is best.
+        scoring: Which epochs count.
+        keeps_best: Whether to copy weights.
+        report: Told of every measurement.
+
+    Attributes:
+        measurements: One per epoch; steps count completed epochs, from 1.
+        pruned: Why `report` stopped the training, or None.
+        not_finite: The epoch in which the training loss was not finite, or None.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        objectives: Sequence[Objective],
+        scoring: Scoring,
+        *,
+        keeps_best: bool,
+        report: Report,
+    ) -> None:
+        super().__init__()
+        self.measurements: list[Measurement] = []
+        self.pruned: str | None = None
+        self.not_finite: int | None = None
+        self._network, self._objectives, self._scoring = network, tuple(objectives), scoring
+        self._keeps_best, self._report = keeps_best, report
+        self._best = Best(scoring.window)
+        self._structure: tuple[Any, ...] | None = None
+        self._first = 0
+        self._losses: Tensor | float = 0.0
+        self._seen: _Seen | None = None
+
+    # -- Lightning's hooks ---------------------------------------------------------------------------------------
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Adds up losses on the device: the sum is finite only if all of them are."""
+        loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
+        if isinstance(loss, Tensor):
+            self._losses = loss.detach() + self._losses
+
+    def on_validation_end(self, trainer: Any, module: Any) -> None:
+        """Copies the weights if the epoch may turn out to be the best one."""
+        if not trainer.sanity_checking:
+            self._seen = self._look(_numbers(trainer.callback_metrics))
+
+    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
+        """Measures, reports and stops. As a Checkpoint, it runs after the hooks of the module and other callbacks."""
+        step = trainer.current_epoch + 1
+        losses = self._losses.float().sum().item() if isinstance(self._losses, Tensor) else self._losses
+        self._losses = 0.0
+        if not math.isfinite(losses):
+            self.not_finite = step
+            trainer.should_stop = True
+            return
+        if trainer.enable_validation and self._seen is None:
+            return  # validation is not due in this epoch, and its metrics are those of an earlier one
+        metrics = _numbers(trainer.callback_metrics)
+        self._measure(step, metrics, self._seen or self._look(metrics))
+        self._seen = None
+        reason = self._report(tuple(self.measurements[:-1]), self.measurements[-1])
+        if reason is not None and step < (trainer.max_epochs or math.inf):  # at the end there is nothing to stop
+            self.pruned = reason
+            trainer.should_stop = True
+
+    def on_save_checkpoint(self, trainer: Any, module: Any, checkpoint: dict[str, Any]) -> None:
+        """Leaves out constructor arguments: the task makes the module anew, and only plain data may be loaded."""
+        for owner in (module, trainer.datamodule):
+            for key in ("CHECKPOINT_HYPER_PARAMS_KEY", "CHECKPOINT_HYPER_PARAMS_NAME", "CHECKPOINT_HYPER_PARAMS_TYPE"):
+                checkpoint.pop(getattr(owner, key, ""), None)
+
+    # -- for the evaluator ---------------------------------------------------------------------------------------
+
+    def on_untrained(self, trainer: Any) -> None:
+        """Takes the metrics of a validation without training as step 0."""
+        metrics = _numbers(trainer.callback_metrics)
+        self._measure(0, metrics, self._look(metrics))
+
+    def result(self) -> dict[str, float]:
+        """The metrics of the whole training; needs a measurement."""
+        return self._scoring.result(self.measurements[self._first :], self._best.step)
+
+    @property
+    def best_weights(self) -> Snapshot | None:
+        """The weights of the best epoch that counts, None if they were not kept."""
+        found: Snapshot | None = self._best.kept
+        return found
+
+    def _look(self, metrics: Mapping[str, float]) -> _Seen:
+        now = structure(self._network.state_dict())
+        wanted = now != self._structure or self._best.wants(self._value(metrics))
+        return now, snapshot(self._network) if self._keeps_best and wanted else None
+
+    def _measure(self, step: int, metrics: dict[str, float], seen: _Seen) -> None:
+        now, kept = seen
+        if self._structure is not None and now != self._structure:
+            self._best.clear()
+            self._first = len(self.measurements)
+        self._structure = now
+        self.measurements.append(Measurement(step, metrics))
+        value = self._value(metrics)
+        if kept is None and self._keeps_best and self._best.wants(value):
+            kept = snapshot(self._network)  # the objective was not known yet when validation ended
+        self._best.offer(step, value, kept)
+
+    def _value(self, metrics: Mapping[str, float]) -> float:
+        objective = main_objective(self._objectives, metrics)
+        return math.nan if objective is None else objective.sign * metrics[objective.name]
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Lightning's metrics as plain numbers, those of several elements left out."""
+    values = {name: torch.as_tensor(value) for name, value in metrics.items()}
+    return {name: value.item() for name, value in values.items() if value.numel() == 1}

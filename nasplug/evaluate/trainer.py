@@ -1,0 +1,172 @@
+"""Lightning Trainers for trials: checked options, one device, and quiet."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import logging
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from nasplug.errors import SpecError, did_you_mean
+
+#: Trainer options that a run decides elsewhere, with the place where.
+DECIDED_ELSEWHERE: dict[str, str] = {
+    "max_epochs": "set budget.epochs",
+    "min_epochs": "leave it out: a trial must be free to stop early",
+    "min_steps": "leave it out: a trial must be free to stop early",
+    "callbacks": "list them under `callbacks:`",
+    "precision": "use the evaluator's own option `precision`",
+    "accelerator": "set run.device",
+    "devices": "set run.device; a trial has one device, and more trials run side by side with run.workers",
+    "strategy": "leave it out: a trial has one device",
+    "num_nodes": "leave it out: a trial has one device",
+    "enable_checkpointing": "leave it out; the evaluator's option `keep` says which weights are kept",
+    "barebones": "leave it out: it switches metrics off",
+    "fast_dev_run": "leave it out, and use limit_train_batches for short trials",
+}
+
+#: Every option below may be overridden by the specification.
+DEFAULTS: dict[str, Any] = {
+    "logger": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "num_sanity_val_steps": 0,
+}
+
+PRECISIONS: tuple[str, ...] = (
+    "64-true",
+    "32-true",
+    "16-true",
+    "16-mixed",
+    "bf16-true",
+    "bf16-mixed",
+    "transformer-engine",
+    "transformer-engine-float16",
+)
+
+
+def check_options(options: Mapping[str, Any], where: str) -> None:
+    """Refuses Trainer options that no trial could run with.
+
+    Lightning is imported only if there is an option to check.
+
+    Raises:
+        SpecError: An unknown option, one that is decided elsewhere, or a value that the Trainer refuses.
+    """
+    if not options:
+        return
+    trainer = lightning_of(None).Trainer
+    known = [name for name in inspect.signature(trainer).parameters if name not in DECIDED_ELSEWHERE]
+    for name in options:
+        if name in DECIDED_ELSEWHERE:
+            raise SpecError(f"the option {name!r} is not taken here", where=where, fix=DECIDED_ELSEWHERE[name])
+        if name not in known:
+            raise SpecError(f"the Trainer has no option {name!r}", where=where, fix=did_you_mean(name, known))
+    try:
+        with quiet():
+            trainer(**{**DEFAULTS, **options}, accelerator="cpu", devices=1, enable_checkpointing=False)
+    except Exception as error:  # Lightning raises its own exception types, which differ between its distributions
+        raise SpecError(
+            "the Trainer refuses these options", where=where, why=f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def place(device: str) -> dict[str, Any]:
+    """The Trainer options for a device name.
+
+    Args:
+        device: `cpu`, `cuda`, `cuda:1` and so on, or `auto` for a GPU if there is one.
+
+    Raises:
+        SpecError: Another name, or a GPU that is not there.
+    """
+    import torch
+
+    found = torch.cuda.device_count()
+    if device == "auto":
+        device = "cuda" if found else "cpu"
+    if device == "cpu":
+        return {"accelerator": "cpu", "devices": 1}
+    family, _, index = device.partition(":")
+    if family != "cuda" or not (index or "0").isdecimal():
+        raise SpecError(
+            f"there is no device {device!r}", where="run.device", fix=did_you_mean(device, ("cpu", "cuda", "auto"))
+        )
+    if int(index or 0) >= found:
+        raise SpecError(
+            f"the device {device!r} is not available",
+            where="run.device",
+            why=f"torch sees {found} CUDA devices",
+            fix="use cpu or auto, or run where there is a GPU and a CUDA build of torch",
+        )
+    return {"accelerator": "gpu", "devices": [int(index or 0)]}
+
+
+def lightning_of(module: Any) -> Any:
+    """The distribution of Lightning that a LightningModule was written for; `pytorch_lightning` unless it says.
+
+    `pytorch_lightning` and `lightning.pytorch` are the same code twice, and neither takes the other's modules.
+    """
+    for base in type(module).__mro__:
+        if base.__name__ == "LightningModule" and base.__module__.startswith("lightning."):
+            return importlib.import_module("lightning.pytorch")
+    return importlib.import_module("pytorch_lightning")
+
+
+@cache
+def as_checkpoint(mixin: type, lightning: Any) -> type:
+    """Mixes a class with Lightning's `Checkpoint` callback, the kind whose hooks run last.
+
+    Being one, it also keeps the Trainer from adding a checkpoint callback that writes files.
+    """
+    return type(mixin.__name__, (mixin, lightning.callbacks.Checkpoint), {"__doc__": mixin.__doc__})
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Hides Lightning's banners and hints, and nothing of anybody else."""
+    names = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")
+    chatty = [
+        logger
+        for name, logger in logging.Logger.manager.loggerDict.items()
+        if isinstance(logger, logging.Logger) and name.startswith(names)
+    ]
+    levels = [logger.level for logger in chatty]
+    try:
+        with warnings.catch_warnings():
+            # Hints such as "consider more data loader workers", which trials of a search get wrong on purpose.
+            warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|lightning\.\w+)(\.|$)")
+            for logger in chatty:
+                logger.setLevel(max(logger.level, logging.WARNING))
+            yield
+    finally:
+        for logger, level in zip(chatty, levels, strict=True):
+            logger.setLevel(level)
+
+
+def fit(trainer: Any, run: Callable[[], Any]) -> None:
+    """Runs `trainer.fit` or `trainer.validate` and lets Ctrl-C through.
+
+    Lightning turns an interruption into the end of the process, with interruptions switched off; a search wants to
+    write down what it has.
+
+    Raises:
+        KeyboardInterrupt: Somebody pressed Ctrl-C.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT) if main else None
+    try:
+        run()
+    except SystemExit as end:
+        if trainer.interrupted and isinstance(end.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if main and signal.getsignal(signal.SIGINT) is signal.SIG_IGN and handler is not None:
+            signal.signal(signal.SIGINT, handler)

@@ -1,0 +1,114 @@
+"""Weights of a network: copied while it trains, written as safetensors, loaded again."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+from torch import Tensor, nn
+
+from nasplug.errors import NasplugError, StorageError, StudyError
+from nasplug.records import Trial
+from nasplug.study.study import Study
+
+#: Name of the file inside the folder of a trial.
+FILE_NAME = "weights.safetensors"
+
+Snapshot = dict[str, Any]
+
+
+def snapshot(network: nn.Module) -> Snapshot:
+    """Copies the state of a network to the CPU."""
+    # Validation runs in inference mode, whose tensors could not be used in a later training.
+    with torch.inference_mode(False), torch.no_grad():
+        return {
+            name: value.detach().to("cpu", copy=True) if isinstance(value, Tensor) else value
+            for name, value in network.state_dict().items()
+        }
+
+
+def structure(state: Snapshot) -> tuple[Any, ...]:
+    """What two states must agree on for one to fit into the other's network."""
+    return tuple([(name, value.shape if isinstance(value, Tensor) else None) for name, value in state.items()])
+
+
+def save_weights(network: nn.Module, path: Path) -> None:
+    """Writes the state of a network, completely or not at all. Shared tensors are written once.
+
+    Raises:
+        StorageError: The file cannot be written.
+        NasplugError: The state holds something other than tensors, which safetensors cannot keep.
+    """
+    odd = [name for name, value in network.state_dict().items() if not isinstance(value, Tensor)]
+    if odd:
+        raise NasplugError(
+            f"the network's state {odd[0]!r} is no tensor and cannot be kept as safetensors",
+            where=type(network).__name__,
+            fix="keep tensors in buffers, or use the evaluator's option `keep: none`",
+        )
+    temporary = path.with_name(f"{path.name}.part")
+    try:
+        save_model(network, str(temporary))
+        temporary.replace(path)
+    except (OSError, SafetensorError) as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise StorageError(
+            "cannot write weights", where=str(path), why=str(error), fix="free disk space, then run again: it resumes"
+        ) from error
+
+
+def load_weights(study: Study, trial: Trial, network: nn.Module) -> nn.Module:
+    """Fills a freshly built network with the weights that a trial kept, and sets it to inference mode.
+
+    Args:
+        study: Whose folder the weights are in.
+        trial: The trial that was trained.
+        network: What `study.build(trial)` returns.
+
+    Raises:
+        StudyError: No weights were kept, the file is missing or damaged, or it belongs to another network.
+    """
+    where = f"trial {trial.number}"
+    name = trial.artifacts.get("weights")
+    if name is None:
+        because = {"failed": "it failed", "pruned": f"it was stopped early ({trial.reason})"}.get(trial.state)
+        raise StudyError(
+            "no weights were kept",
+            where=where,
+            why=because or "the evaluator was told `keep: none`, or does not train",
+            fix="`nasplug retrain` trains the architecture again",
+        )
+    path = study.artifacts() / name
+    if not path.is_file():
+        raise StudyError(
+            f"the weights file {str(path)!r} is missing",
+            where=where,
+            fix="move the folder of artifacts together with the study file, or retrain",
+        )
+    try:
+        missing, unexpected = load_model(network, path, strict=False)
+    except (SafetensorError, OSError) as error:
+        raise StudyError(f"cannot read the weights file {str(path)!r}", where=where, why=str(error)) from error
+    except RuntimeError as error:  # a tensor of another shape
+        raise _misfit(where, " ".join(str(error).split())[:300]) from error
+    if missing or unexpected:
+        raise _misfit(
+            where,
+            f"{len(missing)} tensors are missing and {len(unexpected)} have no place, "
+            f"first {sorted([*missing, *unexpected])[0]!r}",
+        )
+    return network.eval()
+
+
+def _misfit(where: str, why: str) -> StudyError:
+    return StudyError(
+        "the kept weights belong to another network than the one built now",
+        where=where,
+        why=why,
+        fix="open the study with the versions and the specification that it was made with",
+    )
