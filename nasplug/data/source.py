@@ -7,8 +7,10 @@ from pathlib import Path
 
 from nasplug.data.arrays import ImageArrays
 from nasplug.errors import DataError
+from nasplug.plugins.component import component_type
 
 
+@component_type("data")
 class ImageSource(ABC):
     """Reads labelled images from somewhere.
 

@@ -143,6 +143,8 @@ def compose(
     task = None if spec.task is None else make("task", "task", spec.task)
     if task is not None:
         _check_protocol(task, Task, "task", spec.task.name if spec.task else "")
+        if hasattr(task, "check"):
+            task.check()
     _register(manager, SpaceBuilder(), "space")
     evaluator = make("evaluator", "evaluator", spec.evaluator)
     _register(manager, evaluator, f"evaluator:{spec.evaluator.name}")

@@ -127,6 +127,8 @@ class Task(Protocol):
         input_shape: Shape of one input without the batch dimension, e.g. (channels, height, width).
         outputs: Number of outputs the network must have, e.g. classes.
         objectives: The metrics it can report, with their direction; the first one is the default objective.
+
+    A task may have `check()`, which looks quickly, before anything runs, whether its data can be there.
     """
 
     @property
