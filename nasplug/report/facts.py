@@ -73,8 +73,8 @@ def notices(study: Study) -> list[str]:
         found.append("No trial has finished yet. Write the report again when some have.")
     elif not study.candidates():
         found.append(
-            f"None of the {len(study.trials)} finished trials is complete, finite in all objectives and within all "
-            "constraints, so there is no best one. The reasons are below."
+            "No finished trial is complete, finite in all objectives and within all constraints, so there is no best "
+            "one. The reasons are below."
         )
     if study.pending and study.trials:
         found.append(f"{len(study.pending)} trials were not finished when this page was written.")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -62,6 +64,11 @@ def text(value: Any) -> str:
     """
     raw = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
     return "".join([c if c.isprintable() else (" " if c.isspace() else "�") for c in raw])
+
+
+def clean(page: str) -> str:
+    """A text of many lines without control characters and lone surrogates, which become `�`."""
+    return _UNPRINTABLE.sub("�", page)
 
 
 def shorten(value: Any, limit: int) -> str:

@@ -15,7 +15,7 @@ from nasplug.plugins.discovery import version
 from nasplug.records import Trial
 from nasplug.report import drawing, facts, plots, reasons, series, tables
 from nasplug.report.figures import PALETTE, Picture, save_png, style, to_svg
-from nasplug.report.formats import duration, number, shorten, text
+from nasplug.report.formats import clean, duration, number, shorten, text
 from nasplug.spaces.graph import Graph
 from nasplug.spaces.protocols import HasGraph
 from nasplug.study.study import Study
@@ -68,7 +68,7 @@ def write_report(study: Study, path: Path, *, png_folder: Path | None = None) ->
     environment.filters["svg"] = lambda picture: jinja2.utils.markupsafe.Markup(to_svg(picture))
     with style():
         content = _content(study)
-        page: str = environment.get_template("report.html").render(content)
+        page = clean(environment.get_template("report.html").render(content))
         try:
             _replace(path, page)
             if png_folder is not None:
@@ -182,7 +182,7 @@ def _replace(path: Path, page: str) -> None:
     """Writes beside the file first, so that an older report survives a full disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8", errors="backslashreplace"
+        "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8"
     ) as file:
         temporary = Path(file.name)
         try:

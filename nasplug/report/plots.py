@@ -64,11 +64,12 @@ def progress(study: Study, width: float = WIDE) -> Picture | None:
         )
     values = [value for points in groups.values() for _, value in points]
     _scale(axes, "y", values)
-    if not values:
+    if not values:  # nothing but marks on the axis
         axes.set_yticks([])
+        figure.set_size_inches(width, 1.5)
     axes.set(xlabel="trial", ylabel=shorten(name, 40))
     _whole_numbers(axes)
-    _legend(figure)
+    _legend(figure, least=1)
     alt = f"{name} of {len(study.trials)} trials over the trial number"
     if best:
         alt += f"; the best feasible value goes from {number(best[0][1])} to {number(best[-1][1])}"
@@ -242,13 +243,13 @@ def _panels(figure: Any, rows: int, columns: int, count: int) -> list[Axes]:
     return grid[:count]
 
 
-def _legend(figure: Any) -> None:
-    """One legend for all panels, above them."""
+def _legend(figure: Any, least: int = 2) -> None:
+    """One legend for all panels, above them, if it has `least` entries."""
     found: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
-    if len(found) > 1:
+    if len(found) >= least:
         figure.legend(
             found.values(), found.keys(), loc="outside upper left", ncols=min(len(found), 5), handletextpad=0.4
         )

@@ -21,14 +21,21 @@ def draw_text(graph: Graph, *, width: int = 80, unicode: bool = True) -> str:
         unicode: False draws with ASCII characters only; labels keep theirs where they are ASCII.
     """
     width = max(width, 20)
-    labels = [shorten(label, width - 8) for label in graph.labels]
-    if not unicode:
-        labels = [label.replace("…", "~").encode("ascii", "replace").decode("ascii") for label in labels]
+    labels = [_fit(label, width - 8, unicode=unicode) for label in graph.labels]
     if not labels:
         return "(empty)"
     if is_chain(graph):
         return _chain(labels, width, "→" if unicode else "->")
     return _nodes(graph, labels, width, "←" if unicode else "<-")
+
+
+def _fit(label: str, room: int, *, unicode: bool) -> str:
+    """The label in at most `room` columns; East Asian characters take two."""
+    limit, fitted = room, shorten(label, room)
+    while cell_len(fitted) > room:
+        limit -= 1
+        fitted = shorten(label, limit)
+    return fitted if unicode else fitted.replace("…", "~").encode("ascii", "replace").decode("ascii")
 
 
 def _chain(labels: list[str], width: int, arrow: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -76,7 +77,7 @@ class Generations:
 class PseudoTraining:
     """Learning curves that depend on the genotype; some trainings fail, some are pruned, some diverge."""
 
-    objectives = {"val_acc": "max", "params": "min"}
+    objectives: ClassVar = {"val_acc": "max", "params": "min", "test_acc": "max"}
 
     def __init__(self, failures: bool = True, epochs: int = 8) -> None:
         self.failures, self.epochs = failures, epochs
@@ -101,6 +102,16 @@ class PseudoTraining:
         return nas.Evaluation(metrics, tuple(steps), pruned=pruned)
 
 
+class Broken:
+    """Every trial fails, each with its own number in the message."""
+
+    objectives: ClassVar = {"val_acc": "max"}
+
+    @nas.hookimpl
+    def evaluate(self, study, trial):
+        raise ValueError(f"cannot <b>multiply</b> shapes 3 and {trial.number}")
+
+
 def search(**changes):
     """A search of 120 pseudo-trainings; any argument of :func:`nasplug.search` may be changed."""
     arguments = {
@@ -113,6 +124,25 @@ def search(**changes):
         "progress": False,
     }
     return nas.search(**{**arguments, **changes})
+
+
+@pytest.fixture(scope="session")
+def make():
+    """Runs a search with changed arguments; `space` and `evaluator` may name a class of this module."""
+
+    def run(**changes):
+        for key in ("space", "evaluator"):
+            if isinstance(changes.get(key), str):
+                changes[key] = globals()[changes[key]]()
+        return search(**changes)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small():
+    """The first ten trials of such a search."""
+    return search(trials=10)
 
 
 @pytest.fixture(scope="session")

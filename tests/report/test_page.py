@@ -1,0 +1,283 @@
+"""The page is whole, safe and true to the study, whatever the study holds."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+
+import pytest
+
+import nasplug as nas
+from nasplug.errors import MissingExtraError, StorageError
+from nasplug.records import Failure
+from nasplug.study.study import Study
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("jinja2")
+
+from nasplug.report.figures import PALETTE
+from nasplug.report.page import write_report
+
+VOID = {"meta", "br", "img", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Reads a page: fails on unbalanced tags, collects headings and the names of elements."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.words = [], set(), [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def written(study, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    path = write_report(study, folder / "deep" / "mine.html", png_folder=folder / "mine_files")
+    return path, path.read_text(encoding="utf-8"), folder / "mine_files"
+
+
+def svgs(page):
+    return re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
+
+
+def test_it_holds_every_part(written, study):
+    page = Page(written[1])
+    for heading in (
+        "Progress of the search",
+        "The best networks",
+        "Learning curves",
+        "What the strategy noted",
+        "Top trials",
+        "What failed or was pruned",
+        "To repeat it",
+    ):
+        assert heading in page.text
+    assert f"best, trial {study.best.number}" in page.text
+    assert "validation" in page.text
+    assert "params <= 400000" in page.text
+    assert "trials: 120" in page.text  # the specification
+
+
+def test_it_loads_nothing_from_elsewhere(written):
+    page = Page(written[1])
+    assert not page.tags & {"script", "link", "iframe", "object", "embed", "base"}
+    for name, value in page.attributes:
+        if name in ("src", "href", "xlink:href", "data", "action"):
+            assert value.startswith(("#", "data:image/png;base64,")), (name, value[:60])
+    assert "@import" not in written[1]
+    assert not re.search(r"url\((?!#)", written[1])
+
+
+def test_pictures_are_valid_and_described(written):
+    found = svgs(written[1])
+    assert len(found) == 8  # progress, Pareto, hypervolume, three networks, curves, strategy
+    names: list[str] = []
+    for svg in found:
+        root = ElementTree.fromstring(svg)
+        assert root.get("role") == "img"
+        assert len(root.get("aria-label")) > 10
+        names += [element.get("id") for element in root.iter() if element.get("id")]
+    assert len(names) == len(set(names)), "identifiers clash between pictures"
+
+
+def test_pictures_follow_the_theme(written):
+    assert "prefers-color-scheme: dark" in written[1]
+    for svg in svgs(written[1]):
+        assert "var(--muted)" in svg
+        assert not set(re.findall("#[0-9a-f]{6}", svg)) & {light for light, _ in PALETTE.values()}
+
+
+def test_png_files(written):
+    names = {path.name for path in written[2].iterdir()}
+    assert names == {
+        "progress.png",
+        "pareto.png",
+        "hypervolume.png",
+        "learning-curves.png",
+        "strategy.png",
+        "network-1.png",
+        "network-2.png",
+        "network-3.png",
+    }
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in written[2].iterdir())
+
+
+def test_no_png_unless_asked(small, tmp_path):
+    write_report(small, tmp_path / "mine.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.html"]
+
+
+def test_what_users_write_is_escaped(written):
+    assert "<script" not in written[1]
+    assert "&lt;script&gt;" in written[1]
+
+
+def test_metrics_of_test_data_are_left_out(written):
+    assert "0.1235" not in written[1]
+    assert "0.123456" not in written[1]
+    assert "test data (test_acc) are left out" in Page(written[1]).text
+
+
+def test_hostile_names_everywhere(tmp_path):
+    evil = '</svg><script>alert("$x_{")</script>\x1b[31m\ud800'
+    architecture = nas.Architecture("evil", (evil,), evil)
+
+    class EvilSpace:
+        name = "evil"
+
+        def graph(self, architecture):
+            return nas.Graph.chain((evil, "c<d>"))
+
+        def architecture(self, genotype): ...
+        def validate(self, architecture): ...
+        def sample(self, rng): ...
+        def build(self, architecture, task): ...
+
+    study = Study(space=EvilSpace(), objectives=[nas.Objective(evil, "max"), nas.Objective("b", "min")])
+    for number in range(6):
+        proposal = nas.Proposal(architecture, {evil: evil}, info={evil: number})
+        steps = tuple([nas.Measurement(step, {evil: step * 0.1}) for step in range(3)])
+        study._observe(
+            nas.Trial(number, proposal, "complete", metrics={evil: number % 4, "b": number}, measurements=steps)
+        )
+    study._observe(nas.Trial(6, nas.Proposal(architecture), "failed", failure=Failure(evil, evil, evil)))
+    study._observe(nas.Trial(7, nas.Proposal(architecture), "pruned", reason=evil))
+    path = write_report(study, tmp_path / "x.html", png_folder=tmp_path)
+    page = path.read_text(encoding="utf-8")
+    assert "script" not in Page(page).tags
+    assert "\x1b" not in page
+    for svg in svgs(page):
+        ElementTree.fromstring(svg)
+
+
+@pytest.mark.parametrize("objectives", [(), (nas.Objective("a", "max"),)])
+def test_an_empty_study(objectives, tmp_path):
+    page = Page(write_report(Study(objectives=objectives), tmp_path / "x.html").read_text(encoding="utf-8"))
+    assert "No trial has finished yet" in page.text
+
+
+def test_only_failures(make, tmp_path):
+    study = make(evaluator="Broken", objectives=None, constraints=[], trials=9)
+    page = Page(write_report(study, tmp_path / "x.html").read_text(encoding="utf-8"))
+    assert "there is no best one" in page.text
+    assert "9 ValueError: cannot <b>multiply</b> shapes 3 and 0" in page.text.replace("shape ", "")
+
+
+def test_one_trial(make, tmp_path):
+    study = make(trials=1, objectives={"params": "min"}, constraints=[], evaluator="PseudoTraining")
+    page = Page(write_report(study, tmp_path / "x.html").read_text(encoding="utf-8"))
+    assert "Trials 1" in page.text
+
+
+def test_values_that_are_not_finite(tmp_path):
+    study = Study(objectives=[nas.Objective("a", "max"), nas.Objective("b", "min")], constraints=[])
+    architecture = nas.Architecture("s", (1,), "1")
+    values = [math.nan, math.inf, -math.inf, 1.0, 2.0]
+    for number, value in enumerate(values):
+        steps = (nas.Measurement(0, {"a": value}), nas.Measurement(1, {"a": math.nan}))
+        proposal = nas.Proposal(architecture, {"lr": value}, info={"x": value})
+        metrics = {"a": value, "b": values[-1 - number], "c": value}
+        study._observe(nas.Trial(number, proposal, "complete", metrics=metrics, measurements=steps))
+    page = Page(write_report(study, tmp_path / "x.html", png_folder=tmp_path).read_text(encoding="utf-8"))
+    assert "not a number" in page.text
+
+
+def test_without_a_graph_there_is_a_table_of_choices(make, tmp_path):
+    study = make(space="PlainSpace", trials=20)
+    page = Page(write_report(study, tmp_path / "x.html").read_text(encoding="utf-8"))
+    assert "Which option every decision of the search space took" in page.text
+    assert "width" in page.text
+
+
+def test_without_the_space_the_genotype_is_shown(small, tmp_path):
+    bare = Study(objectives=small.objectives, meta={**small.meta, "unavailable": "the plugin is gone"})
+    for trial in small.trials:
+        bare._observe(trial)
+    text = Page(write_report(bare, tmp_path / "x.html").read_text(encoding="utf-8")).text
+    assert "the plugin is gone" in text
+    assert '["' + small.best.architecture.genotype[0] in text
+
+
+def test_a_space_that_cannot_draw_does_not_stop_the_report(make, tmp_path):
+    study = make(trials=10)
+    study.space.graph = lambda architecture: 1 / 0
+    text = Page(write_report(study, tmp_path / "x.html").read_text(encoding="utf-8")).text
+    assert "ZeroDivisionError" in text
+
+
+def test_a_study_file_gives_name_and_commands(make, tmp_path):
+    study = make(trials=12, storage=tmp_path / "my runs" / "mine.sqlite")
+    text = Page(write_report(study, tmp_path / "x.html").read_text(encoding="utf-8")).text
+    assert "Architecture search mine" in text
+    assert f"mine.sqlite' --trial {study.best.number}" in text
+
+
+def test_an_objective_on_test_data_is_pointed_out(make, tmp_path):
+    study = make(objectives={"test_acc": "max"}, constraints=[], trials=12)
+    text = Page(write_report(study, tmp_path / "x.html").read_text(encoding="utf-8")).text
+    assert "The search chose by test_acc, which looks like test data" in text
+
+
+def test_study_report_is_the_same_door(small, tmp_path):
+    assert small.report(tmp_path / "x.html").is_file()
+
+
+def test_the_users_matplotlib_settings_stay(small, tmp_path):
+    import matplotlib
+
+    with matplotlib.rc_context({"text.usetex": True, "font.size": 33}):
+        write_report(small, tmp_path / "x.html")
+        assert matplotlib.rcParams["font.size"] == 33
+        assert matplotlib.rcParams["text.usetex"] is True
+
+
+def test_without_matplotlib_the_extra_is_named(small, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtraError, match=r"nasplug\[report\]"):
+        write_report(small, tmp_path / "x.html")
+
+
+def test_an_unwritable_place_is_one_clear_error_and_keeps_the_old_page(small, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StorageError, match="cannot be written"):
+        write_report(small, tmp_path / "file" / "x.html")
+    (tmp_path / "taken.html").mkdir()
+    with pytest.raises(StorageError, match="cannot be written"):
+        write_report(small, tmp_path / "taken.html")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "taken.html"]
+
+
+@pytest.mark.slow
+def test_a_thousand_trials_take_seconds(make, tmp_path):
+    study = make(trials=1000)
+    started = time.process_time()
+    path = write_report(study, tmp_path / "x.html")
+    assert time.process_time() - started < 10
+    assert path.stat().st_size < 3e6
