@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from nasplug.errors import SpaceError
@@ -27,6 +27,7 @@ PROPERTY = settings(
     deadline=None,
     database=None,
     derandomize=True,
+    phases=[Phase.explicit, Phase.generate],  # a smaller seed is no simpler example
     suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow],
 )
 #: Enumerable spaces up to this size are walked through completely.
