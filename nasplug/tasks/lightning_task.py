@@ -103,10 +103,7 @@ class LightningTask:
                 fix="give the argument in module_args, or a default in the module",
             ) from None
         made = self._factory(network, **arguments)
-        # Both distributions of Lightning are welcome, so the question is what it can do and not what it is.
-        if not callable(getattr(made, "training_step", None)) or not callable(
-            getattr(made, "configure_optimizers", None)
-        ):
+        if not _is_lightning(made):
             raise TaskError(
                 f"calling the module gave a {type(made).__name__}, not a LightningModule", where=self._label
             )
@@ -129,6 +126,11 @@ class LightningTask:
         return {**self.__dict__, "_data": self.datamodule()}  # a Trainer of this process stays here
 
 
+def _is_lightning(thing: object) -> bool:
+    """Whether it can what a LightningModule can; both distributions of Lightning are welcome."""
+    return all(callable(getattr(thing, name, None)) for name in ("training_step", "configure_optimizers"))
+
+
 def _signature(factory: Callable[..., Any]) -> inspect.Signature:
     try:
         return inspect.signature(factory)
@@ -138,7 +140,7 @@ def _signature(factory: Callable[..., Any]) -> inspect.Signature:
 
 def _parameters(factory: Callable[..., Any], label: str) -> tuple[str, frozenset[str], bool]:
     """Name of the network's parameter, names of the others, and whether any other name is taken as well."""
-    if not callable(factory):
+    if not callable(factory) or (_is_lightning(factory) and not isinstance(factory, type)):
         raise TaskError(
             f"module is a {type(factory).__name__}, neither a class nor a function",
             where=label,
