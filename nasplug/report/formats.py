@@ -40,7 +40,7 @@ def duration(seconds: float) -> str:
     """Wall time for humans.
 
     >>> duration(0.0312), duration(42.3), duration(95), duration(7300), duration(200_000)
-    ('31 ms', '42 s', '1 min 35 s', '2 h 2 min', '2 d 8 h')
+    ('31 ms', '42 s', '1 min 35 s', '2 h 1 min', '2 d 7 h')
     """
     if not 0 <= seconds < math.inf:
         return "unknown"

@@ -141,8 +141,15 @@ def make():
 
 @pytest.fixture(scope="session")
 def small():
-    """The first ten trials of such a search."""
-    return search(trials=10)
+    """Ten trials with one plot, for what does not depend on the content."""
+    return search(
+        space=PlainSpace(),
+        strategy="random",
+        evaluator=PseudoTraining(epochs=1),
+        objectives={"val_acc": "max"},
+        constraints=[],
+        trials=10,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -222,7 +222,8 @@ def test_without_the_space_the_genotype_is_shown(small, tmp_path):
         bare._observe(trial)
     text = Page(write_report(bare, tmp_path / "x.html").read_text(encoding="utf-8")).text
     assert "the plugin is gone" in text
-    assert '["' + small.best.architecture.genotype[0] in text
+    depth, width = small.best.architecture.genotype
+    assert f"[{depth}, {width}]" in text
 
 
 def test_a_space_that_cannot_draw_does_not_stop_the_report(make, tmp_path):
@@ -233,14 +234,14 @@ def test_a_space_that_cannot_draw_does_not_stop_the_report(make, tmp_path):
 
 
 def test_a_study_file_gives_name_and_commands(make, tmp_path):
-    study = make(trials=12, storage=tmp_path / "my runs" / "mine.sqlite")
+    study = make(space="PlainSpace", strategy="random", trials=12, storage=tmp_path / "my runs" / "mine.sqlite")
     text = Page(write_report(study, tmp_path / "x.html").read_text(encoding="utf-8")).text
     assert "Architecture search mine" in text
     assert f"mine.sqlite' --trial {study.best.number}" in text
 
 
 def test_an_objective_on_test_data_is_pointed_out(make, tmp_path):
-    study = make(objectives={"test_acc": "max"}, constraints=[], trials=12)
+    study = make(space="PlainSpace", strategy="random", objectives={"test_acc": "max"}, constraints=[], trials=12)
     text = Page(write_report(study, tmp_path / "x.html").read_text(encoding="utf-8")).text
     assert "The search chose by test_acc, which looks like test data" in text
 
