@@ -72,7 +72,7 @@ class Recorder:
     def on_validation_end(self, trainer: Any, module: Any) -> None:
         """Copies the weights if the epoch may turn out to be the best one."""
         if not trainer.sanity_checking:
-            self._seen = self._look(_numbers(trainer.callback_metrics))
+            self._seen = self._look(numbers(trainer.callback_metrics))
 
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
         """Measures, reports and stops. As a Checkpoint, it runs after the hooks of the module and other callbacks."""
@@ -85,7 +85,7 @@ class Recorder:
             return
         if trainer.enable_validation and self._seen is None:
             return  # validation is not due in this epoch, and its metrics are those of an earlier one
-        metrics = _numbers(trainer.callback_metrics)
+        metrics = numbers(trainer.callback_metrics)
         self._measure(step, metrics, self._seen or self._look(metrics))
         self._seen = None
         reason = self._report(tuple(self.measurements[:-1]), self.measurements[-1])
@@ -103,7 +103,7 @@ class Recorder:
 
     def on_untrained(self, trainer: Any) -> None:
         """Takes the metrics of a validation without training as step 0."""
-        metrics = _numbers(trainer.callback_metrics)
+        metrics = numbers(trainer.callback_metrics)
         self._measure(0, metrics, self._look(metrics))
 
     def result(self) -> dict[str, float]:
@@ -138,7 +138,7 @@ class Recorder:
         return math.nan if objective is None else objective.sign * metrics[objective.name]
 
 
-def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
     """Lightning's metrics as plain numbers, those of several elements left out."""
     values = {name: torch.as_tensor(value) for name, value in metrics.items()}
     return {name: value.item() for name, value in values.items() if value.numel() == 1}

@@ -1,0 +1,213 @@
+"""Turns names, components and instances into plugins that work without a search."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import pluggy
+from pytorch_lightning import Callback
+
+from nasplug.errors import PluginError, SpecError, UnknownNameError, did_you_mean
+from nasplug.hookspecs import PROJECT, StudySpecs, hookimpl
+from nasplug.plugins.catalog import Catalog
+from nasplug.plugins.component import Component, instantiate
+from nasplug.records import Architecture, Objective, Proposal, Trial
+from nasplug.run.compose import CostCaller, find_target
+from nasplug.spaces.protocols import HardwareTarget
+from nasplug.study.study import Study
+
+#: What can work in a Trainer. A name that is registered as several of these is used as all of them.
+KINDS = ("wrapper", "callback", "cost", "stopper")
+
+_WHERE = "Plugins"
+
+
+class Composition:
+    """Plugins with hooks in one manager, costs with the targets they are asked for, and plain Lightning callbacks.
+
+    Args:
+        catalog: Where names are looked up.
+        target: Name of the hardware that costs are asked for, unless a component brings its own.
+        objectives: Metric to `max` or `min`, for stoppers.
+
+    Attributes:
+        manager: Has all plugins with hooks other than `cost`.
+        costs: Cost plugins with their targets, in order.
+        lightning: Lightning callbacks that were named or handed over, in order.
+        study: What hooks are told: objectives and target, no trials and no space.
+        trial: Stands for the training.
+    """
+
+    def __init__(self, catalog: Catalog, target: str | None, objectives: Mapping[str, str]) -> None:
+        self._catalog = catalog
+        self._target = None if target is None else find_target(target, catalog)
+        self.manager = _new_manager()
+        self.costs: list[tuple[CostCaller, HardwareTarget | None]] = []
+        self.lightning: list[Callback] = []
+        self.study = Study(
+            objectives=[Objective(name, direction) for name, direction in objectives.items()],  # type: ignore[arg-type]
+            target=self._target,
+        )
+        self.trial = Trial(0, Proposal(Architecture("trainer", (), "trainer")), state="running")
+
+    def add(self, component: Any) -> None:
+        """Adds a slug, a component or an instance.
+
+        Raises:
+            SpecError: An unknown name or argument, a stopper without objectives, or a class instead of an instance.
+            PluginError: An instance that is no plugin.
+        """
+        if not isinstance(component, (str, Mapping, Component)):
+            self._add_plugin(component, _name_of(component, self._catalog), self._target)
+            return
+        item = Component.parse(component, where=_WHERE)
+        if item.is_path:
+            plugin = instantiate("callback", item, self._catalog, where=_WHERE)
+            self._add_plugin(plugin, _name_of(plugin, self._catalog), self._target)
+            return
+        kinds = [kind for kind in KINDS if self._catalog.has(kind, item.name)]
+        if not kinds:
+            self._add_target(item)
+            return
+        if "stopper" in kinds and not self.study.objectives:
+            raise SpecError(
+                f"the stopper {item.name!r} must know what to watch",
+                where=_WHERE,
+                fix='give objectives={"val_acc": "max"}, or what your module logs',
+            )
+        factories = {self._catalog.get(kind, item.name).location: kind for kind in kinds}  # one class, one plugin
+        loaded = {kind: self._catalog.get(kind, item.name).load() for kind in factories.values()}
+        target = self._target_of(item, loaded.values())
+        for kind, factory in loaded.items():
+            own = Component(item.name, _arguments_for(factory, item, loaded.values()))
+            self._add_plugin(instantiate(kind, own, self._catalog, where=_WHERE), item.name, target)
+
+    def add_target(self) -> None:
+        """Prices by the target itself if one is named and no plugin is asked for its family."""
+        if self._target is None:
+            return
+        family = self._target.name.split(":")[0]
+        if not any(caller.name in ("target", family) for caller, _ in self.costs):
+            self._add_plugin(self._target_cost(), "target", self._target)
+
+    def callbacks(self) -> list[Callback]:
+        """Lightning callbacks of all plugins, in order; the same plugins must not be asked twice."""
+        answers = self.manager.hook.configure_callbacks(study=self.study, trial=self.trial)
+        return [*self.lightning, *(callback for answer in reversed(answers) for callback in answer or ())]
+
+    @property
+    def wraps(self) -> bool:
+        """Whether a plugin transforms networks."""
+        return bool(self.manager.hook.build.get_hookimpls())
+
+    @property
+    def stops(self) -> bool:
+        """Whether a plugin may stop trainings."""
+        return bool(self.manager.hook.report.get_hookimpls())
+
+    def wrap(self, network: Any) -> Any:
+        """The network as all wrappers make it."""
+        base = _Network(network)
+        self.manager.register(base)
+        try:
+            return self.manager.hook.build(study=self.study, trial=self.trial)
+        finally:
+            self.manager.unregister(base)
+
+    def _add_plugin(self, plugin: Any, name: str, target: HardwareTarget | None) -> None:
+        if inspect.isclass(plugin):
+            raise SpecError(f"{name} is a class", where=_WHERE, fix=f"make an instance: {plugin.__name__}(...)")
+        hooks = _hooks_of(plugin)
+        if not hooks and not isinstance(plugin, Callback):
+            raise PluginError(
+                "is neither a Lightning callback nor an object with nasplug hooks", where=f"{_WHERE}: {name}"
+            )
+        if isinstance(plugin, Callback):
+            self.lightning.append(plugin)
+        if "cost" in hooks:
+            # A manager of its own: every cost is asked for its own target.
+            manager = _new_manager()
+            _register(manager, plugin, name)
+            needs_weights = bool(getattr(plugin, "needs_trained_weights", False))
+            self.costs.append((CostCaller(name, needs_weights, manager.hook.cost), target))
+        if hooks - {"cost"}:
+            _register(self.manager, plugin, name)
+
+    def _add_target(self, item: Component) -> None:
+        """A target by its bare name stands for the cost `target` asked of it."""
+        if not self._catalog.has("target", item.name.split(":")[0]):
+            known = [name for kind in (*KINDS, "target") for name in self._catalog.names(kind)]
+            raise UnknownNameError(
+                f"there is no {', '.join(KINDS)} or target {item.name!r}",
+                where=_WHERE,
+                fix=f"{did_you_mean(item.name, known)}. `nasplug plugins` shows which packages are installed",
+            )
+        if item.args:
+            raise SpecError(f"the target {item.name!r} takes no arguments here", where=_WHERE)
+        self._add_plugin(self._target_cost(), "target", find_target(item.name, self._catalog))
+
+    def _target_cost(self) -> Any:
+        return instantiate("cost", Component("target"), self._catalog, where=_WHERE)
+
+    def _target_of(self, item: Component, factories: Any) -> HardwareTarget | None:
+        """The component's own `target`, unless its class takes it as an argument of its own."""
+        if "target" not in item.args or "target" in _parameters(*factories):
+            return self._target
+        return find_target(str(item.args["target"]), self._catalog)
+
+
+class _Network:
+    """Answers `build` with the network that the user's module has already."""
+
+    def __init__(self, network: Any) -> None:
+        self._network = network
+
+    @hookimpl(trylast=True)
+    def build(self) -> Any:
+        return self._network
+
+
+def _new_manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(StudySpecs)
+    return manager
+
+
+def _register(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
+    try:
+        manager.register(plugin, name=f"{name}#{len(manager.get_plugins())}")
+    except (pluggy.PluginValidationError, ValueError) as error:
+        raise PluginError("does not fit the contract", where=f"{_WHERE}: {name}", why=str(error)) from error
+
+
+def _hooks_of(plugin: Any) -> set[str]:
+    manager = pluggy.PluginManager(PROJECT)
+    names = (name for name in vars(StudySpecs) if not name.startswith("_"))
+    return {name for name in names if manager.parse_hookimpl_opts(plugin, name) is not None}
+
+
+def _name_of(plugin: Any, catalog: Catalog) -> str:
+    """The name an instance is announced by, which is the namespace of its costs; else what it calls itself."""
+    location = f"{type(plugin).__module__}:{type(plugin).__qualname__}"
+    announced = (entry.name for entry in catalog if entry.location == location)
+    own = getattr(plugin, "name", None)
+    return next(announced, own if isinstance(own, str) else type(plugin).__name__.lower())
+
+
+def _parameters(*factories: Any) -> dict[str, inspect.Parameter]:
+    return {name: item for factory in factories for name, item in inspect.signature(factory).parameters.items()}
+
+
+def _arguments_for(factory: Any, item: Component, factories: Any) -> dict[str, Any]:
+    """The arguments that one of several classes behind a name takes; each must be taken by one of them."""
+    every, own = _parameters(*factories), _parameters(factory)
+    unnamed = inspect.Parameter.VAR_KEYWORD
+    for name in item.args:
+        if name not in every and name != "target" and not any(other.kind is unnamed for other in every.values()):
+            raise SpecError(
+                f"there is no argument {name!r}", where=f"{_WHERE}: {item.name}", fix=did_you_mean(name, every)
+            )
+    takes_any = any(other.kind is unnamed for other in own.values())
+    return {name: value for name, value in item.args.items() if name in own or (takes_any and name not in every)}

@@ -1,0 +1,79 @@
+"""Plugins in a user's own Trainer, without a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from nasplug.lightning.composition import Composition
+from nasplug.lightning.pricing import CostLogger, network_of
+from nasplug.lightning.stopping import Stopping
+from nasplug.plugins.discovery import discover
+
+
+class Plugins(Callback):
+    """Composes plugins in a Trainer of your own.
+
+    Wrappers transform the network before training starts. Callbacks run inside the Trainer with all of their hooks, and
+    their state is kept in its checkpoints. Costs are logged every epoch under their keys, such as `params` and
+    `npu/latency_s`. Stoppers see every validation.
+
+    Example:
+        >>> plugins = Plugins("params", component("patience", epochs=5), target="cpu", objectives={"val_acc": "max"})
+        >>> trainer = Trainer(max_epochs=30, callbacks=[plugins])
+
+    Args:
+        *components: Slugs, `nas.component(...)`, or instances: Lightning callbacks, or objects with nasplug hooks. The
+            name of a hardware target logs what that target says.
+        target: The hardware that costs are asked for. A component's own argument `target` goes before it.
+        objectives: Metric to `max` or `min`, for stoppers.
+        input_shape: Shape of one input without the batch; None means that of `example_input_array`, or of the first
+            tensor in the first batch.
+        network_attribute: Where the LightningModule has its network.
+        files: Paths of single-file plugins.
+
+    Attributes:
+        callbacks: What is moved into the Trainer.
+
+    Raises:
+        SpecError: An unknown name or argument, a missing objective, or hardware that is not there.
+    """
+
+    def __init__(
+        self,
+        *components: Any,
+        target: str | None = None,
+        objectives: Mapping[str, str] | None = None,
+        input_shape: Sequence[int] | None = None,
+        network_attribute: str = "network",
+        files: Sequence[str | Path] = (),
+    ) -> None:
+        self._attribute = network_attribute
+        self._plugins = Composition(discover(files).catalog, target, objectives or {})
+        self._wrapped: WeakSet[LightningModule] = WeakSet()
+        for component in components:
+            self._plugins.add(component)
+        self._plugins.add_target()
+        self.callbacks = self._plugins.callbacks()
+        if self._plugins.costs:  # behind the others, to see what they made of the network
+            self.callbacks.append(CostLogger(self._plugins.costs, network_attribute, input_shape))
+        if self._plugins.stops:
+            self.callbacks.append(Stopping(self._plugins.manager, self._plugins.study, self._plugins.trial))
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Wraps the network and moves the callbacks in, right behind this one; Lightning sets them up next.
+
+        Raises:
+            SpecError: The module has no network of that name.
+        """
+        if self._plugins.wraps and pl_module not in self._wrapped:
+            setattr(pl_module, self._attribute, self._plugins.wrap(network_of(pl_module, self._attribute)))
+            self._wrapped.add(pl_module)
+        callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
+        position = next(i for i, callback in enumerate(callbacks) if callback is self) + 1
+        present = {id(callback) for callback in callbacks}
+        callbacks[position:position] = [callback for callback in self.callbacks if id(callback) not in present]

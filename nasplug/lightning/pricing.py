@@ -1,0 +1,119 @@
+"""Prices a network while it trains, and logs the prices."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.utilities import rank_zero_warn
+from torch import Tensor, nn
+
+from nasplug.cost.candidate import Candidate
+from nasplug.errors import SpecError, did_you_mean
+from nasplug.run.compose import CostCaller, price
+from nasplug.spaces.protocols import HardwareTarget
+
+
+class CostLogger(Callback):
+    """Asks cost plugins at the end of every training epoch and logs their answers under their keys.
+
+    Costs follow from the structure of a network: they are asked again only after it has changed, and logged every
+    epoch all the same, so that every logger has the whole curve. Costs that need trained weights are asked every epoch.
+    Plugins see a copy. One that fails is named in a warning and not asked again: it must not end a training.
+
+    Args:
+        costs: Plugins, each with the hardware target it is asked for.
+        attribute: Where the LightningModule has its network.
+        input_shape: Shape of one input without the batch; None means that of `example_input_array`, or of the first
+            tensor in the first batch.
+    """
+
+    def __init__(
+        self,
+        costs: Sequence[tuple[CostCaller, HardwareTarget | None]],
+        attribute: str = "network",
+        input_shape: Sequence[int] | None = None,
+    ) -> None:
+        self._costs = list(costs)
+        self._attribute = attribute
+        self._shape = None if input_shape is None else tuple(input_shape)
+        self._priced: tuple[Any, ...] | None = None
+        self._broken: set[int] = set()
+        self._values: list[dict[str, float]] = [{} for _ in self._costs]
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Refuses a module without the network before anything is trained."""
+        network_of(pl_module, self._attribute)
+        if self._shape is None:
+            self._shape = _shape_in(pl_module.example_input_array)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Looks at the first batch if nobody has said what an input looks like."""
+        if self._shape is None:
+            self._shape = _shape_in(batch)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Prices on the first rank and logs on all."""
+        if trainer.is_global_zero:
+            self._price(network_of(pl_module, self._attribute))
+        # Every rank logs the same: a measured latency would differ.
+        self._values = trainer.strategy.broadcast(self._values)
+        pl_module.log_dict({key: value for values in self._values for key, value in values.items()})
+
+    def _price(self, network: nn.Module) -> None:
+        if self._shape is None:
+            rank_zero_warn("nasplug: no costs are logged, as no batch holds a tensor; give Plugins(input_shape=...)")
+            self._shape = ()
+        if not self._shape:
+            return
+        structure = structure_of(network)
+        fresh, self._priced = structure != self._priced, structure
+        shape = self._shape
+        candidates = {
+            trained: Candidate(lambda: copy.deepcopy(network), shape, trained=trained) for trained in (False, True)
+        }
+        for position, (plugin, target) in enumerate(self._costs):
+            trained = plugin.needs_trained_weights
+            if position in self._broken or not (fresh or trained):
+                continue
+            known = {key: 0.0 for other, values in enumerate(self._values) if other != position for key in values}
+            try:
+                answer = price([plugin], candidates[trained], target, trained=trained, known=known)
+            except Exception as error:  # whatever a plugin raises, the training goes on
+                rank_zero_warn(f"nasplug: the cost {plugin.name!r} is no longer logged: {error}")
+                self._broken.add(position)
+                answer = {}
+            self._values[position] = answer
+
+
+def network_of(pl_module: LightningModule, attribute: str) -> nn.Module:
+    """The network inside a LightningModule.
+
+    Raises:
+        SpecError: It has no module of that name.
+    """
+    found = getattr(pl_module, attribute, None)
+    if not isinstance(found, nn.Module):
+        names = [name for name, _ in pl_module.named_children()]
+        raise SpecError(
+            f"{type(pl_module).__name__} has no network {attribute!r}",
+            where="Plugins",
+            fix=f"give network_attribute=...: {did_you_mean(attribute, names)}",
+        )
+    return found
+
+
+def structure_of(network: nn.Module) -> tuple[Any, ...]:
+    """What costs can depend on: the modules with what they print about themselves, and the shapes of all tensors."""
+    state = network.state_dict()
+    return repr(network), tuple([(name, getattr(value, "shape", None)) for name, value in state.items()])
+
+
+def _shape_in(batch: Any) -> tuple[int, ...] | None:
+    """Shape of one input in the first tensor of a batch, however nested."""
+    if isinstance(batch, Tensor):
+        return tuple(batch.shape[1:]) or None
+    items = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, (list, tuple)) else ()
+    return next((shape for shape in map(_shape_in, items) if shape is not None), None)
