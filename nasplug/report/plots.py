@@ -263,7 +263,7 @@ def _whole_numbers(axes: Axes) -> None:
 
 def _scale(axes: Axes, which: str, values: Sequence[float], *, log: bool = True, fit: bool = False) -> None:
     """Readable ticks: logarithmic for values over several magnitudes, `7 M` instead of an exponent."""
-    from matplotlib.ticker import FuncFormatter, LogFormatter
+    from matplotlib.ticker import FuncFormatter, NullFormatter
 
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
@@ -272,9 +272,8 @@ def _scale(axes: Axes, which: str, values: Sequence[float], *, log: bool = True,
     low, high = min(finite), max(finite)
     if log and low > 0 and high / low > 30:
         (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-        few = LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.6))
         axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
-        axis.set_minor_formatter(FuncFormatter(lambda value, pos: number(value) if few(value, pos) else ""))
+        axis.set_minor_formatter(NullFormatter())  # there is at least one whole power of ten to label
     elif max(abs(low), abs(high)) >= 1e5:
         axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     if fit and high > low:

@@ -43,7 +43,7 @@ def trials(study: Study, shown: Sequence[Trial]) -> Table:
         columns.append(("breaks", [broken_constraints(study, trial) for trial in shown]))
     return Table(
         [name for name, _ in columns],
-        [all(not cell or cell[0] in "-−0123456789∞" for cell in cells) for _, cells in columns],
+        [all(not cell or cell[0] in "-−<0123456789∞" for cell in cells) for _, cells in columns],
         [list(row) for row in zip(*(cells for _, cells in columns), strict=True)],
     )
 

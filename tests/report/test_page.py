@@ -209,6 +209,20 @@ def test_values_that_are_not_finite(tmp_path):
     assert "not a number" in page.text
 
 
+def test_three_objectives_over_magnitudes(tmp_path):
+    objectives = [nas.Objective("acc", "max"), nas.Objective("params", "min"), nas.Objective("latency_s", "min")]
+    study = Study(objectives=objectives)
+    for i in range(40):
+        metrics = {"acc": i / 40, "params": 1e3 * 1.3**i, "latency_s": 1e-5 * (1 + i * 17 % 40) ** 2}
+        architecture = nas.Architecture("s", (i,), str(i))
+        study._observe(nas.Trial(i, nas.Proposal(architecture), "complete", metrics=metrics))
+    page = write_report(study, tmp_path / "x.html", png_folder=tmp_path).read_text(encoding="utf-8")
+    assert {"pareto.png", "pareto-2.png", "hypervolume.png"} <= {path.name for path in tmp_path.iterdir()}
+    assert ">10 M<" in page  # a tick of the logarithmic axis
+    assert ">0.001<" in page
+    assert "other end of the Pareto front" in page
+
+
 def test_without_a_graph_there_is_a_table_of_choices(make, tmp_path):
     study = make(space="PlainSpace", trials=20)
     page = Page(write_report(study, tmp_path / "x.html").read_text(encoding="utf-8"))
