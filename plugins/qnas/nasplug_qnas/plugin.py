@@ -28,3 +28,8 @@ def register(catalog: Catalog) -> None:
         "nasplug_qnas.spaces:ResidualSpace",
         summary="Chains of residual blocks and pools: the residual space of Q-NAS.",
     )
+    catalog.task(
+        "qnas.classification",
+        "nasplug_qnas.training.task:RecipeClassification",
+        summary="Image classification with the optimisers and schedules of Q-NAS and Enhanced Q-NAS.",
+    )

@@ -15,7 +15,7 @@ from nasplug.spaces.protocols import HasVector
 from nasplug.study.study import Study
 from nasplug_qnas.algorithm import SETTINGS, Candidate, QNASAlgorithm
 from nasplug_qnas.algorithm.crossover import GeneCrossover
-from nasplug_qnas.algorithm.pulses import Scale
+from nasplug_qnas.algorithm.pulses import Scale, UniformPulses
 from nasplug_qnas.algorithm.quantum import Guard
 from nasplug_qnas.algorithm.selection import Replacement
 from nasplug_qnas.pareto import by_fronts
@@ -125,6 +125,7 @@ class QNAS:
         self.max_generations = max_generations
         self._penalty_asked = bool(penalise_above)
         self._ranges, self._scales, self._fixed = _divide(hyperparameters or {})
+        UniformPulses(self.settings.quantum_individuals, self._ranges, self._scales)  # refuses bad ranges now
         #: Names of all hyperparameters that are proposed, which the core checks against the task.
         self.hyperparameters: tuple[str, ...] = tuple(sorted([*self._ranges, *self._fixed]))
         self._algorithm: QNASAlgorithm | None = None
@@ -135,6 +136,11 @@ class QNAS:
         self._handed_out = 0
         #: By place in the generation: the signed objectives of a measured candidate, None for one that failed.
         self._results: dict[int, list[float] | None] = {}
+
+    @property
+    def algorithm(self) -> QNASAlgorithm | None:
+        """The state of the evolution: distributions, survivors, history. None before the first proposal."""
+        return self._algorithm
 
     @hookimpl
     def propose(self, study: Study, count: int) -> list[Proposal]:

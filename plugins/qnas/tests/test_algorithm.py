@@ -231,6 +231,20 @@ def test_penalty_decides_selection_but_the_measured_fitness_is_kept():
     assert record.mean_fitness == pytest.approx(0.55)
 
 
+def test_of_several_objectives_the_penalty_falls_on_the_first():
+    settings = QNASSettings(quantum_individuals=1, repetition=2, penalise_above=1)
+    algorithm = QNASAlgorithm(
+        [2] * 4,
+        settings,
+        reduces=[False, True],
+        initial=[[0.0, 1.0]] * 4,
+        rank=lambda fitness: np.argsort(-fitness[:, 0], kind="stable"),
+    )
+    algorithm.ask(np.random.default_rng(0))
+    record = algorithm.tell([[0.5, -1e6], [0.6, -2e6]], np.random.default_rng(1))
+    assert record.best == pytest.approx([0.57, -2e6], abs=1e-12)
+
+
 def test_updates_happen_at_multiples_of_the_interval_but_not_at_generation_zero():
     algorithm = evolve(QNASAlgorithm([3] * 3), 0, 16, np.zeros(3))
     assert [record.generation for record in algorithm.history if record.updated] == [5, 10, 15]
@@ -304,8 +318,9 @@ def test_strong_updates_beat_random_sampling_at_equal_budget():
 
 def test_published_cifar_updates_hardly_move_the_distributions():
     initial = function_set("conv11").probabilities
-    found = [run_on_strings([11] * 20, SETTINGS["cifar2022"], 100, seed, initial) for seed in range(3)]
-    still = dataclasses.replace(SETTINGS["cifar2022"], update_rate=0.0)
+    settings = dataclasses.replace(SETTINGS["cifar2022"], penalise_above=0)
+    found = [run_on_strings([11] * 20, settings, 100, seed, initial) for seed in range(3)]
+    still = dataclasses.replace(settings, update_rate=0.0)
     sampled = [run_on_strings([11] * 20, still, 100, seed, initial) for seed in range(3)]
     # The largest starting probability is 1/3, of no_op; after 100 generations it still is, and so is the entropy.
     assert np.mean([record.max_probability for record in found]) == pytest.approx(1 / 3, abs=0.02)

@@ -234,7 +234,8 @@ class QNASAlgorithm:
         penalty = reduction_penalty(
             pending.genes, self._reduces, self.settings.penalise_above, self.settings.penalty_weight
         )
-        penalised = fitness - (penalty if fitness.ndim == 1 else penalty[:, None])
+        penalised = fitness.copy()
+        penalised.reshape(size, -1)[:, 0] -= penalty  # of several objectives, the first alone has the penalty's unit
         born = np.column_stack([np.full(size, self.generation), np.arange(size)]).astype(np.int64)
         return Population(pending.genes, pending.numeric, fitness, penalised, mask, born)
 

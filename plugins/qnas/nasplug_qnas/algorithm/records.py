@@ -28,7 +28,7 @@ class Individual:
         genes: Index of the chosen function per node, length L.
         hyperparameters: Evolved values by name.
         fitness: Fitness as measured; None if it failed; a list for several objectives.
-        penalised: Fitness minus penalty.
+        penalised: Fitness minus penalty, which of several objectives only the first one bears.
         generation: Generation in which it was proposed.
         index: Place in that generation's list of candidates.
     """
