@@ -35,15 +35,11 @@ def random_crop(images: Tensor, pad: int, generator: torch.Generator) -> Tensor:
     Returns:
         A new tensor (N, C, H, W).
     """
-    count, channels, height, width = images.shape
+    height, width = images.shape[2:]
     padded = torch.nn.functional.pad(images, (pad, pad, pad, pad))
-    wide = width + 2 * pad
-    corner = torch.randint(0, 2 * pad + 1, (2, count, 1, 1), generator=generator)
-    rows = corner[0] + torch.arange(height).view(1, height, 1)
-    columns = corner[1] + torch.arange(width).view(1, 1, width)
-    # One flat position per output pixel, the same for every channel.
-    places = (rows * wide + columns).view(count, 1, -1).expand(-1, channels, -1)
-    return padded.flatten(2).gather(2, places).view(images.shape)
+    top, left = torch.randint(0, 2 * pad + 1, (2, len(images)), generator=generator)
+    windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view (N, C, 2 pad + 1, 2 pad + 1, H, W)
+    return windows[torch.arange(len(images)), :, top, left]
 
 
 def augment(images: Tensor, how: Augment, pad: int, generator: torch.Generator) -> Tensor:
