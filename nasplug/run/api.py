@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -159,7 +160,13 @@ def run_spec(
         meta = _open_meta(storage.meta(), assembly, objects or {}, resume=resume, path=spec.run.storage)
         storage.write_meta(meta)
         study = assembly.study(folder=artifact_folder(spec.run.storage), meta=meta)
-        return Search(assembly, study, storage, objects=objects, listener=listener).run()
+        try:
+            return Search(assembly, study, storage, objects=objects, listener=listener).run()
+        finally:
+            # A killed run has no end in the file, which says as much.
+            meta["runs"][-1]["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
+            with contextlib.suppress(StorageError):  # a full disk has its own message already
+                storage.write_meta({"runs": meta["runs"]})
     finally:
         storage.close()
 
