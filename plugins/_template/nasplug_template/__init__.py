@@ -1,0 +1,1 @@
+"""Simulated annealing as a nasplug plugin."""

@@ -1,0 +1,15 @@
+"""Announces the plugin: names and locations only, so that listing plugins stays fast."""
+
+from __future__ import annotations
+
+import nasplug as nas
+
+
+@nas.hookimpl
+def register(catalog: nas.Catalog) -> None:
+    """Names what this package offers; nothing else is imported before somebody uses it."""
+    catalog.strategy(
+        "template",
+        "nasplug_template.strategy:Template",
+        summary="Simulated annealing on any space that mutates.",
+    )
