@@ -1,0 +1,42 @@
+"""Reads the code blocks of our Markdown pages."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, text and line. `file` is the name in a first line `# file: NAME`."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+    @property
+    def file(self) -> str | None:
+        match = re.match(r"# file: (\S+)\n", self.text)
+        return match[1] if match else None
+
+
+def pages() -> list[Path]:
+    """Every page a user reads."""
+    found = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("plugins/*/README.md"))]
+    return [page for page in found if not page.parent.name.startswith("_")]
+
+
+def blocks(page: Path) -> list[Block]:
+    """The fenced blocks of a page, in order."""
+    tokens = MarkdownIt().parse(page.read_text(encoding="utf-8"))
+    return [
+        Block(page, token.map[0] + 1 if token.map else 0, token.info.split()[0] if token.info else "", token.content)
+        for token in tokens
+        if token.type == "fence"
+    ]
