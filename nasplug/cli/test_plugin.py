@@ -7,11 +7,12 @@ Example:
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import tempfile
 from pathlib import Path
 
-from nasplug._optional import require
+from nasplug._optional import available, require
 from nasplug.cli.loading import find_plugins
 from nasplug.cli.parser import Parser
 from nasplug.errors import PluginImportError
@@ -38,7 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
         PluginImportError: The plugin does not load at all.
     """
     for library in ("pytest", "hypothesis"):
-        require(library, extra="testing", purpose="test a plugin")
+        if not available(library):  # pytest wants to be the one that imports hypothesis
+            require(library, extra="testing", purpose="test a plugin")
     from nasplug.testing.installed import announcement, entries_of, find_plugin
 
     found = find_plugins(arguments)
@@ -75,5 +77,6 @@ def _pytest(arguments: argparse.Namespace) -> int:
         words += ["-v", "--no-header", "--tb=short", "-rs"]
         words += ["-k", arguments.select] if arguments.select else []
         words += ["-x"] if arguments.exit_first else []
-        code = int(pytest.main([*words, str(test)]))
+        with contextlib.chdir(folder):  # names of tests are printed relative to the current folder
+            code = int(pytest.main([*words, test.name]))
     return 0 if code == 0 else 1

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nasplug.testing.search import Interrupted, outcome, run_search
     from nasplug.testing.space import SpaceConformance
     from nasplug.testing.strategy import StrategyConformance
-    from nasplug.testing.synthetic import Shapes, SyntheticCost, SyntheticEvaluator, SyntheticSpace
+    from nasplug.testing.synthetic import Shapes, SyntheticCost, SyntheticEvaluator, SyntheticSpace, SyntheticTarget
     from nasplug.testing.target import TargetConformance
     from nasplug.testing.wrapper import WrapperConformance
 
@@ -38,6 +38,7 @@ __all__ = [
     "SyntheticCost",
     "SyntheticEvaluator",
     "SyntheticSpace",
+    "SyntheticTarget",
     "TargetConformance",
     "WrapperConformance",
     "outcome",
@@ -49,6 +50,7 @@ _TOOLS = {
     "SyntheticCost": "synthetic",
     "SyntheticEvaluator": "synthetic",
     "SyntheticSpace": "synthetic",
+    "SyntheticTarget": "synthetic",
     "outcome": "search",
     "run_search": "search",
 }

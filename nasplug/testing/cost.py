@@ -13,7 +13,7 @@ from nasplug.cost.candidate import Candidate
 from nasplug.testing.networks import fingerprint, seeded_build
 from nasplug.testing.pricing import priced
 from nasplug.testing.randomness import untouched_random_state
-from nasplug.testing.synthetic import Shapes, SyntheticSpace
+from nasplug.testing.synthetic import Shapes, SyntheticSpace, SyntheticTarget
 
 
 class CostConformance:
@@ -34,8 +34,8 @@ class CostConformance:
         raise NotImplementedError("give make_cost()")
 
     def make_target(self) -> Any:
-        """The hardware target it is asked for, or None."""
-        return None
+        """The hardware target of the run, for costs that ask it; may be None for the others."""
+        return SyntheticTarget()
 
     def make_space(self) -> Any:
         """A space whose candidates it prices."""

@@ -109,6 +109,19 @@ class SyntheticCost:
         return {"units": float(sum(_options(candidate.architecture)))}
 
 
+class SyntheticTarget:
+    """Hardware on which every operation takes as many milliseconds as it is wide."""
+
+    def __init__(self) -> None:
+        self.name = "synthetic"
+        self.capabilities: Mapping[str, Any] = {}
+
+    def estimate(self, candidate: Candidate) -> dict[str, float]:
+        """`latency_s`, from the architecture alone."""
+        assert candidate.architecture is not None
+        return {"latency_s": 1e-3 * sum(_options(candidate.architecture))}
+
+
 class Shapes:
     """A task that is nothing but shapes: enough to build networks, not to train them.
 
