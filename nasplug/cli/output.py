@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -54,6 +56,12 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}:{whole % 60:02d} min"
     return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+
+
+def command(*words: str) -> str:
+    """A command line to suggest, as it must be typed here: `uv run` brings its environment along."""
+    prefix = ["uv", "run"] if "UV_RUN_RECURSION_DEPTH" in os.environ else []
+    return shlex.join([*prefix, "nasplug", *words])
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequence[str] = ()) -> None:

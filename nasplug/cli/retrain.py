@@ -24,7 +24,9 @@ def add_arguments(parser: Parser) -> None:
     """Adds the options of `nasplug retrain`."""
     parser.add_argument("file", metavar="FILE", help="the study file")
     parser.add_argument("--trial", metavar="N", type=natural, help="which trial; default: the best")
-    parser.add_argument("--epochs", metavar="E", type=positive, required=True, help="how long to train")
+    parser.add_argument(
+        "--epochs", metavar="E", type=positive, help="how long to train; default: ten times as long as in the search"
+    )
     parser.add_argument("--seed", metavar="S", type=natural, default=0, help="of weights and batches; default: 0")
     parser.add_argument(
         "--hyperparameter",
@@ -57,21 +59,22 @@ def run(arguments: argparse.Namespace) -> int:
         raise StorageError("this folder holds an earlier retraining", where=str(out), fix="give another one with --out")
     spec = overridden(stored_spec(path), arguments.set)
     catalog = find_plugins(arguments, more=spec.plugins).catalog
+    epochs = arguments.epochs or 10 * max(1, study.budget_of(trial).epochs)
     from nasplug.cli.progress import EpochDisplay
     from nasplug.export.retrain import retrain
 
-    with EpochDisplay(arguments.epochs) as display:
+    with EpochDisplay(epochs) as display:
         done = retrain(
             spec,
             trial,
             catalog,
             out,
-            epochs=arguments.epochs,
+            epochs=epochs,
             seed=arguments.seed,
             hyperparameters=dict(arguments.hyperparameter),
             emit=display.measured,
         )
-    result = _result(done, arguments.file, out)
+    result = result_json(done, arguments.file, out)
     text = json.dumps(output.json_safe(result), indent=2, allow_nan=False)
     (out / RESULT).write_text(text + "\n", encoding="utf-8")
     if arguments.json:
@@ -83,7 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _result(done: Retrained, file: str, out: Path) -> dict[str, Any]:
+def result_json(done: Retrained, file: str, out: Path) -> dict[str, Any]:
+    """What `retrain.json` holds."""
     from nasplug.export.bundle import WEIGHTS
     from nasplug.run.api import machine, versions
 

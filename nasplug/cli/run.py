@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,18 +100,18 @@ def print_summary(study: Study, storage: str, seconds: float) -> None:
     counts = ", ".join(f"{states.count(s)} {s}" for s in ("complete", "pruned", "failed") if s in states)
     print(f"{len(states)} trials ({counts or 'none'}) in {output.duration(seconds)}")
     if not study.candidates():
-        print(f"No trial is complete and feasible. The reasons: nasplug trials {shlex.quote(storage)}")
+        print(f"No trial is complete and feasible. The reasons: {output.command('trials', storage)}")
         return
     best = study.best
     shown = {name: best.values[name] for name in (objective.name for objective in study.objectives)}
     for name in ("params", "macs"):
         if name in best.costs:
             shown[name] = best.costs[name]
-    file = shlex.quote(storage)
     print(f"Best trial {best.number}: {output.values(shown)}")
     print(f"Study: {storage}")
-    print(f"Next:  nasplug trials {file}\n       nasplug report {file}")
-    print(f"       nasplug export {file} --trial {best.number}")
+    suggestions = [("trials", storage), ("report", storage), ("export", storage, "--trial", str(best.number))]
+    for label, words in zip(("Next:", "     ", "     "), suggestions, strict=True):
+        print(f"{label}  {output.command(*words)}")
 
 
 def _spec(arguments: argparse.Namespace) -> RunSpec:
@@ -139,7 +138,7 @@ def is_study(path: Path) -> bool:
 
 
 def _again(arguments: argparse.Namespace) -> str:
-    words = ["nasplug", "run", arguments.spec]
+    words = [arguments.spec]
     words += [word for item in arguments.set for word in ("--set", item)]
     words += [word for file in arguments.plugin for word in ("--plugin", file)]
-    return shlex.join(words)
+    return output.command("run", *words)
