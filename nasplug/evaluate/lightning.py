@@ -74,6 +74,10 @@ class LightningEvaluator:
             TrialError: The loss is not finite, nothing was measured, or the parent's training cannot be continued.
             SpecError: The device is not there.
         """
+        with quiet():
+            return self._evaluate(study, trial)
+
+    def _evaluate(self, study: Study, trial: Trial) -> Evaluation:
         assert study.task is not None  # `needs_task`, checked when the run is composed
         context = study.context
         epochs = study.budget_of(trial).epochs
@@ -100,24 +104,22 @@ class LightningEvaluator:
         callbacks = [] if context is None else context.callbacks(study, trial)
         if options["logger"] or callbacks:  # who may write files
             options.setdefault("default_root_dir", study.artifacts(trial))
-        with quiet():
-            trainer = lightning.Trainer(
-                **options, max_epochs=epochs, precision=self.precision, callbacks=[*callbacks, recorder]
-            )
-            seed_everything(trial.seed)
-            if epochs == 0:
-                fit(trainer, lambda: trainer.validate(module, datamodule=data, verbose=False))
-                recorder.on_untrained(trainer)
-            else:
-                more = {} if parent is None else {"ckpt_path": str(parent), "weights_only": True}
-                fit(trainer, lambda: trainer.fit(module, datamodule=data, **more))
-            _check(recorder, epochs, parent)
-            checkpointed = context is not None and context.keeps_checkpoints
-            artifacts = self._write(study, trial, network, recorder, trainer if checkpointed else None)
+        trainer = lightning.Trainer(
+            **options, max_epochs=epochs, precision=self.precision, callbacks=[*callbacks, recorder]
+        )
+        seed_everything(trial.seed)
+        if epochs == 0:
+            fit(trainer, lambda: trainer.validate(module, datamodule=data, verbose=False))
+            recorder.on_untrained(trainer)
+        else:
+            more = {} if parent is None else {"ckpt_path": str(parent), "weights_only": True}
+            fit(trainer, lambda: trainer.fit(module, datamodule=data, **more))
+        _check(recorder, epochs, parent)
+        checkpointed = context is not None and context.keeps_checkpoints
         return Evaluation(
+            artifacts=self._write(study, trial, network, recorder, trainer if checkpointed else None),
             metrics=recorder.result(),
             measurements=tuple(recorder.measurements),
-            artifacts=artifacts,
             network=network,
             pruned=recorder.pruned,
         )
