@@ -44,7 +44,7 @@ class Announcement:
 
 
 def find_plugin(name: str, found: Discovery) -> Plugin:
-    """The plugin of that name: its entry point, its distribution, or the distribution without `nasplug-`.
+    """The plugin of that name: entry point, module or file stem, distribution, or distribution without `nasplug-`.
 
     Raises:
         UnknownNameError: None is installed.
@@ -52,7 +52,7 @@ def find_plugin(name: str, found: Discovery) -> Plugin:
     wanted = name.replace("_", "-")
     for plugin in found.plugins:
         distribution = plugin.distribution.split(" ")[0]
-        if plugin.name == name or wanted in (distribution, distribution.removeprefix("nasplug-")):
+        if name in (plugin.name, plugin.module) or wanted in (distribution, distribution.removeprefix("nasplug-")):
             return plugin
     raise UnknownNameError(
         f"no plugin {name!r} is installed",

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 import venv
 from pathlib import Path
 
@@ -198,8 +199,9 @@ def test_a_real_installation(package, tmp_path):
     venv.create(home, with_pip=True)
     python = home / ("Scripts" if os.name == "nt" else "bin") / "python"
     site = subprocess.check_output([python, "-c", "import site; print(site.getsitepackages()[0])"], text=True).strip()
-    paths = [path for path in sys.path if path and Path(path).is_dir()]
-    (Path(site) / "outer.pth").write_text("\n".join(paths))
+    # In this way the .pth files of the outer environment count too, such as that of an editable nasplug.
+    outer = sysconfig.get_paths()["purelib"]
+    (Path(site) / "outer.pth").write_text(f"import site; site.addsitedir({outer!r})\n")
     done = subprocess.run(
         [python, "-m", "pip", "install", "-q", "--no-deps", "-e", str(package)], capture_output=True, text=True
     )
