@@ -40,6 +40,8 @@ class ChainSpace(ChoiceSpace):
         width: Factor on the filters of every function, at least one filter staying; 1.0 as published. Images of few
             pixels and processors without a GPU are served better by 0.125 or 0.25.
         he_bias: Draw biases like kernels, as published, instead of setting them to 0.
+        norm_decay: Share of its running statistics that batch normalisation keeps in a step; 0.99 as published, for
+            trainings of more than some hundred steps.
 
     Raises:
         SpecError: A function, probability or option is not valid, or two functions become one by `width`.
@@ -55,17 +57,20 @@ class ChainSpace(ChoiceSpace):
         probabilities: Mapping[str, float] | None = None,
         width: float = 1.0,
         he_bias: bool = False,
+        norm_decay: float = 0.9,
     ) -> None:
         where = f"space {name!r}"
         for option, value, allowed in (("head", head, get_args(Head)), ("prior", prior, get_args(Prior))):
             if value not in allowed:
                 raise SpecError(f"there is no {option} {value!r}", where=where, fix=did_you_mean(str(value), allowed))
+        if not 0.0 <= norm_decay < 1.0:
+            raise SpecError(f"norm_decay={norm_decay} must be at least 0 and below 1", where=where)
         if nodes < 1 or not 0.0 < width < float("inf"):
             raise SpecError(f"nodes={nodes} and width={width} must be above 0", where=where)
         chosen = _function_set(functions, probabilities, prior)
         self.functions = _widened(chosen, width, where)
         self.head: Head = head
-        self.he_bias = he_bias
+        self.he_bias, self.norm_decay = he_bias, norm_decay
         self._reduces = {function.name: function.reduces for function in self.functions.functions}
         options, weights = self.functions.names, self.functions.probabilities
         digits = len(str(nodes - 1))
@@ -92,7 +97,14 @@ class ChainSpace(ChoiceSpace):
         """
         from nasplug_qnas.networks import ChainNetwork
 
-        return ChainNetwork(self._built(architecture), task.input_shape, task.outputs, self.head, self.he_bias)
+        return ChainNetwork(
+            self._built(architecture),
+            task.input_shape,
+            task.outputs,
+            self.head,
+            self.he_bias,
+            norm_decay=self.norm_decay,
+        )
 
     def _built(self, architecture: Architecture) -> tuple[str, ...]:
         genotype = architecture.genotype
@@ -111,6 +123,8 @@ class ConvSpace(ChainSpace):
         probabilities: Other probabilities, by function, in place of `prior`.
         width: Factor on the filters of every function.
         he_bias: Draw biases like kernels, as published, instead of setting them to 0.
+        norm_decay: Share of its running statistics that batch normalisation keeps in a step; 0.99 as published, for
+            trainings of more than some hundred steps.
     """
 
     def __init__(
@@ -122,8 +136,9 @@ class ConvSpace(ChainSpace):
         probabilities: Mapping[str, float] | None = None,
         width: float = 1.0,
         he_bias: bool = False,
+        norm_decay: float = 0.9,
     ) -> None:
-        super().__init__("qnas.conv", functions, nodes, head, prior, probabilities, width, he_bias)
+        super().__init__("qnas.conv", functions, nodes, head, prior, probabilities, width, he_bias, norm_decay)
 
 
 class ResidualSpace(ChainSpace):
@@ -137,6 +152,8 @@ class ResidualSpace(ChainSpace):
         probabilities: Other probabilities, by function, in place of `prior`.
         width: Factor on the filters of every function.
         he_bias: Draw biases like kernels, as published, instead of setting them to 0.
+        norm_decay: Share of its running statistics that batch normalisation keeps in a step; 0.99 as published, for
+            trainings of more than some hundred steps.
     """
 
     def __init__(
@@ -148,8 +165,9 @@ class ResidualSpace(ChainSpace):
         probabilities: Mapping[str, float] | None = None,
         width: float = 1.0,
         he_bias: bool = False,
+        norm_decay: float = 0.9,
     ) -> None:
-        super().__init__("qnas.residual", functions, nodes, head, prior, probabilities, width, he_bias)
+        super().__init__("qnas.residual", functions, nodes, head, prior, probabilities, width, he_bias, norm_decay)
 
 
 def _function_set(functions: str | list[str], probabilities: Mapping[str, float] | None, prior: Prior) -> FunctionSet:

@@ -133,6 +133,14 @@ def test_batch_normalisation_keeps_99_per_cent_of_its_statistics():
     assert norm.eps == 2e-5
 
 
+def test_a_chain_keeps_90_per_cent_unless_told_the_published_share():
+    for arguments, momentum in (({}, 0.1), ({"norm_decay": 0.99}, 0.01)):
+        network = ChainNetwork(["conv_3_1_4", "bv1p_3_1_4"], (1, 8, 8), 2, **arguments)
+        norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+        assert len(norms) == 4
+        assert {round(norm.momentum, 12) for norm in norms} == {momentum}
+
+
 @pytest.mark.parametrize("kernel", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("size", [1, 6, 7])

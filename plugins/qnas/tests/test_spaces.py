@@ -87,6 +87,7 @@ def test_the_published_residual_network_is_built_with_its_published_size():
         ({"head": "gab"}, "did you mean 'gap'"),
         ({"prior": "flat"}, "uniform"),
         ({"nodes": 0}, "nodes=0"),
+        ({"norm_decay": 1.0}, "norm_decay=1.0"),
         ({"width": 0.0}, "width=0.0"),
         ({"width": float("nan")}, "width=nan"),
         ({"width": 0.01}, r"two functions become 'conv_1_1_1'(.|\n)*larger width"),
@@ -96,6 +97,15 @@ def test_the_published_residual_network_is_built_with_its_published_size():
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(NasplugError, match=message):
         ConvSpace(**arguments)
+
+
+def test_faithful_options_reach_the_network():
+    space = ConvSpace(nodes=1, head="flatten", he_bias=True, norm_decay=0.99)
+    network = space.build(space.architecture(["conv_3_1_32"]), CIFAR)
+    convolution, norm, _ = network.features[0]
+    assert network.classifier.in_features == 32 * 32 * 32
+    assert convolution.bias.abs().min() > 0
+    assert norm.momentum == pytest.approx(0.01)
 
 
 def test_an_exploding_head_is_refused_when_it_is_built():

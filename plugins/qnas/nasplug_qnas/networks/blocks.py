@@ -1,7 +1,8 @@
 """Layers of a Q-NAS chain, for feature maps (B, C, H, W).
 
 Batch normalisation keeps 0.99 of its running statistics per step, which PyTorch calls a momentum of 0.01, and uses
-eps = 2e-5. Source: Szwarcman et al., Applied Soft Computing 120:108674, 2022, and the released code.
+eps = 2e-5; a chain may change the first.
+Source: Szwarcman et al., Applied Soft Computing 120:108674, 2022, and the released code.
 """
 
 from __future__ import annotations
