@@ -106,7 +106,7 @@ def explain(entry: Entry) -> dict[str, Any]:
     if entry.kind == "space":
         data["capabilities"] = _capabilities(factory)
     if entry.kind == "strategy":
-        data["requires"] = [protocol.__name__ for protocol in getattr(factory, "requires", ())]
+        data["requires"] = [protocol.__name__ for protocol in getattr(_default(factory), "requires", ())]
     return data
 
 
@@ -127,18 +127,25 @@ def _type(parameter: inspect.Parameter) -> str:
     )
 
 
+def _default(factory: Any) -> Any:
+    """An instance with all defaults, or the class itself if it has no default for everything."""
+    try:
+        return factory()
+    except (NasplugError, TypeError, ValueError):
+        return factory
+
+
 def _capabilities(factory: Any) -> list[str]:
-    """Capabilities of a space: of an instance if it can be made without arguments, of the class otherwise."""
     from nasplug.spaces.protocols import CAPABILITIES
 
-    try:
-        space = factory()
-    except (NasplugError, TypeError, ValueError):
-        members = {
-            name: [m for m in vars(protocol) if not m.startswith("_")] for name, protocol in CAPABILITIES.items()
-        }
-        return [name for name, needed in members.items() if needed and all(hasattr(factory, m) for m in needed)]
-    return [name for name, protocol in CAPABILITIES.items() if isinstance(space, protocol)]
+    space = _default(factory)
+    if not isinstance(space, type):
+        return [name for name, protocol in CAPABILITIES.items() if isinstance(space, protocol)]
+    members = {
+        name: [member for member in vars(protocol) if not member.startswith("_")]
+        for name, protocol in CAPABILITIES.items()
+    }
+    return [name for name, needed in members.items() if needed and all(hasattr(space, member) for member in needed)]
 
 
 def _print_explanation(data: dict[str, Any]) -> None:

@@ -186,7 +186,7 @@ class LiveDisplay:
         done, total = sum(self._counts.values()), self._total()
         counts = ", ".join(f"{count} {state}" for state, count in self._counts.items() if count)
         grid = Table.grid(padding=(0, 1))
-        grid.add_column(no_wrap=True, style="bold")
+        grid.add_column(no_wrap=True, overflow="crop", style="bold")
         grid.add_column(width=20)
         grid.add_column(no_wrap=True, overflow="crop")
         grid.add_row(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from typing import ClassVar
 
 import nasplug as nas
 
@@ -40,7 +41,7 @@ class Bowl:
         fail: Whether every trial fails.
     """
 
-    objectives = {"height": "min", "depth": "max"}
+    objectives: ClassVar = {"height": "min", "depth": "max"}
 
     def __init__(self, sleep: float = 0.0, fail: bool = False) -> None:
         self.sleep, self.fail = sleep, fail

@@ -1,0 +1,200 @@
+"""`nasplug export`, `retrain` and `cost`: networks leave a study."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nasplug._optional import available
+from nasplug.cli import main
+from nasplug.errors import StorageError
+from nasplug.export.bundle import read_bundle
+
+NETS = Path(__file__).parent / "nets_plugin.py"
+
+pytestmark = pytest.mark.skipif(not available("pytorch_lightning"), reason="needs the extra train")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Three networks trained for an epoch; each is wrapped once."""
+    folder = tmp_path_factory.mktemp("nets")
+    spec = {
+        "space": "mlp",
+        "build": [{"scaled": {"factor": 3.0}}],
+        "task": {"image_classification": {"limit": 200}},
+        "costs": ["params"],
+        "budget": {"trials": 3, "epochs": 1},
+        "run": {"storage": str(folder / "nets.sqlite")},
+        "plugins": [str(NETS)],
+    }
+    (folder / "nets.yaml").write_text(yaml.safe_dump(spec))
+    assert main(["run", str(folder / "nets.yaml")]) == 0
+    return folder / "nets.sqlite"
+
+
+def test_export_writes_what_can_be_read_back(cli, study, tmp_path):
+    import torch
+
+    from nasplug.run.api import load_study
+
+    done = cli("export", study, "--trial", "1", "--out", "net")
+    assert done.code == 0, done.err
+    assert "net/weights.safetensors" in done.out
+    data = json.loads((tmp_path / "net" / "architecture.json").read_text())
+    assert data["space"] == "mlp"
+    assert data["build"] == [{"scaled": {"factor": 3.0}}]
+    assert data["input_shape"] == [1, 8, 8]
+    assert data["outputs"] == 10
+    assert data["trial"]["number"] == 1
+    assert data["versions"]["trained"]["torch"] == torch.__version__.partition("+")[0]
+    opened = load_study(study)
+    images = torch.rand(4, 1, 8, 8)
+    with torch.inference_mode():
+        assert torch.equal(read_bundle(tmp_path / "net")(images), opened.network(opened.trial(1))(images))
+
+
+def test_export_takes_the_best_and_names_the_folder(cli, study):
+    best = cli("trials", study, "--sort", "val_acc", "--limit", "1", "--json").json["trials"][0]
+    done = cli("export", study, "--json").json
+    assert done["trial"] == best["number"]
+    assert done["weights"] == str(study.with_name(f"nets-trial-{best['number']}") / "weights.safetensors")
+
+
+@pytest.mark.parametrize("damage", ["weights", "json", "absent"])
+def test_a_damaged_export_is_refused(cli, study, tmp_path, damage):
+    cli("export", study, "--out", "net")
+    if damage == "weights":
+        path = tmp_path / "net" / "weights.safetensors"
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+    elif damage == "json":
+        (tmp_path / "net" / "architecture.json").write_text("{}")
+    folder = tmp_path / ("nowhere" if damage == "absent" else "net")
+    with pytest.raises(StorageError):
+        read_bundle(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not available("onnxruntime"), reason="needs the extra onnx")
+def test_onnx_computes_the_same(cli, study, tmp_path):
+    import numpy as np
+    import onnxruntime
+
+    done = cli("export", study, "--out", "net", "--onnx", "net.onnx", "--json")
+    assert done.json["onnx_difference"] < 1e-5
+    session = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"))
+    for batch in (1, 5):
+        (logits,) = session.run(None, {"input": np.zeros((batch, 1, 8, 8), np.float32)})
+        assert logits.shape == (batch, 10)
+
+
+def test_an_unknown_trial(cli, study):
+    for words in (["export", study, "--trial", "7"], ["retrain", study, "--trial", "7"], ["cost", f"{study}#7"]):
+        done = cli(*words)
+        assert done.code == 2
+        assert "there is no trial 7" in done.err
+        assert "trials 0 to 2" in done.err
+
+
+def test_retrain_trains_tests_once_and_writes(cli, study, tmp_path):
+    done = cli(
+        "retrain", study, "--trial", "2", "--epochs", "3", "--hyperparameter", "lr=1e-2", "--seed", "5",
+        "--set", "task.image_classification.batch_size=32", "--out", "full", "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    result = done.json
+    assert result == json.loads((tmp_path / "full" / "retrain.json").read_text())
+    assert (result["trial"], result["epochs"], result["seed"]) == (2, 3, 5)
+    assert result["hyperparameters"] == {"lr": 0.01}
+    assert len(result["measurements"]) == 3
+    assert 0 <= result["test"]["test_acc"] <= 1
+    assert result["validation"]["val_acc"] == max(item["metrics"]["val_acc"] for item in result["measurements"])
+    read_bundle(tmp_path / "full")
+    again = cli("retrain", study, "--trial", "2", "--epochs", "3", "--out", "full")
+    assert again.code == 3
+    assert "holds an earlier retraining" in again.err
+    same = cli(
+        "retrain", study, "--trial", "2", "--epochs", "3", "--hyperparameter", "lr=1e-2", "--seed", "5",
+        "--set", "task.image_classification.batch_size=32", "--out", "twin", "--json",
+    ).json  # fmt: skip
+    assert same["test"] == result["test"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--hyperparameter", "lrr=1"], "there is no hyperparameter 'lrr'"),
+        (["--hyperparameter", "lr=-1"], "lr is -1"),
+        (["--set", "task.image_classification.bach_size=1"], "did you mean 'batch_size'?"),
+        (["--epochs", "0"], "no whole number"),
+    ],
+)
+def test_retrain_refuses_bad_words(cli, study, tmp_path, words, message):
+    done = cli("retrain", study, "--trial", "0", "--epochs", "1", "--out", "full", *words)
+    assert done.code == 2
+    assert message in done.err
+    assert not (tmp_path / "full" / "retrain.json").exists()
+
+
+def test_without_test_data_the_weights_are_kept(cli, study, tmp_path, monkeypatch):
+    from nasplug.data.datamodule import ImageDataModule
+    from nasplug.errors import DataError
+
+    def absent(self):
+        raise DataError("there are no test images")
+
+    monkeypatch.setattr(ImageDataModule, "test_dataloader", absent)
+    done = cli("retrain", study, "--trial", "0", "--epochs", "1", "--out", "full")
+    assert done.code == 0
+    assert "not tested: there are no test images" in done.out
+    assert (tmp_path / "full" / "weights.safetensors").is_file()
+
+
+def test_costs_of_a_trial(cli, study):
+    trial = cli("trials", study, "--json").json["trials"][1]
+    done = cli("cost", f"{study}#1", "--json").json
+    assert list(done) == ["model", "input", "params", "trainable_params", "macs", "targets"]
+    assert done["params"] == trial["costs"]["params"]
+    assert done["input"] == [1, 8, 8]
+
+
+def test_costs_of_a_function_and_a_target(cli, monkeypatch):
+    monkeypatch.syspath_prepend(NETS.parent)
+    words = ["cost", "nets_plugin:tiny_network", "--input", "3x2x2"]
+    assert cli(*words, "--json").json["params"] == 26
+    done = cli(*words, "--set", "width=4", "--target", "cpu", "--json").json
+    assert (done["params"], done["macs"]) == (52, 48)
+    assert done["targets"]["cpu"]["latency_s"] > 0
+    table = cli(*words).out.splitlines()
+    assert table[1].split()[:2] == ["params", "26"]
+
+
+@pytest.mark.skipif(not available("timm"), reason="needs the extra timm")
+def test_costs_of_a_timm_model(cli):
+    done = cli("cost", "timm:resnet18", "--input", "3x64x64", "--set", "num_classes=10", "--json").json
+    assert done["params"] == 11_181_642  # ResNet-18 of He et al. 2016 with 10 classes
+    wrong = cli("cost", "timm:resnot18", "--input", "3x64x64")
+    assert wrong.code == 2
+    assert "did you mean 'resnet18'?" in wrong.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["timm:resnet18"], "--input 3x224x224"),
+        (["resnet18", "--input", "3x3"], "names no model"),
+        (["nowhere.models:net", "--input", "3x3"], "cannot import"),
+        (["collections:OrderedDict", "--input", "3x3"], "not a torch.nn.Module"),
+        (["torch.nn:Identity", "--input", "3x3", "--target", "gpu9"], "there is no target 'gpu9'"),
+        (["missing.sqlite#0"], "there is no study file"),
+        (["missing.sqlite#x"], "no number of a trial"),
+    ],
+)
+def test_models_that_are_none(cli, words, message):
+    done = cli("cost", *words)
+    assert done.code in (2, 3)
+    assert message in done.err
+    assert "Traceback" not in done.err

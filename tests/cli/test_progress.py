@@ -1,0 +1,108 @@
+"""The displays: bars in a terminal, few plain lines elsewhere, no matter how narrow or poor."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+import nasplug as nas
+from nasplug.cli.progress import EpochDisplay, LiveDisplay
+from tests.cli.conftest import TINY
+
+
+def search(console, trials=6, **more):
+    display = LiveDisplay(console)
+    study = nas.search(
+        space="tiny", evaluator="bowl", objectives={"height": "min"}, trials=trials, plugins=[TINY], epochs=2,
+        listener=display, costs=["weight"], **more,
+    )  # fmt: skip
+    return study, display
+
+
+def terminal(encoding="utf-8", **size):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="strict", write_through=True)
+    return Console(file=stream, force_terminal=True, highlight=False, **size), stream
+
+
+def test_plain_lines_outside_a_terminal(monkeypatch):
+    monkeypatch.setattr("nasplug.cli.progress.QUIET", 0.0)
+    stream = io.StringIO()
+    _, display = search(Console(file=stream, force_terminal=False, width=40))
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 6
+    assert [line.split("  ")[1] for line in lines] == [f"trial {number}" for number in range(6)]
+    assert sum("best so far" in line for line in lines) >= 1
+    assert "\x1b" not in stream.getvalue()
+    assert display.seconds > 0
+
+
+def test_fast_searches_do_not_flood():
+    stream = io.StringIO()
+    search(Console(file=stream, force_terminal=False), trials=36)
+    lines = stream.getvalue().splitlines()
+    assert len(lines) < 36
+    assert lines[-1].startswith("[36/36]")
+
+
+@pytest.mark.parametrize("width", [1, 7, 40, 200])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_bars_in_any_terminal(width, encoding):
+    console, stream = terminal(encoding, width=width, height=5)
+    search(console, trials=4)
+    stream.seek(0)
+    text = stream.read()
+    if width == 200:
+        assert "4/4" in text
+        assert "best" in text
+
+
+def test_what_the_bars_say():
+    console, _ = terminal(width=120, height=20)
+    display = LiveDisplay(console)
+    seen = []
+
+    class Spy(LiveDisplay):
+        def measured(self, number, measurement):
+            super().measured(number, measurement)
+            with console.capture() as capture:
+                console.print(self._render())
+            seen.append(capture.get())
+
+    display = Spy(console)
+    nas.search(
+        space="tiny", evaluator="bowl", objectives={"height": "min"}, trials=3, plugins=[TINY], epochs=2,
+        listener=display,
+    )  # fmt: skip
+    assert "0/3" in seen[0]
+    assert "epoch 1/2" in seen[0]
+    assert "none yet" in seen[0]
+    assert "epoch 2/2" in seen[1]
+    assert "left" in seen[-1]
+    assert "trial" in seen[-1].partition("best")[2]
+
+
+def test_failures_are_counted_and_named(monkeypatch):
+    monkeypatch.setattr("nasplug.cli.progress.QUIET", 0.0)
+    stream = io.StringIO()
+    nas.search(
+        space="tiny", evaluator=nas.component("bowl", fail=True), objectives={"height": "min"}, trials=2,
+        plugins=[TINY], listener=LiveDisplay(Console(file=stream)),
+    )  # fmt: skip
+    assert "failed  (error: ValueError: no bowl here)" in stream.getvalue()
+
+
+def test_epochs_of_one_training():
+    stream = io.StringIO()
+    with EpochDisplay(100, Console(file=stream, force_terminal=False)) as display:
+        for step in range(1, 101):
+            display.measured(0, nas.Measurement(step, {"val_acc": step / 100}))
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 10
+    assert lines[-1] == "epoch 100/100  val_acc 1"
+    console, stream = terminal(width=60)
+    with EpochDisplay(2, console) as display:
+        display.measured(0, nas.Measurement(1, {"val_acc": 0.5}))
+    stream.seek(0)
+    assert "epoch 1/2" in stream.read()
