@@ -174,18 +174,14 @@ def _final(study: Study, best: Trial, spec: RunSpec, catalog: Catalog, folder: P
         if earlier["trial"] == best.number and earlier["architecture"]["key"] == best.architecture.key:
             return earlier
     print(f"\ntraining the best network (trial {best.number}) fully: {FINAL_EPOCHS} epochs", flush=True)
-    # More images than in the search, shifted by up to a pixel; a tenth is enough to choose the epoch.
-    task = Component.parse(_task(val_fraction=0.1, augment="crop", pad=1), where="task")
+    # More images than in the search, shifted by up to a pixel. The schedule ends at the best weights by itself: choosing
+    # among epochs would need more validation images than a tenth, of which most networks soon get all right.
+    final = spec.replace(
+        task=Component.parse(_task(val_fraction=0.1, augment="crop", pad=1), where="task"),
+        evaluator=Component("lightning", {"score": "last", "keep": "last"}),
+    )
     with EpochDisplay(FINAL_EPOCHS) as display:
-        done = retrain(
-            spec.replace(task=task),
-            best,
-            catalog,
-            folder,
-            epochs=FINAL_EPOCHS,
-            seed=spec.run.seed,
-            emit=display.measured,
-        )
+        done = retrain(final, best, catalog, folder, epochs=FINAL_EPOCHS, seed=spec.run.seed, emit=display.measured)
     result = output.json_safe(result_json(done, str(spec.run.storage), folder))
     result["baseline"] = _baseline()
     path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

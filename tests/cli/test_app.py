@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from nasplug.cli import COMMANDS, app
 from nasplug.errors import NasplugError
-from tests.cli.conftest import TINY
+
+TINY = Path(__file__).parent / "tiny_plugin.py"
 
 
 def python(code, *words, **options):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
 from nasplug.cli import doctor
 from nasplug.plugins.discovery import forget
-from tests.cli.conftest import TINY
+
+TINY = Path(__file__).parent / "tiny_plugin.py"
 
 
 @pytest.fixture

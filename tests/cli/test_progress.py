@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 import nasplug as nas
 from nasplug.cli.progress import EpochDisplay, LiveDisplay
-from tests.cli.conftest import TINY
+
+TINY = Path(__file__).parent / "tiny_plugin.py"
 
 
 def search(console, trials=6, **more):

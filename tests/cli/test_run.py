@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+
+TINY = Path(__file__).parent / "tiny_plugin.py"
 
 
 def test_runs_and_tells_the_best(cli, spec, tmp_path):
@@ -116,7 +120,6 @@ def test_suggestions_know_uv_run(cli, spec, monkeypatch):
 
 def test_a_plugin_file_reaches_worker_processes_and_the_study(cli, spec):
     path = spec(plugins=[], run={"executor": "process", "workers": 2}, budget={"trials": 4})
-    from tests.cli.conftest import TINY
 
     done = cli("--plugin", TINY, "run", path)
     assert done.code == 0, done.err
