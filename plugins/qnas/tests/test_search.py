@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from nasplug_qnas.algorithm import SETTINGS, QNASSettings
 
 import nasplug as nas
 import nasplug.run.loop as loop
-from nasplug.run.spec import RunSpec
+from nasplug.plugins.discovery import discover
+from nasplug.run.compose import compose
+from nasplug.run.spec import RunSpec, read_spec
 from nasplug.testing import outcome
 
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 EXAMPLES = Path(__file__).parents[3] / "examples"
 SPEC = {
     "space": {"qnas.conv": {"nodes": 4, "width": 0.0625}},
@@ -36,7 +43,7 @@ def test_a_search_on_digits_trains_reports_and_keeps_the_network(tmp_path):
     assert [trial.state for trial in study.trials] == ["complete"] * 10
     assert [trial.proposal.info["generation"] for trial in study.trials] == [0] * 4 + [1] * 4 + [2] * 2
     assert all(1e-3 <= trial.hyperparameters["lr"] <= 1e-1 for trial in study.trials)
-    assert study.network(study.best)(__import__("torch").zeros(2, 1, 8, 8)).shape == (2, 10)
+    assert study.network(study.best)(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
 
 
 def test_two_objectives_with_a_cost():
@@ -83,6 +90,36 @@ def test_the_announcement_is_light():
         "strategy qnas",
         "task qnas.classification",
     ]
+
+
+@pytest.mark.parametrize("name", ["qnas_digits", "qnas_fashion", "qnas_cifar2022"])
+def test_examples_fit_together(name):
+    data = [] if name == "qnas_digits" else ["task.init_args.data=digits"]
+    assembly = compose(read_spec(EXAMPLES / f"{name}.yaml", data), discover().catalog)
+    assert assembly.space.build(assembly.space.sample(np.random.default_rng(0)), assembly.task) is not None
+    if name == "qnas_cifar2022":
+        assert assembly.strategy.settings == SETTINGS["cifar2022"]
+        assert (assembly.space.head, assembly.space.he_bias, assembly.space.norm_decay) == ("flatten", True, 0.99)
+
+
+@pytest.mark.slow
+def test_the_digits_example_finds_a_network(tmp_path):
+    study = nas.run_spec(read_spec(EXAMPLES / "qnas_digits.yaml", [f"run.storage={tmp_path / 's.sqlite'}"]))
+    assert study.best.values["val_acc"] > 0.8
+
+
+def test_the_readme_states_the_settings_as_they_are():
+    rows = [line.split("|")[1:4] for line in README.splitlines() if line.startswith("| `")]
+    stated = {name.strip(" `"): (strong.strip(), faithful.strip()) for name, strong, faithful in rows}
+    for name in QNASSettings.__dataclass_fields__:
+        actual = tuple(str(getattr(SETTINGS[preset], name)) for preset in ("strong", "cifar2022"))
+        assert stated[name] == actual, name
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_runs():
+    code = re.search(r"```python\n(.*?)```", README, re.S)[1]
+    exec(compile(code, "README.md", "exec"), {})
 
 
 class _StopAfter:
