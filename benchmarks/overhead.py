@@ -1,12 +1,13 @@
 """What the framework itself costs: per trial, at import, and around a Lightning training.
 
-Everything is measured beside its opponent in one run, in alternating rounds, and reported as the median of the rounds'
-ratios, since machines are noisy.
+Everything is measured beside its opponent in one run, in alternating rounds, and reported as the median of the
+rounds' ratios, since machines are noisy.
 
-* `random_memory`, `random_sqlite`: random search over six choices of five options, the objective a sum, so that all time
-  is the framework's. Opponents: Optuna's RandomSampler in memory (and in SQLite), pymoo's NSGA-II per evaluation.
-* `imports`: wall time of `import nasplug`, `nasplug --help` and `nasplug plugins`, beside `import optuna`, each in a fresh
-  interpreter; and whether torch was loaded.
+* `random_memory`, `random_sqlite`: random search over six choices of five options, the objective a sum, so that all
+  time is the framework's. Opponents: Optuna's RandomSampler in memory (and in SQLite), pymoo's NSGA-II per
+  evaluation.
+* `imports`: wall time of `import nasplug`, `nasplug --help` and `nasplug plugins`, beside `import optuna`, each in a
+  fresh interpreter; and whether torch was loaded.
 * `lightning`: one training through `LightningEvaluator` inside a search, beside the same `Trainer.fit` by hand.
 
 Run: python benchmarks/overhead.py
@@ -24,8 +25,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import nasplug as nas
 from _record import record
+
+import nasplug as nas
 
 OPTIONS = ("a", "b", "c", "d", "e")
 EDGES = 6
@@ -183,6 +185,7 @@ def lightning(rounds: int) -> dict[str, Any]:
     """Seconds of a training through the evaluator and by hand: same network, module, data, seeds and epochs."""
     import pytorch_lightning as pl
     import torch
+
     from nasplug.run.seeding import seed_everything
     from nasplug.study.rng import derived_seed
 

@@ -13,8 +13,9 @@ import statistics
 import time
 from pathlib import Path
 
-import nasplug as nas
 from _record import record
+
+import nasplug as nas
 
 
 def run(workers: int, trials: int, epochs: int) -> tuple[float, list[dict]]:

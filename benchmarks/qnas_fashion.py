@@ -1,8 +1,9 @@
 """Q-NAS beside random search and regularized evolution on Fashion-MNIST, at equal evaluations.
 
-All strategies search the same space with the same prior over functions (random search draws from it, Q-NAS starts from it), on the same
-split, with the same training, for the same number of trainings, over several seeds. Validation accuracy drives the search; the best network of
-each run is then trained anew on the training part, longer, and tested once.
+All strategies search the same space with the same prior over functions (random search draws from it, Q-NAS starts
+from it), on the same split, with the same training, for the same number of trainings, over several seeds. Validation
+accuracy drives the search; the best network of each run is then trained anew on the training part, longer, and tested
+once.
 
 The runs are kept in `--work`, so that an interrupted benchmark goes on where it was.
 
@@ -17,8 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import nasplug as nas
 from _record import record
+
+import nasplug as nas
 
 STRATEGIES: dict[str, Any] = {
     "random": nas.component("random"),
@@ -51,6 +53,7 @@ def retrain(study: nas.Study, arguments: argparse.Namespace, seed: int) -> dict[
     """Trains the best architecture from scratch on all training images, and tests it once."""
     import pytorch_lightning as pl
     import torch
+
     from nasplug.run.seeding import seed_everything
 
     torch.set_num_threads(2)
