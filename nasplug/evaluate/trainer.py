@@ -131,12 +131,10 @@ def as_checkpoint(mixin: type, lightning: Any) -> type:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Hides Lightning's banners and hints, and nothing of anybody else."""
-    names = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")
-    chatty = [
-        logger
-        for name, logger in logging.Logger.manager.loggerDict.items()
-        if isinstance(logger, logging.Logger) and name.startswith(names)
-    ]
+    # Only the packages' own loggers have a level, which those of their modules inherit.
+    known = logging.Logger.manager.loggerDict
+    found = [known.get(name) for name in ("pytorch_lightning", "lightning_fabric", "lightning", "lightning.pytorch")]
+    chatty = [logger for logger in found if isinstance(logger, logging.Logger)]
     levels = [logger.level for logger in chatty]
     try:
         with warnings.catch_warnings():
