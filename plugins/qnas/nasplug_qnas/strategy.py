@@ -133,6 +133,8 @@ class QNAS:
         self._forget_generation()
 
     def _forget_generation(self) -> None:
+        self._candidates: list[Candidate] = []  # of the open generation, read from the algorithm when needed
+        self._facts: dict[str, float] = {}
         self._handed_out = 0
         #: By place in the generation: the signed objectives of a measured candidate, None for one that failed.
         self._results: dict[int, list[float] | None] = {}
@@ -146,21 +148,20 @@ class QNAS:
     def propose(self, study: Study, count: int) -> list[Proposal]:
         """The next candidates of the generation, `[]` while its last ones are measured or when the search has ended."""
         algorithm = self._machine(study)
-        if algorithm.pending is None:
-            if algorithm.should_stop or algorithm.generation == self.max_generations:
-                return []
-            algorithm.ask(study.rng("qnas.ask", algorithm.generation))
-            self._forget_generation()
-        candidates = algorithm.pending or []
+        if not self._candidates:
+            if algorithm.pending is None:
+                if algorithm.should_stop or algorithm.generation == self.max_generations:
+                    return []
+                algorithm.ask(study.rng("qnas.ask", algorithm.generation))
+                self._forget_generation()
+            self._candidates = algorithm.pending or []
+            self._facts = {
+                "entropy": round(float(algorithm.nodes.entropy().mean()), _DECIMALS),
+                "max_probability": round(float(algorithm.nodes.max_probability().mean()), _DECIMALS),
+            }
         start = self._handed_out
-        self._handed_out = min(start + count, len(candidates))
-        facts = {
-            "entropy": round(float(algorithm.nodes.entropy().mean()), _DECIMALS),
-            "max_probability": round(float(algorithm.nodes.max_probability().mean()), _DECIMALS),
-        }
-        return [
-            self._proposal(study, candidates[i], algorithm.generation, i, facts) for i in range(start, self._handed_out)
-        ]
+        self._handed_out = min(start + count, len(self._candidates))
+        return [self._proposal(study, algorithm.generation, place) for place in range(start, self._handed_out)]
 
     @hookimpl
     def observe(self, study: Study, trial: Trial) -> None:
@@ -181,12 +182,19 @@ class QNAS:
         algorithm.tell(fitness, study.rng("qnas.tell", algorithm.generation), failed)
         self._forget_generation()
 
-    def _proposal(
-        self, study: Study, candidate: Candidate, generation: int, place: int, facts: Mapping[str, float]
-    ) -> Proposal:
+    def _proposal(self, study: Study, generation: int, place: int) -> Proposal:
+        candidate = self._candidates[place]
         space: Any = study.space
-        info = {"generation": generation, "individual": place, "quantum_individual": candidate.parent, **facts}
-        return Proposal(space.from_vector(candidate.genes), {**self._fixed, **candidate.hyperparameters}, info=info)
+        return Proposal(
+            space.from_vector(candidate.genes),
+            {**self._fixed, **candidate.hyperparameters},
+            info={
+                "generation": generation,
+                "individual": place,
+                "quantum_individual": candidate.parent,
+                **self._facts,
+            },
+        )
 
     def _machine(self, study: Study) -> QNASAlgorithm:
         """The algorithm, made when the space is first known."""
@@ -232,6 +240,7 @@ class QNAS:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores :meth:`state_dict`; the algorithm follows when the space is known."""
         self._algorithm, self._stored = None, state["algorithm"]
+        self._forget_generation()
         self._handed_out = int(state["handed_out"])
         self._results = {int(place): result for place, result in state["results"].items()}
 
