@@ -9,41 +9,44 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nasplug.cost.candidate import Candidate
-    from nasplug.errors import NasplugError
-    from nasplug.hookspecs import CONTRACT_VERSION, hookimpl
-    from nasplug.lightning.plugins import Plugins
-    from nasplug.plugins.catalog import Catalog
-    from nasplug.plugins.component import Component, component
-    from nasplug.records import (
-        Architecture,
-        Budget,
-        Constraint,
-        Evaluation,
-        Measurement,
-        Objective,
-        Proposal,
-        Trial,
-    )
-    from nasplug.run.api import load_study, run_spec, search
-    from nasplug.run.spec import RunSpec, read_spec
-    from nasplug.spaces.choices import ChoiceSpace
-    from nasplug.spaces.graph import Graph
-    from nasplug.spaces.protocols import (
-        Choice,
-        Crosses,
-        Enumerates,
-        Evaluator,
-        HardwareTarget,
-        HasGraph,
-        HasVector,
-        Mutates,
-        SearchSpace,
-        Strategy,
-        Task,
-    )
-    from nasplug.study.study import Study
-    from nasplug.tasks import ImageClassification, LightningTask
+    # `X as X` is how type checkers are told that a name is public.
+    from nasplug.cost.candidate import Candidate as Candidate
+    from nasplug.errors import NasplugError as NasplugError
+    from nasplug.hookspecs import CONTRACT_VERSION as CONTRACT_VERSION
+    from nasplug.hookspecs import hookimpl as hookimpl
+    from nasplug.lightning.plugins import Plugins as Plugins
+    from nasplug.plugins.catalog import Catalog as Catalog
+    from nasplug.plugins.component import Component as Component
+    from nasplug.plugins.component import component as component
+    from nasplug.records import Architecture as Architecture
+    from nasplug.records import Budget as Budget
+    from nasplug.records import Constraint as Constraint
+    from nasplug.records import Evaluation as Evaluation
+    from nasplug.records import Measurement as Measurement
+    from nasplug.records import Objective as Objective
+    from nasplug.records import Proposal as Proposal
+    from nasplug.records import Trial as Trial
+    from nasplug.run.api import load_study as load_study
+    from nasplug.run.api import run_spec as run_spec
+    from nasplug.run.api import search as search
+    from nasplug.run.spec import RunSpec as RunSpec
+    from nasplug.run.spec import read_spec as read_spec
+    from nasplug.spaces.choices import ChoiceSpace as ChoiceSpace
+    from nasplug.spaces.graph import Graph as Graph
+    from nasplug.spaces.protocols import Choice as Choice
+    from nasplug.spaces.protocols import Crosses as Crosses
+    from nasplug.spaces.protocols import Enumerates as Enumerates
+    from nasplug.spaces.protocols import Evaluator as Evaluator
+    from nasplug.spaces.protocols import HardwareTarget as HardwareTarget
+    from nasplug.spaces.protocols import HasGraph as HasGraph
+    from nasplug.spaces.protocols import HasVector as HasVector
+    from nasplug.spaces.protocols import Mutates as Mutates
+    from nasplug.spaces.protocols import SearchSpace as SearchSpace
+    from nasplug.spaces.protocols import Strategy as Strategy
+    from nasplug.spaces.protocols import Task as Task
+    from nasplug.study.study import Study as Study
+    from nasplug.tasks import ImageClassification as ImageClassification
+    from nasplug.tasks import LightningTask as LightningTask
 
 _HOMES = {
     "nasplug.cost.candidate": ("Candidate",),

@@ -13,9 +13,9 @@ from typing import Any
 
 from nasplug.errors import NasplugError, SpecError, StorageError
 from nasplug.plugins.catalog import Catalog
-from nasplug.plugins.component import Component
+from nasplug.plugins.component import Component, instantiate
 from nasplug.plugins.discovery import discover, version
-from nasplug.records import Constraint, Objective
+from nasplug.records import Budget, Constraint, Objective
 from nasplug.run.compose import Assembly, compose
 from nasplug.run.loop import Listener, Search
 from nasplug.run.spec import BudgetSpec, RunOptions, RunSpec
@@ -174,7 +174,8 @@ def run_spec(
 def load_study(path: str | Path, *, catalog: Catalog | None = None, objects: Mapping[str, Any] | None = None) -> Study:
     """Opens a study file for reading, also beside a running search.
 
-    Space and task are there if their plugins are installed (see `study.meta["unavailable"]` for the reason if not).
+    The space is there if its plugin is installed (see `study.meta["unavailable"]` for the reason if not). Task,
+    evaluator and wrappers, which import torch, are made when somebody asks for the task or builds a network.
 
     Args:
         path: The study file.
@@ -191,19 +192,26 @@ def load_study(path: str | Path, *, catalog: Catalog | None = None, objects: Map
         storage.close()
     if "spec" not in meta:
         raise StorageError("this study has no specification", where=str(path), why="it ended before its first trial")
+    spec = RunSpec.parse(meta["spec"])
+    found: Catalog | None = None
+    space = None
     try:
-        spec = RunSpec.parse(meta["spec"])
         found = catalog or discover(spec.plugins).catalog
-        assembly = compose(spec, found, objects, with_strategy=False)
-        study = assembly.study(folder=artifact_folder(path), meta=meta)
+        space = (objects or {}).get("space") or instantiate("space", spec.space, found, where="space")
     except NasplugError as error:
-        study = Study(
-            objectives=[Objective(name, direction) for name, direction in meta["objectives"].items()],
-            constraints=[Constraint.parse(text) for text in meta["constraints"]],
-            seed=meta["spec"].get("run", {}).get("seed", 0),
-            folder=artifact_folder(path),
-            meta={**meta, "unavailable": str(error)},
-        )
+        meta["unavailable"] = str(error)
+    study = Study(
+        space=space,
+        objectives=[Objective(name, direction) for name, direction in meta["objectives"].items()],
+        constraints=[Constraint.parse(text) for text in meta["constraints"]],
+        seed=spec.run.seed,
+        budget=Budget(spec.budget.epochs),
+        folder=artifact_folder(path),
+        meta=meta,
+    )
+    if space is not None and found is not None:
+        parts = found
+        study._open = lambda: compose(spec, parts, objects, with_strategy=False).study()
     for trial in trials:
         if trial.finished:
             study._observe(trial)

@@ -152,9 +152,15 @@ def compose(
         raise SpecError(f"the evaluator {spec.evaluator.name!r} needs a task", where="task", fix="add `task: NAME`")
 
     target = _target(manager, spec, catalog)
-    spec = _complete(spec, catalog, evaluator, task, target)
+    costs: dict[str, Any] = {}
     for position, item in enumerate(spec.costs):
-        _register(manager, make("cost", "costs", item, position), f"cost:{item.name}")
+        plugin = make("cost", "costs", item, position)
+        costs[_namespace(item, plugin, catalog)] = plugin
+    spec = _complete(spec, catalog, evaluator, task, target, set(costs))
+    for item in spec.costs[len(costs) :]:  # those that objectives and constraints pull in
+        costs[item.name] = make("cost", "costs", item)
+    for namespace, plugin in costs.items():
+        _register(manager, plugin, f"cost:{namespace}")
     for position, item in enumerate(spec.build):
         _register(manager, make("wrapper", "build", item, position), f"build:{item.name}#{position}")
     for position, item in enumerate(spec.stoppers):
@@ -171,8 +177,7 @@ def compose(
             for genotype in spec.enqueue:
                 space.architecture(genotype)
             _register(manager, Enqueued(spec.enqueue), "enqueue")
-    costs = _cost_callers(manager)
-    return Assembly(spec, manager, space, task, strategy, target, costs)
+    return Assembly(spec, manager, space, task, strategy, target, _cost_callers(manager))
 
 
 def _register(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
@@ -245,7 +250,9 @@ def find_target(name: str, catalog: Catalog, manager: pluggy.PluginManager | Non
     return found
 
 
-def _complete(spec: RunSpec, catalog: Catalog, evaluator: Any, task: Any, target: HardwareTarget | None) -> RunSpec:
+def _complete(
+    spec: RunSpec, catalog: Catalog, evaluator: Any, task: Any, target: HardwareTarget | None, given: set[str]
+) -> RunSpec:
     """Fills in the default objective and the costs that objectives and constraints name, and checks all names."""
     source = evaluator if hasattr(type(evaluator), "objectives") or hasattr(evaluator, "objectives") else task
     metrics: Mapping[str, str] = getattr(source, "objectives", {})
@@ -255,24 +262,36 @@ def _complete(spec: RunSpec, catalog: Catalog, evaluator: Any, task: Any, target
         name, direction = next(iter(metrics.items()))
         spec = spec.replace(objectives=(Objective(name, direction),))  # type: ignore[arg-type]
     family = None if target is None else target.name.split(":")[0]
-    costs = {item.name: item for item in spec.costs}
+    more: dict[str, Component] = {}
     for name in [objective.name for objective in spec.objectives] + [item.name for item in spec.constraints]:
         if name in metrics:
             continue
         base = name.split("/")[0]
         # A cost plugin of that name wins over the target's own estimate, so that one key has one owner.
-        if base in costs or catalog.has("cost", base):
-            costs.setdefault(base, Component(base))
+        if base in given:
+            continue
+        if catalog.has("cost", base):
+            more[base] = Component(base)
         elif base == family:
-            costs.setdefault("target", Component("target"))
+            more["target"] = Component("target")
         else:
-            known = [*metrics, *catalog.names("cost"), *([f"{family}/latency_s"] if family else [])]
+            known = [*metrics, *given, *catalog.names("cost"), *([f"{family}/latency_s"] if family else [])]
             raise SpecError(
                 f"nothing answers {name!r}, which an objective or constraint names",
                 where="objectives",
                 fix=f"{did_you_mean(name, known)}. Costs of a hardware target need `target: NAME`",
             )
-    return spec.replace(costs=tuple(costs.values()))
+    more = {name: item for name, item in more.items() if name not in given}
+    return spec.replace(costs=(*spec.costs, *more.values()))
+
+
+def _namespace(item: Component, plugin: Any, catalog: Catalog) -> str:
+    """First part of a cost's keys: its slug, also if it came as an object or by class path; else its `name`."""
+    if not item.is_path:
+        return item.name
+    location = f"{type(plugin).__module__}:{type(plugin).__qualname__}"
+    announced = [entry.name for entry in catalog.entries("cost") if entry.location == location]
+    return announced[0] if announced else str(getattr(plugin, "name", item.name.rpartition(".")[2].lower()))
 
 
 def _callback(item: Component, position: int, catalog: Catalog, objects: Mapping[str, Any]) -> Any:

@@ -195,9 +195,10 @@ def _start_worker(setup: Mapping[str, Any], objects: bytes) -> None:
         spec = RunSpec.parse(setup["spec"])
         _limit_threads(spec.run.threads)
         _WorkerProcess.live = Path(setup["live"])
+        catalog = discover(spec.plugins).catalog  # first: single-file plugins may define the classes of the objects
         # Pickle made by the driver of this very run a moment ago, over its own pipe; never from a file.
         ready = pickle.loads(objects)
-        assembly = compose(spec, discover(spec.plugins).catalog, ready, with_strategy=False)
+        assembly = compose(spec, catalog, ready, with_strategy=False)
         _WorkerProcess.worker = Worker(assembly, Path(setup["folder"]), keeps_checkpoints=setup["keeps_checkpoints"])
     except NasplugError as error:
         _WorkerProcess.error = error

@@ -258,7 +258,14 @@ def _override(data: dict[str, Any], text: str) -> None:
     if not separator or not all(keys):
         raise SpecError(f"cannot read the override {text!r}", where="--set", fix="write --set run.workers=4")
     node: Any = data
-    for key in keys[:-1]:
+    while True:
+        # Slugs have dots too: of `space.qnas.conv.nodes`, `qnas.conv` is one key if the file has it.
+        known = [n for n in range(len(keys), 0, -1) if ".".join(keys[:n]) in node]
+        length = known[0] if known else 1
+        key, keys = ".".join(keys[:length]), keys[length:]
+        if not keys:
+            node[key] = yaml.load(raw, Loader=_yaml_loader())
+            return
         if node.get(key) is None:
             node[key] = {}
         if isinstance(node[key], str):  # `strategy: random` becomes `strategy: {random: {}}`
@@ -266,7 +273,6 @@ def _override(data: dict[str, Any], text: str) -> None:
         node = node[key]
         if not isinstance(node, dict):
             raise SpecError(f"{key!r} has no keys of its own", where=f"--set {text}")
-    node[keys[-1]] = yaml.load(raw, Loader=_yaml_loader())
 
 
 def _sequence(value: Any, where: str) -> Sequence[Any]:

@@ -82,13 +82,17 @@ class ChoiceSpace(ABC):
         Raises:
             SpaceError: Wrong length, or a value that is not among the options.
         """
-        frozen = freeze(genotype)
+        try:
+            frozen = freeze(genotype)
+        except TypeError as error:
+            raise SpaceError(f"{genotype!r} is no genotype", where=f"space {self.name!r}", why=str(error)) from error
         if not isinstance(frozen, tuple) or len(frozen) != len(self._choices):
             raise SpaceError(
                 f"a genotype has {len(self._choices)} entries, not {genotype!r}", where=f"space {self.name!r}"
             )
         for value, choice, index in zip(frozen, self._choices, self._index, strict=True):
-            if value not in index:
+            # 1, 1.0 and True are equal in Python and differ in JSON: only the option itself is one.
+            if value not in index or type(value) is not type(choice.options[index[value]]):
                 raise SpaceError(
                     f"{value!r} is no option of {choice.name!r}",
                     where=f"space {self.name!r}",

@@ -29,7 +29,6 @@ class Study:
 
     Attributes:
         space: The search space.
-        task: The task, or None for a search on a table.
         objectives: What to optimise; the first one is the main one.
         constraints: Hard bounds.
         seed: Seed of every random stream.
@@ -53,7 +52,7 @@ class Study:
         folder: Path | None = None,
         meta: Mapping[str, Any] | None = None,
     ) -> None:
-        self._space, self.task, self.target = space, task, target
+        self._space, self._task, self.target = space, task, target
         self.objectives, self.constraints = tuple(objectives), tuple(constraints)
         self.seed = seed
         self.budget = budget or Budget()
@@ -65,6 +64,8 @@ class Study:
         self._pending: dict[int, Trial] = {}
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._builder: Callable[[Study, Trial], Any] | None = None
+        # Of a study opened from a file: makes a composed study when its task or a network is first asked for.
+        self._open: Callable[[], Study] | None = None
 
     # -- what happened -------------------------------------------------------------------------------------------
 
@@ -78,6 +79,17 @@ class Study:
         if self._space is None:
             raise StudyError("this study was opened without its search space")
         return self._space
+
+    @property
+    def task(self) -> Task | None:
+        """The task, or None for a search on a table."""
+        self._opened()
+        return self._task
+
+    def _opened(self) -> None:
+        if self._open is not None:
+            composed, self._open = self._open(), None
+            self._task, self.target, self._builder = composed._task, composed.target, composed._builder
 
     @property
     def trials(self) -> Sequence[Trial]:
@@ -193,6 +205,7 @@ class Study:
         Raises:
             StudyError: The study was opened for reading only.
         """
+        self._opened()
         if self._builder is not None:
             return self._builder(self, trial)
         if self.task is None:

@@ -158,6 +158,23 @@ def test_a_cost_key_outside_its_namespace_is_an_error(toy_spec):
         run_spec(toy_spec(costs=["size", {"rogue": {"key": "size"}}]))
 
 
+class Weight:
+    """A cost that no package announces; its keys begin with its name."""
+
+    name = "weight"
+
+    @nas.hookimpl
+    def cost(self, candidate, target):
+        return {"weight/grams": 2.0}
+
+
+def test_a_cost_may_be_an_object(toy_path):
+    study = nas.search(
+        space="toy", evaluator="toy", costs=[Weight()], constraints=["weight/grams <= 3"], trials=3, plugins=[toy_path]
+    )
+    assert all(trial.costs == {"weight/grams": 2.0} for trial in study.trials)
+
+
 class Twin:
     name = "cpu"
     capabilities: ClassVar = {}

@@ -46,6 +46,7 @@ def test_plain_data_is_read_back_equal(file):
 
 def test_overrides_reach_into_anything(file):
     spec = read_spec(file, ["run.workers=4", "strategy.qnas.preset=cifar2022", "run.seed=7"])
+    assert read_spec(file, ["space.qnas.conv.nodes=5"]).space.args == {"nodes": 5}
     assert (spec.run.workers, spec.run.seed, spec.strategy.args["preset"]) == (4, 7, "cifar2022")
 
 
