@@ -16,8 +16,8 @@ import importlib, pkgutil, sys
 name = sys.argv[1]
 package = importlib.import_module(name)
 # Libraries that only extras bring; a module may fail on them, and on nothing else.
-extras = {"torch", "pytorch_lightning", "torchmetrics", "timm", "sklearn", "matplotlib", "jinja2", "pytest", "hypothesis",
-          "safetensors", "PIL", "onnx", "onnxruntime", "onnxscript"}
+extras = {"torch", "pytorch_lightning", "torchmetrics", "timm", "sklearn", "matplotlib", "jinja2", "pytest",
+          "hypothesis", "safetensors", "PIL", "onnx", "onnxruntime", "onnxscript"}
 imported = skipped = 0
 for module in pkgutil.walk_packages(package.__path__, name + "."):
     if "._" in module.name or ".__main__" in module.name:
@@ -61,7 +61,7 @@ def main() -> None:
             python = environment / "bin" / "python"
             wanted = [core] if wheel == core else [core, wheel]
             run("uv", "pip", "install", "--quiet", "--python", python, *wanted)
-            clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHONPATH", "VIRTUAL_ENV"))}
+            clean = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
             run(python, "-c", CHECK, package, cwd=folder, env=clean)
             run(environment / "bin" / "nasplug", "--help", cwd=folder, env=clean, stdout=subprocess.DEVNULL)
             run(environment / "bin" / "nasplug", "plugins", cwd=folder, env=clean, stdout=subprocess.DEVNULL)

@@ -1,7 +1,7 @@
 """Every code block of every page runs, in the order of the page, in an empty folder.
 
-`python` blocks run as scripts, `yaml` blocks that name a file are written, `sh` blocks run line by line. `text` blocks are for
-reading only: what installs packages, and the demo, which has a test of its own.
+`python` blocks run as scripts, `yaml` blocks that name a file are written, `sh` blocks run in bash. `text` blocks are
+for reading only: what installs packages, and the demo, which has a test of its own.
 """
 
 from __future__ import annotations

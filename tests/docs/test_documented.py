@@ -29,7 +29,8 @@ def read(name: str) -> str:
 @pytest.mark.parametrize(("name", "function"), HOOKS, ids=[name for name, _ in HOOKS])
 def test_hooks_and_their_arguments(name, function):
     arguments = [argument for argument in inspect.signature(function).parameters if argument != "self"]
-    section = re.search(rf"### `{name}\({', '.join(arguments)}\)`(.*?)(?=\n### |\n## |\Z)", read("docs/hooks.md"), re.DOTALL)
+    heading = rf"### `{name}\({', '.join(arguments)}\)`"
+    section = re.search(rf"{heading}(.*?)(?=\n### |\n## |\Z)", read("docs/hooks.md"), re.DOTALL)
     assert section, f"docs/hooks.md has no section for {name}({', '.join(arguments)})"
     for argument in arguments:
         assert f"- `{argument}`:" in section[1], f"docs/hooks.md says nothing of {name}'s argument {argument}"

@@ -1,4 +1,4 @@
-"""A plugin in one file, without torch: a small space, and an evaluator that fails in every way we promise to survive."""
+"""A plugin in one file, without torch: a small space, and an evaluator that fails in all ways we promise to survive."""
 
 from __future__ import annotations
 
