@@ -69,10 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
         best = study.best
         result = _final(study, best, spec, found.catalog, out / "network")
     except KeyboardInterrupt:
-        resume = output.command("run", "--resume", storage)
-        again = output.command("demo", *(["--out", str(out)] if str(out) != "runs/demo" else []))
         print(f"\nnasplug: stopped; every finished trial is in {storage}", file=sys.stderr)
-        print(f"Go on with: {again}\n(the search alone: {resume})", file=sys.stderr)
+        print(f"Go on with: {_again(arguments, out)}", file=sys.stderr)
+        print(f"(the search alone: {output.command('run', '--resume', storage)})", file=sys.stderr)
         return INTERRUPTED
     _print_result(study, best, result)
     _print_files(study, best, out)
@@ -107,6 +106,12 @@ def _folder(arguments: argparse.Namespace) -> Path:
         out = Path(f"{arguments.out.rstrip('/')}-{number}")
         number += 1
     return out
+
+
+def _again(arguments: argparse.Namespace, out: Path) -> str:
+    given = (("--out", str(out), "runs/demo"), ("--seed", arguments.seed, 0), ("--trials", arguments.trials, TRIALS))
+    words = [word for name, value, default in given if value != default for word in (name, str(value))]
+    return output.command("demo", *words)
 
 
 def _spec(arguments: argparse.Namespace, out: Path) -> RunSpec:
@@ -174,8 +179,8 @@ def _final(study: Study, best: Trial, spec: RunSpec, catalog: Catalog, folder: P
         if earlier["trial"] == best.number and earlier["architecture"]["key"] == best.architecture.key:
             return earlier
     print(f"\ntraining the best network (trial {best.number}) fully: {FINAL_EPOCHS} epochs", flush=True)
-    # More images than in the search, shifted by up to a pixel. The schedule ends at the best weights by itself: choosing
-    # among epochs would need more validation images than a tenth, of which most networks soon get all right.
+    # More images than in the search, shifted by up to a pixel. The schedule ends at good weights by itself: to choose
+    # an epoch would take more validation images than a tenth, of which most networks soon get all right.
     final = spec.replace(
         task=Component.parse(_task(val_fraction=0.1, augment="crop", pad=1), where="task"),
         evaluator=Component("lightning", {"score": "last", "keep": "last"}),

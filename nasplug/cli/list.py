@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import re
+import types
+import typing
 from typing import TYPE_CHECKING, Any
 
 from nasplug.cli import output
@@ -90,12 +93,13 @@ def explain(entry: Entry) -> dict[str, Any]:
     text = inspect.getdoc(factory) or ""
     parsed = docstring_parser.parse(text)
     described = {item.arg_name: item.description or "" for item in parsed.params}
+    hints = _types(factory)
     data = _entry_json(entry)
     data["description"] = "\n\n".join(part for part in (parsed.short_description, parsed.long_description) if part)
     data["parameters"] = [
         {
             "name": parameter.name,
-            "type": _type(parameter),
+            "type": hints.get(parameter.name) or _annotated(parameter),
             "required": parameter.default is parameter.empty,
             "default": None if parameter.default is parameter.empty else output.json_safe(parameter.default),
             "description": " ".join(described.get(parameter.name, "").split()),
@@ -117,14 +121,31 @@ def _parameters(factory: Any) -> list[inspect.Parameter]:
         return []
 
 
-def _type(parameter: inspect.Parameter) -> str:
-    if parameter.annotation is parameter.empty:
-        return "any"
-    return (
-        parameter.annotation
-        if isinstance(parameter.annotation, str)
-        else inspect.formatannotation(parameter.annotation)
-    )
+def _annotated(parameter: inspect.Parameter) -> str:
+    return "any" if parameter.annotation is parameter.empty else str(parameter.annotation)
+
+
+def _types(factory: Any) -> dict[str, str]:
+    """Types of the parameters as text, aliases resolved: what may be written, not what somebody called it."""
+    function = factory.__init__ if inspect.isclass(factory) else factory
+    try:
+        hints = typing.get_type_hints(function)
+    except (NameError, TypeError):  # a hint that exists for type checkers only
+        return {}
+    return {name: _type(hint) for name, hint in hints.items()}
+
+
+def _type(hint: Any) -> str:
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return " | ".join(map(str, parts))
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(map(_type, parts))
+    if hint is type(None):
+        return "None"
+    if isinstance(hint, type) and not parts:
+        return hint.__name__
+    return re.sub(r"\b(?:[a-z_]+\.)+", "", str(hint))
 
 
 def _default(factory: Any) -> Any:

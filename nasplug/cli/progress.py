@@ -163,9 +163,11 @@ class LiveDisplay:
         return ", ".join(f"{name} {number(trial.values[name])}" for name in names if name in trial.values)
 
     def _left(self) -> str:
-        """An estimate of the time left, from the pace of this run."""
+        """An estimate of the time left, from the pace of this run; in the end the time it took."""
         assert self._search is not None
         done, total = sum(self._counts.values()), self._total()
+        if self._end is not None or done == total:
+            return f"in {duration(self.seconds)}"
         fresh = done - self._known
         limit = self._search.spec.budget.seconds
         bounds = [] if limit is None else [max(0.0, limit - self.seconds)]

@@ -89,6 +89,14 @@ def test_explains_a_space(cli):
     assert "How many values each number may have." in text
 
 
+def test_types_say_what_may_be_written(cli):
+    parameters = cli("list", "evaluator", "lightning", "--json").json["parameters"]
+    types = {parameter["name"]: parameter["type"] for parameter in parameters}
+    assert types["keep"] == "best | last | none"
+    assert types["window"] == "int | None"
+    assert types["trainer"] == "Mapping[str, Any] | None"
+
+
 def test_explains_a_strategy_by_what_it_needs(cli):
     assert cli("list", "strategy", "regularized_evolution", "--json").json["requires"] == ["Mutates"]
 
