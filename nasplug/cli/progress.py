@@ -175,6 +175,18 @@ class LiveDisplay:
             bounds.append((total - done) * self.seconds / fresh)
         return f"about {duration(min(bounds))} left" if bounds else ""
 
+    def _visible(self) -> list[tuple[int, _Running]]:
+        """Handed-out trials, most likely running first: those that reported, then in order of submission.
+
+        The rest waits in the queue, or is over its last epoch and will be observed when its turn comes.
+        """
+        unfinished = [
+            (number, state)
+            for number, state in self._running.items()
+            if state.measurement is None or state.measurement.step < state.epochs
+        ]
+        return sorted(unfinished, key=lambda item: (item[1].measurement is None, item[0]))
+
     def _render(self) -> RenderableType:
         from rich.console import Group
         from rich.progress_bar import ProgressBar
@@ -182,7 +194,7 @@ class LiveDisplay:
         from rich.text import Text
 
         with self._lock:
-            running = sorted(self._running.items())
+            running = self._visible()
             search = self._search
         assert search is not None
         done, total = sum(self._counts.values()), self._total()
@@ -196,7 +208,6 @@ class LiveDisplay:
             ProgressBar(total=total or None, completed=done, width=20, pulse=total is None),
             Text(", ".join(part for part in (f"{done}/{total}" if total else str(done), counts, self._left()) if part)),
         )
-        # Trials start in order of submission: the others wait in the queue and have nothing to show.
         for trial, state in running[: min(search.spec.run.workers, max(1, self._console.height - 4))]:
             measured = state.measurement
             step = 0 if measured is None else measured.step

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nasplug.cli.loading import find_plugins
+from nasplug.cli.loading import find_plugins, read_study
 from nasplug.cli.parser import Parser
 
 SUMMARY = "Write a study's report: one HTML page."
@@ -21,7 +21,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Writes the page and prints its path."""
     from nasplug.run.api import load_study
 
-    catalog = find_plugins(arguments).catalog if arguments.plugin else None
+    catalog = None
+    if arguments.plugin:
+        more = read_study(arguments.file).meta["spec"].get("plugins", ())
+        catalog = find_plugins(arguments, more=tuple(more)).catalog
     study = load_study(arguments.file, catalog=catalog)
     page = study.report(arguments.out or Path(arguments.file).with_suffix(".html"))
     print(page)
