@@ -14,7 +14,8 @@ from nasplug.hookspecs import PROJECT, StudySpecs, hookimpl
 from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.component import Component, instantiate
 from nasplug.records import Architecture, Objective, Proposal, Trial
-from nasplug.run.compose import CostCaller, find_target
+from nasplug.run.compose import find_target
+from nasplug.run.pricing import CostCaller
 from nasplug.spaces.protocols import HardwareTarget
 from nasplug.study.study import Study
 

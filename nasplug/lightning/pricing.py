@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from nasplug.cost.candidate import Candidate
 from nasplug.errors import SpecError, did_you_mean
-from nasplug.run.compose import CostCaller, price
+from nasplug.run.pricing import CostCaller, price
 from nasplug.spaces.protocols import HardwareTarget
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pluggy
 
-from nasplug.errors import NasplugError, PluginError, SpecError, did_you_mean
+from nasplug.errors import PluginError, SpecError, did_you_mean
 from nasplug.hookspecs import PROJECT, StudySpecs, hookimpl
 from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.component import Component, instantiate
 from nasplug.records import Budget, Objective, Trial
+from nasplug.run.pricing import PREFIX, CostCaller, cost_callers, namespace_of
 from nasplug.run.spec import RunSpec
 from nasplug.spaces.protocols import CAPABILITIES, HardwareTarget, SearchSpace, Task
 from nasplug.study.study import Study
@@ -54,15 +55,6 @@ class TrialCallbacks:
     def configure_callbacks(self, study: Study, trial: Trial) -> list[Any]:
         """One new callback."""
         return [self.make()]
-
-
-@dataclass(frozen=True)
-class CostCaller:
-    """One cost plugin, callable with all wrappers of the `cost` hook around it."""
-
-    name: str
-    needs_trained_weights: bool
-    call: Callable[..., list[Mapping[str, float] | None]]
 
 
 @dataclass
@@ -155,12 +147,12 @@ def compose(
     costs: dict[str, Any] = {}
     for position, item in enumerate(spec.costs):
         plugin = make("cost", "costs", item, position)
-        costs[_namespace(item, plugin, catalog)] = plugin
+        costs[namespace_of(item, plugin, catalog)] = plugin
     spec = _complete(spec, catalog, evaluator, task, target, set(costs))
     for item in spec.costs[len(costs) :]:  # those that objectives and constraints pull in
         costs[item.name] = make("cost", "costs", item)
     for namespace, plugin in costs.items():
-        _register(manager, plugin, f"cost:{namespace}")
+        _register(manager, plugin, f"{PREFIX}{namespace}")
     for position, item in enumerate(spec.build):
         _register(manager, make("wrapper", "build", item, position), f"build:{item.name}#{position}")
     for position, item in enumerate(spec.stoppers):
@@ -177,7 +169,7 @@ def compose(
             for genotype in spec.enqueue:
                 space.architecture(genotype)
             _register(manager, Enqueued(spec.enqueue), "enqueue")
-    return Assembly(spec, manager, space, task, strategy, target, _cost_callers(manager))
+    return Assembly(spec, manager, space, task, strategy, target, cost_callers(manager))
 
 
 def _register(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
@@ -285,15 +277,6 @@ def _complete(
     return spec.replace(costs=(*spec.costs, *more.values()))
 
 
-def _namespace(item: Component, plugin: Any, catalog: Catalog) -> str:
-    """First part of a cost's keys: its slug, also if it came as an object or by class path; else its `name`."""
-    if not item.is_path:
-        return item.name
-    location = f"{type(plugin).__module__}:{type(plugin).__qualname__}"
-    announced = [entry.name for entry in catalog.entries("cost") if entry.location == location]
-    return announced[0] if announced else str(getattr(plugin, "name", item.name.rpartition(".")[2].lower()))
-
-
 def _callback(item: Component, position: int, catalog: Catalog, objects: Mapping[str, Any]) -> Any:
     from nasplug.plugins.component import resolve
 
@@ -312,60 +295,3 @@ def _callback(item: Component, position: int, catalog: Catalog, objects: Mapping
         instantiate("callback", item, catalog, where=where)  # refuses wrong arguments now, not in the first trial
         return TrialCallbacks(lambda: instantiate("callback", item, catalog, where=where))
     return instantiate("callback", item, catalog, where=where)
-
-
-def _cost_callers(manager: pluggy.PluginManager) -> list[CostCaller]:
-    plugins = [
-        (name, plugin) for name, plugin in manager.list_name_plugin() if name.startswith("cost:") and plugin is not None
-    ]
-    callers = []
-    for name, plugin in plugins:
-        others = [other for _, other in plugins if other is not plugin]
-        callers.append(
-            CostCaller(
-                name.removeprefix("cost:"),
-                bool(getattr(plugin, "needs_trained_weights", False)),
-                manager.subset_hook_caller("cost", remove_plugins=others),
-            )
-        )
-    return callers
-
-
-def price(
-    costs: list[CostCaller], candidate: Any, target: HardwareTarget | None, *, trained: bool, known: Mapping[str, float]
-) -> dict[str, float]:
-    """Asks the cost plugins that are due and merges their answers.
-
-    Args:
-        costs: All cost plugins.
-        candidate: What to price.
-        target: The run's hardware target.
-        trained: Whether to ask the plugins that need trained weights, or those that do not.
-        known: Costs answered earlier, which must not be answered again.
-
-    Raises:
-        PluginError: A key outside the plugin's namespace, answered twice, or a value that is no number.
-    """
-    owners = dict.fromkeys(known, "an earlier cost")
-    values: dict[str, float] = {}
-    family = "" if target is None else target.name.split(":")[0]
-    for plugin in costs:
-        if plugin.needs_trained_weights != trained:
-            continue
-        where = f"cost {plugin.name!r}"
-        try:
-            answers = plugin.call(candidate=candidate, target=target)
-        except NasplugError:
-            raise
-        for answer in answers:
-            for key, value in (answer or {}).items():
-                if key.split("/")[0] not in (plugin.name, family):
-                    raise PluginError(f"answers {key!r}, outside its namespace {plugin.name!r}", where=where)
-                if key in owners:
-                    raise PluginError(f"answers {key!r}, which {owners[key]} answers too", where=where)
-                try:
-                    values[key] = float(value)
-                except (TypeError, ValueError):
-                    raise PluginError(f"answers {value!r} for {key!r}, which is no number", where=where) from None
-                owners[key] = where
-    return values

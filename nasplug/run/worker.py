@@ -14,7 +14,8 @@ from typing import Any
 from nasplug.cost.candidate import Candidate
 from nasplug.errors import MissingExtraError, NasplugError, PluginError, SpecError, StorageError, TrialError
 from nasplug.records import Evaluation, Failure, Measurement, Trial
-from nasplug.run.compose import Assembly, price
+from nasplug.run.compose import Assembly
+from nasplug.run.pricing import price
 from nasplug.run.seeding import seed_everything
 
 Emit = Callable[[int, Measurement], None]

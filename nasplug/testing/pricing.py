@@ -8,7 +8,7 @@ import pluggy
 
 from nasplug.cost.candidate import Candidate
 from nasplug.hookspecs import PROJECT, StudySpecs
-from nasplug.run.compose import CostCaller, price
+from nasplug.run.pricing import CostCaller, price
 
 
 def manager_of(plugin: Any, name: str) -> pluggy.PluginManager:

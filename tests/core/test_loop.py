@@ -185,7 +185,8 @@ class Twin:
 
 def test_a_cost_key_with_two_owners_names_both(toy_spec):
     from nasplug.plugins.discovery import discover
-    from nasplug.run.compose import compose, price
+    from nasplug.run.compose import compose
+    from nasplug.run.pricing import price
 
     spec = toy_spec(costs=["size", {"rogue": {"key": "cpu/latency_s"}}, {"target": {}}])
     assembly = compose(spec.replace(costs=spec.costs[:2]), discover(spec.plugins).catalog)
