@@ -1,0 +1,49 @@
+"""Every measured figure in a README is the one in the recorded JSON.
+
+A figure is written `0.27<!-- overhead:per_trial.ratio_memory_to_optuna_memory -->`: the comment, which no reader sees,
+names the file in `benchmarks/results` and the way to the number; `*100` after it turns a share into per cent.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.docs.pages import ROOT, pages
+
+FIGURE = re.compile(r"([-+]?\d[\d,]*(?:\.\d+)?)[^\d<]*<!-- (\w+):([\w.]+)(\*100)? -->")
+
+
+def figures():
+    return [(page, match) for page in pages() for match in FIGURE.finditer(page.read_text(encoding="utf-8"))]
+
+
+def recorded(name: str, way: str):
+    value = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
+    for key in way.split("."):
+        value = value[key]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("page", "match"), figures(), ids=[f"{page.parent.name}/{page.name}:{match[3]}" for page, match in figures()]
+)
+def test_a_figure_is_the_recorded_one(page, match):
+    written = match[1].replace(",", "")
+    digits = len(written.partition(".")[2])
+    value = recorded(match[2], match[3]) * (100 if match[4] else 1)
+    assert float(written) == pytest.approx(round(value, digits), abs=1e-9), f"{page.name}: {match[0]}"
+
+
+def test_there_are_figures():
+    assert len(figures()) >= 5
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks" / "results").glob("*.json")), ids=lambda path: path.stem)
+def test_a_result_says_where_it_comes_from(path):
+    result = json.loads(path.read_text())
+    assert {"benchmark", "date", "machine", "versions", "seeds"} <= set(result)
+    assert (ROOT / "benchmarks" / f"{result['benchmark']}.py").is_file()
+    assert "nasplug" in result["versions"]
