@@ -27,6 +27,8 @@ STRATEGIES: dict[str, Any] = {
     "random": nas.component("random"),
     "regularized_evolution": nas.component("regularized_evolution", population_size=20, tournament_size=5),
     "qnas_strong": nas.component("qnas", preset="strong"),
+    # For few trainings: small generations and large steps, chosen on the synthetic problem of nasplug.testing.
+    "qnas_short": nas.component("qnas", preset="strong", quantum_individuals=4, max_update=0.5),
     "qnas_cifar2022": nas.component("qnas", preset="cifar2022"),
 }
 

@@ -100,11 +100,11 @@ def overridden(spec: RunSpec, overrides: Sequence[str]) -> RunSpec:
     Raises:
         SpecError: An override cannot be applied.
     """
-    from nasplug.run.spec import RunSpec, _override
+    from nasplug.run.spec import RunSpec, apply_override
 
     data = spec.to_plain()
     for override in overrides:
-        _override(data, override)
+        apply_override(data, override)
     return RunSpec.parse(data)
 
 

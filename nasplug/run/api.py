@@ -15,7 +15,7 @@ from nasplug.errors import NasplugError, SpecError, StorageError
 from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.component import Component, instantiate
 from nasplug.plugins.discovery import discover, version
-from nasplug.records import Budget, Constraint, Objective
+from nasplug.records import Budget
 from nasplug.run.compose import Assembly, compose
 from nasplug.run.loop import Listener, Search
 from nasplug.run.spec import BudgetSpec, RunOptions, RunSpec
@@ -202,8 +202,8 @@ def load_study(path: str | Path, *, catalog: Catalog | None = None, objects: Map
         meta["unavailable"] = str(error)
     study = Study(
         space=space,
-        objectives=[Objective(name, direction) for name, direction in meta["objectives"].items()],
-        constraints=[Constraint.parse(text) for text in meta["constraints"]],
+        objectives=spec.objectives,
+        constraints=spec.constraints,
         seed=spec.run.seed,
         budget=Budget(spec.budget.epochs),
         folder=artifact_folder(path),

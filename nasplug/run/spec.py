@@ -229,7 +229,7 @@ def read_spec(path: str | Path, overrides: Sequence[str] = ()) -> RunSpec:
     if not isinstance(data, dict):
         raise SpecError("a specification is a mapping of keys", where=str(path))
     for override in overrides:
-        _override(data, override)
+        apply_override(data, override)
     return RunSpec.parse(data)
 
 
@@ -250,7 +250,12 @@ def _yaml_loader() -> Any:
     return Loader
 
 
-def _override(data: dict[str, Any], text: str) -> None:
+def apply_override(data: dict[str, Any], text: str) -> None:
+    """Applies one `key.path=value` to the plain data of a specification, in place.
+
+    Raises:
+        SpecError: It cannot be read, or leads into something that has no keys.
+    """
     import yaml
 
     path, separator, raw = text.partition("=")

@@ -28,6 +28,8 @@ class Result(NamedTuple):
 def cli(capsys, monkeypatch, tmp_path):
     """Runs one command in an empty folder and returns its exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
+    # Set where the tests themselves run under `uv run`; what the command line then suggests has a test of its own.
+    monkeypatch.delenv("UV_RUN_RECURSION_DEPTH", raising=False)
 
     def run(*words) -> Result:
         capsys.readouterr()

@@ -114,7 +114,7 @@ def test_an_interruption_tells_how_to_go_on(cli, spec, monkeypatch):
 
 
 def test_suggestions_know_uv_run(cli, spec, monkeypatch):
-    monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
+    monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")  # after `cli` removed it
     assert "uv run nasplug trials runs/search.sqlite" in cli("run", spec()).out
 
 

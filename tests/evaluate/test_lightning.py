@@ -317,7 +317,7 @@ def test_costs_of_trained_weights_see_the_best_weights(train, project):
 
         @nas.hookimpl
         def cost(self, candidate):
-            return {f"{type(self).__module__}.{type(self).__qualname__}": accuracy(candidate.network, data)}
+            return {"probe": accuracy(candidate.network, data)}
 
     data = project.DigitsData()
     trial = train(epochs=4, costs=[Probe()], module_args={"lr": 0.1}).trials[0]
