@@ -1,7 +1,7 @@
 """Two worker processes on two cores beside one process, one torch thread each, on real trainings.
 
-The same specification is run inline and with two workers, in alternating rounds; the trials must be identical, so the
-ratio of wall times is a pure speed-up. Start-up of the workers (importing torch twice) is inside the measured time.
+Each search runs in a fresh Python process, as `nasplug run` does, and the whole command is timed: importing torch and
+Lightning counts on both sides. Rounds alternate; the trials must be identical, so the ratio is a pure speed-up.
 
 Run: python benchmarks/parallel.py
 """
@@ -9,7 +9,10 @@ Run: python benchmarks/parallel.py
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -18,9 +21,8 @@ from _record import record
 import nasplug as nas
 
 
-def run(workers: int, trials: int, epochs: int) -> tuple[float, list[dict]]:
-    """Seconds and outcome of one search on scikit-learn's digits."""
-    started = time.perf_counter()
+def search(workers: int, trials: int, epochs: int) -> list[dict]:
+    """Outcome of one search on scikit-learn's digits, in this process."""
     study = nas.search(
         "image_classification",
         space=nas.component("qnas.conv", nodes=6, width=0.5),
@@ -31,26 +33,38 @@ def run(workers: int, trials: int, epochs: int) -> tuple[float, list[dict]]:
         batch=4,
         progress=False,
     )
-    seconds = time.perf_counter() - started
     assert all(trial.state == "complete" for trial in study.trials), [trial.failure for trial in study.trials]
-    return seconds, [dict(trial.metrics) for trial in study.trials]
+    return [dict(trial.metrics) for trial in study.trials]
+
+
+def timed(workers: int, trials: int, epochs: int) -> tuple[float, list[dict]]:
+    """Seconds and outcome of the same search as a command of its own."""
+    command = [sys.executable, __file__, "--workers", str(workers), "--trials", str(trials), "--epochs", str(epochs)]
+    started = time.perf_counter()
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    seconds = time.perf_counter() - started
+    return seconds, json.loads(done.stdout.splitlines()[-1])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=56)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--out", type=Path, default=None, help="folder of the JSON; default: results beside the script")
+    parser.add_argument("--workers", type=int, help="run one search with so many workers and print its metrics")
     arguments = parser.parse_args()
+    if arguments.workers is not None:
+        print(json.dumps(search(arguments.workers, arguments.trials, arguments.epochs)))
+        return
     pairs = []
-    run(1, 2, 1)  # imports
+    timed(1, 2, 1)  # warms the disk cache
     for _ in range(arguments.rounds):
-        inline, outcome = run(1, arguments.trials, arguments.epochs)
-        process, again = run(2, arguments.trials, arguments.epochs)
+        inline, outcome = timed(1, arguments.trials, arguments.epochs)
+        process, again = timed(2, arguments.trials, arguments.epochs)
         assert outcome == again, "workers changed a trial"
         pairs.append((inline, process))
-        print(f"inline {inline:.1f} s, two workers {process:.1f} s: {inline / process:.2f}x")
+        print(f"inline {inline:.1f} s, two workers {process:.1f} s: {inline / process:.2f}x", flush=True)
     result = {
         "seeds": [0],
         "data": "scikit-learn digits",

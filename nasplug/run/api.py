@@ -18,6 +18,7 @@ from nasplug.plugins.discovery import discover, version
 from nasplug.records import Budget
 from nasplug.run.compose import Assembly, compose
 from nasplug.run.loop import Listener, Search
+from nasplug.run.processes import prepare
 from nasplug.run.spec import BudgetSpec, RunOptions, RunSpec
 from nasplug.study.storage import SQLiteStorage, artifact_folder, open_storage
 from nasplug.study.study import Study
@@ -146,6 +147,8 @@ def run_spec(
     if spec.budget.trials is None and spec.budget.seconds is None:
         # A strategy may end by itself; most do not, and then this would never come back.
         raise SpecError("the search has no end", where="budget", fix="give budget.trials or budget.seconds")
+    if spec.run.executor == "process":
+        prepare(training=spec.task is not None)
     assembly = compose(spec, discover(spec.plugins).catalog, objects)
     if spec.run.time_limit is not None and spec.run.executor == "inline":
         raise SpecError(

@@ -1,4 +1,4 @@
-"""Where trials run: in this process, or in spawned worker processes that may die without taking the study along."""
+"""Where trials run: in this process, or in worker processes that may die without taking the study along."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from nasplug.errors import NasplugError, PluginError, SpecError
 from nasplug.records import Failure, Measurement, Trial
 from nasplug.run.compose import Assembly
+from nasplug.run.processes import context, enter
 from nasplug.run.spec import RunSpec
 from nasplug.run.worker import Emit, Job, Worker
 
@@ -62,7 +63,7 @@ class InlineExecutor:
 
 
 class ProcessExecutor:
-    """Spawned, reused worker processes, one trial each at a time.
+    """Reused worker processes, one trial each at a time.
 
     A worker that dies, runs out of memory or exceeds the time limit fails its own trial and is replaced.
 
@@ -89,10 +90,11 @@ class ProcessExecutor:
             "folder": str(folder),
             "live": str(self._live),
             "keeps_checkpoints": assembly.keeps_checkpoints,
+            "environment": dict(os.environ),
         }
         self._pool: Any = ProcessPool(
             max_workers=spec.run.workers,
-            context=multiprocessing.get_context("spawn"),
+            context=context(),
             initializer=_start_worker,
             initargs=(setup, _pickled(objects or {})),
         )
@@ -193,7 +195,7 @@ def _start_worker(setup: Mapping[str, Any], objects: bytes) -> None:
 
         threading.Thread(target=_end_with_parent, daemon=True).start()
         spec = RunSpec.parse(setup["spec"])
-        _limit_threads(spec.run.threads)
+        enter(setup["environment"], spec.run.threads)
         _WorkerProcess.live = Path(setup["live"])
         catalog = discover(spec.plugins).catalog  # first: single-file plugins may define the classes of the objects
         # Pickle made by the driver of this very run a moment ago, over its own pipe; never from a file.
@@ -226,12 +228,6 @@ def _run_job(job: Job) -> Trial:
             file.write(json.dumps([measurement.step, dict(measurement.metrics)]) + "\n")
 
     return _WorkerProcess.worker.run(job, emit)
-
-
-def _limit_threads(threads: int) -> None:
-    """Before numerical libraries start their pools, so that each worker keeps to its share of the machine."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(threads)
 
 
 def _make_inline(assembly: Assembly, folder: Path | None, emit: Emit, objects: Mapping[str, Any]) -> Executor:

@@ -1,0 +1,5 @@
+"""Imported by the server that workers are forked from; see `nasplug.run.processes`."""
+
+from nasplug.run.processes import preload
+
+preload()

@@ -1,0 +1,66 @@
+"""How worker processes start: quickly, and in the surroundings of the driver.
+
+Importing torch and Lightning takes longer than many trainings. Where the platform is Linux, one server process imports
+them once, while the driver still composes the search, and workers are forked off it; a worker that replaces a dead one
+is there at once. The server never computes anything, so it holds no threads and no GPU that a fork could break.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+#: What every training needs; a part that is not installed is left out.
+TRAINING = ("torch", "pytorch_lightning", "nasplug.evaluate.lightning", "nasplug.tasks.classification_module")
+
+
+def start_method() -> str:
+    """`forkserver` on Linux, `spawn` elsewhere, where forking a process with frameworks in it is not safe."""
+    return "forkserver" if sys.platform == "linux" else "spawn"
+
+
+def prepare(*, training: bool) -> None:
+    """Starts importing what workers will need, in the background; without effect if that has been done.
+
+    Args:
+        training: Whether the trials train networks. Searches on tables need no torch.
+    """
+    if start_method() == "forkserver":
+        modules = ["nasplug.run.executors", *(["nasplug.run.preload"] if training else [])]
+        multiprocessing.set_forkserver_preload(modules)
+        multiprocessing.forkserver.ensure_running()
+
+
+def context() -> Any:
+    """The multiprocessing context of worker processes."""
+    return multiprocessing.get_context(start_method())
+
+
+def preload() -> None:
+    """Imports what every training needs; runs in the server that workers are forked from."""
+    for name in TRAINING:
+        try:
+            importlib.import_module(name)
+        except Exception:  # a worker that needs it reports the reason
+            return
+
+
+def enter(environment: Mapping[str, str], threads: int) -> None:
+    """Gives a worker process the driver's environment variables, and its share of the machine.
+
+    Args:
+        environment: The driver's variables; the server may have been started with others.
+        threads: Threads of numerical libraries.
+    """
+    os.environ.clear()
+    os.environ.update(environment)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)  # for libraries that are loaded from here on
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(threads)
