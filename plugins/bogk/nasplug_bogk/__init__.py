@@ -1,0 +1,1 @@
+"""Bayesian optimisation of network architectures with graph kernels, as a nasplug plugin."""
