@@ -88,11 +88,15 @@ def _dispatch(words: list[str]) -> int:
     before, name, after = _split(words)
     if name is None:
         return _without_command(before)
-    command = _find(name, before)
+    # Read first, as a plugin's command is found only in its file, and as sub-parsers know nothing of these options.
+    shared = Parser(prog=f"nasplug {name}", add_help=False)
+    _add_global(shared)
+    known, rest = shared.parse_known_args([*before, *after])
+    command = _find(name, known.plugin)
     parser = Parser(prog=f"nasplug {name}", description=_description(name, command))
     _add_global(parser)
     command.add_arguments(parser)
-    return command.run(parser.parse_args([*before, *after]))
+    return command.run(parser.parse_args(rest, known))
 
 
 def _split(words: list[str]) -> tuple[list[str], str | None, list[str]]:
@@ -105,15 +109,14 @@ def _split(words: list[str]) -> tuple[list[str], str | None, list[str]]:
     return words[:position], words[position], words[position + 1 :]
 
 
-def _find(name: str, before: list[str]) -> Command:
+def _find(name: str, files: list[str]) -> Command:
+    """The command of that name; those of the core win over those of plugins."""
     if name in COMMANDS:
         module: Command = importlib.import_module(COMMANDS[name][0])
         return module
     from nasplug.plugins.discovery import discover
 
-    parser = Parser(prog="nasplug")
-    _add_global(parser)
-    catalog = discover(parser.parse_args(before).plugin).catalog
+    catalog = discover(files).catalog
     if not catalog.has("command", name):
         raise UnknownNameError(
             f"there is no command {name!r}", fix=did_you_mean(name, [*COMMANDS, *catalog.names("command")])

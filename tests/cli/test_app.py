@@ -85,6 +85,8 @@ def test_plugin_commands_with_subcommands(cli):
     assert "greet" in cli("--plugin", TINY, "--help").out
     done = cli("--plugin", TINY, "greet", "world", "--loud")
     assert (done.code, done.out) == (0, "HELLO WORLD\n")
+    assert cli("greet", "world", "--plugin", TINY).out == "hello world\n"
+    assert "Says hello." in cli("greet", "--help", "--plugin", TINY).out
     wrong = cli("--plugin", TINY, "greet", "word")
     assert wrong.code == 2
     assert "invalid choice: 'word'" in wrong.err
