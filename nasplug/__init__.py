@@ -39,10 +39,12 @@ if TYPE_CHECKING:
     from nasplug.spaces.protocols import Evaluator as Evaluator
     from nasplug.spaces.protocols import HardwareTarget as HardwareTarget
     from nasplug.spaces.protocols import HasGraph as HasGraph
+    from nasplug.spaces.protocols import HasNeighbours as HasNeighbours
     from nasplug.spaces.protocols import HasVector as HasVector
     from nasplug.spaces.protocols import Mutates as Mutates
     from nasplug.spaces.protocols import SearchSpace as SearchSpace
     from nasplug.spaces.protocols import Strategy as Strategy
+    from nasplug.spaces.protocols import Tabulates as Tabulates
     from nasplug.spaces.protocols import Task as Task
     from nasplug.study.study import Study as Study
     from nasplug.tasks import ImageClassification as ImageClassification
@@ -76,10 +78,12 @@ _HOMES = {
         "Evaluator",
         "HardwareTarget",
         "HasGraph",
+        "HasNeighbours",
         "HasVector",
         "Mutates",
         "SearchSpace",
         "Strategy",
+        "Tabulates",
         "Task",
     ),
     "nasplug.study.study": ("Study",),

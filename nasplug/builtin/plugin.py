@@ -43,6 +43,10 @@ def register(catalog: Catalog) -> None:
     catalog.data("folder", "nasplug.data.folder:ImageFolder", summary="A folder of images per class.")
     catalog.data("idx", "nasplug.data.idx:Idx", summary="idx files: MNIST and its family.")
     catalog.data("cifar", "nasplug.data.cifar:Cifar", summary="CIFAR-10 and CIFAR-100 in torchvision's layout.")
+    catalog.space(
+        "nasbench101", "nasplug.spaces.nasbench101:NASBench101", summary="The 423,624 cells of NAS-Bench-101."
+    )
+    catalog.space("nasbench201", "nasplug.spaces.nasbench201:NASBench201", summary="The 15,625 cells of NAS-Bench-201.")
     catalog.space("timm", "nasplug.spaces.timm:TimmSpace", summary="timm models and their keyword arguments.")
     catalog.cost("params", "nasplug.builtin.counts:Params", summary="Number of parameters.")
     catalog.cost("macs", "nasplug.builtin.counts:Macs", summary="Multiply-accumulates of one inference.")

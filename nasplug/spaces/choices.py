@@ -6,10 +6,11 @@ import itertools
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nasplug.errors import SpaceError, did_you_mean
 from nasplug.records import Architecture, Genotype, freeze
@@ -162,3 +163,48 @@ class ChoiceSpace(ABC):
     def from_vector(self, indices: Sequence[int]) -> Architecture:
         """The architecture with these option indices."""
         return self._make(tuple([options[i] for options, i in zip(self._options, indices, strict=True)]))
+
+    @property
+    def table_columns(self) -> tuple[str, ...]:
+        """Columns that say which architecture a row of a table is: one per choice, with the chosen options."""
+        return tuple(choice.name for choice in self._choices)
+
+    def codes(self, columns: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
+        """One integer per row of a table.
+
+        Args:
+            columns: The columns :attr:`table_columns`.
+
+        Raises:
+            SpaceError: A column holds what is no option, or the space is too large to number.
+        """
+        if self.size() >= 2**63:
+            raise SpaceError("a space of 2**63 genotypes or more cannot be tabulated", where=f"space {self.name!r}")
+        found = np.zeros(len(columns[self._choices[0].name]), dtype=np.int64)
+        for choice, index in zip(self._choices, self._index, strict=True):
+            values, inverse = np.unique(columns[choice.name], return_inverse=True)
+            try:
+                digits = np.array([index[value] for value in values.tolist()], dtype=np.int64)
+            except KeyError as error:
+                raise SpaceError(
+                    f"column {choice.name!r} holds {error.args[0]!r}, which is no option",
+                    where=f"table of {self.name}",
+                    fix=did_you_mean(str(error.args[0]), map(str, choice.options)),
+                ) from error
+            found = found * len(choice.options) + digits[inverse]
+        return found
+
+    def code(self, architecture: Architecture) -> int:
+        """The integer of an architecture, as in :meth:`codes`."""
+        found = 0
+        for digit, size in zip(self.vector(architecture), self._sizes.tolist(), strict=True):
+            found = found * size + digit
+        return found
+
+    def from_code(self, code: int) -> Architecture:
+        """The inverse of :meth:`code`."""
+        digits = []
+        for size in reversed(self._sizes.tolist()):
+            code, digit = divmod(code, size)
+            digits.append(digit)
+        return self.from_vector(digits[::-1])

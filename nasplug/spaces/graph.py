@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from nasplug.errors import SpaceError
@@ -33,6 +34,29 @@ class Graph:
         """Input -> operations in a row -> output."""
         labels = ("input", *operations, "output")
         return cls(labels, tuple((index, index + 1) for index in range(len(labels) - 1)))
+
+    def without(self, labels: Collection[str]) -> Graph:
+        """Leaves out nodes of these labels, and then every node that is on no path from the first to the last.
+
+        Args:
+            labels: Operations that pass nothing on, such as `none`. The first and the last node always stay.
+        """
+        last = len(self.labels) - 1
+        kept = [node in (0, last) or label not in labels for node, label in enumerate(self.labels)]
+        edges = sorted((x, y) for x, y in self.edges if kept[x] and kept[y])
+        reached, needed = {0}, {last}
+        for x, y in edges:
+            if x in reached:
+                reached.add(y)
+        for x, y in sorted(edges, key=lambda edge: -edge[1]):
+            if y in needed:
+                needed.add(x)
+        order = [node for node in range(last + 1) if node in (0, last) or (node in reached and node in needed)]
+        place = {node: index for index, node in enumerate(order)}
+        return Graph(
+            tuple(self.labels[node] for node in order),
+            tuple((place[x], place[y]) for x, y in edges if x in place and y in place),
+        )
 
     def predecessors(self, node: int) -> tuple[int, ...]:
         """Nodes with an edge into `node`, ascending."""

@@ -118,6 +118,39 @@ class HasVector(Protocol):
         """The inverse of :meth:`vector`."""
 
 
+@runtime_checkable
+class HasNeighbours(Protocol):
+    """A space that can list everything one decision away."""
+
+    def neighbours(self, architecture: Architecture) -> Sequence[Architecture]:
+        """Every other architecture one decision away, without repetitions, in a fixed order."""
+
+
+@runtime_checkable
+class Tabulates(Protocol):
+    """A space whose architectures can be found in a table of results.
+
+    Attributes:
+        table_columns: Columns that say which architecture a row is.
+    """
+
+    @property
+    def table_columns(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    def codes(self, columns: Mapping[str, Any]) -> Any:
+        """One integer (`numpy.int64`, shape (rows,)) per row; different architectures have different ones.
+
+        Raises:
+            SpaceError: A row holds no architecture of the space.
+        """
+
+    def code(self, architecture: Architecture) -> int:
+        """The integer of one architecture."""
+
+    def from_code(self, code: int) -> Architecture:
+        """The inverse of :meth:`code`."""
+
+
 @component_type("task")
 @runtime_checkable
 class Task(Protocol):
@@ -196,5 +229,6 @@ class Evaluator(Protocol):
 
 #: Capability protocols by name, for error messages and for the documentation.
 CAPABILITIES: dict[str, type] = {
-    protocol.__name__: protocol for protocol in (Mutates, Crosses, Enumerates, HasGraph, HasVector)
+    protocol.__name__: protocol
+    for protocol in (Mutates, Crosses, Enumerates, HasGraph, HasNeighbours, HasVector, Tabulates)
 }

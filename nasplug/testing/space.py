@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from nasplug.errors import SpaceError
 from nasplug.records import Architecture, freeze
 from nasplug.spaces.graph import Graph
-from nasplug.spaces.protocols import Crosses, Enumerates, HasGraph, HasVector, Mutates
+from nasplug.spaces.protocols import Crosses, Enumerates, HasGraph, HasNeighbours, HasVector, Mutates, Tabulates
 from nasplug.testing.networks import assert_trains, fingerprint, seeded_build
 from nasplug.testing.randomness import untouched_random_state
 from nasplug.testing.synthetic import Shapes
@@ -247,3 +247,28 @@ class SpaceConformance:
                 leads.add(source)
         assert reached == leads == set(range(len(graph.labels))), "a node is not on a way from input to output"
         assert space.graph(self.draw(seed)) == graph
+
+    @PROPERTY
+    @given(seed=SEEDS)
+    def test_has_neighbours(self, seed: int) -> None:
+        """Neighbours are valid, distinct, and none is the architecture itself."""
+        space = self.claims(HasNeighbours)
+        architecture = self.draw(seed)
+        found = space.neighbours(architecture)
+        keys = [neighbour.key for neighbour in found]
+        assert len(set(keys)) == len(keys), "a neighbour comes twice"
+        assert architecture.key not in keys
+        assert keys == [neighbour.key for neighbour in space.neighbours(architecture)]
+        for neighbour in found[:20]:
+            space.validate(neighbour)
+
+    @PROPERTY
+    @given(seed=SEEDS)
+    def test_tabulates(self, seed: int) -> None:
+        """Architecture and code turn into each other."""
+        space = self.claims(Tabulates)
+        architecture = self.draw(seed)
+        code = space.code(architecture)
+        assert type(code) is int
+        assert space.from_code(code).key == architecture.key
+        assert space.table_columns
