@@ -125,7 +125,7 @@ def test_equal_keys_are_isomorphic_cells(seed):
     assert canonical(other) == cell
     assert module_hash(other) == module_hash(cell)
     # The few channels that do not divide among the output's sources go to the first ones, whatever they compute.
-    assert parameters(other) == pytest.approx(parameters(cell), rel=2e-3)
+    assert parameters(other) == pytest.approx(parameters(cell), rel=1e-2)
 
 
 def test_canonical_form_tells_apart_what_the_hash_tells_apart():
