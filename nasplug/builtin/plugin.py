@@ -30,6 +30,9 @@ def register(catalog: Catalog) -> None:
         "nasplug.evaluate.lightning:LightningEvaluator",
         summary="Trains with the task's LightningModule and data.",
     )
+    catalog.evaluator(
+        "tabular", "nasplug.tables.benchmark:TabularBenchmark", summary="Looks results up in a table; trains nothing."
+    )
     catalog.task(
         "image_classification",
         "nasplug.tasks.classification:ImageClassification",

@@ -96,6 +96,8 @@ _EXTRA_OF = {
     "matplotlib": "report",
     "jinja2": "report",
     "onnx": "onnx",
+    "pyarrow": "bench",
+    "scipy": "bench",
     "pytest": "testing",
 }
 

@@ -249,18 +249,21 @@ class NASBench101:
         Raises:
             SpaceError: A row holds no cell of the space.
         """
-        texts, where = np.unique(columns["ops"], return_inverse=True)
-        try:
-            labelling = np.array([labelling_of(tuple(map(int, text))) for text in texts], dtype=np.int64)[where]
-        except ValueError as error:
+        texts = np.asarray(columns["ops"], dtype="S")
+        digits = texts.view(np.uint8).reshape(len(texts), texts.dtype.itemsize).astype(np.int64) - ord("0")
+        filled = digits >= 0  # text is padded with zero bytes
+        if (filled & (digits >= len(OPERATIONS))).any() or (filled.sum(axis=1) != columns["num_vertices"] - 2).any():
             raise SpaceError(
-                "column 'ops' holds more than digits", where="table of nasbench101", why=str(error)
-            ) from error
+                "column 'ops' does not hold one digit of 012 per inner vertex", where="table of nasbench101"
+            )
+        labelling = np.zeros(len(texts), dtype=np.int64)
+        for place in range(digits.shape[1]):
+            labelling = np.where(filled[:, place], labelling * len(OPERATIONS) + digits[:, place], labelling)
         found = codes_of(columns["num_vertices"], columns["adj_bits"], labelling)
         known = codes_of(*all_cells())
-        place = np.minimum(np.searchsorted(known, found), len(known) - 1)
-        for row in np.flatnonzero(known[place] != found):  # cells in another form than ours
-            found[row] = self.code(self.architecture((int(columns["adj_bits"][row]), str(columns["ops"][row]))))
+        nearest = np.minimum(np.searchsorted(known, found), len(known) - 1)
+        for row in np.flatnonzero(known[nearest] != found):  # cells in another form than ours
+            found[row] = self.code(self.architecture((int(columns["adj_bits"][row]), texts[row].decode())))
         return found
 
     def code(self, architecture: Architecture) -> int:
