@@ -50,6 +50,7 @@ def search(
     storage: str | Path | None = None,
     time_limit: float | None = None,
     remeasure: bool = False,
+    clock: str | None = None,
     plugins: Sequence[str | Path] = (),
     progress: bool | None = None,
     listener: Listener | None = None,
@@ -83,6 +84,7 @@ def search(
         storage: Study file, or None for memory.
         time_limit: Seconds per trial; needs the executor `process`.
         remeasure: Train repeated proposals again.
+        clock: Metric with the seconds a trial takes: run the batch on a simulated clock, see :class:`RunOptions`.
         plugins: Paths of single-file plugins.
         progress: Show a live display; default: only in a terminal.
         listener: Watches the run, instead of the display.
@@ -118,6 +120,7 @@ def search(
                 None if storage is None else str(storage),
                 time_limit,
                 remeasure,
+                clock,
             ),
             "plugins": [str(path) for path in plugins],
         }

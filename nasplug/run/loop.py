@@ -77,6 +77,7 @@ class Search:
         # and a snapshot must not be taken: the longer run resumes from an earlier one.
         self._cut = False
         self._restored = 0
+        self._now = 0.0  # on the simulated clock, if there is one
         self._stateful = self._stateful_plugins()
         self._snapshot_at = time.monotonic()
 
@@ -105,7 +106,7 @@ class Search:
                     self._cut = True
                 if not self.study._pending:
                     break
-                self._observe(self._result(next(iter(self.study._pending))))
+                self._observe(self._result(self._next()))
             kill = False
         finally:
             if self._executor is not None:
@@ -193,15 +194,39 @@ class Search:
 
     # -- observe -------------------------------------------------------------------------------------------------
 
+    def _next(self) -> int:
+        """The pending trial to observe now: the oldest, or the first to end on the simulated clock."""
+        pending = self.study._pending
+        if self.spec.run.clock is None:
+            return next(iter(pending))
+        ends = self.study._ends
+        for number, trial in pending.items():
+            if number not in ends:  # proposed just now
+                ends[number] = self._end_of(trial, self.spec.run.clock)
+        first = min(pending, key=lambda number: (ends[number], number))
+        self._now = ends[first]
+        return first
+
+    def _end_of(self, trial: Trial, clock: str) -> float:
+        """A copy takes no time, but cannot be there before its source; a trial without the metric takes none."""
+        if trial.copied_from is not None:
+            return max(self._now, self.study._ends[trial.copied_from])
+        seconds = self._wait_for(trial.number).metrics.get(clock, 0.0)
+        return self._now + (seconds if seconds > 0 else 0.0)
+
     def _result(self, number: int) -> Trial:
         pending = self.study._pending[number]
         if pending.copied_from is not None and not pending.finished:
             return self._finish(_copy(pending, self.study.trial(pending.copied_from)))
+        self._wait_for(number)
+        return self._results.pop(number)
+
+    def _wait_for(self, number: int) -> Trial:
         while number not in self._results:
             assert self._executor is not None
             for trial in self._executor.finished():
                 self._results[trial.number] = self._finish(trial)
-        return self._results.pop(number)
+        return self._results[number]
 
     def _finish(self, trial: Trial) -> Trial:
         self.storage.write([trial])
@@ -230,8 +255,8 @@ class Search:
         return found
 
     def _snapshot(self) -> None:
-        if self._stateful is None or self.storage.path is None or self._cut:
-            return
+        if self._stateful is None or self.storage.path is None or self._cut or self.spec.run.clock is not None:
+            return  # on a simulated clock the observed trials are no prefix; a resumed run replays them
         if time.monotonic() - self._snapshot_at < SNAPSHOT_EVERY or len(self.study.trials) <= self._restored:
             return
         self.storage.write_snapshot(

@@ -62,6 +62,7 @@ class Study:
         self._trials: list[Trial] = []
         self._by_number: dict[int, Trial] = {}
         self._pending: dict[int, Trial] = {}
+        self._ends: dict[int, float] = {}
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._builder: Callable[[Study, Trial], Any] | None = None
         # Of a study opened from a file: makes a composed study when its task or a network is first asked for.
@@ -93,7 +94,10 @@ class Study:
 
     @property
     def trials(self) -> Sequence[Trial]:
-        """Finished trials that may be known now, ascending by number. Do not change the sequence."""
+        """Finished trials that may be known now, as they were observed. Do not change the sequence.
+
+        That is ascending by number, unless the run has a simulated clock.
+        """
         return self._trials
 
     @property
@@ -105,6 +109,16 @@ class Study:
     def proposed(self) -> int:
         """How many trials were proposed so far: the number of the next trial."""
         return len(self._trials) + len(self._pending)
+
+    def finished_at(self, trial: Trial) -> float:
+        """Seconds on the simulated clock at which a trial ended.
+
+        Raises:
+            StudyError: The run has no simulated clock.
+        """
+        if trial.number not in self._ends:
+            raise StudyError("this study was not run on a simulated clock", fix="set run.clock to a metric")
+        return self._ends[trial.number]
 
     def trial(self, number: int) -> Trial:
         """The trial of that number, finished or pending.

@@ -81,7 +81,11 @@ class TabularBenchmark:
         Raises:
             TrialError: The table does not have it.
         """
-        return int(self.rows([architecture])[0])
+        code = self.space.code(architecture)
+        place = int(self._codes.searchsorted(code))
+        if place == len(self._codes) or self._codes[place] != code:
+            raise TrialError("data", f"the table has no row for {architecture.key}", where=self.table.where)
+        return int(self._order[place])
 
     def rows(self, architectures: Iterable[Architecture]) -> npt.NDArray[np.int64]:
         """The rows of several architectures, shape (architectures,).
