@@ -31,6 +31,8 @@ def draw(comparison: Comparison, folder: str | Path) -> Path:
 
 
 def _picture(comparison: Comparison) -> Picture:
+    from matplotlib.ticker import LogLocator, NullLocator
+
     figure = new_figure(8.6, 4.6)
     axes = figure.subplots()
     settings = comparison.settings
@@ -44,8 +46,9 @@ def _picture(comparison: Comparison) -> Picture:
         low = np.maximum(found["mean"] - found["standard_error"], 1e-4)
         axes.fill_between(x, low, found["mean"] + found["standard_error"], color=LIGHT[hue], alpha=0.16, lw=0)
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
     first = next(iter(comparison.outcomes.values()))
     axes.set_xlabel("simulated hours" if first.finished is not None else "queries")
     axes.set_ylabel(f"regret, {settings['unit']}")

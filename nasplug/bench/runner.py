@@ -72,6 +72,7 @@ def compare(
     """
     benchmark = TabularBenchmark(table, space, noise=noise)  # type: ignore[arg-type]
     objective = objective or benchmark.metrics[0]
+    benchmark.values(objective)  # raises if there is none of this name
     tests = [metric for metric in benchmark.known() if metric.startswith("test")]
     scale = Scale(benchmark, objective, test or (tests[0] if tests else objective), convention)
     numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)

@@ -1,0 +1,139 @@
+"""Comparisons: conventions, statistics, files, and the command."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from nasplug.bench import Comparison, compare
+from nasplug.bench.curves import Scale
+from nasplug.cli import main
+from nasplug.errors import DataError, SpecError
+from nasplug.tables import Table, TabularBenchmark
+
+pytest.importorskip("pyarrow")
+
+
+def table() -> Table:
+    """All cells of NAS-Bench-201: accuracy counts 3x3 convolutions; validation is off by up to half a point."""
+    digits = np.array([np.base_repr(index, 5).zfill(6) for index in range(5**6)]).astype("S")
+    count = (digits.view("S1").reshape(-1, 6) == b"3").sum(axis=1).astype(float)
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 5**6))
+    columns = {
+        "ops": digits,
+        "val_acc_200_seed0": 90 + count + noise[0],
+        "val_acc_200_seed1": 90 + count + noise[1],
+        "test_acc_200": 89 + count,
+        "train_time_200": 100 * (1 + count),
+    }
+    return Table(columns, {"space": "nasbench201", "unit": "percent"})
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return table().write(tmp_path_factory.mktemp("table") / "t.parquet")
+
+
+def test_conventions_by_hand():
+    benchmark = TabularBenchmark(table())
+    test = benchmark.values("test_acc")
+    rows = np.array([int(np.flatnonzero(test == value)[0]) for value in (89, 92, 91, 95)])
+    rows = np.array([rows[0], rows[1], rows[2], -1, rows[3]])
+    observed = np.array([90.0, 91.0, 93.0, np.nan, 92.0])  # the third looks best, and is not
+    regret = {
+        name: Scale(benchmark, "val_acc", "test_acc", name).regret(rows, observed).tolist()
+        for name in ("incumbent_test", "best_test")
+    }
+    assert regret["incumbent_test"] == [6.0, 3.0, 4.0, 4.0, 4.0]
+    assert regret["best_test"] == [6.0, 3.0, 3.0, 3.0, 0.0]
+    searched = Scale(benchmark, "val_acc", "test_acc", "validation")
+    val = benchmark.values("val_acc")
+    expected = searched.optimum - val[[rows[0], rows[1], rows[2], rows[2], rows[2]]]
+    np.testing.assert_allclose(searched.regret(rows, observed), expected)
+    with pytest.raises(SpecError, match="best_test"):
+        Scale(benchmark, "val_acc", "test_acc", "best_tset")
+
+
+def test_failed_first_queries_have_no_regret():
+    benchmark = TabularBenchmark(table())
+    scale = Scale(benchmark, "val_acc", "test_acc", "incumbent_test")
+    found = scale.regret(np.array([-1, 0]), np.array([np.nan, 90.0]))
+    assert np.isnan(found[0])
+    assert found[1] == 6.0
+
+
+def test_fractions_are_shown_in_percentage_points():
+    share = table()
+    columns = {n: (c / 100 if "acc" in n else c) for n, c in share.columns.items()}
+    benchmark = TabularBenchmark(Table(columns, share.info))
+    scale = Scale(benchmark, "val_acc", "test_acc", "best_test")
+    np.testing.assert_allclose(scale.regret(np.array([0]), np.array([0.9])), [6.0])
+
+
+def test_workers_change_nothing_and_baselines_are_there(path):
+    settings = {"queries": 25, "seeds": 3}
+    one = compare(path, [], workers=1, **settings)
+    two = compare(path, [], workers=2, **settings)
+    assert list(one.outcomes) == ["random", "regularized_evolution"]
+    for label in one.outcomes:
+        np.testing.assert_array_equal(one.outcomes[label].regret, two.outcomes[label].regret)
+        assert (np.diff(one.outcomes[label].finished or [0]) >= 0).all()
+    # Curves of different seeds differ, and searching helps.
+    assert len({tuple(rows) for rows in one.outcomes["random"].rows.tolist()}) == 3
+    assert one.outcomes["random"].at(25)[0] < one.outcomes["random"].at(1)[0]
+
+
+def test_clock(path):
+    found = compare(path, [], queries=20, seeds=2, batch=4, clock=True, workers=1)
+    finished = found.outcomes["random"].finished
+    assert finished is not None
+    assert (np.diff(finished, axis=1) >= 0).all()
+
+
+def test_file_round_trip(path, tmp_path):
+    found = compare(path, {"mine": {"random": {"distinct": False}}}, queries=12, seeds=2, workers=1)
+    again = Comparison.read(found.write(tmp_path / "r.json"))
+    assert list(again.outcomes) == ["random", "regularized_evolution", "mine"]
+    assert again.outcomes["mine"].strategy == {"random": {"distinct": False}}
+    np.testing.assert_allclose(again.outcomes["mine"].regret, found.outcomes["mine"].regret, atol=1e-6)
+    assert again.settings["seeds"] == [0, 1]
+    assert again.table()[0] == found.table()[0]
+    (tmp_path / "r.json").write_text("{}")
+    with pytest.raises(DataError, match="no comparison"):
+        Comparison.read(tmp_path / "r.json")
+
+
+def test_significance_needs_a_difference(path):
+    found = compare(path, {"again": "random"}, queries=30, seeds=4, workers=1)
+    assert found.p_value("again", "random") == pytest.approx(0.5, abs=0.2)  # the same runs twice
+
+
+def test_command(path, tmp_path, capsys):
+    out = tmp_path / "regret"
+    words = ["bench", "nasbench201", "--table", str(path), "--queries", "15", "--seeds", "2", "--workers", "1"]
+    assert main([*words, "--strategy", "again={random: {distinct: false}}", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "@10" in printed
+    assert "regularized_evolution" in printed
+    assert "again" in printed
+    assert json.loads((out / "regret.json").read_text())["summary"]["again"]["15"]["mean"] >= 0
+    assert (out / "regret.png").read_bytes().startswith(b"\x89PNG")
+    assert main([*words, "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)["summary"]) == {"random", "regularized_evolution"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--strategy", "randm"], "random"),
+        (["--strategy", "a=random", "--strategy", "a=random"], "two strategies"),
+        (["--objective", "val_ac"], "val_acc"),
+        (["--strategy", "{random: "], "cannot read"),
+        (["--convention", "best"], "best_test"),
+    ],
+)
+def test_command_refuses(path, capsys, words, message):
+    assert main(["bench", "nasbench201", "--table", str(path), "--seeds", "1", "--queries", "2", *words]) == 2
+    assert message in capsys.readouterr().err
