@@ -1,0 +1,199 @@
+"""A trained encoder as one thing: graphs in, vectors out; kept in one safetensors file."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from nasplug.errors import SpecError, StorageError
+from nasplug.records import Architecture
+from nasplug.spaces.graph import Graph
+from nasplug_infonas.encoding import EncodedGraphs, Encoding
+from nasplug_infonas.models.vae import GraphVAE, VAESettings
+
+#: Of the file; another number is refused.
+FORMAT = 1
+_BATCH = 4096
+
+Kind = Literal["mean", "dense"]
+
+
+class Embedder:
+    """Turns graphs into vectors.
+
+    * `mean`: the mean of the codes of all rows, padded ones included, D numbers. This is what arch2vec and info-NAS
+      ("model 2") are used with.
+    * `dense`: the layer through which the regressor of info-NAS sees the codes ("model 1"); only for encoders that
+      were trained with one.
+
+    Args:
+        encoding: Of the graphs.
+        vae: The trained autoencoder.
+        dense: Linear layer from all codes of a graph, V D numbers, to a vector.
+        statistics: Mean and standard deviation of the codes of the training graphs, float (V, D) each, from which new
+            graphs are drawn.
+        facts: JSON data about the training, for humans.
+    """
+
+    def __init__(
+        self,
+        encoding: Encoding,
+        vae: GraphVAE,
+        *,
+        dense: nn.Linear | None = None,
+        statistics: tuple[Tensor, Tensor] | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.encoding, self.vae, self.dense = encoding, vae.eval(), dense
+        self.statistics = statistics
+        self.facts = dict(facts or {})
+
+    def codes(self, graphs: EncodedGraphs, batch: int = _BATCH) -> NDArray[np.float32]:
+        """Codes float32 (N, V, D) of encoded graphs, in evaluation mode."""
+        found = np.empty((len(graphs), self.encoding.nodes, self.vae.settings.latent), dtype=np.float32)
+        self.vae.eval()
+        with torch.inference_mode():
+            for start in range(0, len(graphs), batch):
+                part = graphs[start : start + batch]
+                codes = self.vae.encode(torch.from_numpy(part.operations), torch.from_numpy(part.adjacency))
+                found[start : start + batch] = codes.mean.numpy()
+        return found
+
+    def embed_encoded(self, graphs: EncodedGraphs, kind: Kind = "mean", batch: int = _BATCH) -> NDArray[np.float32]:
+        """Vectors float32 (N, d) of encoded graphs.
+
+        Raises:
+            SpecError: `dense` is asked of an encoder that has no such layer.
+        """
+        if kind == "mean":
+            return np.concatenate(
+                [self.codes(graphs[i : i + batch], batch).mean(axis=1) for i in range(0, len(graphs), batch)]
+                or [np.empty((0, self.vae.settings.latent), dtype=np.float32)]
+            )
+        if kind != "dense" or self.dense is None:
+            raise SpecError(
+                f"this encoder has no embedding {kind!r}",
+                where="Embedder",
+                fix="use mean; dense is there after a training with info-NAS",
+            )
+        with torch.inference_mode():
+            vectors: NDArray[np.float32] = self.dense(torch.from_numpy(self.codes(graphs, batch)).flatten(1)).numpy()
+        return vectors
+
+    def embed(self, graphs: Iterable[Graph], kind: Kind = "mean") -> NDArray[np.float32]:
+        """Vectors float32 (N, d) of graphs.
+
+        Raises:
+            SpaceError: A graph does not fit the encoding.
+        """
+        return self.embed_encoded(self.encoding.encode(graphs), kind)
+
+    def embed_space(
+        self, space: Any, architectures: Iterable[Architecture], kind: Kind = "mean"
+    ) -> NDArray[np.float32]:
+        """Vectors float32 (N, d) of architectures of a space with graphs.
+
+        Raises:
+            SpaceError: The space has no graphs, or a graph does not fit the encoding.
+        """
+        return self.embed_encoded(self.encoding.encode_space(space, architectures), kind)
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the encoder: equal for equal weights."""
+        digest = hashlib.blake2b(json.dumps(self.encoding.to_json()).encode(), digest_size=12)
+        for name, tensor in sorted(self._tensors().items()):
+            digest.update(name.encode())
+            digest.update(tensor.numpy().tobytes())
+        return digest.hexdigest()
+
+    def _tensors(self) -> dict[str, Tensor]:
+        tensors = {f"vae.{name}": value for name, value in self.vae.state_dict().items()}
+        if self.dense is not None:
+            tensors |= {f"dense.{name}": value for name, value in self.dense.state_dict().items()}
+        if self.statistics is not None:
+            tensors |= {"statistics.mean": self.statistics[0], "statistics.std": self.statistics[1]}
+        return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+
+    # -- files ---------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> Path:
+        """Writes weights and, in the header of the file, the configuration as JSON; completely or not at all.
+
+        Raises:
+            StorageError: The file cannot be written.
+        """
+        path = Path(path)
+        configuration = {
+            "format": FORMAT,
+            "encoding": self.encoding.to_json(),
+            "settings": self.vae.to_json(),
+            "dense": None if self.dense is None else [self.dense.in_features, self.dense.out_features],
+            "facts": self.facts,
+        }
+        temporary = path.with_name(f"{path.name}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(self._tensors(), temporary, metadata={"nasplug_infonas": json.dumps(configuration)})
+            temporary.replace(path)
+        except (OSError, SafetensorError) as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise StorageError("cannot write the encoder", where=str(path), why=str(error)) from error
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Reads what :meth:`save` wrote.
+
+        Raises:
+            StorageError: The file is missing, damaged, or of another kind or format.
+        """
+        where = str(path)
+        try:
+            with safe_open(where, framework="pt") as file:
+                text = (file.metadata() or {}).get("nasplug_infonas")
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError) as error:
+            raise StorageError(
+                "cannot read the encoder",
+                where=where,
+                why=str(error),
+                fix="make one with `nasplug infonas pretrain --space NAME --out FILE`",
+            ) from error
+        if text is None:
+            raise StorageError("this safetensors file holds no encoder of nasplug-infonas", where=where)
+        try:
+            return cls._restored(json.loads(text), tensors)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise StorageError("the encoder's file is damaged", where=where, why=str(error)[:300]) from error
+
+    @classmethod
+    def _restored(cls, configuration: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
+        if configuration["format"] != FORMAT:
+            raise ValueError(f"format {configuration['format']}, and this version reads {FORMAT}")
+        encoding = Encoding.from_json(configuration["encoding"])
+        vae = GraphVAE(len(encoding.labels), encoding.nodes, VAESettings(**configuration["settings"]))
+        vae.load_state_dict(_part(tensors, "vae."))
+        dense = None
+        if configuration["dense"] is not None:
+            dense = nn.Linear(*configuration["dense"])
+            dense.load_state_dict(_part(tensors, "dense."))
+        statistics = _part(tensors, "statistics.")
+        pair = (statistics["mean"], statistics["std"]) if statistics else None
+        return cls(encoding, vae, dense=dense, statistics=pair, facts=configuration["facts"])
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

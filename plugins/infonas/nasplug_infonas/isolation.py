@@ -1,0 +1,34 @@
+"""Trainings inside a strategy: seeded, on one thread, and without a trace in the global random generators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from pytorch_lightning.utilities.seed import isolate_rng
+
+from nasplug.evaluate.trainer import quiet
+from nasplug.run.seeding import seed_everything
+
+
+@contextmanager
+def isolated(seed: int, *, threads: int | None = 1) -> Iterator[None]:
+    """Seeds all global generators for the body and puts them back afterwards.
+
+    One thread, because the number of threads changes the order of sums, and with it the last bits of a proposal: a
+    search must not depend on the machine's number of cores. Lightning's banners are hidden.
+
+    Args:
+        seed: Below 2**31.
+        threads: Torch threads of the body; None leaves them alone.
+    """
+    before = torch.get_num_threads()
+    with isolate_rng(include_cuda=False), quiet():
+        seed_everything(seed)
+        if threads is not None:
+            torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
