@@ -52,3 +52,50 @@ def model_metrics(evaluations: list[bytes], parameters: int, seconds: float = 1.
 def training(name: str, epoch_count: int, matrix: str, operations: str, metrics: bytes) -> bytes:
     """One record of NAS-Bench-101."""
     return json.dumps([name, epoch_count, matrix, operations, base64.b64encode(metrics).decode()]).encode()
+
+
+def arch_string(cell: str) -> str:
+    """A cell of NAS-Bench-201 in its own notation, from six digits for 0->1, 0->2, 1->2, 0->3, 1->3, 2->3."""
+    names = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"]
+    a, b, c, d, e, f = (names[int(digit)] for digit in cell)
+    return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
+
+
+def run_state(
+    params: float, epochs: int, seed: int, accuracies: dict[str, float], times: dict | None, **changes
+) -> dict:
+    """State of one training in NATS-Bench: what `ResultsCount.state_dict` gives."""
+    keys = [(name, epoch) for name in accuracies for epoch in range(epochs)]
+    return {
+        "name": "infer.tiny",
+        "net_state_dict": None,
+        "train_acc1es": dict.fromkeys(range(epochs), 50.0),
+        "train_acc5es": None,
+        "train_losses": dict.fromkeys(range(epochs), 1.0),
+        "train_times": times,
+        "arch_config": {"channel": 16, "num_cells": 5, "class_num": 10},
+        "params": params,
+        "flop": 12.5,
+        "seed": seed,
+        "epochs": epochs,
+        "latency": [0.01, 0.03],
+        "eval_names": list(accuracies),
+        # Earlier epochs are worse, so that reading the wrong one shows.
+        "eval_acc1es": {f"{name}@{epoch}": accuracies[name] - (epochs - 1 - epoch) for name, epoch in keys},
+        "eval_times": {f"{name}@{epoch}": 1.0 for name, epoch in keys},
+        "eval_losses": {f"{name}@{epoch}": 0.5 for name, epoch in keys},
+    }
+
+
+def arch_state(number: int, cell: str, runs: dict[tuple[str, int], dict]) -> dict:
+    """State of one cell under one schedule: what `ArchResults.state_dict` gives."""
+    seeds: dict[str, list[int]] = {}
+    for dataset, seed in runs:
+        seeds.setdefault(dataset, []).append(seed)
+    return {
+        "arch_index": number,
+        "arch_str": arch_string(cell),
+        "all_results": runs,
+        "dataset_seed": seeds,
+        "clear_net_done": True,
+    }
