@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from nasplug.bench import Comparison, compare
+from nasplug.bench import Comparison, compare, random_search
 from nasplug.bench.curves import Scale
 from nasplug.cli import main
 from nasplug.errors import DataError, SpecError
@@ -137,3 +137,20 @@ def test_command(path, tmp_path, capsys):
 def test_command_refuses(path, capsys, words, message):
     assert main(["bench", "nasbench201", "--table", str(path), "--seeds", "1", "--queries", "2", *words]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_random_search_all_at_once_has_the_law_of_the_strategy(path):
+    benchmark = TabularBenchmark(path)
+    rows = random_search(benchmark, queries=40, seeds=600)
+    assert rows.shape == (600, 40)
+    assert all(len(set(run)) == 40 for run in rows.tolist())
+    np.testing.assert_array_equal(rows, random_search(benchmark, queries=40, seeds=600))
+    scale = Scale(benchmark, "val_acc", "test_acc", "best_test")
+    many = np.mean([scale.regret(run, np.zeros(40))[-1] for run in rows])
+    few = compare(path, [], queries=40, seeds=40, workers=1, convention="best_test", baselines=True)
+    mean, error = few.outcomes["random"].at(40)
+    assert abs(mean - many) < 4 * error
+    with pytest.raises(SpecError, match="distinct"):
+        random_search(benchmark, queries=5**6 + 1, seeds=1)
+    whole = random_search(benchmark, queries=5**6, seeds=1)
+    assert sorted(whole[0].tolist()) == list(range(5**6))
