@@ -1,9 +1,9 @@
 """The official archives of NAS-Bench-201 and of the topology space of NATS-Bench.
 
 Three layouts of the same states (Dong and Yang, ICLR 2020, arXiv 2001.00326; Dong et al., arXiv 2009.00437; and
-api_utils.py of the released code): one compressed pickle `NATS-tss-*.pickle.pbz2`, a folder `NATS-tss-*-simple` with one
-such file per cell, and `NAS-Bench-201-v1_*.pth`. Pickles are read as plain data, the .pth file with torch's reader of
-weights.
+api_utils.py of the released code): one compressed pickle `NATS-tss-*.pickle.pbz2`, a folder `NATS-tss-*-simple` with
+one such file per cell, and `NAS-Bench-201-v1_*.pth`. Pickles are read as plain data, the .pth file with torch's reader
+of weights.
 """
 
 from __future__ import annotations
