@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "retrain": ("nasplug.cli.retrain", "train a found network fully, and test it once"),
     "cost": ("nasplug.cli.cost", "price a network: parameters, operations, hardware targets"),
     "bench": ("nasplug.cli.bench", "compare strategies on a table of results"),
+    "table": ("nasplug.cli.table", "look into a table of results, or make one of a benchmark's published file"),
     "list": ("nasplug.cli.list", "list components that specifications can name, or explain one"),
     "plugins": ("nasplug.cli.plugins", "list installed plugins, and those that failed to load"),
     "doctor": ("nasplug.cli.doctor", "check the installation, with a remedy for every problem"),
