@@ -13,3 +13,8 @@ if TYPE_CHECKING:
 @hookimpl
 def register(catalog: Catalog) -> None:
     """Names and locations only."""
+    catalog.strategy(
+        "bogk",
+        "nasplug_bogk.strategy:BayesianOptimisation",
+        summary="Bayesian optimisation: a Gaussian process with graph kernels on any space of graphs.",
+    )

@@ -1,0 +1,155 @@
+"""The embedding by an untrained graph-convolution network of infinite width."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from nasplug.errors import SpecError
+from nasplug.spaces.graph import Graph
+from nasplug_bogk.kernels.convolution import averaging, side_by_side
+from nasplug_bogk.kernels.embedding import Array, Embedding
+
+#: Nodes on one side of the blocks that are worked on at a time: a block of float64 then stays in the cache.
+_BLOCK = 256
+
+
+class InfiniteGraphConvolution(Embedding):
+    """What :class:`GraphConvolution` becomes when its width grows without bound: nothing random is left.
+
+    With the width the states of two nodes become jointly Gaussian before the rectifier, and only their covariance
+    counts. It starts as C_0(u, v) = 1 for equal labels and 0 otherwise, and a layer maps it to
+
+        C_{l+1} = (kappa(P C_l P') + kappa(S C_l S')) / 2
+
+    with kappa the expectation of the product of two rectified Gaussians, doubled: for covariance c, variances p and q
+    and cos t = c / sqrt(p q) it is sqrt(p q) (sin t + (pi - t) cos t) / pi. The inner product of two graphs is the
+    mean of C_l over all pairs of their nodes.
+
+    Sources: Cho and Saul, "Kernel Methods for Deep Learning", NeurIPS 2009, the arc-cosine kernel of order 1; Lee et
+    al., "Deep Neural Networks as Gaussian Processes", ICLR 2018, the recursion over layers.
+
+    Args:
+        layers: The numbers of layers on offer, ascending.
+
+    Raises:
+        SpecError: No layers.
+    """
+
+    def __init__(self, layers: Sequence[int] = (2, 3, 4, 5)) -> None:
+        if not layers or min(layers) < 1:
+            raise SpecError(f"layers={list(layers)} make no network", where="InfiniteGraphConvolution")
+        self.variants = tuple(layers)
+        self._own: dict[Graph, tuple[list[tuple[Array, Array]], Array]] = {}
+
+    def inner(self, a: Sequence[Graph], b: Sequence[Graph], wanted: Sequence[int]) -> Array:
+        """The recursion over all pairs of graphs, in blocks."""
+        found = np.zeros((len(wanted), len(a), len(b)))
+        layers = [self.variants[position] for position in wanted]
+        same = a is b or list(a) == list(b)
+        columns = [_Block(self, b[start:end]) for start, end in _cuts(b)]
+        rows = columns if same else [_Block(self, a[start:end]) for start, end in _cuts(a)]
+        for i, ((top, bottom), row) in enumerate(zip(_cuts(a), rows, strict=True)):
+            for j, ((left, right), column) in enumerate(zip(_cuts(b), columns, strict=True)):
+                if same and j < i:
+                    found[:, top:bottom, left:right] = found[:, left:right, top:bottom].transpose(0, 2, 1)
+                else:
+                    found[:, top:bottom, left:right] = _between(row, column, layers)
+        return found
+
+    def squared_norms(self, a: Sequence[Graph], wanted: Sequence[int]) -> Array:
+        """The recursion of every graph with itself."""
+        return np.array([self.own(graph)[1] for graph in a]).reshape(len(a), len(self.variants)).T[list(wanted)]
+
+    def own(self, graph: Graph) -> tuple[list[tuple[Array, Array]], Array]:
+        """Scales of a graph's node states, and its squared norms; computed once for each graph.
+
+        Returns:
+            For every layer the standard deviations before the rectifier in both directions, (nodes,) each; and the
+            squared norms, (variants,).
+        """
+        known = self._own.get(graph)
+        if known is None:
+            matrices = averaging(graph)
+            labels = np.array(graph.labels)
+            covariance = (labels[:, None] == labels[None, :]).astype(np.float64)
+            scales, norms = [], []
+            for layer in range(1, self.variants[-1] + 1):
+                mixed = [matrix @ covariance @ matrix.T for matrix in matrices]
+                deviations = [np.sqrt(np.diag(each)) for each in mixed]
+                covariance = sum(
+                    (_rectified(each, s, s) for each, s in zip(mixed, deviations, strict=True)),
+                    np.zeros_like(covariance),
+                )
+                covariance /= 2.0
+                scales.append((deviations[0], deviations[1]))
+                if layer in self.variants:
+                    norms.append(covariance.mean())
+            known = self._own[graph] = scales, np.array(norms)
+        return known
+
+
+class _Block:
+    """Some graphs side by side as one graph of many parts."""
+
+    def __init__(self, embedding: InfiniteGraphConvolution, graphs: Sequence[Graph]) -> None:
+        self.labels = np.array([label for graph in graphs for label in graph.labels])
+        before, after, self.pooling = side_by_side(graphs)
+        self.averaging = (before, after)
+        own = [embedding.own(graph)[0] for graph in graphs]
+        self.scales = [
+            tuple(np.concatenate([scales[layer][way] for scales in own]) for way in (0, 1))
+            for layer in range(embedding.variants[-1])
+        ]
+
+
+def _between(row: _Block, column: _Block, layers: Sequence[int]) -> Array:
+    """The recursion between two blocks, (len(layers), graphs of the row, graphs of the column)."""
+    covariance = (row.labels[:, None] == column.labels[None, :]).astype(np.float64)
+    found = []
+    for layer in range(1, layers[-1] + 1):
+        total: Array | None = None
+        for way in (0, 1):
+            half = row.averaging[way] @ covariance
+            mixed = np.ascontiguousarray((column.averaging[way] @ np.ascontiguousarray(half.T)).T)
+            mixed = _rectified(mixed, row.scales[layer - 1][way], column.scales[layer - 1][way])
+            total = mixed if total is None else np.add(total, mixed, out=total)
+        assert total is not None
+        total *= 0.5
+        covariance = total
+        if layer in layers:
+            found.append(row.pooling @ (column.pooling @ np.ascontiguousarray(covariance.T)).T)
+    return np.array(found)
+
+
+def _rectified(covariance: Array, rows: Array, columns: Array) -> Array:
+    """kappa, in place: doubled expected product of rectified Gaussians of these standard deviations."""
+    cosine = covariance
+    cosine /= rows[:, None]
+    cosine /= columns
+    np.minimum(cosine, 1.0, out=cosine)  # never negative: it starts so, and kappa keeps it so
+    angle = np.arccos(cosine)
+    np.subtract(np.pi, angle, out=angle)
+    angle *= cosine
+    np.square(cosine, out=cosine)
+    np.subtract(1.0, cosine, out=cosine)
+    np.sqrt(cosine, out=cosine)
+    cosine += angle
+    cosine *= rows[:, None] / np.pi
+    cosine *= columns
+    return cosine
+
+
+def _cuts(graphs: Sequence[Graph]) -> list[tuple[int, int]]:
+    """Ranges of graphs of about :data:`_BLOCK` nodes."""
+    bounds, nodes = [0], 0
+    for index, graph in enumerate(graphs):
+        nodes += len(graph.labels)
+        if nodes >= _BLOCK:
+            bounds.append(index + 1)
+            nodes = 0
+    if bounds[-1] != len(graphs):
+        bounds.append(len(graphs))
+    return list(pairwise(bounds))

@@ -1,0 +1,207 @@
+"""Bayesian optimisation with graph kernels as a nasplug strategy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+import numpy as np
+
+from nasplug.errors import SpecError, did_you_mean
+from nasplug.hookspecs import hookimpl
+from nasplug.records import Architecture, Proposal, Trial
+from nasplug.spaces.graph import Graph
+from nasplug.spaces.protocols import HasGraph
+from nasplug.study.study import Study
+from nasplug_bogk import acquisition as worth
+from nasplug_bogk.acquisition import Acquisition
+from nasplug_bogk.fitting import fit
+from nasplug_bogk.kernels import make_kernel
+from nasplug_bogk.kernels.embedding import Array
+from nasplug_bogk.kernels.graph_kernel import Shape
+from nasplug_bogk.kernels.neighbours import simplify
+from nasplug_bogk.pool import Pool
+from nasplug_bogk.process import GaussianProcess
+from nasplug_bogk.targets import Transform, targets, usable
+
+#: Parameters are fitted anew when the observations have grown by this factor, and at least by one.
+_REFIT = 1.05
+
+
+class BayesianOptimisation:
+    """A Gaussian process on graphs says which architecture is worth evaluating next.
+
+    The process is fitted to all finished trials; trials that are still running count as if they had given what the
+    process expects of them (the kriging believer of Ginsbourger et al., 2010), so that a batch spreads out. Of a pool
+    of mutants and random architectures the one with the highest acquisition is proposed; nothing is proposed twice.
+
+    With several objectives every proposal looks at a random scalarisation of them, as ParEGO does. Trials that broke a
+    constraint or failed teach the process to stay away, see :func:`nasplug_bogk.targets.targets`.
+
+    Everything is derived from the trials of the study, so that there is no state beyond them.
+
+    Args:
+        kernel: `wl`, `sp`, `rw`, `gcn`, `gcn_infinite`, or several joined by `+`, whose weights are then fitted.
+        shape: How similarity falls with the distance in the kernel's embedding: `matern52`, `rbf`, or `linear` for the
+            cosine.
+        acquisition: `ei`, `aei` for noisy results, `ucb` or `thompson`.
+        initial: Random architectures at the start.
+        pool: Candidates drawn for a proposal.
+        parents: How many of the best architectures are mutated for it.
+        random_share: Part of the pool that is random.
+        rounds: How often the candidates of highest acquisition are mutated further.
+        transform: Of the objective before the fit: `auto`, `none`, `log_error`, `quantile`.
+        noise: Variance of the results' noise relative to that of the results, if known; None fits it.
+        drop: Labels of operations that give nothing: they are cut out of the graph, with what hangs on them.
+        contract: Labels of operations that pass their input on: they are taken out and their neighbours joined.
+        kernel_options: Keyword arguments of the embeddings by their names.
+
+    Raises:
+        SpecError: An argument is of the wrong form or out of range.
+    """
+
+    requires: tuple[type, ...] = (HasGraph,)
+
+    def __init__(
+        self,
+        kernel: str = "gcn_infinite",
+        shape: Shape = "matern52",
+        acquisition: Acquisition = "ei",
+        initial: int = 10,
+        pool: int = 200,
+        parents: int = 10,
+        random_share: float = 0.5,
+        rounds: int = 3,
+        transform: Transform = "auto",
+        noise: float | None = None,
+        drop: Sequence[str] = ("none",),
+        contract: Sequence[str] = (),
+        kernel_options: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        _among("acquisition", acquisition, get_args(Acquisition))
+        _among("transform", transform, get_args(Transform))
+        for name, value, least in (("initial", initial, 2), ("pool", pool, 1), ("parents", parents, 1), ("rounds", rounds, 0)):
+            if value < least:
+                raise SpecError(f"{name} is {value}", where="bogk", fix=f"give {least} or more")
+        if not 0.0 <= random_share <= 1.0:
+            raise SpecError(f"random_share={random_share} is no share", where="bogk", fix="give a number from 0 to 1")
+        if noise is not None and noise < 0.0:
+            raise SpecError(f"noise={noise} is no variance", where="bogk", fix="give a number from 0 on, or leave it out")
+        self.kernel = make_kernel(kernel, shape, kernel_options)
+        self.acquisition, self.initial, self.parents = acquisition, initial, parents
+        self.pool = Pool(pool, random_share, rounds)
+        self.transform, self.noise = transform, noise
+        self.drop, self.contract = tuple(drop), tuple(contract)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._graphs: dict[str, Graph] = {}
+        self._fitted: tuple[int, GaussianProcess] | None = None
+
+    @hookimpl
+    def propose(self, study: Study, count: int) -> list[Proposal]:
+        """Random architectures first, then one candidate of highest acquisition after the other."""
+        running = [trial.architecture for trial in study.pending]
+        proposals = []
+        for offset in range(count):
+            proposal = self._next(study, study.proposed + offset, running)
+            running.append(proposal.architecture)
+            proposals.append(proposal)
+        return proposals
+
+    def _next(self, study: Study, number: int, running: Sequence[Architecture]) -> Proposal:
+        rng = study.rng("bogk.propose", number)
+        seen = {trial.architecture.key for trial in study.trials} | {each.key for each in running}
+        trials = usable(study)
+        if number < self.initial or len(trials) < 2:
+            return study.proposal(self._unseen(study, seen, rng), origin="random")
+        process, observed = self.posterior(study, trials, number)
+        graphs = [self.graph(study, each) for each in running]
+        believing = process.fork()
+        believing.add(graphs, process.mean(graphs))
+        expected = process.mean(process.graphs)
+        order = np.argsort(-expected, kind="stable")[: self.parents]
+        score = self._score(study, believing, float(expected.max()), len(observed), rng)
+        chosen = self.pool.best(study.space, [observed[i].architecture for i in order], seen, rng, score)
+        if chosen is None:
+            return study.proposal(study.space.sample(rng), origin="random")
+        return study.proposal(chosen, origin=self.acquisition)
+
+    def posterior(
+        self, study: Study, trials: Sequence[Trial] | None = None, number: int | None = None
+    ) -> tuple[GaussianProcess, Sequence[Trial]]:
+        """The process after the finished trials, and the trials that it observed.
+
+        Args:
+            study: At least two finished trials.
+            trials: What to learn from; default: all finished trials of the study.
+            number: Of the proposal that asks, which decides the scalarisation of several objectives.
+        """
+        trials = usable(study) if trials is None else trials
+        number = study.proposed if number is None else number
+        fitted = self._parameters(study, trials)
+        process = GaussianProcess(fitted.kernel, fitted.scale, fitted.noise)
+        values = targets(study, trials, self.transform, study.rng("bogk.scalarise", number))
+        process.add([self.graph(study, trial.architecture) for trial in trials], values)
+        return process, trials
+
+    def graph(self, study: Study, architecture: Architecture) -> Graph:
+        """The architecture's graph as the kernel sees it."""
+        graph = self._graphs.get(architecture.key)
+        if graph is None:
+            space: Any = study.space
+            graph = simplify(space.graph(architecture), self.drop, self.contract)
+            self._graphs[architecture.key] = graph
+        return graph
+
+    def _parameters(self, study: Study, trials: Sequence[Trial]) -> GaussianProcess:
+        """Parameters from the first trials, as many as the schedule of refits says: a function of the trials alone."""
+        count = step = min(2, len(trials))
+        while step <= len(trials):
+            count, step = step, max(step + 1, math.ceil(step * _REFIT))
+        if self._fitted is None or self._fitted[0] != count:
+            some = trials[:count]
+            values = targets(study, some, self.transform, study.rng("bogk.fit", count))
+            graphs = [self.graph(study, trial.architecture) for trial in some]
+            self._fitted = count, fit(self.kernel, graphs, values, self.noise)
+        return self._fitted[1]
+
+    def _score(self, study: Study, process: GaussianProcess, best: float, count: int, rng: np.random.Generator) -> Any:
+        """The acquisition of architectures."""
+
+        def score(candidates: Sequence[Architecture]) -> Array:
+            graphs = [self.graph(study, candidate) for candidate in candidates]
+            if self.acquisition == "thompson":
+                return process.sample(graphs, rng)
+            mean, deviation = process.predict(graphs)
+            if self.acquisition == "ucb":
+                return worth.upper_confidence_bound(mean, deviation, count)
+            improvement = worth.log_expected_improvement(mean, deviation, best)
+            if self.acquisition == "aei":
+                improvement += worth.augmentation(deviation, math.sqrt(process.noise * process.scale))
+            return improvement
+
+        return score
+
+    @staticmethod
+    def _unseen(study: Study, seen: set[str], rng: np.random.Generator) -> Architecture:
+        architecture = study.space.sample(rng)
+        for _ in range(20):
+            if architecture.key not in seen:
+                break
+            architecture = study.space.sample(rng)
+        return architecture
+
+    def state_dict(self) -> dict[str, Any]:
+        """Empty: the trials of the study say it all."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Reads the study anew at the next proposal."""
+        self._forget()
+
+
+def _among(name: str, value: str, options: Sequence[str]) -> None:
+    if value not in options:
+        raise SpecError(f"{name}={value!r} is unknown", where="bogk", fix=did_you_mean(value, options))
