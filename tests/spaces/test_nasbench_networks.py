@@ -11,7 +11,7 @@ import torch
 from nasplug.cost.counts import count
 from nasplug.errors import SpaceError
 from nasplug.spaces.nasbench101.cells import Cell, edge_bit
-from nasplug.spaces.nasbench101.network import CellNetwork
+from nasplug.spaces.nasbench101.network import BatchNorm, CellNetwork
 from nasplug.spaces.nasbench101.network import build_network as build101
 from nasplug.spaces.nasbench201.network import CellNetwork as CellNetwork201
 from nasplug.spaces.nasbench201.network import build_network as build201
@@ -53,7 +53,7 @@ def test_nasbench101_parameters():
 
 
 def test_nasbench101_channels_of_vertices():
-    module = CellNetwork(BRANCHES, 6, 10, 0.1)
+    module = CellNetwork(BRANCHES, 6, 10)
     # 10 channels for vertices 1, 2, 3: the first takes the one left over.
     assert module.channels == [6, 4, 3, 3, 10]
     assert sorted(module.projections) == ["1", "3", "4"]
@@ -72,8 +72,24 @@ def test_nasbench101_batch_norm_and_initial_weights():
     weight = network.features[1].projections["1"][0].weight
     assert weight.std().item() == pytest.approx(128**-0.5, rel=0.05)
     assert weight.abs().max().item() <= 2 * 128**-0.5 / 0.8796
-    quick = build101(LINE, 3, 10, channels=8, momentum=0.1)
-    assert {m.momentum for m in quick.modules() if isinstance(m, torch.nn.BatchNorm2d)} == {0.1}
+
+
+def test_nasbench101_running_statistics():
+    norm, generator = BatchNorm(2), torch.Generator().manual_seed(0)
+    batches = [torch.randn(4, 2, 3, 3, generator=generator) + step for step in range(400)]
+    for step, batch in enumerate(batches, start=1):
+        norm(batch)
+        if step == 50:  # the mean over all batches so far, without the initial zeros
+            torch.testing.assert_close(norm.running_mean, torch.stack(batches[:50]).mean(dim=(0, 1, 3, 4)))
+            state, again = norm.state_dict(), BatchNorm(2)
+            again.load_state_dict(state)
+            again(batches[50])  # a training that goes on does not start anew
+            torch.testing.assert_close(again.running_mean, torch.stack(batches[:51]).mean(dim=(0, 1, 3, 4)))
+    before = norm.running_mean.clone()
+    norm(batches[0])
+    torch.testing.assert_close(norm.running_mean, 0.997 * before + 0.003 * batches[0].mean(dim=(0, 2, 3)))
+    norm.eval()(batches[0])
+    assert norm.num_batches_tracked == 401
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (2, 7, 5), (1, 1, 1)])

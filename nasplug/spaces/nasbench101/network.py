@@ -28,7 +28,6 @@ def build_network(
     channels: int = 128,
     stacks: int = 3,
     cells: int = 3,
-    momentum: float = BN_MOMENTUM,
 ) -> Network:
     """Builds the network of a cell with random weights; the defaults are the benchmark's.
 
@@ -40,8 +39,6 @@ def build_network(
         channels: Channels of the first stack; every further one has twice as many.
         stacks: Number of stacks.
         cells: Cells per stack.
-        momentum: How fast batch normalisation follows its batches. Trainings of a few hundred steps need more than the
-            benchmark's, say 0.1; else the statistics used for validation are still near their initial values.
 
     Raises:
         SpaceError: A size below one, fewer channels than vertices that share them, or a cell that is not pruned.
@@ -59,20 +56,39 @@ def build_network(
             where=where,
             fix=f"give at least {sharing} channels",
         )
-    return Network(cell, input_channels, outputs, channels, stacks, cells, momentum)
+    return Network(cell, input_channels, outputs, channels, stacks, cells)
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation with the benchmark's slow running statistics, which start as a plain mean over the batches.
+
+    The benchmark's first statistics are 0 and 1, which after a hundred steps still count for three quarters: a network
+    that is validated so early looks untrained. After 1 / 0.003 steps the average goes on as the benchmark's.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, eps=BN_EPS, momentum=BN_MOMENTUM)
+        self._settled = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalises (N, C, H, W) over N, H and W."""
+        if self.training and not self._settled:
+            assert self.num_batches_tracked is not None
+            share = 1 / (int(self.num_batches_tracked) + 1)
+            self._settled = share <= BN_MOMENTUM
+            self.momentum = max(share, BN_MOMENTUM)
+        return super().forward(x)
 
 
 class ConvBNReLU(nn.Sequential):
     """Convolution without bias, batch normalisation, ReLU: (N, C, H, W) -> (N, out_channels, H, W)."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, momentum: float) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
         convolution = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=False)
         # Normal with variance 1 / fan-in after cutting it at two standard deviations, as TensorFlow's default does.
         deviation = math.sqrt(1 / (in_channels * kernel * kernel)) / 0.87962566103423978
         nn.init.trunc_normal_(convolution.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
-        super().__init__(
-            convolution, nn.BatchNorm2d(out_channels, eps=BN_EPS, momentum=momentum), nn.ReLU(inplace=True)
-        )
+        super().__init__(convolution, BatchNorm(out_channels), nn.ReLU(inplace=True))
 
 
 class CellNetwork(nn.Module):
@@ -82,7 +98,7 @@ class CellNetwork(nn.Module):
     a wider one loses its last channel. What goes to the output is concatenated, and the projected input added to it.
     """
 
-    def __init__(self, cell: Cell, in_channels: int, out_channels: int, momentum: float) -> None:
+    def __init__(self, cell: Cell, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.channels = vertex_channels(cell, in_channels, out_channels)
         last = cell.vertices - 1
@@ -90,13 +106,13 @@ class CellNetwork(nn.Module):
         self.sources = [[x for x in range(1, y) if cell.sources(y) >> x & 1] for y in range(last + 1)]
         self.projections = nn.ModuleDict(
             {
-                str(vertex): ConvBNReLU(in_channels, self.channels[vertex], 1, momentum)
+                str(vertex): ConvBNReLU(in_channels, self.channels[vertex], 1)
                 for vertex in range(1, last + 1)
                 if cell.sources(vertex) & 1
             }
         )
         self.operations = nn.ModuleList(
-            _operation(OPERATIONS[digit], self.channels[vertex], momentum)
+            _operation(OPERATIONS[digit], self.channels[vertex])
             for vertex, digit in enumerate(cell.operations, start=1)
         )
 
@@ -124,17 +140,15 @@ class Network(nn.Module):
         classifier: The linear layer on the mean over the image.
     """
 
-    def __init__(
-        self, cell: Cell, input_channels: int, outputs: int, channels: int, stacks: int, cells: int, momentum: float
-    ) -> None:
+    def __init__(self, cell: Cell, input_channels: int, outputs: int, channels: int, stacks: int, cells: int) -> None:
         super().__init__()
-        layers: list[nn.Module] = [ConvBNReLU(input_channels, channels, 3, momentum)]
+        layers: list[nn.Module] = [ConvBNReLU(input_channels, channels, 3)]
         width = channels
         for stack in range(stacks):
             if stack:
                 layers.append(nn.MaxPool2d(2, ceil_mode=True))
             for _ in range(cells):
-                layers.append(CellNetwork(cell, width, channels << stack, momentum))
+                layers.append(CellNetwork(cell, width, channels << stack))
                 width = channels << stack
         self.features = nn.Sequential(*layers)
         self.classifier = nn.Linear(width, outputs)
@@ -147,10 +161,10 @@ class Network(nn.Module):
         return logits
 
 
-def _operation(name: str, channels: int, momentum: float) -> nn.Module:
+def _operation(name: str, channels: int) -> nn.Module:
     if name == "maxpool3x3":
         return nn.MaxPool2d(3, stride=1, padding=1)
-    return ConvBNReLU(channels, channels, 3 if name == "conv3x3-bn-relu" else 1, momentum)
+    return ConvBNReLU(channels, channels, 3 if name == "conv3x3-bn-relu" else 1)
 
 
 def _total(tensors: list[Tensor]) -> Tensor:
