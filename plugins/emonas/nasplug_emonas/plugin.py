@@ -1,4 +1,4 @@
-"""Announces the package to nasplug; imports nothing of the method itself."""
+"""Announces EMONAS to nasplug; imports nothing of the method itself."""
 
 from __future__ import annotations
 
@@ -13,3 +13,8 @@ if TYPE_CHECKING:
 @hookimpl
 def register(catalog: Catalog) -> None:
     """Names and locations only."""
+    catalog.strategy(
+        "emonas",
+        "nasplug_emonas.strategy:EMONAS",
+        summary="NSGA-II of NSGA-Net on any space of choices: tournament, two-point crossover, polynomial mutation.",
+    )

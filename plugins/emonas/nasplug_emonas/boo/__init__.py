@@ -1,0 +1,1 @@
+"""Binary One Optimization: the number of one bits in the weights of a network."""

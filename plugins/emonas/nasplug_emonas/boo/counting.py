@@ -1,0 +1,207 @@
+"""The ones of a whole network: which tensors count, and how often each weight is used in an inference."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from nasplug.cost.meta import meta_copy
+from nasplug.errors import TaskError
+from nasplug_emonas.boo.bits import ones
+from nasplug_emonas.boo.formats import BitFormat
+
+_NORMS = (
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.SyncBatchNorm,
+    nn.InstanceNorm1d,
+    nn.InstanceNorm2d,
+    nn.InstanceNorm3d,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.RMSNorm,
+)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+#: Operators that multiply activations by weights; the others that are counted multiply activations by each other.
+_BY_WEIGHTS = ("aten.convolution", "aten._convolution", "aten.mm", "aten.addmm")
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A tensor that counts.
+
+    Attributes:
+        name: Where it is in the network.
+        module: Name of the module that owns it; the empty string is the network itself.
+        tensor: The parameter.
+        axis: Dimension of the output channels.
+    """
+
+    name: str
+    module: str
+    tensor: Tensor
+    axis: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """One bits of a network.
+
+    Attributes:
+        ones: In all weights together.
+        weights: Number of weights.
+        bits: Bits of one weight.
+        adds: Ones met in an inference on one input: the additions of a shift-and-add multiplier. Every multiplication by
+            a weight costs as many as the weight has ones, on average over the layer.
+        macs: Multiplications by weights in that inference.
+    """
+
+    ones: int
+    weights: int
+    bits: int
+    adds: float
+    macs: int
+
+    @property
+    def density(self) -> float:
+        """Share of ones among all bits."""
+        return self.mean / self.bits
+
+    @property
+    def mean(self) -> float:
+        """Ones per weight."""
+        return self.ones / self.weights if self.weights else 0.0
+
+    @property
+    def per_mac(self) -> float:
+        """Ones per multiplication by a weight."""
+        return self.adds / self.macs if self.macs else 0.0
+
+
+def counted(network: nn.Module, include_bias: bool = False, include_bn: bool = False) -> list[Weights]:
+    """The weights of a network, shared ones once.
+
+    Args:
+        network: Any module.
+        include_bias: Count biases, which are parameters whose name ends in `bias`.
+        include_bn: Count the scales and shifts of normalisation layers.
+    """
+    found: dict[int, Weights] = {}
+    for path, module in network.named_modules():
+        for name, tensor in module.named_parameters(recurse=False):
+            norm = isinstance(module, _NORMS)
+            if include_bn if norm else include_bias or not name.endswith("bias"):
+                full = f"{path}.{name}" if path else name
+                axis = 1 if isinstance(module, _TRANSPOSED) else 0
+                found.setdefault(id(tensor), Weights(full, path, tensor, axis))
+    return list(found.values())
+
+
+def count(
+    network: nn.Module,
+    form: BitFormat,
+    input_shape: Sequence[int] | None = None,
+    *,
+    include_bias: bool = False,
+    include_bn: bool = False,
+) -> Count:
+    """Counts the one bits of a network's weights; the network is not changed.
+
+    Multiplications are counted by torch's own operator counter on a copy without numbers, per module. Those in a module
+    without weights of its own, such as a functional call on somebody else's weights, are priced at the mean of the
+    network. Products of activations, as in attention, have no weights and do not count.
+
+    Args:
+        network: With trained weights, as untrained ones tell only of their initial distribution.
+        form: Bit format.
+        input_shape: Shape of one input without the batch; without it `adds` and `macs` are 0.
+        include_bias: Count biases.
+        include_bn: Count the scales and shifts of normalisation layers.
+
+    Raises:
+        TaskError: The network cannot take such an input.
+        TrialError: A weight is not finite, which `intN` and `Qm.n` cannot say.
+    """
+    total, size = 0, 0
+    by_module: dict[str, list[int]] = {}
+    for weights in counted(network, include_bias, include_bn):
+        found, numel = ones(weights.tensor, form, weights.axis), weights.tensor.numel()
+        total, size = total + found, size + numel
+        if weights.tensor.dim() > 1:  # biases and scales of channels take no part in the products
+            own = by_module.setdefault(weights.module, [0, 0])
+            own[0], own[1] = own[0] + found, own[1] + numel
+    mean = total / size if size else 0.0
+    macs = {} if input_shape is None else macs_by_module(network, input_shape)
+    adds = 0.0
+    for module, products in macs.items():
+        own = by_module.get(module, [0, 0])
+        adds += products * (own[0] / own[1] if own[1] else mean)
+    return Count(total, size, form.bits, adds, sum(macs.values()))
+
+
+def macs_by_module(network: nn.Module, input_shape: Sequence[int]) -> dict[str, int]:
+    """Multiplications by weights in one inference on one input, by the name of the module that does them itself.
+
+    Args:
+        network: Takes float tensors (N, *input_shape).
+        input_shape: Shape of one input without the batch.
+
+    Raises:
+        TaskError: The network cannot take such an input.
+    """
+    try:
+        return _measured(meta_copy(network), torch.empty(1, *input_shape, device="meta"))
+    except Exception as meta_error:  # a user's forward may raise anything
+        try:  # a network whose way depends on values runs once, on zeros
+            device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+            return _measured(copy.deepcopy(network), torch.zeros(1, *input_shape, device=device))
+        except Exception as error:
+            raise TaskError(
+                f"the network cannot run on an input of shape {tuple(input_shape)}",
+                where="boo",
+                why=f"{type(error).__name__}: {error}",
+            ) from meta_error
+
+
+@torch.no_grad()
+def _measured(network: nn.Module, batch: Tensor) -> dict[str, int]:
+    with _plain_attention(), FlopCounterMode(display=False) as counter:
+        network.eval()(batch)
+    root = type(network).__name__
+    table: dict[str, int] = {}
+    for path, operators in counter.get_flop_counts().items():
+        if path == root or path.startswith(f"{root}."):
+            table[path.removeprefix(root).removeprefix(".")] = _products(operators)
+    # A module's number has its children's in it.
+    return {
+        path: table[path] - sum(table.get(f"{path}.{name}" if path else name, 0) for name in _children(network, path))
+        for path in table
+    }
+
+
+def _products(operators: dict[Any, int]) -> int:
+    """Multiply-accumulates by weights; two floating-point operations are one."""
+    return sum(flops for operator, flops in operators.items() if str(operator) in _BY_WEIGHTS) // 2
+
+
+def _children(network: nn.Module, path: str) -> list[str]:
+    return [name for name, _ in network.get_submodule(path).named_children()]
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Keeps attention layers out of their fused inference path, whose operators the counter does not know."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)

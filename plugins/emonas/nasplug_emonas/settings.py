@@ -1,0 +1,52 @@
+"""The settings of the evolution, and the presets that go by a name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+from nasplug.errors import SpecError, did_you_mean
+
+#: What must be new about an offspring: its genotype beside parents and siblings, or its network in the whole search.
+Distinct: TypeAlias = Literal["genotype", "network"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of NSGA-II with the operators of NSGA-Net.
+
+    Attributes:
+        population: Survivors of every generation, and size of the first, random one.
+        offspring: Children per generation; 1 is the steady state.
+        eta: Distribution index of the polynomial mutation; larger values stay closer to the parent.
+        crossover_points: Cuts of the crossover.
+        distinct: See :data:`Distinct`.
+
+    Raises:
+        SpecError: A value out of range.
+    """
+
+    population: int = 20
+    offspring: int = 20
+    eta: float = 3.0
+    crossover_points: int = 2
+    distinct: Distinct = "network"
+
+    def __post_init__(self) -> None:
+        least = (("population", 2), ("offspring", 1), ("crossover_points", 1))
+        for name, bound in least:
+            if getattr(self, name) < bound:
+                raise SpecError(f"{name} is {getattr(self, name)}, less than {bound}", where="emonas")
+        if not 1.0 <= self.eta <= 100.0:
+            raise SpecError(f"eta is {self.eta}", where="emonas", fix="give 1 to 100; NSGA-Net has 3")
+        if self.distinct not in get_args(Distinct):
+            fix = did_you_mean(str(self.distinct), get_args(Distinct))
+            raise SpecError(f"distinct is {self.distinct!r}", where="emonas", fix=fix)
+
+
+#: `thesis` fits the 100 evaluations of EMONAS; the others are those of NSGA-Net's two search spaces.
+SETTINGS: dict[str, Settings] = {
+    "thesis": Settings(),
+    "nsganet_macro": Settings(population=40, offspring=40, distinct="genotype"),
+    "nsganet_micro": Settings(population=40, offspring=20, distinct="genotype"),
+}

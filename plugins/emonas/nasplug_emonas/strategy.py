@@ -1,0 +1,227 @@
+"""EMONAS as a strategy: NSGA-II on any space of named choices."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+from nasplug.builtin.ranking import comparable
+from nasplug.errors import SpecError, UnknownNameError, did_you_mean
+from nasplug.hookspecs import hookimpl
+from nasplug.records import Architecture, Proposal, Trial
+from nasplug.spaces.protocols import HasVector
+from nasplug.study.study import Study
+from nasplug_emonas.evolution import Evolution, Genes, Individual
+from nasplug_emonas.settings import SETTINGS, Distinct
+
+_DRAWS = 100  # random architectures to try for each place of the first generation
+
+
+class EMONAS:
+    """Multi-objective evolution: NSGA-II with binary tournament, two-point crossover and polynomial mutation.
+
+    The first generation is drawn from the space's prior. Parents of the following ones win tournaments (the smaller
+    constraint violation, then Pareto dominance, then the larger crowding distance); every pair is crossed at two
+    points, and each gene of a child is mutated with probability 1 / genes. Parents and offspring compete by
+    non-dominated fronts and crowding distance. A generation is proposed once the one before it is measured, so that
+    `run.batch` should be at least the number of workers; with `offspring=1`, the steady state, nothing is waited for.
+
+    The answer of a search is `study.pareto()`, the best of all trials and not of the last population.
+
+    Everything is derived from the trials of the study. Trials that failed or were stopped early never become parents,
+    those that break a constraint only while others are worse. Enqueued architectures join the population when they
+    are measured. The search ends early if mating finds nothing new any more, in spaces that are nearly used up.
+
+    Source: Feng, "EMONAS-BOO", thesis, KTH 2023, with the operators of NSGA-Net (Lu et al., GECCO 2019).
+
+    Args:
+        preset: `thesis` is made for 100 trials, `nsganet_macro` for 1200 and `nsganet_micro` for 620.
+        population: Survivors of every generation.
+        offspring: Children per generation; 1 is the steady state.
+        eta: Distribution index of the polynomial mutation.
+        crossover_points: Cuts of the crossover.
+        distinct: `genotype`, as in NSGA-Net: a child differs from the population and from its siblings; `network`: it
+            builds another network than every trial before it.
+        max_generations: Ends the search after so many generations; None leaves that to the budget of the run.
+
+    Raises:
+        SpecError: A value out of range.
+        UnknownNameError: There is no such preset.
+    """
+
+    requires = (HasVector,)
+
+    def __init__(
+        self,
+        preset: Literal["thesis", "nsganet_macro", "nsganet_micro"] = "thesis",
+        population: int | None = None,
+        offspring: int | None = None,
+        eta: float | None = None,
+        crossover_points: int | None = None,
+        distinct: Distinct | None = None,
+        max_generations: int | None = None,
+    ) -> None:
+        if preset not in SETTINGS:
+            raise UnknownNameError(f"there is no preset {preset!r}", where="emonas", fix=did_you_mean(preset, SETTINGS))
+        if max_generations is not None and max_generations < 1:
+            raise SpecError(f"max_generations is {max_generations}", where="emonas", fix="give 1 or more")
+        given: dict[str, Any] = {
+            "population": population,
+            "offspring": offspring,
+            "eta": eta,
+            "crossover_points": crossover_points,
+            "distinct": distinct,
+        }
+        self.settings = replace(SETTINGS[preset], **{name: value for name, value in given.items() if value is not None})
+        self.max_generations = max_generations
+        self._forget()
+
+    def _forget(self) -> None:
+        self._evolution: Evolution | None = None
+        self._population: Any = None  # survivors, as pymoo keeps them; None before there are any
+        self._read = 0
+        self._generation = 0
+        self._brood: list[Architecture] | None = None  # of the current generation; None until it is asked for
+        self._measured: list[Trial] = []  # since the last survival, whoever proposed them
+        self._returned = 0  # how many of the brood are measured
+        self._keys: set[Hashable] = set()  # that no child may have besides those of the population
+
+    @property
+    def generation(self) -> int:
+        """How many generations have been measured completely; in the steady state, how many survivals there were."""
+        return self._generation
+
+    @property
+    def survivors(self) -> list[int]:
+        """Numbers of the trials in the population."""
+        return [one.number for one in self._members()]
+
+    def _members(self) -> list[Individual]:
+        return [] if self._population is None else [one.get("individual") for one in self._population]
+
+    @hookimpl
+    def propose(self, study: Study, count: int) -> list[Proposal]:
+        """The next of the generation, `[]` while its last ones are measured or when nothing new is found."""
+        self._catch_up(study)
+        if self.settings.offspring == 1:
+            return self._steady(study, count)
+        if self._brood is None:
+            if self._generation == self.max_generations:
+                return []
+            self._brood = self._breed(study)
+        start = self._returned + sum(self._is_own(trial) for trial in study.pending)
+        wanted = self._brood[start : start + count]
+        return [self._proposal(study, child, place) for place, child in enumerate(wanted, start)]
+
+    def _steady(self, study: Study, count: int) -> list[Proposal]:
+        """One child at a time, each from the survivors of all that is measured by now."""
+        proposals = []
+        pending = [trial.architecture for trial in study.pending]
+        for place in range(study.proposed, study.proposed + count):
+            if self.max_generations is not None and place - self.settings.population >= self.max_generations - 1:
+                break
+            rng = study.rng("emonas.mate", place)
+            taken = self._keys | {self._key(study, architecture) for architecture in pending}
+            taken |= {one.genes for one in self._members()}
+            young = place < self.settings.population or self._population is None
+            children = self._random(study, rng, 1, taken) if young else self._children(study, rng, 1, taken)
+            if not children:
+                break
+            pending += children
+            origin = "random" if young else "offspring"
+            proposals.append(study.proposal(children[0], generation=self._generation, origin=origin))
+        return proposals
+
+    def _breed(self, study: Study) -> list[Architecture]:
+        rng = study.rng("emonas.mate", self._generation)
+        if self._population is None:
+            return self._random(study, rng, self.settings.population, self._keys)
+        return self._children(study, rng, self.settings.offspring, self._keys)
+
+    def _random(self, study: Study, rng: Any, count: int, taken: set[Hashable]) -> list[Architecture]:
+        """Different draws from the prior; fewer than wanted in a space that is too small."""
+        found: dict[Hashable, Architecture] = {}
+        for _ in range(_DRAWS * count):
+            architecture = study.space.sample(rng)
+            key = self._key(study, architecture)
+            if key not in taken:
+                found.setdefault(key, architecture)
+            if len(found) == count:
+                break
+        return list(found.values())
+
+    def _children(self, study: Study, rng: Any, count: int, taken: set[Hashable]) -> list[Architecture]:
+        space: Any = study.space
+
+        def key(genes: Genes) -> Hashable:
+            return genes if self.settings.distinct == "genotype" else space.from_vector(genes).key
+
+        born = self._machine(study).mate(self._population, count, rng, key=key, taken=taken)
+        return [space.from_vector(genes) for genes in born]
+
+    def _key(self, study: Study, architecture: Architecture) -> Hashable:
+        space: Any = study.space
+        return tuple(space.vector(architecture)) if self.settings.distinct == "genotype" else architecture.key
+
+    # -- what was measured ---------------------------------------------------------------------------------------
+
+    def _catch_up(self, study: Study) -> None:
+        """Reads the trials that were finished since the last call; all of them after a resume."""
+        for trial in study.trials[self._read :]:
+            self._read += 1
+            steady, usable = self.settings.offspring == 1, comparable(study, trial)
+            own = not steady and self._is_own(trial)
+            if own and self._brood is None:  # after a resume; the keys below were not known when it was bred
+                self._brood = self._breed(study)
+            if usable:
+                self._measured.append(trial)
+            if self.settings.distinct == "network" or not usable:  # what failed once fails again
+                self._keys.add(self._key(study, trial.architecture))
+            self._returned += own
+            if usable if steady else own and self._returned == len(self._brood or ()):
+                self._select(study)
+                self._brood, self._returned = None, 0
+
+    def _is_own(self, trial: Trial) -> bool:
+        return bool(trial.proposal.info.get("generation") == self._generation)
+
+    def _select(self, study: Study) -> None:
+        """Survival among the population and what was measured since."""
+        machine = self._machine(study)
+        everyone = {one.genes: one for one in self._members()}
+        for trial in self._measured:
+            one = _individual(study, trial)
+            everyone.setdefault(one.genes, one)  # what was enqueued twice has no second place
+        if everyone:
+            merged = machine.population(list(everyone.values()))
+            self._population = machine.survive(merged, study.rng("emonas.survive", self._generation))
+        self._measured = []
+        self._generation += 1
+
+    def _machine(self, study: Study) -> Evolution:
+        if self._evolution is None:
+            space: Any = study.space
+            sizes = [len(choice.options) for choice in space.choices]
+            self._evolution = Evolution(sizes, len(study.objectives), self.settings)
+        return self._evolution
+
+    def _proposal(self, study: Study, child: Architecture, place: int) -> Proposal:
+        origin = "random" if self._population is None else "offspring"
+        return study.proposal(child, generation=self._generation, individual=place, origin=origin)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Empty: the trials of the study say it all."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Reads the study anew at the next proposal."""
+        self._forget()
+
+
+def _individual(study: Study, trial: Trial) -> Individual:
+    space: Any = study.space
+    values = trial.values
+    measured = all(objective.name in values for objective in study.objectives)
+    objectives = tuple(-objective.sign * values[objective.name] for objective in study.objectives) if measured else None
+    return Individual(tuple(space.vector(trial.architecture)), objectives, study.violation(trial), trial.number)
