@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from nasplug.spaces.protocols import HasGraph as HasGraph
     from nasplug.spaces.protocols import HasNeighbours as HasNeighbours
     from nasplug.spaces.protocols import HasVector as HasVector
+    from nasplug.spaces.protocols import HasWorkload as HasWorkload
     from nasplug.spaces.protocols import Mutates as Mutates
     from nasplug.spaces.protocols import SearchSpace as SearchSpace
     from nasplug.spaces.protocols import Strategy as Strategy
@@ -80,6 +81,7 @@ _HOMES = {
         "HasGraph",
         "HasNeighbours",
         "HasVector",
+        "HasWorkload",
         "Mutates",
         "SearchSpace",
         "Strategy",

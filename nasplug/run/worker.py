@@ -108,6 +108,7 @@ class Worker:
                 architecture=trial.architecture,
                 space=assembly.space,
                 task=assembly.task,
+                transformed=bool(assembly.spec.build),
             )
             known["costs"] = price(assembly.costs, candidate, assembly.target, trained=False, known={})
             broken = _broken(known["costs"], assembly)

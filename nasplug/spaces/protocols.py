@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nasplug.cost.candidate import Candidate
     from nasplug.spaces.graph import Graph
     from nasplug.study.study import Study
+    from nasplug.workloads.workload import Workload
 
 
 @component_type("space")
@@ -151,6 +152,14 @@ class Tabulates(Protocol):
         """The inverse of :meth:`code`."""
 
 
+@runtime_checkable
+class HasWorkload(Protocol):
+    """A space that knows the layers of its networks without building them."""
+
+    def workload(self, architecture: Architecture, task: Task) -> Workload:
+        """The very workload that would be read off the built network, for the task's input and outputs."""
+
+
 @component_type("task")
 @runtime_checkable
 class Task(Protocol):
@@ -230,5 +239,5 @@ class Evaluator(Protocol):
 #: Capability protocols by name, for error messages and for the documentation.
 CAPABILITIES: dict[str, type] = {
     protocol.__name__: protocol
-    for protocol in (Mutates, Crosses, Enumerates, HasGraph, HasNeighbours, HasVector, Tabulates)
+    for protocol in (Mutates, Crosses, Enumerates, HasGraph, HasNeighbours, HasVector, HasWorkload, Tabulates)
 }

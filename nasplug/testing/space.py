@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 from nasplug.errors import SpaceError
 from nasplug.records import Architecture, freeze
 from nasplug.spaces.graph import Graph
-from nasplug.spaces.protocols import Crosses, Enumerates, HasGraph, HasNeighbours, HasVector, Mutates, Tabulates
+from nasplug.spaces.protocols import (
+    Crosses,
+    Enumerates,
+    HasGraph,
+    HasNeighbours,
+    HasVector,
+    HasWorkload,
+    Mutates,
+    Tabulates,
+)
 from nasplug.testing.networks import assert_trains, fingerprint, seeded_build
 from nasplug.testing.randomness import untouched_random_state
 from nasplug.testing.synthetic import Shapes
@@ -272,3 +281,14 @@ class SpaceConformance:
         assert type(code) is int
         assert space.from_code(code).key == architecture.key
         assert space.table_columns
+
+    def test_has_workload(self) -> None:
+        """The workload from the encoding is the one that is read off the built network."""
+        space = self.claims(HasWorkload)
+        pytest.importorskip("torch", reason="networks are built with torch")
+        from nasplug.workloads.extract import extract
+
+        for shape, seed in itertools.product(self.input_shapes, range(self.builds)):
+            architecture, task = self.draw(seed), Shapes(shape, self.outputs)
+            found = extract(seeded_build(space, architecture, task), shape)
+            assert space.workload(architecture, task).differences(found) == []

@@ -27,6 +27,7 @@ from nasplug.spaces.protocols import Choice
 
 if TYPE_CHECKING:
     from nasplug.spaces.protocols import Task
+    from nasplug.workloads.workload import Workload
 
 INNER = MAX_VERTICES - 2
 EDGES = MAX_VERTICES * (MAX_VERTICES - 1) // 2
@@ -159,6 +160,13 @@ class NASBench101:
             stacks=self.stacks,
             cells=self.cells,
         )
+
+    def workload(self, architecture: Architecture, task: Task) -> Workload:
+        """The layers of the benchmark's network around the cell."""
+        from nasplug.spaces.nasbench101.workload import network_workload
+
+        sizes = {"channels": self.channels, "stacks": self.stacks, "cells": self.cells}
+        return network_workload(unwrap(architecture), task.input_shape, task.outputs, **sizes)
 
     # -- neighbourhoods ------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from nasplug.spaces.protocols import Choice
 
 if TYPE_CHECKING:
     from nasplug.spaces.protocols import Task
+    from nasplug.workloads.workload import Workload
 
 #: Operations in the order of their digits in tables.
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -48,6 +49,13 @@ class NASBench201(ChoiceSpace):
 
         operations: Any = architecture.genotype
         return build_network(operations, task.input_shape[0], task.outputs, channels=self.channels, cells=self.cells)
+
+    def workload(self, architecture: Architecture, task: Task) -> Workload:
+        """The layers of the benchmark's network around the cell."""
+        from nasplug.spaces.nasbench201.workload import network_workload
+
+        operations: Any = architecture.genotype
+        return network_workload(operations, task.input_shape, task.outputs, channels=self.channels, cells=self.cells)
 
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
         """The 24 cells that differ in one operation."""

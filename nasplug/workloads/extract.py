@@ -1,0 +1,160 @@
+"""The workload of any `nn.Module`, read off the operators that torch dispatches for one input on the meta device.
+
+Nothing is computed and no weight is copied. Residual additions, attention and everything functional is seen, because
+operators are recorded and not modules; module names come from a stack kept beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from nasplug.cost.meta import meta_copy
+from nasplug.errors import TaskError
+from nasplug.workloads.builder import INPUT, WorkloadBuilder
+from nasplug.workloads.operators import CONSTANTS, HANDLERS, Call
+from nasplug.workloads.workload import Workload
+
+
+def extract(network: nn.Module, input_shape: Sequence[int], *, bits: int = 8) -> Workload:
+    """Reads the workload of a network in inference on one input.
+
+    Modules may state their precision and sparsity as attributes `weight_bits`, `input_bits`, `output_bits`,
+    `weight_density`, `input_density`; the innermost module that has one counts. Weights with exact zeros lower the
+    density by themselves. Whatever torch computes that has no kind of its own becomes a row `other`: a hardware
+    target decides what to do about it, and none is dropped.
+
+    Args:
+        network: On any device, not touched.
+        input_shape: Shape of one input without the batch, such as (3, 224, 224).
+        bits: Precision where no module states one.
+
+    Raises:
+        TaskError: The network cannot run on such an input without numbers.
+    """
+    recorder = _Recorder(tuple(input_shape), bits, network)
+    copied = meta_copy(network).eval()
+    batch = torch.empty(1, *input_shape, device="meta")
+    try:
+        with torch.no_grad(), _plain_attention(), recorder.names(copied), recorder:
+            recorder.made(batch, INPUT)
+            copied(batch)
+    except Exception as error:
+        raise TaskError(
+            f"the workload cannot be read for an input of shape {tuple(input_shape)}",
+            where="extract",
+            why=f"{type(error).__name__}: {error}",
+            fix="the network must run on the meta device: no `.item()` and no `if` on values in its forward",
+        ) from error
+    return recorder.builder.build()
+
+
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Turns every dispatched operator into a row, or into nothing where only the view of a tensor changes."""
+
+    def __init__(self, input_shape: tuple[int, ...], bits: int, network: nn.Module) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.builder = WorkloadBuilder(input_shape, bits)
+        self._network = network
+        self._rows: dict[int, int] = {}
+        self._kept: list[Tensor] = []  # identities must not be used again
+        self._stack: list[tuple[str, nn.Module]] = []
+        self._densities: dict[str, float] = {}
+
+    def made(self, tensor: Tensor, row: int) -> None:
+        """Remembers which row wrote a tensor."""
+        self._rows[id(tensor)] = row
+        self._kept.append(tensor)
+
+    def row_of(self, value: Any) -> int | None:
+        """The row that wrote a tensor; None for constants."""
+        return self._rows.get(id(value)) if isinstance(value, Tensor) else None
+
+    def name(self, operator: str) -> str:
+        """Name for a row made now."""
+        here = self._stack[-1][0] if self._stack else ""
+        return here or operator
+
+    def stated(self) -> dict[str, Any]:
+        """Precision and sparsity that the surrounding modules state."""
+        found: dict[str, Any] = {}
+        for name in ("weight_bits", "input_bits", "output_bits", "weight_density", "input_density"):
+            for _, module in reversed(self._stack):
+                value = getattr(module, name, None)
+                if isinstance(value, (int, float)) and not isinstance(value, bool):
+                    found[name] = value
+                    break
+        return found
+
+    def density(self) -> float:
+        """Share of the current module's weights that are not exactly zero; 1 where they have no numbers."""
+        name = self._stack[-1][0] if self._stack else ""
+        if name not in self._densities:
+            weight = getattr(self._network.get_submodule(name), "weight", None)
+            known = isinstance(weight, Tensor) and weight.device.type != "meta" and weight.numel() > 0
+            self._densities[name] = float((weight != 0).float().mean()) if known else 1.0  # type: ignore[union-attr]
+        return self._densities[name]
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        operator = func.name().split("::")[-1].split(".")[0]
+        sources = [row for value in _flat((args, kwargs or {})) if (row := self.row_of(value)) is not None]
+        if not sources or operator in CONSTANTS:
+            return result  # made of constants only, such as a positional encoding
+        outputs = [value for value in _flat(result) if isinstance(value, Tensor)]
+        if not outputs:
+            return result
+        row = HANDLERS.get(operator, HANDLERS["*"])(Call(self, operator, args, kwargs or {}, outputs, sources))
+        for output in outputs:
+            self.made(output, row)
+        return result
+
+    @contextmanager
+    def names(self, network: nn.Module) -> Iterator[None]:
+        """Keeps the stack of modules while they run."""
+        handles = []
+        for name, module in network.named_modules():
+
+            def enter(module: nn.Module, _: Any, name: str = name) -> None:
+                self._stack.append((name, module))
+
+            def leave(*_: Any) -> None:
+                self._stack.pop()
+
+            handles.append(module.register_forward_pre_hook(enter))
+            handles.append(module.register_forward_hook(leave))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _flat(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _flat(item)
+    else:
+        yield value
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Attention as the matrix products it is made of, not as one fused operator."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)

@@ -1,0 +1,244 @@
+"""What each operator of torch means for hardware: a row, a part of the row before it, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from nasplug.workloads.extract import _Recorder
+
+#: Another view of the same numbers, or a copy of them: no work.
+VIEWS = (
+    *("view", "reshape", "_unsafe_view", "_reshape_alias", "permute", "transpose", "t", "squeeze", "unsqueeze"),
+    *("expand", "slice", "select", "as_strided", "alias", "detach", "clone", "contiguous", "_to_copy", "flatten"),
+    *("unflatten", "split", "split_with_sizes", "chunk", "unbind", "dropout", "native_dropout", "lift_fresh", "copy"),
+    *("narrow", "movedim", "roll", "flip", "channel_shuffle", "pixel_shuffle", "pixel_unshuffle", "view_as"),
+    *("constant_pad_nd", "reflection_pad2d", "replication_pad2d", "repeat", "index", "swapaxes", "im2col", "unfold"),
+)
+#: New tensors that only take a shape from their argument.
+CONSTANTS = frozenset(
+    ("zeros_like", "ones_like", "empty_like", "full_like", "new_zeros", "new_ones", "new_full", "new_empty")
+)
+#: Activation functions, by the name they have in a row's `post`.
+ACTIVATIONS = {
+    **{name: name for name in ("relu", "hardswish", "silu", "gelu", "sigmoid", "tanh", "hardsigmoid", "elu", "celu")},
+    **{name: name for name in ("selu", "leaky_relu", "mish", "softplus", "prelu", "clamp", "hardtanh")},
+    "clamp_min": "relu",
+    "_prelu_kernel": "prelu",
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One dispatched operator.
+
+    Attributes:
+        recorder: Where rows are collected.
+        operator: Name without namespace and overload.
+        args, kwargs: What it was called with.
+        outputs: Tensors it returned.
+        sources: Rows that wrote its inputs, in order, with repetitions.
+    """
+
+    recorder: _Recorder
+    operator: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    outputs: list[Tensor]
+    sources: list[int]
+
+    def arg(self, place: int, name: str, default: Any = None) -> Any:
+        """An argument by place or name."""
+        return self.args[place] if len(self.args) > place else self.kwargs.get(name, default)
+
+    def row(self, operation: str, sources: list[int] | None = None, **columns: Any) -> int:
+        """Adds a row with the shapes of the first input and output, unless given."""
+        shapes = _image("ci", "hi", "wi", self._first()) | _image("co", "ho", "wo", self.outputs[0])
+        stated = {k: v for k, v in self.recorder.stated().items() if operation in ("conv", "fc") or "weight" not in k}
+        return self.recorder.builder.row(
+            operation,
+            self.sources if sources is None else sources,
+            self.recorder.name(self.operator),
+            **(shapes | stated | columns),
+        )
+
+    def _first(self) -> Tensor:
+        """The first input that a row wrote."""
+        for value in [*self.args, *self.kwargs.values()]:
+            for item in value if isinstance(value, (list, tuple)) else [value]:
+                if self.recorder.row_of(item) is not None:
+                    found: Tensor = item
+                    return found
+        raise AssertionError(self.operator)
+
+
+def _image(channels: str, height: str, width: str, tensor: Tensor) -> dict[str, int]:
+    """A tensor of any rank as n x channels x height x width; tokens are (N, T, C)."""
+    shape = tuple(tensor.shape)
+    if len(shape) == 4:
+        n, c, h, w = shape
+    elif len(shape) == 3:
+        (n, h, c), w = shape, 1
+    elif len(shape) == 2:
+        (n, c), h, w = shape, 1, 1
+    else:
+        n, c, h, w = 1, max(1, tensor.numel()), 1, 1
+    return {"n": n, channels: c, height: h, width: w}
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    values = [value] * 2 if isinstance(value, int) else list(value)
+    return (int(values[0]), int(values[-1])) if len(values) > 1 else (int(values[0]), int(values[0]))
+
+
+def _pass(call: Call) -> int:
+    return call.sources[0]
+
+
+def _conv(call: Call) -> int:
+    weight: Tensor = call.args[1]
+    bias = call.arg(2, "bias")
+    stride, padding, dilation = (_two(call.args[place], weight) for place in (3, 4, 5))
+    kernel = tuple(weight.shape[2:])
+    if call.args[6] or len(kernel) > 2:  # transposed, or in three dimensions: no closed forms are claimed for it
+        return call.row("other")
+    (kh, kw) = (1, kernel[0]) if len(kernel) == 1 else kernel
+    shapes = dict(zip(("sh", "sw", "ph", "pw", "dh", "dw"), (*stride, *padding, *dilation), strict=True))
+    sizes: dict[str, int] = {}
+    if len(kernel) == 1:  # (N, C, L)
+        for names, tensor in ((("ci", "hi", "wi"), call.args[0]), (("co", "ho", "wo"), call.outputs[0])):
+            sizes |= {"n": tensor.shape[0], names[0]: tensor.shape[1], names[1]: 1, names[2]: tensor.shape[2]}
+    density = call.recorder.density()
+    columns = {"kh": kh, "kw": kw, "groups": int(call.args[8]), "bias": bias is not None, **shapes, **sizes}
+    return call.row("conv", [call.sources[0]], **({"weight_density": density} | columns | _own_density(call, density)))
+
+
+def _two(value: Any, weight: Tensor) -> tuple[int, int]:
+    if weight.dim() == 3:  # one dimension: it is the width
+        size = int(value[0])
+        return (1 if size else 0), size
+    return _pair(value)
+
+
+def _own_density(call: Call, density: float) -> dict[str, float]:
+    """Zeros that are there count beside what a module states."""
+    return {"weight_density": min(density, float(call.recorder.stated().get("weight_density", 1.0)))}
+
+
+def _product(call: Call) -> int:
+    """mm, addmm, bmm, baddbmm, matmul: by a constant it is a linear layer."""
+    bias = call.operator in ("addmm", "baddbmm", "addbmm")
+    first, second = call.args[1:3] if bias else call.args[:2]
+    rows = [call.recorder.row_of(first), call.recorder.row_of(second)]
+    constant = rows[0] is None or rows[1] is None
+    m, k, n = int(first.shape[-2]), int(first.shape[-1]), int(second.shape[-1])
+    if rows[0] is None:  # constants on the left: the transposed product
+        m, n = n, m
+    batch = int(first.shape[0]) if first.dim() == 3 else 1
+    shapes = {"n": batch, "ci": k, "hi": m, "wi": 1, "co": n, "ho": m, "wo": 1}
+    sources = [row for row in rows if row is not None]
+    if constant:
+        density = call.recorder.density()
+        return call.row("fc", sources, **shapes, bias=bias, **_own_density(call, density))
+    return call.row("matmul", sources, **shapes)
+
+
+def _activation(call: Call) -> int:
+    operator = call.operator.rstrip("_")
+    name = ACTIVATIONS[operator]
+    if operator == "clamp":
+        low, high = call.arg(1, "min"), call.arg(2, "max")
+        name = "relu6" if (low, high) == (0, 6) else "relu" if low == 0 and high is None else "clamp"
+    if operator == "hardtanh":
+        name = "relu6" if (call.arg(1, "min_val"), call.arg(2, "max_val")) == (0, 6) else "clamp"
+    return call.recorder.builder.activate(call.sources[0], name, call.recorder.name(call.operator))
+
+
+def _batch_norm(call: Call) -> int:
+    return call.recorder.builder.normalise(call.sources[0], call.recorder.name(call.operator))
+
+
+def _pool(kind: str) -> Callable[[Call], int]:
+    def handle(call: Call) -> int:
+        kernel = _pair(call.args[1])
+        stride = _pair(call.args[2]) if len(call.args) > 2 and call.args[2] else kernel
+        padding = _pair(call.args[3]) if len(call.args) > 3 else (0, 0)
+        names = ("kh", "kw", "sh", "sw", "ph", "pw")
+        columns: dict[str, Any] = dict(zip(names, (*kernel, *stride, *padding), strict=True))
+        return call.row(kind, **columns)
+
+    return handle
+
+
+def _adaptive_pool(call: Call) -> int:
+    height, width = (int(size) for size in call.args[0].shape[-2:])
+    out_height, out_width = (int(size) for size in call.outputs[0].shape[-2:])
+    kh, kw = -(-height // out_height), -(-width // out_width)
+    return call.row("avgpool", kh=kh, kw=kw, sh=height // out_height, sw=width // out_width)
+
+
+def _mean(call: Call) -> int:
+    """A mean over height and width is a global pool; over tokens likewise."""
+    value: Tensor = call.args[0]
+    dims = sorted(int(d) % value.dim() for d in (call.arg(1, "dim") or range(value.dim())))
+    if value.dim() == 4 and dims == [2, 3]:
+        n, c, h, w = (int(size) for size in value.shape)
+        return call.row("avgpool", n=n, ci=c, hi=h, wi=w, co=c, ho=1, wo=1, kh=h, kw=w, sh=1, sw=1)
+    if value.dim() == 4 and dims == [1, 2]:  # channels last
+        n, h, w, c = (int(size) for size in value.shape)
+        return call.row("avgpool", n=n, ci=c, hi=h, wi=w, co=c, ho=1, wo=1, kh=h, kw=w)
+    if value.dim() == 3 and dims == [1]:
+        n, tokens, c = (int(size) for size in value.shape)
+        return call.row("avgpool", n=n, ci=c, hi=tokens, wi=1, co=c, ho=1, wo=1, kh=tokens)
+    return call.row("other")
+
+
+def _elementwise(kind: str) -> Callable[[Call], int]:
+    """Two activations make a row; one and a constant are an affine map, taken in by the row before where possible."""
+
+    def handle(call: Call) -> int:
+        if len(call.sources) > 1:
+            largest = max(call.args[:2], key=lambda value: value.numel())
+            shapes: dict[str, Any] = _image("ci", "hi", "wi", largest)
+            return call.row(kind, **shapes)
+        return call.recorder.builder.affine(call.sources[0], call.recorder.name(call.operator))
+
+    return handle
+
+
+def _concat(call: Call) -> int:
+    return call.row("concat")
+
+
+def _simple(kind: str) -> Callable[[Call], int]:
+    return lambda call: call.row(kind)
+
+
+HANDLERS: dict[str, Callable[[Call], int]] = {
+    **dict.fromkeys(VIEWS, _pass),
+    **{name: _activation for base in ACTIVATIONS for name in (base, f"{base}_")},
+    **dict.fromkeys(("convolution", "_convolution", "convolution_overrideable"), _conv),
+    **dict.fromkeys(("mm", "addmm", "bmm", "baddbmm"), _product),
+    **dict.fromkeys(
+        ("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "cudnn_batch_norm"),
+        _batch_norm,
+    ),
+    **dict.fromkeys(("native_layer_norm", "native_group_norm", "_fused_rms_norm"), _simple("norm")),
+    **dict.fromkeys(("_softmax", "_log_softmax", "_safe_softmax"), _simple("softmax")),
+    **dict.fromkeys(("max_pool2d_with_indices", "max_pool2d"), _pool("maxpool")),
+    "avg_pool2d": _pool("avgpool"),
+    **dict.fromkeys(("_adaptive_avg_pool2d", "adaptive_avg_pool2d"), _adaptive_pool),
+    "mean": _mean,
+    **dict.fromkeys(("add", "add_", "sub", "sub_", "rsub"), _elementwise("add")),
+    **dict.fromkeys(("mul", "mul_", "div", "div_"), _elementwise("mul")),
+    "cat": _concat,
+    **dict.fromkeys(
+        ("upsample_nearest2d", "upsample_bilinear2d", "upsample_bicubic2d", "_upsample_bilinear2d_aa"),
+        _simple("resize"),
+    ),
+    "*": _simple("other"),
+}
