@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 
 from nasplug.bench.comparison import Comparison, Outcome
 from nasplug.bench.curves import Scale
-from nasplug.errors import SpecError
+from nasplug.errors import PluginError, SpecError
 from nasplug.plugins.component import Component
 from nasplug.run.api import machine, search, versions
 from nasplug.run.processes import context, prepare
@@ -42,7 +43,7 @@ def compare(
     noise: str = "draw",
     batch: int = 1,
     clock: bool = False,
-    workers: int | None = None,
+    workers: int = 1,
     baselines: bool = True,
     plugins: Sequence[str | Path] = (),
     progress: Progress | None = None,
@@ -62,7 +63,8 @@ def compare(
         batch: Queries proposed before the oldest is answered.
         clock: Run the queries of a batch side by side on a simulated clock, by the table's training times, and answer
             them in the order in which they would end.
-        workers: Processes; default: one per core. They change nothing but the time.
+        workers: Processes; they change nothing but the time. A script that asks for several must be importable, with
+            its work under `if __name__ == "__main__":`.
         baselines: Add random search and regularized evolution, if they are not among the strategies.
         plugins: Paths of single-file plugins.
         progress: Called after every run.
@@ -91,7 +93,7 @@ def compare(
         "plugins": [str(path) for path in plugins],
     }
     jobs = [(label, component, seed) for seed in numbers for label, component in named.items()]
-    found = _run_all(jobs, table, setting, workers or os.cpu_count() or 1, progress)
+    found = _run_all(jobs, table, setting, workers, progress)
     outcomes = {}
     for label, component in named.items():
         runs = [found[label, seed] for seed in numbers]
@@ -161,6 +163,13 @@ def _run_all(
         try:
             for future in as_completed(futures):
                 done(futures[future], future.result())
+        except BrokenProcessPool as error:
+            raise PluginError(
+                "a worker process died",
+                where="bench",
+                why="a strategy brought it down, it ran out of memory, or the calling script cannot be imported",
+                fix='in a script, put the call under `if __name__ == "__main__":`; or use workers=1 to see the reason',
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -56,6 +56,10 @@ def register(catalog: Catalog) -> None:
     catalog.cost("target", "nasplug.builtin.target:TargetCost", summary="What the run's hardware target says.")
     catalog.target("cpu", "nasplug.builtin.target:Cpu", summary="Latency measured on this machine's CPU.")
     catalog.target("cuda", "nasplug.builtin.target:Cuda", summary="Latency measured on a CUDA device.")
+    catalog.target(
+        "table", "nasplug.tables.hardware:TableHardware", summary="Devices that others measured: table:FILE#DEVICE."
+    )
+    catalog.cost("column", "nasplug.tables.hardware:TableCost", summary="Columns of a table, unchanged.")
     catalog.stopper(
         "median",
         "nasplug.builtin.stoppers:MedianStopper",

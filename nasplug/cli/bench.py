@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
             noise=arguments.noise,
             batch=arguments.batch,
             clock=arguments.clock,
-            workers=arguments.workers,
+            workers=arguments.workers or os.cpu_count() or 1,
             baselines=not arguments.no_baselines,
             plugins=arguments.plugin,
             progress=progress,

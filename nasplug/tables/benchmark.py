@@ -15,6 +15,7 @@ from nasplug.hookspecs import hookimpl
 from nasplug.records import Architecture, Evaluation, Measurement, Trial
 from nasplug.spaces.protocols import SearchSpace, Tabulates
 from nasplug.study.study import Study
+from nasplug.tables.rows import Index
 from nasplug.tables.table import Table
 
 Floats = npt.NDArray[np.float64]
@@ -64,11 +65,9 @@ class TabularBenchmark:
         if not isinstance(self.space, Tabulates):
             raise SpecError(f"the space {self.space.name!r} has no tables", where="tabular", why="it is not Tabulates")
         self.noise, self.schedule = noise, schedule
-        codes = self.space.codes(self.table.need(self.space.table_columns))
-        order = np.argsort(codes, kind="stable")
-        self._order, self._codes = order, codes[order]
-        if (np.diff(self._codes) == 0).any():
-            double = int(order[int(np.flatnonzero(np.diff(self._codes) == 0)[0]) + 1])
+        self._index = Index(self.space.codes(self.table.need(self.space.table_columns)), self.table.where)
+        double = self._index.repeated()
+        if double is not None:
             raise DataError("two rows hold one architecture", where=self.table.where, why=f"row {double} repeats one")
         self._runs = self._collect()
         self.metrics = self._chosen(metrics)
@@ -81,11 +80,7 @@ class TabularBenchmark:
         Raises:
             TrialError: The table does not have it.
         """
-        code = self.space.code(architecture)
-        place = int(self._codes.searchsorted(code))
-        if place == len(self._codes) or self._codes[place] != code:
-            raise TrialError("data", f"the table has no row for {architecture.key}", where=self.table.where)
-        return int(self._order[place])
+        return self._index.row(architecture, self.space)
 
     def rows(self, architectures: Iterable[Architecture]) -> npt.NDArray[np.int64]:
         """The rows of several architectures, shape (architectures,).
@@ -93,24 +88,16 @@ class TabularBenchmark:
         Raises:
             TrialError: The table does not have one of them.
         """
-        given = list(architectures)
-        wanted = np.fromiter((self.space.code(architecture) for architecture in given), np.int64, len(given))
-        place = np.minimum(self._codes.searchsorted(wanted), len(self._codes) - 1)
-        missing = np.flatnonzero(self._codes[place] != wanted)
-        if len(missing):
-            raise TrialError("data", f"the table has no row for {given[int(missing[0])].key}", where=self.table.where)
-        found: npt.NDArray[np.int64] = self._order[place]
-        return found
+        return np.array([self.row(architecture) for architecture in architectures], dtype=np.int64)
 
     def architecture(self, row: int) -> Architecture:
         """The architecture of a row."""
-        place = int(self._place[row])
-        found: Architecture = self.space.from_code(int(self._codes[place]))
+        found: Architecture = self.space.from_code(int(self._codes[row]))
         return found
 
     @cached_property
-    def _place(self) -> npt.NDArray[np.int64]:
-        return np.argsort(self._order)
+    def _codes(self) -> npt.NDArray[np.int64]:
+        return self._index.codes()
 
     def known(self) -> list[str]:
         """All metrics of the table."""

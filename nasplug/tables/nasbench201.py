@@ -11,6 +11,8 @@ import itertools
 import random
 from functools import cache
 
+from nasplug.spaces.nasbench201.space import network_parameters
+
 #: Datasets of the benchmark and their numbers of classes.
 CLASSES = {"cifar10": 10, "cifar100": 100, "ImageNet16-120": 120}
 _SEED = 88
@@ -31,10 +33,10 @@ def numbers() -> dict[str, int]:
 
 
 def parameters(cell: str, classes: int) -> int:
-    """Trainable parameters of the benchmark's network (16 channels, five cells per stage); only convolutions add some.
+    """Trainable parameters of the benchmark's network.
 
     Args:
         cell: Six digits.
         classes: Number of classes.
     """
-    return 72_656 + 65 * classes + 28_000 * cell.count("2") + 243_040 * cell.count("3")
+    return network_parameters(cell.count("2"), cell.count("3"), classes)

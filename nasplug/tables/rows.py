@@ -16,6 +16,43 @@ from nasplug.tables.table import Table
 Codes = npt.NDArray[np.int64]
 
 
+class Index:
+    """Rows by the integer that a space gives an architecture; see :class:`nasplug.Tabulates`.
+
+    Args:
+        codes: One integer per row.
+        where: How messages name the table.
+    """
+
+    def __init__(self, codes: Codes, where: str) -> None:
+        self._order = np.argsort(codes, kind="stable")
+        self._codes = codes[self._order]
+        self._where = where
+
+    def row(self, architecture: Architecture, space: Any) -> int:
+        """The row of an architecture; the first one if several hold it.
+
+        Raises:
+            TrialError: The table does not have it.
+        """
+        code = space.code(architecture)
+        place = int(self._codes.searchsorted(code))
+        if place == len(self._codes) or self._codes[place] != code:
+            raise TrialError("data", f"the table has no row for {architecture.key}", where=self._where)
+        return int(self._order[place])
+
+    def codes(self) -> Codes:
+        """The integers in the order of the rows."""
+        found = np.empty_like(self._codes)
+        found[self._order] = self._codes
+        return found
+
+    def repeated(self) -> int | None:
+        """A row that holds what an earlier one holds, if there is one."""
+        again = np.flatnonzero(np.diff(self._codes) == 0)
+        return int(self._order[again[0] + 1]) if len(again) else None
+
+
 class RowFinder:
     """Rows of a table by architecture.
 
@@ -30,7 +67,7 @@ class RowFinder:
 
     def __init__(self, table: Table, numbered: Table | None = None) -> None:
         self.table, self.numbered = table, numbered
-        self._known: dict[str, tuple[Codes, Codes]] = {}
+        self._known: dict[str, Index] = {}
 
     def row(self, architecture: Architecture, space: Any) -> int:
         """The row of an architecture.
@@ -42,15 +79,8 @@ class RowFinder:
         """
         name = architecture.space
         if name not in self._known:
-            codes = self._codes(space, name)
-            order = np.argsort(codes, kind="stable")
-            self._known[name] = codes[order], order
-        codes, order = self._known[name]
-        code = space.code(architecture)
-        place = int(codes.searchsorted(code))
-        if place == len(codes) or codes[place] != code:
-            raise TrialError("data", f"the table has no row for {architecture.key}", where=self.table.where)
-        return int(order[place])
+            self._known[name] = Index(self._codes(space, name), self.table.where)
+        return self._known[name].row(architecture, space)
 
     def _codes(self, space: Any, name: str) -> Codes:
         where = self.table.where

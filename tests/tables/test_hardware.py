@@ -8,7 +8,6 @@ import pytest
 import nasplug as nas
 from nasplug.cost.candidate import Candidate
 from nasplug.errors import DataError, NasplugError, SpecError, TrialError
-from nasplug.plugins.discovery import discover
 from nasplug.spaces.nasbench101 import NASBench101
 from nasplug.spaces.nasbench101.enumeration import all_cells
 from nasplug.spaces.nasbench201 import NASBench201
@@ -276,8 +275,6 @@ def test_the_numbering_leaves_the_shared_generator_alone():
 
 
 def test_a_search_priced_by_a_table(hw, tmp_path):
-    if not discover().catalog.has("target", "table"):
-        pytest.skip("the core does not announce the target `table`")
     results = Table(
         {"ops": np.array(nasbench201.cells(), dtype="S"), "val_acc_200": ranked(0.001)}, {"space": "nasbench201"}
     )

@@ -128,13 +128,22 @@ class NASBench201(ChoiceSpace):
 
 
 def parameters(architecture: Architecture, outputs: int = 10) -> int:
-    """Trainable parameters of the benchmark's network (16 channels, five cells per stage).
+    """Trainable parameters of the benchmark's network.
 
     Args:
-        architecture: A cell; only convolutions have parameters, wherever they are.
+        architecture: A cell.
         outputs: Number of classes.
     """
     operations: Any = architecture.genotype
-    frame = 72656 + (64 + 1) * outputs
-    convolutions: int = 28000 * operations.count("nor_conv_1x1") + 243040 * operations.count("nor_conv_3x3")
-    return frame + convolutions
+    return network_parameters(operations.count("nor_conv_1x1"), operations.count("nor_conv_3x3"), outputs)
+
+
+def network_parameters(small: int, large: int, outputs: int) -> int:
+    """Trainable parameters with 16 channels and five cells per stage; only convolutions add some, wherever they are.
+
+    Args:
+        small: Number of 1x1 convolutions in the cell.
+        large: Number of 3x3 convolutions.
+        outputs: Number of classes.
+    """
+    return 72_656 + 65 * outputs + 28_000 * small + 243_040 * large
