@@ -12,7 +12,6 @@ from scipy.sparse import csr_array
 from nasplug.errors import SpecError
 from nasplug.spaces.graph import Graph
 from nasplug_bogk.kernels.embedding import Array, Embedding
-from nasplug_bogk.kernels.neighbours import neighbours
 
 
 class GraphConvolution(Embedding):
@@ -78,7 +77,7 @@ class GraphConvolution(Embedding):
         """Sends graphs through the networks, side by side, and keeps their mean states."""
         if not graphs:
             return
-        before, after, pooling = side_by_side(graphs)
+        before, after, pooling = averaging(graphs)
         half, labels = self.width // 2, [label for graph in graphs for label in graph.labels]
         found = np.empty((len(self.variants), len(graphs), self.initialisations, self.width), np.float32)
         for index in range(self.initialisations):
@@ -111,36 +110,25 @@ class GraphConvolution(Embedding):
         return [rng.standard_normal((self.width, self.width)) * scale for _ in range(self.variants[-1] - 1)]
 
 
-def averaging(graph: Graph) -> tuple[Array, Array]:
-    """Row-normalised adjacency with self-loops: over predecessors, and over successors, (nodes, nodes) each."""
-    found = []
-    for direction in neighbours(graph):
-        matrix = np.eye(len(graph.labels))
-        for node, others in enumerate(direction):
-            matrix[node, others] = 1.0
-        found.append(matrix / matrix.sum(axis=1, keepdims=True))
-    return found[0], found[1]
-
-
-def side_by_side(graphs: Sequence[Graph]) -> tuple[csr_array, csr_array, csr_array]:
-    """Graphs as one graph of many parts.
+def averaging(graphs: Sequence[Graph]) -> tuple[csr_array, csr_array, csr_array]:
+    """Graphs side by side, as one graph of many parts.
 
     Returns:
-        The matrices of :func:`averaging`, (nodes, nodes) each, and the means over each graph, (graphs, nodes).
+        Row-normalised adjacency with self-loops, over predecessors and over successors, (nodes, nodes) each; and the
+        means over the nodes of each graph, (graphs, nodes).
     """
-    both = [averaging(graph) for graph in graphs]
-    ends = np.cumsum([0, *(len(graph.labels) for graph in graphs)])
-    shape = (int(ends[-1]), int(ends[-1]))
+    sizes = np.array([len(graph.labels) for graph in graphs])
+    starts = np.cumsum(sizes) - sizes
+    nodes = int(sizes.sum())
+    counts = [len(graph.edges) for graph in graphs]
+    ends = [end for graph in graphs for edge in graph.edges for end in edge]
+    edges = np.array(ends, dtype=np.int64).reshape(-1, 2) + np.repeat(starts, counts)[:, None]
     found = []
-    for way in (0, 1):
-        rows, columns, values = [], [], []
-        for pair, start in zip(both, ends, strict=False):
-            row, column = np.nonzero(pair[way])
-            rows.append(row + start)
-            columns.append(column + start)
-            values.append(pair[way][row, column])
-        indices = (np.concatenate(rows), np.concatenate(columns))
-        found.append(csr_array((np.concatenate(values), indices), shape=shape))
-    sizes = np.diff(ends)
-    pooling = csr_array((np.repeat(1.0 / sizes, sizes), np.arange(shape[0]), ends), shape=(len(graphs), shape[0]))
+    for receiver in (1, 0):
+        degree = np.bincount(edges[:, receiver], minlength=nodes) + 1.0
+        rows = np.concatenate([np.arange(nodes), edges[:, receiver]])
+        columns = np.concatenate([np.arange(nodes), edges[:, 1 - receiver]])
+        found.append(csr_array((1.0 / degree[rows], (rows, columns)), shape=(nodes, nodes)))
+    ends_of = np.concatenate([[0], np.cumsum(sizes)])
+    pooling = csr_array((np.repeat(1.0 / sizes, sizes), np.arange(nodes), ends_of), shape=(len(graphs), nodes))
     return found[0], found[1], pooling

@@ -9,7 +9,7 @@ import numpy as np
 
 from nasplug.errors import SpecError
 from nasplug.spaces.graph import Graph
-from nasplug_bogk.kernels.convolution import averaging, side_by_side
+from nasplug_bogk.kernels.convolution import averaging
 from nasplug_bogk.kernels.embedding import Array, Embedding
 
 #: Nodes on one side of the blocks that are worked on at a time: a block of float64 then stays in the cache.
@@ -42,7 +42,7 @@ class InfiniteGraphConvolution(Embedding):
         if not layers or min(layers) < 1:
             raise SpecError(f"layers={list(layers)} make no network", where="InfiniteGraphConvolution")
         self.variants = tuple(layers)
-        self._own: dict[Graph, tuple[list[tuple[Array, Array]], Array]] = {}
+        self._own: dict[Graph, tuple[Array, Array]] = {}
 
     def inner(self, a: Sequence[Graph], b: Sequence[Graph], wanted: Sequence[int]) -> Array:
         """The recursion over all pairs of graphs, in blocks."""
@@ -61,34 +61,43 @@ class InfiniteGraphConvolution(Embedding):
 
     def squared_norms(self, a: Sequence[Graph], wanted: Sequence[int]) -> Array:
         """The recursion of every graph with itself."""
-        return np.array([self.own(graph)[1] for graph in a]).reshape(len(a), len(self.variants)).T[list(wanted)]
+        return np.array([norms for _, norms in self.scales(a)]).reshape(len(a), len(self.variants)).T[list(wanted)]
 
-    def own(self, graph: Graph) -> tuple[list[tuple[Array, Array]], Array]:
-        """Scales of a graph's node states, and its squared norms; computed once for each graph.
+    def scales(self, graphs: Sequence[Graph]) -> list[tuple[Array, Array]]:
+        """Standard deviations of the node states before every rectifier, computed once for each graph.
 
         Returns:
-            For every layer the standard deviations before the rectifier in both directions, (nodes,) each; and the
-            squared norms, (variants,).
+            For every graph those over predecessors and over successors, and the squared norms of the graph: float64
+            (2, layers, nodes) and (variants,).
         """
-        known = self._own.get(graph)
-        if known is None:
-            matrices = averaging(graph)
-            labels = np.array(graph.labels)
-            covariance = (labels[:, None] == labels[None, :]).astype(np.float64)
-            scales, norms = [], []
-            for layer in range(1, self.variants[-1] + 1):
-                mixed = [matrix @ covariance @ matrix.T for matrix in matrices]
-                deviations = [np.sqrt(np.diag(each)) for each in mixed]
-                covariance = sum(
-                    (_rectified(each, s, s) for each, s in zip(mixed, deviations, strict=True)),
-                    np.zeros_like(covariance),
-                )
-                covariance /= 2.0
-                scales.append((deviations[0], deviations[1]))
-                if layer in self.variants:
-                    norms.append(covariance.mean())
-            known = self._own[graph] = scales, np.array(norms)
-        return known
+        fresh = [graph for graph in dict.fromkeys(graphs) if graph not in self._own]
+        by_size: dict[int, list[Graph]] = {}
+        for graph in fresh:
+            by_size.setdefault(len(graph.labels), []).append(graph)
+        for size, some in by_size.items():
+            self._recur(some, size)
+        return [self._own[graph] for graph in graphs]
+
+    def _recur(self, graphs: Sequence[Graph], size: int) -> None:
+        """The recursion of graphs of one size with themselves; a stack of small matrices."""
+        labels = np.array([graph.labels for graph in graphs])
+        covariance = (labels[:, :, None] == labels[:, None, :]).astype(np.float64)
+        adjacency = np.tile(np.eye(size), (2, len(graphs), 1, 1))
+        for index, graph in enumerate(graphs):
+            for source, target in graph.edges:
+                adjacency[0, index, target, source] = adjacency[1, index, source, target] = 1.0
+        adjacency /= adjacency.sum(axis=3, keepdims=True)
+        deviations = np.empty((len(graphs), 2, self.variants[-1], size))
+        norms = np.empty((len(graphs), len(self.variants)))
+        for layer in range(1, self.variants[-1] + 1):
+            mixed = adjacency @ covariance @ adjacency.transpose(0, 1, 3, 2)
+            spread = np.sqrt(np.diagonal(mixed, axis1=2, axis2=3))
+            deviations[:, :, layer - 1] = spread.transpose(1, 0, 2)
+            covariance = _rectified(mixed, spread[..., :, None], spread[..., None, :]).mean(axis=0)
+            if layer in self.variants:
+                norms[:, self.variants.index(layer)] = covariance.mean(axis=(1, 2))
+        for graph, deviation, norm in zip(graphs, deviations, norms, strict=True):
+            self._own[graph] = deviation, norm
 
 
 class _Block:
@@ -96,13 +105,9 @@ class _Block:
 
     def __init__(self, embedding: InfiniteGraphConvolution, graphs: Sequence[Graph]) -> None:
         self.labels = np.array([label for graph in graphs for label in graph.labels])
-        before, after, self.pooling = side_by_side(graphs)
+        before, after, self.pooling = averaging(graphs)
         self.averaging = (before, after)
-        own = [embedding.own(graph)[0] for graph in graphs]
-        self.scales = [
-            tuple(np.concatenate([scales[layer][way] for scales in own]) for way in (0, 1))
-            for layer in range(embedding.variants[-1])
-        ]
+        self.scales = np.concatenate([deviations for deviations, _ in embedding.scales(graphs)], axis=2)
 
 
 def _between(row: _Block, column: _Block, layers: Sequence[int]) -> Array:
@@ -114,7 +119,7 @@ def _between(row: _Block, column: _Block, layers: Sequence[int]) -> Array:
         for way in (0, 1):
             half = row.averaging[way] @ covariance
             mixed = np.ascontiguousarray((column.averaging[way] @ np.ascontiguousarray(half.T)).T)
-            mixed = _rectified(mixed, row.scales[layer - 1][way], column.scales[layer - 1][way])
+            mixed = _rectified(mixed, row.scales[way, layer - 1][:, None], column.scales[way, layer - 1])
             total = mixed if total is None else np.add(total, mixed, out=total)
         assert total is not None
         total *= 0.5
@@ -125,9 +130,9 @@ def _between(row: _Block, column: _Block, layers: Sequence[int]) -> Array:
 
 
 def _rectified(covariance: Array, rows: Array, columns: Array) -> Array:
-    """kappa, in place: doubled expected product of rectified Gaussians of these standard deviations."""
+    """kappa, in place: doubled expected product of rectified Gaussians of these standard deviations, which broadcast."""
     cosine = covariance
-    cosine /= rows[:, None]
+    cosine /= rows
     cosine /= columns
     np.minimum(cosine, 1.0, out=cosine)  # never negative: it starts so, and kappa keeps it so
     angle = np.arccos(cosine)
@@ -137,7 +142,7 @@ def _rectified(covariance: Array, rows: Array, columns: Array) -> Array:
     np.subtract(1.0, cosine, out=cosine)
     np.sqrt(cosine, out=cosine)
     cosine += angle
-    cosine *= rows[:, None] / np.pi
+    cosine *= rows / np.pi
     cosine *= columns
     return cosine
 
