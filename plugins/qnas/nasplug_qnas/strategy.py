@@ -50,8 +50,9 @@ class QNAS:
     Source: Szwarcman, Civitarese and Vellasco, Applied Soft Computing 120:108674, 2022.
 
     Args:
-        preset: `strong`, the setting of SegQNAS, in which the distributions converge; or `cifar2022`, the published
-            setting of Q-NAS on CIFAR, which stays close to sampling from the space's prior.
+        preset: `strong`, the setting of SegQNAS, in which the distributions converge; `cifar2022`, the published
+            setting of Q-NAS on CIFAR, which stays close to sampling from the space's prior; or `table`, for budgets
+            of some 150 evaluations, with crossover of architectures.
         hyperparameters: What is handed to the training: `[lowest, highest]` evolves a number, `[lowest, highest, log]`
             evolves its logarithm, anything else is a fixed value.
         max_generations: Ends the search after so many generations; None leaves that to the budget of the run.
@@ -80,7 +81,7 @@ class QNAS:
 
     def __init__(
         self,
-        preset: Literal["strong", "cifar2022"] = "strong",
+        preset: Literal["strong", "cifar2022", "table"] = "strong",
         hyperparameters: Mapping[str, Any] | None = None,
         max_generations: int | None = None,
         quantum_individuals: int | None = None,

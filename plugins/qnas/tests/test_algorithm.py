@@ -116,7 +116,7 @@ def test_candidates_carry_genes_hyperparameters_and_parents():
 
 
 @pytest.mark.parametrize("interrupted_inside", [False, True])
-@pytest.mark.parametrize("name", ["cifar2022", "strong"])
+@pytest.mark.parametrize("name", ["cifar2022", "strong", "table"])
 def test_a_resumed_search_equals_an_uninterrupted_one(name, interrupted_inside):
     target = np.array([1, 0, 2, 1, 2])
     settings = dataclasses.replace(SETTINGS[name], gene_crossover="hux", penalise_above=1)
