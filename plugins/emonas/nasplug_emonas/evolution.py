@@ -71,7 +71,7 @@ class Evolution:
         self._survival = RankAndCrowding()
 
     def population(self, individuals: Sequence[Individual]) -> Any:
-        """pymoo's view of evaluated individuals."""
+        """Pymoo's view of evaluated individuals."""
         width = self._problem.n_obj
         worst = (np.inf,) * width  # never compared: the violation of such an individual is above 0
         return Population.new(

@@ -18,3 +18,14 @@ def register(catalog: Catalog) -> None:
         "nasplug_emonas.strategy:EMONAS",
         summary="NSGA-II of NSGA-Net on any space of choices: tournament, two-point crossover, polynomial mutation.",
     )
+    catalog.cost("boo", "nasplug_emonas.boo.cost:Boo", summary="One bits in the trained weights, in many bit formats.")
+    catalog.callback(
+        "emonas.boo_regulariser",
+        "nasplug_emonas.boo.regulariser:BooRegulariser",
+        summary="Pulls weights towards values with fewer one bits while training.",
+    )
+    catalog.command(
+        "boo",
+        "nasplug_emonas.boo.command:BooCommand",
+        summary="tell whether the one bits of a study's networks say more than their sizes",
+    )

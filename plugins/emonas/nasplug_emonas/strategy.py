@@ -114,6 +114,11 @@ class EMONAS:
         wanted = self._brood[start : start + count]
         return [self._proposal(study, child, place) for place, child in enumerate(wanted, start)]
 
+    @hookimpl
+    def observe(self, study: Study, trial: Trial) -> None:
+        """Takes note; the last trial of a generation ends it."""
+        self._catch_up(study)
+
     def _steady(self, study: Study, count: int) -> list[Proposal]:
         """One child at a time, each from the survivors of all that is measured by now."""
         proposals = []

@@ -8,12 +8,14 @@ from torch import Tensor
 from nasplug.errors import TrialError
 from nasplug_emonas.boo.formats import BitFormat
 
+_BLOCK = 1 << 15  # weights at a time: what is computed in between stays in the processor's cache
+
 
 def popcount(patterns: Tensor) -> Tensor:
     """Number of one bits in the lower 32 bits of each integer.
 
-    Adds neighbouring bits, then pairs, then groups of four, in all elements at once (Warren, "Hacker's Delight", section
-    5-1).
+    Adds neighbouring bits, then pairs, then groups of four, in all elements at once. Source: Warren, "Hacker's
+    Delight", section 5-1.
 
     Args:
         patterns: int32, or int64 from 0 to 2**32 - 1; any shape.
@@ -25,7 +27,8 @@ def popcount(patterns: Tensor) -> Tensor:
     x = (x & 0x33333333) + ((x >> 2) & 0x33333333)
     x = (x + (x >> 4)) & 0x0F0F0F0F
     x = x + (x >> 8)
-    return (x + (x >> 16)) & 0x3F
+    counts: Tensor = (x + (x >> 16)) & 0x3F
+    return counts
 
 
 def scale_of(weights: Tensor, form: BitFormat, axis: int = 0) -> Tensor:
@@ -45,7 +48,8 @@ def scale_of(weights: Tensor, form: BitFormat, axis: int = 0) -> Tensor:
         largest = magnitudes.amax(dim=others, keepdim=True)
     else:
         largest = magnitudes.max() if weights.numel() else magnitudes.new_zeros(())
-    return largest / (2 ** (form.bits - 1) - 1)
+    scale: Tensor = largest / (2 ** (form.bits - 1) - 1)
+    return scale
 
 
 def bounds(form: BitFormat) -> tuple[int, int]:
@@ -59,22 +63,42 @@ def bounds(form: BitFormat) -> tuple[int, int]:
 
 
 def encode(integers: Tensor, form: BitFormat) -> Tensor:
-    """Bit patterns (int64) of integers (int64) within :func:`bounds`."""
+    """Bit patterns of integers within :func:`bounds`; int64 for more than 16 bits."""
     if form.code == "sign_magnitude":
-        return integers.abs() | ((integers < 0).long() << (form.bits - 1))
+        sign: Tensor = (integers < 0).to(integers.dtype) << (form.bits - 1)
+        return integers.abs() | sign
     return integers & (2**form.bits - 1)
 
 
-def patterns_of(weights: Tensor, form: BitFormat, axis: int = 0) -> Tensor:
+def patterns_of(weights: Tensor, form: BitFormat, scale: Tensor | None = None) -> Tensor:
     """Bit patterns of weights in a format, rounded to nearest with ties to even.
+
+    Args:
+        weights: Real, any shape.
+        form: The format.
+        scale: What the integer 1 stands for; default: :func:`scale_of` the weights.
+
+    Returns:
+        int32 integers of the same shape, or int64 ones from 0 to 2**32 - 1; both are what :func:`popcount` takes.
+    """
+    weights = weights.detach()
+    if form.name == "float32":
+        return weights.float().contiguous().view(torch.int32)
+    if form.is_float:
+        kind = torch.float16 if form.name == "float16" else torch.bfloat16
+        return weights.to(kind).contiguous().view(torch.int16).int() & 0xFFFF
+    scale = scale_of(weights, form) if scale is None else scale
+    steps = weights.double() / torch.where(scale > 0, scale, 1.0)  # weights without a scale are all 0
+    return encode(steps.round_().clamp_(*bounds(form)).to(torch.int64 if form.bits > 16 else torch.int32), form)
+
+
+def ones(weights: Tensor, form: BitFormat, axis: int = 0) -> int:
+    """Number of one bits in a tensor of weights.
 
     Args:
         weights: Real or complex, any shape; complex numbers are two real ones.
         form: The format.
-        axis: See :func:`scale_of`.
-
-    Returns:
-        int32 or int64 integers that :func:`popcount` takes.
+        axis: Dimension of the output channels; see :func:`scale_of`.
 
     Raises:
         TrialError: A weight is not finite and the format has no pattern for that.
@@ -82,18 +106,16 @@ def patterns_of(weights: Tensor, form: BitFormat, axis: int = 0) -> Tensor:
     weights = weights.detach()
     if weights.is_complex():
         weights = torch.view_as_real(weights)
-    if form.name == "float32":
-        return weights.float().contiguous().view(torch.int32)
     if form.is_float:
-        kind = torch.float16 if form.name == "float16" else torch.bfloat16
-        return weights.to(kind).contiguous().view(torch.int16).int() & 0xFFFF
+        return sum([_total(block, form) for block in torch.split(weights.flatten(), _BLOCK)])
     if not bool(torch.isfinite(weights).all()):
         raise TrialError("nan", f"a weight is not finite, and {form.name} cannot say that", where="boo")
     scale = scale_of(weights, form, axis)
-    steps = torch.where(scale > 0, weights.double() / torch.where(scale > 0, scale, 1.0), 0.0)
-    return encode(steps.round().clamp(*bounds(form)).long(), form)
+    if scale.dim() == 0:
+        return sum([_total(block, form, scale) for block in torch.split(weights.flatten(), _BLOCK)])
+    channels = zip(weights.unbind(axis), scale.unbind(axis), strict=True)
+    return sum([_total(channel, form, one) for channel, one in channels])
 
 
-def ones(weights: Tensor, form: BitFormat, axis: int = 0) -> int:
-    """Number of one bits in a tensor of weights, of any shape."""
-    return int(popcount(patterns_of(weights, form, axis)).sum(dtype=torch.int64))
+def _total(weights: Tensor, form: BitFormat, scale: Tensor | None = None) -> int:
+    return int(popcount(patterns_of(weights, form, scale)).sum(dtype=torch.int64))

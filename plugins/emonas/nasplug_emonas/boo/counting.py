@@ -59,8 +59,8 @@ class Count:
         ones: In all weights together.
         weights: Number of weights.
         bits: Bits of one weight.
-        adds: Ones met in an inference on one input: the additions of a shift-and-add multiplier. Every multiplication by
-            a weight costs as many as the weight has ones, on average over the layer.
+        adds: Ones met in an inference on one input: the additions of a shift-and-add multiplier. A multiplication by a
+            weight costs as many as the weights of its layer have ones on average.
         macs: Multiplications by weights in that inference.
     """
 

@@ -72,7 +72,9 @@ class BitFormat:
             return cls(name, int(integer[1]), None, chosen, per_channel)
         if fixed and 1 <= int(fixed[1]) + int(fixed[2]) <= 31:
             if per_channel:
-                raise SpecError(f"the scale of {name} is fixed", where="boo.per_channel", fix="use intN, or leave it out")
+                raise SpecError(
+                    f"the scale of {name} is fixed", where="boo.per_channel", fix="use intN, or leave it out"
+                )
             return cls(f"Q{int(fixed[1])}.{int(fixed[2])}", 1 + int(fixed[1]) + int(fixed[2]), int(fixed[2]), chosen)
         raise SpecError(
             f"there is no bit format {text!r}",

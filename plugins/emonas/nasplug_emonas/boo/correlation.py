@@ -1,0 +1,114 @@
+"""Whether BOO says more than how many weights there are: its correlation with size over the trials of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nasplug.errors import StudyError
+from nasplug.records import Trial
+from nasplug.study.study import Study
+from nasplug_emonas.boo.formats import BitFormat
+
+#: From this rank correlation on, ordering by ones is ordering by size.
+SAME_ORDER = 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """How ones and sizes go together.
+
+    Attributes:
+        format: The bit format; `recorded` for the values that the cost `boo` left in the study.
+        size: What the ones are compared with: `params` or `weights`.
+        trials: How many trials it is of.
+        pearson: Correlation of the values; NaN if one of them is the same in all trials.
+        spearman: Correlation of the ranks; NaN likewise.
+        lowest: Smallest number of ones per weight.
+        highest: Largest number of ones per weight.
+    """
+
+    format: str
+    size: str
+    trials: int
+    pearson: float
+    spearman: float
+    lowest: float
+    highest: float
+
+    @property
+    def counts_weights(self) -> bool:
+        """Whether the ones order the trials as their sizes do, so that BOO is a count of weights here."""
+        return self.spearman >= SAME_ORDER
+
+
+def boo_correlation(study: Study, formats: Sequence[str] = ()) -> list[Correlation]:
+    """Correlates BOO with the number of parameters, over all complete trials.
+
+    Args:
+        study: With the cost `boo`, or with kept weights. The ones are compared with the cost `params` where the trials
+            have it, and with the number of counted weights otherwise.
+        formats: Bit formats to count in anew, from the weights that the study kept, such as `int8/sign_magnitude`.
+            Copies of earlier trials are left out, as everywhere here.
+
+    Returns:
+        The recorded values first, if there are any, then the formats.
+
+    Raises:
+        StudyError: Fewer than three trials have what is needed.
+    """
+    trials = [trial for trial in study.trials if trial.state == "complete" and trial.copied_from is None]
+    recorded = [trial for trial in trials if {"boo/ones", "boo/weights"} <= set(trial.values)]
+    found = []
+    if recorded or not formats:
+        ones = [(trial.values["boo/ones"], trial.values["boo/weights"]) for trial in recorded]
+        found.append(_correlation("recorded", recorded, ones, "record the cost `boo`, or give formats to count in"))
+    kept = [trial for trial in trials if "weights" in trial.artifacts]
+    parsed = {text: BitFormat.parse(text) for text in formats}
+    counts = _count(study, kept, list(parsed.values())) if parsed else []
+    for place, text in enumerate(parsed):
+        ones = [row[place] for row in counts]
+        found.append(_correlation(text, kept, ones, "keep weights: the evaluator's option `keep`"))
+    return found
+
+
+def _count(study: Study, trials: Sequence[Trial], formats: Sequence[BitFormat]) -> list[list[tuple[float, float]]]:
+    """Ones and weights of every trial in every format."""
+    from nasplug_emonas.boo.counting import count
+
+    rows = []
+    for trial in trials:
+        network = study.network(trial)
+        counts = [count(network, form) for form in formats]
+        rows.append([(float(one.ones), float(one.weights)) for one in counts])
+    return rows
+
+
+def _correlation(name: str, trials: Sequence[Trial], counts: Sequence[tuple[float, float]], fix: str) -> Correlation:
+    if len(trials) < 3:
+        raise StudyError(f"{len(trials)} trials are too few for a correlation", where=f"boo, {name}", fix=fix)
+    ones, weights = np.array(counts, dtype=np.float64).T
+    size, label = weights, "weights"
+    if all("params" in trial.values for trial in trials):
+        size, label = np.array([trial.values["params"] for trial in trials]), "params"
+    mean = ones / weights
+    return Correlation(
+        name, label, len(trials), _pearson(ones, size), _pearson(_ranks(ones), _ranks(size)), mean.min(), mean.max()
+    )
+
+
+def _pearson(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return float("nan")
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Ranks from 1, equal values sharing the mean of theirs."""
+    _, inverse, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(sizes)
+    ranks: npt.NDArray[np.float64] = (last - (sizes - 1) / 2)[inverse]
+    return ranks

@@ -1,0 +1,1 @@
+"""Networks of the two search spaces, in torch."""
