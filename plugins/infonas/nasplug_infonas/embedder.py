@@ -26,7 +26,7 @@ from nasplug_infonas.models.vae import GraphVAE, VAESettings
 FORMAT = 1
 _BATCH = 4096
 
-Kind = Literal["mean", "dense"]
+Kind = Literal["mean", "codes", "dense"]
 
 
 class Embedder:
@@ -34,6 +34,8 @@ class Embedder:
 
     * `mean`: the mean of the codes of all rows, padded ones included, D numbers. This is what arch2vec and info-NAS
       ("model 2") are used with.
+    * `codes`: the codes of all rows side by side, V D numbers. Knows more than their mean, for regressors that can use
+      it.
     * `dense`: the layer through which the regressor of info-NAS sees the codes ("model 1"); only for encoders that
       were trained with one.
 
@@ -76,6 +78,8 @@ class Embedder:
         Raises:
             SpecError: `dense` is asked of an encoder that has no such layer.
         """
+        if kind == "codes":
+            return self.codes(graphs, batch).reshape(len(graphs), -1)
         if kind == "mean":
             return np.concatenate(
                 [self.codes(graphs[i : i + batch], batch).mean(axis=1) for i in range(0, len(graphs), batch)]
@@ -85,7 +89,7 @@ class Embedder:
             raise SpecError(
                 f"this encoder has no embedding {kind!r}",
                 where="Embedder",
-                fix="use mean; dense is there after a training with info-NAS",
+                fix="use mean or codes; dense is there after a training with info-NAS",
             )
         with torch.inference_mode():
             vectors: NDArray[np.float32] = self.dense(torch.from_numpy(self.codes(graphs, batch)).flatten(1)).numpy()

@@ -23,12 +23,18 @@ def isolated(seed: int, *, threads: int | None = 1) -> Iterator[None]:
         seed: Below 2**31.
         threads: Torch threads of the body; None leaves them alone.
     """
-    before = torch.get_num_threads()
-    with isolate_rng(include_cuda=False), quiet():
+    with isolate_rng(include_cuda=False), quiet(), limited(threads):
         seed_everything(seed)
+        yield
+
+
+@contextmanager
+def limited(threads: int | None = 1) -> Iterator[None]:
+    """Runs the body on so many torch threads; None leaves them alone."""
+    before = torch.get_num_threads()
+    try:
         if threads is not None:
             torch.set_num_threads(threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+        yield
+    finally:
+        torch.set_num_threads(before)

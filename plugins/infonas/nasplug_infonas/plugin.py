@@ -13,3 +13,18 @@ if TYPE_CHECKING:
 @hookimpl
 def register(catalog: Catalog) -> None:
     """Names and locations only."""
+    catalog.strategy(
+        "infonas.screen",
+        "nasplug_infonas.strategies.screen:Screen",
+        summary="Takes the best of several candidates of another strategy, by a predictor on embeddings.",
+    )
+    catalog.strategy(
+        "infonas.bo",
+        "nasplug_infonas.strategies.bo:EmbeddingBO",
+        summary="Bayesian optimisation among the embedded cells of a space.",
+    )
+    catalog.strategy(
+        "infonas.reinforce",
+        "nasplug_infonas.strategies.reinforce:EmbeddingReinforce",
+        summary="A policy that walks through the embedding, improved by REINFORCE.",
+    )

@@ -1,0 +1,95 @@
+"""Bayesian optimisation on embeddings."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from nasplug.records import Trial
+from nasplug.study.rng import derived_seed
+from nasplug.study.study import Study
+from nasplug_infonas.embedder import Embedder, Kind
+from nasplug_infonas.regressors import Belief, RegressorName, make_regressor
+from nasplug_infonas.strategies.embedded import EmbeddedSpace
+from nasplug_infonas.strategies.rounds import EmbeddingSearch, at_least_one
+
+
+class EmbeddingBO(EmbeddingSearch):
+    """Fits a model to the vectors of measured architectures, and takes those with the highest expected improvement.
+
+    Yan et al. (NeurIPS 2020) do so on the mean codes of arch2vec with DNGO: `surrogate="dngo"`, `kind="mean"`,
+    `ranks=False`. The defaults are what serves better: a Gaussian process on the codes of all nodes, which learns
+    normal scores of the results.
+
+    Failed, stopped and infeasible trials teach nothing and are not proposed again.
+
+    Args:
+        encoder: File of a pretrained encoder (`nasplug infonas pretrain`), or an encoder. None trains a small one when
+            the search starts, which takes seconds and gives worse embeddings.
+        kind: Embedding: mean, codes or dense.
+        surrogate: The model: gp, dngo or forest.
+        initial: Random architectures to begin with.
+        per_round: Architectures per fit.
+        ranks: Learn normal scores of the results instead of the results.
+        vectors: File of the space's vectors (`nasplug infonas embed`).
+        cloud: The embedded space itself, for several searches in one process.
+
+    Raises:
+        SpecError: A count is less than 1.
+    """
+
+    def __init__(
+        self,
+        encoder: str | Embedder | None = None,
+        kind: Kind = "codes",
+        surrogate: RegressorName = "gp",
+        initial: int = 16,
+        per_round: int = 5,
+        ranks: bool = True,
+        vectors: str | None = None,
+        cloud: EmbeddedSpace | None = None,
+    ) -> None:
+        super().__init__(encoder, kind, vectors, cloud)
+        at_least_one("infonas.bo", initial=initial, per_round=per_round)
+        make_regressor(surrogate)  # refuses an unknown one now
+        self.surrogate, self.initial, self.per_round, self.ranks = surrogate, initial, per_round, ranks
+
+    def decide(self, study: Study, cloud: EmbeddedSpace, number: int) -> list[int]:
+        """Random ones first, and while fewer than two results are good for a fit; then the most promising ones."""
+        known = [(cloud.row(trial.architecture), study.score(trial)) for trial in study.candidates()]
+        rows = [row for row, _ in known if row is not None]
+        scores = np.array([score for row, score in known if row is not None])
+        if number == 0:
+            return self.draw(study.rng("infonas.bo.initial"), self.initial)
+        if len(set(scores.tolist())) < 2:
+            return self.draw(study.rng("infonas.bo.random", number), self.per_round)
+        seed = derived_seed(study.seed, "infonas.bo.surrogate", number)
+        model = make_regressor(self.surrogate, seed, ranks=self.ranks)
+        model.fit(cloud.vectors[rows].astype(np.float64), scores)
+        free = np.flatnonzero(~self.taken)
+        best = model.predict(cloud.vectors[rows].astype(np.float64)).mean.max()
+        gain = expected_improvement(model.predict(cloud.vectors[free]), float(best))
+        order = np.argsort(-gain, kind="stable")[: self.per_round]
+        return [self.take(row) for row in free[order].tolist()]
+
+    def learn(self, study: Study, trials: list[Trial]) -> None:
+        """Nothing: the next decision reads the study."""
+
+
+def expected_improvement(belief: Belief, best: float) -> NDArray[np.float64]:
+    """Expected improvement over `best`, to be maximised (Mockus, 1975): s (z Phi(z) + phi(z)), z = (mean - best) / s.
+
+    s is the standard deviation. The released code of arch2vec puts the variance there.
+
+    Args:
+        belief: Mean and standard deviation (N,).
+        best: What has been reached.
+
+    Returns:
+        Float64 (N,).
+    """
+    deviation = np.maximum(belief.deviation, 1e-12)
+    z = (belief.mean - best) / deviation
+    found: NDArray[np.float64] = deviation * (z * norm.cdf(z) + norm.pdf(z))
+    return found

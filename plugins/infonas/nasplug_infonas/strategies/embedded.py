@@ -1,0 +1,181 @@
+"""A space as a cloud of points: its architectures, each with its vector."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasplug.errors import StorageError
+from nasplug.records import Architecture
+from nasplug.spaces.protocols import Enumerates
+from nasplug_infonas.embedder import Embedder, Kind
+from nasplug_infonas.encoding import EncodedGraphs, Encoding, representatives
+from nasplug_infonas.models.vae import VAESettings
+from nasplug_infonas.pretrain import PretrainSettings, pretrain
+
+#: Of the encoder that is trained on the fly: a few seconds on one core.
+DEFAULT_SIZES = VAESettings(hidden=32, latent=8, layers=3)
+DEFAULT_TRAINING = PretrainSettings(epochs=8, lr=2e-2, beta=1.0 / 224.0, val_fraction=0.0, max_steps=400)
+DEFAULT_GRAPHS = 2000
+
+#: Encoders trained and vectors computed in this process, by what they were made from; the last few are kept.
+_TRAINED: OrderedDict[str, Embedder] = OrderedDict()
+_VECTORS: OrderedDict[tuple[str, str, str], NDArray[np.float32]] = OrderedDict()
+_KEPT = 4
+
+
+def open_embedder(encoder: str | Embedder | None, space: Any) -> Embedder:
+    """The encoder of a strategy: a file, an object, or else a small one that is trained now.
+
+    The small one learns 2,000 graphs of the space for 400 steps, always in the same way, and is kept for the process.
+
+    Args:
+        encoder: Path, object, or None.
+        space: A space with graphs.
+
+    Raises:
+        StorageError: The file cannot be read.
+        SpaceError: The space has no graphs.
+    """
+    if isinstance(encoder, Embedder):
+        return encoder
+    if encoder is not None:
+        return Embedder.load(encoder)
+    encoding = Encoding.of_space(space)
+    graphs = encoding.encode_space(space, representatives(space, DEFAULT_GRAPHS))
+    while len(graphs) < 2:  # a space of one architecture
+        graphs = EncodedGraphs(np.repeat(graphs.operations, 2, axis=0), np.repeat(graphs.adjacency, 2, axis=0))
+    made_from = f"{encoding}{_digest(graphs)}"
+    if made_from not in _TRAINED:
+        _keep(_TRAINED, made_from, pretrain(graphs, encoding, settings=DEFAULT_TRAINING, sizes=DEFAULT_SIZES))
+    return _TRAINED[made_from]
+
+
+class EmbeddedSpace:
+    """Architectures with their vectors: all of a finite space, or a sample of an endless one.
+
+    Architectures that a space calls equal are there once.
+
+    Args:
+        architectures: Distinct ones.
+        vectors: Float32 (N, d).
+    """
+
+    def __init__(self, architectures: list[Architecture], vectors: NDArray[np.float32]) -> None:
+        self.architectures, self.vectors = architectures, vectors
+        self._half = 0.5 * np.einsum("ij,ij->i", vectors, vectors)
+        self._rows: dict[str, int] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        space: Any,
+        embedder: Embedder,
+        kind: Kind = "mean",
+        *,
+        most: int = 500_000,
+        sample: int = 20_000,
+        vectors: str | Path | None = None,
+    ) -> EmbeddedSpace:
+        """Embeds a space.
+
+        Args:
+            space: With graphs.
+            embedder: The encoder.
+            kind: Which embedding.
+            most: A finite space of at most so many genotypes is taken whole.
+            sample: How many architectures of any other space are drawn.
+            vectors: File of :func:`save_vectors`, which saves the time of embedding a large space.
+
+        Raises:
+            SpaceError: The space has no graphs, or they do not fit the encoder.
+            StorageError: The file belongs to another space or encoder.
+        """
+        if isinstance(space, Enumerates) and space.size() <= most:
+            everything: Iterable[Architecture] = space
+        else:
+            everything = representatives(space, sample)
+        architectures = list({item.key: item for item in reversed(list(everything))}.values())[::-1]
+        if vectors is not None:
+            return cls(architectures, load_vectors(vectors, architectures, embedder, kind))
+        graphs = embedder.encoding.encode_space(space, architectures)
+        made_from = (embedder.fingerprint, kind, _digest(graphs))
+        if made_from not in _VECTORS:
+            _keep(_VECTORS, made_from, embedder.embed_encoded(graphs, kind))
+        return cls(architectures, _VECTORS[made_from])
+
+    def __len__(self) -> int:
+        return len(self.architectures)
+
+    def row(self, architecture: Architecture) -> int | None:
+        """Where an architecture is, or None."""
+        if self._rows is None:
+            self._rows = {item.key: row for row, item in enumerate(self.architectures)}
+        return self._rows.get(architecture.key)
+
+    def nearest(self, point: NDArray[np.float32], taken: NDArray[np.bool_]) -> int | None:
+        """The row nearest to a point (d,) among those that are not taken (N,); None if all are. Ties: the first."""
+        distance = np.where(taken, np.inf, self._half - self.vectors @ point)
+        row = int(distance.argmin())
+        return None if np.isinf(distance[row]) else row
+
+
+def save_vectors(path: str | Path, cloud: EmbeddedSpace, embedder: Embedder, kind: Kind) -> Path:
+    """Writes vectors as .npz, with the names of encoder and embedding."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        np.savez(file, vectors=cloud.vectors, owner=np.array(_owner(cloud.architectures, embedder, kind)))
+    return path
+
+
+def load_vectors(
+    path: str | Path, architectures: list[Architecture], embedder: Embedder, kind: Kind
+) -> NDArray[np.float32]:
+    """Reads :func:`save_vectors`.
+
+    Raises:
+        StorageError: The file is missing, damaged, or belongs to other architectures or to another encoder.
+    """
+    where = str(path)
+    try:
+        with np.load(where, allow_pickle=False) as file:
+            vectors: NDArray[np.float32] = file["vectors"]
+            owner = str(file["owner"])
+    except (OSError, KeyError, ValueError, EOFError) as error:
+        raise StorageError(
+            "cannot read the vectors", where=where, why=str(error), fix="make them with `nasplug infonas embed`"
+        ) from error
+    if owner != _owner(architectures, embedder, kind) or len(vectors) != len(architectures):
+        raise StorageError(
+            "these vectors belong to another space, encoder or embedding",
+            where=where,
+            fix="make them anew with `nasplug infonas embed`",
+        )
+    return vectors
+
+
+def _owner(architectures: list[Architecture], embedder: Embedder, kind: Kind) -> str:
+    names = hashlib.blake2b(digest_size=12)
+    for item in architectures:
+        names.update(item.key.encode())
+        names.update(b"\n")
+    return f"{kind} {embedder.fingerprint} {names.hexdigest()}"
+
+
+def _digest(graphs: EncodedGraphs) -> str:
+    digest = hashlib.blake2b(graphs.operations.tobytes(), digest_size=12)
+    digest.update(graphs.adjacency.tobytes())
+    return digest.hexdigest()
+
+
+def _keep(kept: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    kept[key] = value
+    while len(kept) > _KEPT:
+        kept.popitem(last=False)

@@ -1,0 +1,146 @@
+"""Screening: another strategy proposes more than is wanted, and a predictor chooses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasplug.builtin.random import RandomSearch
+from nasplug.builtin.ranking import comparable
+from nasplug.errors import SpecError
+from nasplug.hookspecs import hookimpl
+from nasplug.records import Architecture, Proposal, Trial
+from nasplug.spaces.protocols import HasGraph, Strategy
+from nasplug.study.rng import derived_seed
+from nasplug.study.study import Study
+from nasplug_infonas.embedder import Embedder, Kind
+from nasplug_infonas.isolation import limited
+from nasplug_infonas.regressors import Regressor, RegressorName, make_regressor
+from nasplug_infonas.strategies.embedded import open_embedder
+from nasplug_infonas.strategies.hosting import Host
+from nasplug_infonas.strategies.rounds import at_least_one
+
+#: Key of `proposal.info`: among how many candidates a trial was chosen.
+SCREENED = "screened"
+
+
+class Screen:
+    """Asks a strategy for `factor` candidates, and proposes the one that is predicted to be the best.
+
+    The predictor learns from the study's own finished trials: their embeddings and their results, as normal scores.
+    Until `start` trials have a result, the inner strategy's proposals pass through. What is not proposed counts as
+    pruned for the inner strategy. So a strategy that works in generations fills a generation with fewer trials, and
+    should be given a larger one: about `factor` times.
+
+    With several objectives each has a predictor, and every choice weighs the predictions with weights drawn at random.
+    Failed and stopped trials teach nothing.
+
+    Args:
+        inner: Gives the candidates; default: `random`.
+        encoder: File of a pretrained encoder (`nasplug infonas pretrain`), or an encoder. None trains a small one when
+            the search starts, which takes seconds and gives worse embeddings.
+        predictor: The regressor: gp, forest or dngo.
+        kind: Embedding: codes, mean or dense.
+        factor: Candidates per proposal.
+        start: Results before anything is screened.
+        refit: New results before the predictor learns again.
+
+    Raises:
+        SpecError: A count is less than 1, or an inner strategy continues trainings itself.
+    """
+
+    def __init__(
+        self,
+        inner: Strategy | None = None,
+        encoder: str | Embedder | None = None,
+        predictor: RegressorName = "gp",
+        kind: Kind = "codes",
+        factor: int = 10,
+        start: int = 20,
+        refit: int = 1,
+    ) -> None:
+        strategy: Any = RandomSearch() if inner is None else inner
+        at_least_one("infonas.screen", factor=factor, start=start, refit=refit)
+        make_regressor(predictor)  # refuses an unknown one now
+        if getattr(strategy, "keeps_checkpoints", False):
+            raise SpecError(
+                f"the inner strategy {type(strategy).__name__} continues trainings itself",
+                where="infonas.screen",
+                fix="put the screening inside of it: successive_halving(inner=infonas.screen(...))",
+            )
+        self.inner: Any = strategy
+        self.encoder, self.predictor, self.kind = encoder, predictor, kind
+        self.factor, self.start, self.refit = factor, start, refit
+        self.requires: tuple[type, ...] = (HasGraph, *getattr(strategy, "requires", ()))
+        self.hyperparameters: tuple[str, ...] = tuple(getattr(strategy, "hyperparameters", ()))
+        self._host = Host(strategy, SCREENED)
+        self._embedder: Embedder | None = None
+        self._vectors: dict[str, NDArray[np.float32]] = {}
+        self._models: list[Regressor] = []
+        self._known: list[Trial] = []
+        self._read = 0
+        self._fitted = -1
+
+    @hookimpl
+    def propose(self, study: Study, count: int) -> list[Proposal]:
+        """Candidates of the inner strategy, one in `factor` of them."""
+        with limited():
+            return self._propose(study, count)
+
+    def _propose(self, study: Study, count: int) -> list[Proposal]:
+        models = self._fit(study)
+        proposals: list[Proposal] = []
+        for offset in range(count):
+            candidates = self._host.ask(study, self.factor if models else 1)
+            if not candidates:
+                break
+            chosen = 0
+            if len(candidates) > 1:
+                chosen = self._best(study, models, candidates, study.proposed + offset)
+            self._host.settle(study, candidates, chosen)
+            proposal = candidates[chosen]
+            info = {**proposal.info, SCREENED: len(candidates)}
+            proposals.append(Proposal(proposal.architecture, proposal.hyperparameters, info=info))
+        return proposals
+
+    @hookimpl
+    def observe(self, study: Study, trial: Trial) -> None:
+        """Passes the result on to the inner strategy."""
+        self._host.observe(study, trial)
+
+    def _fit(self, study: Study) -> list[Regressor]:
+        """The predictors, one per objective; none as long as there is too little to learn from."""
+        for trial in study.trials[self._read :]:
+            if trial.state == "complete" and comparable(study, trial):
+                self._known.append(trial)
+        self._read = len(study.trials)
+        count = len(self._known)
+        if count < self.start or (self._fitted >= 0 and count - self._fitted < self.refit):
+            return self._models
+        self._fitted = count
+        x = self._embed(study, [trial.architecture for trial in self._known])
+        self._models = []
+        for place, objective in enumerate(study.objectives):
+            y = np.array([objective.sign * trial.values[objective.name] for trial in self._known])
+            seed = derived_seed(study.seed, f"infonas.screen.predictor.{place}", count)
+            self._models.append(make_regressor(self.predictor, seed, ranks=True).fit(x, y))
+        return self._models
+
+    def _best(self, study: Study, models: list[Regressor], candidates: list[Proposal], number: int) -> int:
+        x = self._embed(study, [proposal.architecture for proposal in candidates])
+        scores = np.stack([model.predict(x).mean for model in models])
+        weights = np.ones(1)
+        if len(models) > 1:
+            weights = study.rng("infonas.screen.weights", number).dirichlet(np.ones(len(models)))
+        return int(np.argmax(weights @ scores))
+
+    def _embed(self, study: Study, architectures: list[Architecture]) -> NDArray[np.float64]:
+        if self._embedder is None:
+            self._embedder = open_embedder(self.encoder, study.space)
+        new = {item.key: item for item in architectures if item.key not in self._vectors}
+        if new:
+            found = self._embedder.embed_space(study.space, new.values(), self.kind)
+            self._vectors.update(zip(new, found, strict=True))
+        return np.stack([self._vectors[item.key] for item in architectures]).astype(np.float64)
