@@ -60,7 +60,7 @@ def fit(
         variant, data = _best_variant(part, kernel.shape, some, values, noise)
         settled.append(replace(part, variant=variant))
         given.append(data)
-    solution = _optimise(kernel.shape, given, values, noise, steps=40)
+    solution = _optimise(kernel.shape, given, values, noise, steps=20)
     lengths, weights, level = _unpack(solution.x, given, noise)
     parts = tuple(
         replace(part, lengthscale=length, weight=weight)
@@ -81,7 +81,7 @@ def _best_variant(
     options = [_Given(each, _unit(each)) for each in apart]
     if len(options) == 1:
         return 0, options[0]
-    values = [_optimise(shape, [option], targets, noise, steps=8).fun for option in options]
+    values = [_optimise(shape, [option], targets, noise, steps=6).fun for option in options]
     best = int(np.argmin(values))
     return best, options[best]
 

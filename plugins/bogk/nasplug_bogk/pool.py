@@ -33,11 +33,11 @@ class Pool:
 
     def __init__(
         self,
-        size: int = 200,
+        size: int = 100,
         random_share: float = 0.5,
-        rounds: int = 3,
+        rounds: int = 2,
         climbers: int = 10,
-        mutants: int = 10,
+        mutants: int = 5,
         continuation: float = 0.3,
     ) -> None:
         self.size, self.random_share, self.rounds = size, random_share, rounds

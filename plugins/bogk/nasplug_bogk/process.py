@@ -54,9 +54,17 @@ class GaussianProcess:
         factor[old:, old:] = factorise(corner)
         self._factor = factor
         self.graphs = [*self.graphs, *graphs]
-        self.targets = np.concatenate([self.targets, targets])
-        half = solve_triangular(factor, self.targets, lower=True)
-        self._weights = solve_triangular(factor, half, lower=True, trans="T")
+        self.believe(np.concatenate([self.targets, targets]))
+
+    def believe(self, targets: Array) -> None:
+        """Replaces all targets, at the cost of O(n²); the graphs stay.
+
+        Args:
+            targets: float64 (n,).
+        """
+        self.targets = targets
+        half = solve_triangular(self._factor, targets, lower=True)
+        self._weights = solve_triangular(self._factor, half, lower=True, trans="T")
 
     def fork(self) -> GaussianProcess:
         """A copy that can observe more, while this one stays as it is."""

@@ -26,7 +26,7 @@ from nasplug_bogk.process import GaussianProcess
 from nasplug_bogk.targets import Transform, targets, usable
 
 #: Parameters are fitted anew when the observations have grown by this factor, and at least by one.
-_REFIT = 1.05
+_REFIT = 1.1
 
 
 class BayesianOptimisation:
@@ -69,10 +69,10 @@ class BayesianOptimisation:
         shape: Shape = "matern52",
         acquisition: Acquisition = "ei",
         initial: int = 10,
-        pool: int = 200,
+        pool: int = 100,
         parents: int = 10,
         random_share: float = 0.5,
-        rounds: int = 3,
+        rounds: int = 2,
         transform: Transform = "auto",
         noise: float | None = None,
         drop: Sequence[str] = ("none",),
@@ -140,10 +140,8 @@ class BayesianOptimisation:
         """
         trials = usable(study) if trials is None else trials
         number = study.proposed if number is None else number
-        fitted = self._parameters(study, trials)
-        process = GaussianProcess(fitted.kernel, fitted.scale, fitted.noise)
-        values = targets(study, trials, self.transform, study.rng("bogk.scalarise", number))
-        process.add([self.graph(study, trial.architecture) for trial in trials], values)
+        process = self._process(study, trials)
+        process.believe(targets(study, trials, self.transform, study.rng("bogk.scalarise", number)))
         return process, trials
 
     def graph(self, study: Study, architecture: Architecture) -> Graph:
@@ -155,17 +153,24 @@ class BayesianOptimisation:
             self._graphs[architecture.key] = graph
         return graph
 
-    def _parameters(self, study: Study, trials: Sequence[Trial]) -> GaussianProcess:
-        """Parameters from the first trials, as many as the schedule of refits says: a function of the trials alone."""
+    def _process(self, study: Study, trials: Sequence[Trial]) -> GaussianProcess:
+        """A process that observed these trials, whatever their targets.
+
+        Parameters are fitted to the first trials, as many as the schedule says, and the others join one by one. The
+        factorisation is therefore made in the same steps by a search that was resumed, and equal to the last bit.
+        """
         count = step = min(2, len(trials))
         while step <= len(trials):
             count, step = step, max(step + 1, math.ceil(step * _REFIT))
-        if self._fitted is None or self._fitted[0] != count:
+        if self._fitted is None or self._fitted[0] != count or len(self._fitted[1].graphs) > len(trials):
             some = trials[:count]
             values = targets(study, some, self.transform, study.rng("bogk.fit", count))
             graphs = [self.graph(study, trial.architecture) for trial in some]
             self._fitted = count, fit(self.kernel, graphs, values, self.noise)
-        return self._fitted[1]
+        process = self._fitted[1]
+        for trial in trials[len(process.graphs) :]:
+            process.add([self.graph(study, trial.architecture)], np.zeros(1))
+        return process
 
     def _score(self, study: Study, process: GaussianProcess, best: float, count: int, rng: np.random.Generator) -> Any:
         """The acquisition of architectures."""

@@ -8,10 +8,13 @@ from collections.abc import Hashable, Mapping, Sequence
 from itertools import chain
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from nasplug.spaces.graph import Graph
 from nasplug_bogk.kernels.embedding import Array, Embedding
+
+_NOTHING = (np.zeros(0, dtype=np.int64), np.zeros(0))
 
 
 class CountEmbedding(Embedding):
@@ -35,7 +38,8 @@ class CountEmbedding(Embedding):
         self.optimal_assignment = optimal_assignment
         self._columns: dict[Hashable, int] = {}
         self._names: list[Hashable] = []
-        self._rows: dict[Graph, list[tuple[list[int], list[float]]]] = {}
+        self._rows: dict[Graph, list[tuple[npt.NDArray[np.int64], Array]]] = {}  # columns and values of every level
+        self._squares: dict[Graph, Array] = {}
 
     @property
     def levels(self) -> int:
@@ -53,8 +57,7 @@ class CountEmbedding(Embedding):
         """The vectors of one level, sparse float64 (len(graphs), columns seen so far)."""
         rows = [self._row(graph)[level] for graph in graphs]
         ends = np.cumsum([0, *(len(columns) for columns, _ in rows)])
-        columns = np.fromiter(chain.from_iterable(columns for columns, _ in rows), np.int64, ends[-1])
-        values = np.fromiter(chain.from_iterable(values for _, values in rows), np.float64, ends[-1])
+        columns, values = (np.concatenate(arrays) for arrays in zip(*rows, strict=True)) if rows else _NOTHING
         return csr_array((values, columns, ends), shape=(len(graphs), max(1, len(self._names))))
 
     def column_names(self) -> Sequence[tuple[int, Hashable]]:
@@ -76,24 +79,28 @@ class CountEmbedding(Embedding):
 
     def squared_norms(self, a: Sequence[Graph], wanted: Sequence[int]) -> Array:
         """The levels' sums of squares, in every weighting."""
-        squares = np.array([[sum([v * v for v in values]) for _, values in self._row(graph)] for graph in a])
+        for graph in a:
+            self._row(graph)
+        squares = np.array([self._squares[graph] for graph in a])
         found = np.zeros((len(wanted), len(a)))
         for position, weights in enumerate(self.weights[list(wanted)]):
             for weight, level in zip(weights, squares.reshape(len(a), self.levels).T, strict=True):
                 found[position] += weight * level
         return found
 
-    def _row(self, graph: Graph) -> list[tuple[list[int], list[float]]]:
+    def _row(self, graph: Graph) -> list[tuple[npt.NDArray[np.int64], Array]]:
         """Columns and values of every level, computed once for each graph."""
         row = self._rows.get(graph)
         if row is None:
             row = []
             for level, counts in enumerate(self.substructures(graph)):
                 if self.optimal_assignment:
-                    counts = Counter((name, copy) for name, count in counts.items() for copy in range(count))
-                found = sorted([(self._column((level, name)), float(count)) for name, count in counts.items()])
-                row.append(([column for column, _ in found], [value for _, value in found]))
+                    counts = Counter([(name, copy) for name, count in counts.items() for copy in range(count)])
+                found = sorted([(self._column((level, name)), count) for name, count in counts.items()])
+                columns, values = np.array(found, dtype=np.int64).reshape(-1, 2).T
+                row.append((columns, values.astype(np.float64)))
             self._rows[graph] = row
+            self._squares[graph] = np.array([values @ values for _, values in row])
         return row
 
     def _column(self, name: Hashable) -> int:

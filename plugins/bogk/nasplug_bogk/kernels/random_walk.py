@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 
 from nasplug.spaces.graph import Graph
@@ -31,19 +30,20 @@ class RandomWalk(CountEmbedding):
     def substructures(self, graph: Graph) -> Sequence[Mapping[Hashable, int]]:
         """Walks by their length, named by the labels along them."""
         into, _ = neighbours(graph)
-        ending: list[Counter[tuple[str, ...]]] = [Counter({(label,): 1}) for label in graph.labels]
-        counts: list[Mapping[Hashable, int]] = []
-        for _ in range(self.levels):
-            total: Counter[Hashable] = Counter()
+        ending: list[dict[tuple[str, ...], int]] = [{(label,): 1} for label in graph.labels]
+        counts: list[dict[Hashable, int]] = [{} for _ in range(self.levels)]
+        for total in counts:
             for walks in ending:
-                total.update(walks)
-            counts.append(total)
-            longer: list[Counter[tuple[str, ...]]] = []
-            for node, label in enumerate(graph.labels):
-                walks = Counter()
-                for before in into[node]:
-                    for walk, count in ending[before].items():
-                        walks[(*walk, label)] += count
+                for walk, count in walks.items():
+                    total[walk] = total.get(walk, 0) + count
+            if not total:
+                break  # no path is longer
+            longer: list[dict[tuple[str, ...], int]] = []
+            for before, label in zip(into, graph.labels, strict=True):
+                walks = {}
+                for node in before:
+                    for walk, count in ending[node].items():
+                        walks[*walk, label] = walks.get((*walk, label), 0) + count
                 longer.append(walks)
             ending = longer
         return counts
