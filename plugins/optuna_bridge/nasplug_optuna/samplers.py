@@ -18,9 +18,9 @@ from nasplug_optuna.quiet import quiet
 
 #: Modules that a sampler needs beyond Optuna's own dependencies, and the extra that brings them.
 _NEEDS = {
-    "CmaEsSampler": (("cmaes",), "cmaes"),
-    "GPSampler": (("torch", "scipy"), "gp"),
-    "QMCSampler": (("scipy",), "qmc"),
+    "cmaes": (("cmaes",), "cmaes"),
+    "gp": (("torch", "scipy"), "gp"),
+    "qmc": (("scipy",), "qmc"),
 }
 _ALIASES = {"nsga2": "nsgaii", "nsga3": "nsgaiii", "sobol": "qmc"}
 #: Set by nasplug: the seed from the study, constraints from the study's, the grid from the space.
@@ -73,18 +73,18 @@ class SamplerRecipe:
     @property
     def default_order(self) -> Ordered:
         """How to present choices: samplers of numbers ignore what has no order."""
-        return "all" if self.cls.__name__ in ("CmaEsSampler", "QMCSampler") else "numeric"
+        return "all" if self.name in ("cmaes", "qmc") else "numeric"
 
     @property
     def ignores_constraints(self) -> bool:
         """Whether the sampler learns from values alone, so that infeasible trials must not show theirs."""
         inner = self._nested.get("base_sampler")
-        return self.cls.__name__ == "CmaEsSampler" or (inner is not None and inner.ignores_constraints)
+        return self.name == "cmaes" or (inner is not None and inner.ignores_constraints)
 
     @property
     def walks_a_list(self) -> bool:
         """Whether the sampler can make nothing of trials that it did not propose."""
-        return self.cls.__name__ == "GridSampler"
+        return self.name == "grid"
 
     @property
     def _depends_on_the_space(self) -> bool:
@@ -126,14 +126,19 @@ class SamplerRecipe:
         return value
 
     def _require(self) -> None:
-        modules, extra = _NEEDS.get(self.cls.__name__, ((), ""))
-        missing = [module for module in modules if importlib.util.find_spec(module) is None]
+        missing = missing_libraries(self.name)
         if missing:
             raise MissingExtraError(
                 f"{' and '.join(missing)} is needed by Optuna's sampler {self.name!r}, and is not installed",
                 where=self._where,
-                fix=f'pip install "nasplug-optuna[{extra}]"',
+                fix=f'pip install "nasplug-optuna[{_NEEDS[self.name][1]}]"',
             )
+
+
+def missing_libraries(name: str) -> list[str]:
+    """Modules that a sampler of that short name needs and that are not installed."""
+    modules, _ = _NEEDS.get(name, ((), ""))
+    return [module for module in modules if importlib.util.find_spec(module) is None]
 
 
 def sampler_classes() -> dict[str, type[BaseSampler]]:

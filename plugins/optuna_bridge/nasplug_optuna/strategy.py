@@ -17,7 +17,7 @@ from nasplug_optuna.hyperparameters import divide
 from nasplug_optuna.outcome import directions, excesses, intermediate, objective_values
 from nasplug_optuna.parameters import Ordered, Parameters
 from nasplug_optuna.quiet import quiet
-from nasplug_optuna.samplers import SamplerRecipe
+from nasplug_optuna.samplers import SamplerRecipe, missing_libraries
 
 #: Key in `proposal.info` that holds the number of the trial in Optuna's study.
 LABEL = "optuna"
@@ -161,6 +161,14 @@ class _Named(OptunaStrategy):
     """One sampler, with its options beside those of the strategy."""
 
     sampler: ClassVar[str]
+    #: What `nasplug test-plugin` tries the strategy with, and what its suite must know about it.
+    tried_with: ClassVar[Mapping[str, Any]] = {}
+    nasplug_conformance: ClassVar[Mapping[str, Any]] = {}
+
+    @classmethod
+    def nasplug_examples(cls) -> list[Mapping[str, Any]]:
+        """Nothing where the libraries of the sampler are missing."""
+        return [] if missing_libraries(cls.sampler) else [cls.tried_with]
 
     def __init__(
         self, hyperparameters: Mapping[str, Any] | None = None, ordered: Ordered | None = None, **options: Any
@@ -238,6 +246,7 @@ class CMAES(_Named):
     """
 
     sampler = "cmaes"
+    nasplug_conformance: ClassVar[Mapping[str, Any]] = {"several_objectives": False}
 
 
 class GP(_Named):
@@ -252,6 +261,8 @@ class GP(_Named):
     """
 
     sampler = "gp"
+    tried_with: ClassVar[Mapping[str, Any]] = {"n_startup_trials": 5}
+    nasplug_conformance: ClassVar[Mapping[str, Any]] = {"trials": 10}
 
 
 class QMC(_Named):
@@ -264,6 +275,7 @@ class QMC(_Named):
     """
 
     sampler = "qmc"
+    nasplug_conformance: ClassVar[Mapping[str, Any]] = {"stochastic": False}
 
 
 class Grid(_Named):

@@ -323,6 +323,8 @@ def test_a_missing_library_names_its_extra(monkeypatch):
 
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else find(name, *rest))
+    assert GP.nasplug_examples() == []
+    assert TPE.nasplug_examples() == [{}]
     with pytest.raises(MissingExtraError, match=r"nasplug-optuna\[gp\]"):
         GP()
 
