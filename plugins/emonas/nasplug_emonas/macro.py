@@ -18,9 +18,9 @@ Decoder: TypeAlias = Literal["residual", "preact", "dense"]
 class MacroSpace(ChoiceSpace):
     """Networks of phases with free connections, the macro space of NSGA-Net after Genetic CNN.
 
-    A phase has a bit for every pair of its nodes and a residual bit; bits are repaired into a network, and genotypes that
-    build the same one, up to the numbering of nodes, have the same key. A phase without connections is left out, and
-    those behind it move up. Between phases a pool halves the image; the mean over it feeds a linear classifier.
+    A phase has a bit for every pair of its nodes and a residual bit; bits are repaired into a network, and genotypes
+    that build the same one, up to the numbering of nodes, have the same key. A phase without connections is left out,
+    and those behind it move up. Between phases a pool halves the image; the mean over it feeds a linear classifier.
 
     Sources: Lu et al., "NSGA-Net", GECCO 2019 (arXiv 1810.03522), and the released code; Xie and Yuille, "Genetic CNN",
     ICCV 2017. EMONAS (Feng, KTH 2023) names no space.
@@ -110,7 +110,7 @@ class MacroSpace(ChoiceSpace):
         )
 
     def parse(self, phases: Sequence[Sequence[Sequence[int]]]) -> Architecture:
-        """Reads NSGA-Net's own notation: a list per phase, with the bits of each node from the second on, then [residual].
+        """Reads NSGA-Net's notation: a list per phase, with the bits of each node from the second on, then [residual].
 
         Raises:
             SpaceError: Another notation.

@@ -1,7 +1,7 @@
 """Phases of the macro space as graphs: repair of connection bits, and one form for all that build the same network.
 
-A phase has nodes 1 to n between its input, 0, and its output. Sources: Xie and Yuille, "Genetic CNN", ICCV 2017, for the
-connection bits; Lu et al., "NSGA-Net", GECCO 2019, and its code for the residual bit and the repairs.
+A phase has nodes 1 to n between its input, 0, and its output. Sources: Xie and Yuille, "Genetic CNN", ICCV 2017, for
+the connection bits; Lu et al., "NSGA-Net", GECCO 2019, and its code for the residual bit and the repairs.
 """
 
 from __future__ import annotations

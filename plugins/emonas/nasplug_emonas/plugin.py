@@ -29,3 +29,13 @@ def register(catalog: Catalog) -> None:
         "nasplug_emonas.boo.command:BooCommand",
         summary="tell whether the one bits of a study's networks say more than their sizes",
     )
+    catalog.space(
+        "emonas.macro",
+        "nasplug_emonas.macro:MacroSpace",
+        summary="Connections inside the phases of a convolutional network: the macro space of NSGA-Net.",
+    )
+    catalog.space(
+        "emonas.micro",
+        "nasplug_emonas.micro:MicroSpace",
+        summary="Normal and reduction cells of NASNet with operations of DARTS: the micro space of NSGA-Net.",
+    )

@@ -67,7 +67,8 @@ def encode(integers: Tensor, form: BitFormat) -> Tensor:
     if form.code == "sign_magnitude":
         sign: Tensor = (integers < 0).to(integers.dtype) << (form.bits - 1)
         return integers.abs() | sign
-    return integers & (2**form.bits - 1)
+    pattern: Tensor = integers & (2**form.bits - 1)
+    return pattern
 
 
 def patterns_of(weights: Tensor, form: BitFormat, scale: Tensor | None = None) -> Tensor:

@@ -1,0 +1,113 @@
+"""Networks of the micro space, for images (N, C, H, W).
+
+Source: Lu et al., "NSGA-Net", GECCO 2019 (arXiv 1810.03522), and the released code, after DARTS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nasplug.errors import SpecError
+from nasplug_emonas.cells import INPUTS, Cell, unused
+from nasplug_emonas.networks.operations import FactorizedReduce, operation, relu_conv_bn
+
+
+class CellNetwork(nn.Module):
+    """A cell: outputs of the last cell but one and of the last -> (N, width, H, W).
+
+    Args:
+        cell: Its blocks.
+        before_last: Channels of the last cell but one.
+        last: Channels of the last cell.
+        channels: Channels of every operation.
+        reduction: Halve the image.
+        after_reduction: The last cell halved it, so that the last but one is larger.
+
+    Attributes:
+        width: Channels of the output.
+    """
+
+    def __init__(
+        self, cell: Cell, before_last: int, last: int, channels: int, reduction: bool, after_reduction: bool
+    ) -> None:
+        super().__init__()
+        self.cell, self.ends = cell, unused(cell)
+        self.width = channels * len(self.ends)
+        read = {source for block in cell for _, source in block}
+        self.prepare = nn.ModuleDict()  # inputs that nothing reads are not prepared
+        if 0 in read:
+            shrink = FactorizedReduce(before_last, channels) if after_reduction else relu_conv_bn(before_last, channels)
+            self.prepare["0"] = shrink
+        if 1 in read:
+            self.prepare["1"] = relu_conv_bn(last, channels)
+        self.operations = nn.ModuleList(
+            operation(name, channels, 2 if reduction and source < INPUTS else 1)
+            for block in cell
+            for name, source in block
+        )
+
+    def forward(self, before_last: Tensor, last: Tensor) -> Tensor:
+        """Computes the blocks in their order."""
+        values: dict[int, Tensor] = {}
+        for place, given in enumerate((before_last, last)):
+            if str(place) in self.prepare:
+                values[place] = self.prepare[str(place)](given)
+        operations = iter(self.operations)
+        for place, ((_, first), (_, second)) in enumerate(self.cell, start=INPUTS):
+            values[place] = next(operations)(values[first]) + next(operations)(values[second])
+        return torch.cat([values[end] for end in self.ends], dim=1)
+
+
+class MicroNetwork(nn.Module):
+    """A stem, cells and a classifier: (N, C, H, W) -> logits (N, outputs).
+
+    Args:
+        normal: The normal cell.
+        reduction: The cell at one and two thirds of the depth.
+        input_shape: Channels, height and width of an image.
+        outputs: Number of classes.
+        channels: Channels of the operations in the first cell.
+        layers: Number of cells.
+        increment: Added to the channels after every cell; None doubles them at the reductions.
+
+    Raises:
+        SpecError: The inputs are no images.
+    """
+
+    def __init__(
+        self,
+        normal: Cell,
+        reduction: Cell,
+        input_shape: Sequence[int],
+        outputs: int,
+        channels: int = 16,
+        layers: int = 8,
+        increment: int | None = None,
+    ) -> None:
+        super().__init__()
+        if len(input_shape) != 3:
+            raise SpecError(f"an input of shape {tuple(input_shape)} is no image", where="emonas.micro")
+        before_last = last = 3 * channels
+        self.stem = nn.Sequential(nn.Conv2d(input_shape[0], last, 3, padding=1, bias=False), nn.BatchNorm2d(last))
+        self.cells = nn.ModuleList()
+        reduced = False
+        for layer in range(layers):
+            reduces = layer in (layers // 3, 2 * layers // 3)
+            if reduces and increment is None:
+                channels *= 2
+            cell = CellNetwork(reduction if reduces else normal, before_last, last, channels, reduces, reduced)
+            self.cells.append(cell)
+            before_last, last, reduced = last, cell.width, reduces
+            channels += increment or 0
+        self.classifier = nn.Linear(last, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Classifies a batch of images."""
+        before_last = last = self.stem(x)
+        for cell in self.cells:
+            before_last, last = last, cell(before_last, last)
+        logits: Tensor = self.classifier(last.mean(dim=(2, 3)))
+        return logits
