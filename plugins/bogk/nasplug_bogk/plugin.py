@@ -18,3 +18,6 @@ def register(catalog: Catalog) -> None:
         "nasplug_bogk.strategy:BayesianOptimisation",
         summary="Bayesian optimisation: a Gaussian process with graph kernels on any space of graphs.",
     )
+    catalog.command(
+        "motifs", "nasplug_bogk.command:command", summary="Show which parts of an architecture help, by a graph kernel."
+    )

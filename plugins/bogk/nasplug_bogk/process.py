@@ -32,7 +32,7 @@ class GaussianProcess:
         self.graphs: list[Graph] = []
         self.targets: Array = np.zeros(0)
         self._factor: Array = np.zeros((0, 0))
-        self._weights: Array = np.zeros(0)
+        self.weights: Array = np.zeros(0)
 
     def add(self, graphs: Sequence[Graph], targets: Array) -> None:
         """Observes more: extends the Cholesky factor by new rows, which costs O(n² m) instead of O((n + m)³).
@@ -64,19 +64,19 @@ class GaussianProcess:
         """
         self.targets = targets
         half = solve_triangular(self._factor, targets, lower=True)
-        self._weights = solve_triangular(self._factor, half, lower=True, trans="T")
+        self.weights = solve_triangular(self._factor, half, lower=True, trans="T")
 
     def fork(self) -> GaussianProcess:
         """A copy that can observe more, while this one stays as it is."""
         copy = GaussianProcess(self.kernel, self.scale, self.noise)
-        copy.graphs, copy.targets, copy._factor, copy._weights = self.graphs, self.targets, self._factor, self._weights
+        copy.graphs, copy.targets, copy._factor, copy.weights = self.graphs, self.targets, self._factor, self.weights
         return copy
 
     def mean(self, graphs: Sequence[Graph]) -> Array:
         """Posterior mean of f, float64 (len(graphs),)."""
         if not self.graphs:
             return np.zeros(len(graphs))
-        return self.kernel.gram(graphs, self.graphs) @ self._weights
+        return self.kernel.gram(graphs, self.graphs) @ self.weights
 
     def predict(self, graphs: Sequence[Graph]) -> tuple[Array, Array]:
         """Posterior mean and standard deviation of f, without the noise; float64 (len(graphs),) each."""
@@ -85,7 +85,7 @@ class GaussianProcess:
         cross = self.kernel.gram(graphs, self.graphs)
         half = solve_triangular(self._factor, cross.T, lower=True)
         variance = np.maximum(1.0 - np.square(half).sum(axis=0), 1e-12)
-        return cross @ self._weights, np.sqrt(self.scale * variance)
+        return cross @ self.weights, np.sqrt(self.scale * variance)
 
     def sample(self, graphs: Sequence[Graph], rng: np.random.Generator) -> Array:
         """One function drawn from the posterior, at these graphs: float64 (len(graphs),)."""
@@ -95,7 +95,7 @@ class GaussianProcess:
             cross = self.kernel.gram(graphs, self.graphs)
             half = solve_triangular(self._factor, cross.T, lower=True)
             covariance -= half.T @ half
-            mean = cross @ self._weights
+            mean = cross @ self.weights
         covariance[np.diag_indices_from(covariance)] += 1e-8
         sample: Array = mean + np.sqrt(self.scale) * (factorise(covariance) @ rng.standard_normal(len(graphs)))
         return sample
@@ -103,7 +103,7 @@ class GaussianProcess:
     def log_marginal_likelihood(self) -> float:
         """Logarithm of the density of the observed targets."""
         n = len(self.targets)
-        misfit = float(self.targets @ self._weights) / self.scale
+        misfit = float(self.targets @ self.weights) / self.scale
         logarithms = 2.0 * float(np.log(np.diag(self._factor)).sum()) + n * float(np.log(self.scale))
         return -0.5 * (misfit + logarithms + n * float(np.log(2.0 * np.pi)))
 

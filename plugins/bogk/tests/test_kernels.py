@@ -60,7 +60,7 @@ KERNELS = {
     **{name: make_kernel(name) for name in EMBEDDINGS},
     "cosine": make_kernel("wl", "linear"),
     "rbf": make_kernel("gcn_infinite", "rbf"),
-    "assignment": EmbeddingKernel((Part(WeisfeilerLehman(2, optimal_assignment=True), variant=2),), "linear"),
+    "assignment": EmbeddingKernel((Part(WeisfeilerLehman([2], optimal_assignment=True)),), "linear"),
     "sum": make_kernel("gcn+rw+sp"),
 }
 named = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
@@ -113,7 +113,7 @@ def test_directions_are_kept_apart(kernel):
 
 
 def test_weisfeiler_lehman_counts_labels_of_every_round():
-    embedding = WeisfeilerLehman(rounds=1)
+    embedding = WeisfeilerLehman([1])
     counts = embedding.substructures(DIAMOND)
     assert sorted(counts[0].values()) == [1, 1, 1, 1]
     means = {embedding.meaning(label) for label in counts[1]}
@@ -130,7 +130,7 @@ def test_weisfeiler_lehman_counts_labels_of_every_round():
 def test_more_rounds_tell_apart_what_fewer_do_not():
     a = Graph.chain(("conv", "conv", "pool", "conv"))
     b = Graph.chain(("conv", "pool", "conv", "conv"))
-    embedding = WeisfeilerLehman(rounds=2)
+    embedding = WeisfeilerLehman([0, 1, 2])
     inner = embedding.inner([a], [b], [0, 1, 2])[:, 0, 0]
     norms = embedding.squared_norms([a, b], [0, 1, 2])
     assert inner[0] == norms[0, 0] == norms[0, 1]
@@ -139,7 +139,7 @@ def test_more_rounds_tell_apart_what_fewer_do_not():
 
 def test_optimal_assignment_is_the_intersection_of_histograms():
     a, b = Graph.chain(("conv", "conv", "conv")), Graph.chain(("conv", "conv", "pool"))
-    plain, matched = WeisfeilerLehman(0), WeisfeilerLehman(0, optimal_assignment=True)
+    plain, matched = WeisfeilerLehman([0]), WeisfeilerLehman([0], optimal_assignment=True)
     assert plain.inner([a], [b], [0])[0, 0, 0] == 3 * 2 + 1 + 1
     assert matched.inner([a], [b], [0])[0, 0, 0] == 2 + 1 + 1
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Literal
 
+from nasplug.errors import SpecError
 from nasplug.spaces.graph import Graph
 from nasplug_bogk.kernels.counts import CountEmbedding
 from nasplug_bogk.kernels.neighbours import neighbours
@@ -23,19 +24,24 @@ class WeisfeilerLehman(CountEmbedding):
     2021, who look at one direction.
 
     Args:
-        rounds: Most rounds; the variants have 0 to so many.
+        depths: The numbers of rounds on offer, ascending.
         directions: `both`, or only the labels `in` or `out` of a node.
         optimal_assignment: See :class:`CountEmbedding`.
+
+    Raises:
+        SpecError: No depths.
     """
 
     def __init__(
         self,
-        rounds: int = 3,
+        depths: Sequence[int] = (0, 1, 2, 3),
         directions: Literal["both", "in", "out"] = "both",
         optimal_assignment: bool = False,
     ) -> None:
-        depths = range(rounds + 1)
-        super().__init__(depths, [[float(k <= depth) for k in depths] for depth in depths], optimal_assignment)
+        if not depths or min(depths) < 0:
+            raise SpecError(f"depths={list(depths)} are no numbers of rounds", where="WeisfeilerLehman")
+        levels = range(max(depths) + 1)
+        super().__init__(depths, [[float(level <= depth) for level in levels] for depth in depths], optimal_assignment)
         self.directions = directions
         self._labels: dict[Hashable, int] = {}
         self._meanings: list[Hashable] = []
