@@ -17,7 +17,7 @@ from torch import nn
 from nasplug.cost.counts import count
 from nasplug.errors import SpaceError, SpecError
 from nasplug.spaces.graph import Graph
-from nasplug.testing import Shapes, SpaceConformance
+from nasplug.testing import Shapes
 
 CIFAR = Shapes((3, 32, 32), 10)
 #: The networks that NSGA-Net published.
@@ -34,35 +34,6 @@ REDUCTION = [
     *(("avg_pool_3x3", 0), ("sep_conv_3x3", 1), ("dil_conv_3x3", 1), ("max_pool_3x3", 0), ("skip_connect", 2)),
     *(("dil_conv_5x5", 1), ("skip_connect", 2), ("avg_pool_3x3", 1), ("dil_conv_5x5", 1), ("dil_conv_3x3", 1)),
 ]
-
-
-class TestMacro(SpaceConformance):
-    input_shapes = ((3, 32, 32), (1, 8, 8))
-
-    def make_space(self):
-        return MacroSpace(channels=4)
-
-
-class TestMacroPreact(SpaceConformance):
-    input_shapes = ((1, 28, 28),)
-
-    def make_space(self):
-        return MacroSpace(nodes=[3, 5], channels=[4, 4], decoder="preact")
-
-
-class TestMacroDense(SpaceConformance):
-    input_shapes = ((2, 9, 13),)
-
-    def make_space(self):
-        return MacroSpace(nodes=3, channels=[4, 4, 6], decoder="dense", growth=3)
-
-
-class TestMicro(SpaceConformance):
-    input_shapes = ((3, 32, 32), (1, 8, 8), (2, 15, 11))
-    builds = 2
-
-    def make_space(self):
-        return MicroSpace(channels=3, layers=3)
 
 
 # -- macro -----------------------------------------------------------------------------------------------------------
@@ -186,8 +157,9 @@ def test_sizes_of_the_micro_space():
 def test_the_published_micro_network_has_the_published_size():
     space = MicroSpace(channels=34, layers=20, increment=4)
     found = count(space.build(space.parse(NORMAL, REDUCTION), CIFAR), (3, 32, 32))
-    assert round(found.params / 1e6, 1) == 2.2
-    assert found.macs / 1e6 == pytest.approx(550, rel=0.02)
+    assert round(found.params / 1e6, 2) == 2.20
+    # Published are 550 million, by a counter that has normalisation and pooling in it.
+    assert 520 < found.macs / 1e6 < 550
 
 
 def test_order_of_units_and_blocks_is_no_difference():
@@ -203,9 +175,8 @@ def test_relabelled_cells_have_one_form():
     space = MicroSpace()
     for _ in range(50):
         genotype = space.sample(rng).genotype
-        blocks = [
-            tuple(zip(genotype[i : i + 4 : 2], genotype[i + 1 : i + 4 : 2], strict=True)) for i in range(0, 20, 4)
-        ]
+        units = list(zip(genotype[:20:2], genotype[1:20:2], strict=True))
+        blocks = list(zip(units[::2], units[1::2], strict=True))
         order, names = [], {0: 0, 1: 1}
         while len(order) < 5:  # a random order in which every block comes after what it reads
             ready = [b for b in range(5) if b not in order and all(source in names for _, source in blocks[b])]

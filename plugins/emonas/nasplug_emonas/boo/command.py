@@ -8,15 +8,16 @@ from typing import Any
 
 from nasplug.cli import output
 from nasplug.run.api import load_study
-from nasplug_emonas.boo.correlation import SAME_ORDER, Correlation, boo_correlation
+from nasplug_emonas.boo.correlation import Correlation, boo_correlation
 
 
 class BooCommand:
     """Tells whether the one bits of a study's networks say more than how many weights they have.
 
-    For every format: the correlation of the ones with the number of parameters over all trials, and the smallest and
-    the largest number of ones per weight. Where the rank correlation is close to 1, a search for few ones is a search
-    for few parameters.
+    For every format: the correlation of the ones with the number of counted weights and with the parameters (weights,
+    biases and batch normalisation) over all trials, and the smallest and the largest number of ones per weight. Where
+    the rank correlation with the weights is 0.99 or more, or no two networks differ by more than 5 per cent in ones per
+    weight, a search for few ones is a search for few weights.
     """
 
     @staticmethod
@@ -42,14 +43,15 @@ class BooCommand:
         if arguments.json:
             output.print_json([{**asdict(one), "counts_weights": one.counts_weights} for one in found])
             return 0
-        columns = ("format", "trials", "Spearman", "Pearson", "ones per weight")
+        columns = ("format", "trials", "Spearman, weights", "Pearson, weights", "Spearman, params", "ones per weight")
         output.print_table(columns, [_row(one) for one in found], numeric=columns[1:])
         for one in found:
             meaning = "BOO is a count of weights here" if one.counts_weights else "BOO says something of its own"
-            print(f"{one.format}: {meaning} (Spearman with {one.size} {one.spearman:.3f}, limit {SAME_ORDER})")
+            print(f"{one.format}: {meaning} (ones per weight differ by up to {100 * one.spread:.1f} per cent)")
         return 0
 
 
 def _row(one: Correlation) -> tuple[str, ...]:
     spread = f"{one.lowest:.3f} to {one.highest:.3f}"
-    return (one.format, str(one.trials), f"{one.spearman:.4f}", f"{one.pearson:.4f}", spread)
+    numbers = (one.spearman, one.pearson, one.spearman_params)
+    return (one.format, str(one.trials), *(f"{number:.4f}" for number in numbers), spread)

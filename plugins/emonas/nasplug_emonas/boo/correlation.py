@@ -15,6 +15,8 @@ from nasplug_emonas.boo.formats import BitFormat
 
 #: From this rank correlation on, ordering by ones is ordering by size.
 SAME_ORDER = 0.99
+#: Up to this relative difference in ones per weight between any two networks, ones are weights times a constant.
+SAME_MEAN = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,34 +25,43 @@ class Correlation:
 
     Attributes:
         format: The bit format; `recorded` for the values that the cost `boo` left in the study.
-        size: What the ones are compared with: `params` or `weights`.
         trials: How many trials it is of.
-        pearson: Correlation of the values; NaN if one of them is the same in all trials.
-        spearman: Correlation of the ranks; NaN likewise.
+        spearman: Correlation of ranks between ones and counted weights; NaN if one is the same in all trials.
+        pearson: Correlation of values between them.
+        spearman_params: Correlation of ranks between ones and the cost `params`, which has biases and batch
+            normalisation in it; NaN where the trials do not have that cost.
         lowest: Smallest number of ones per weight.
         highest: Largest number of ones per weight.
     """
 
     format: str
-    size: str
     trials: int
-    pearson: float
     spearman: float
+    pearson: float
+    spearman_params: float
     lowest: float
     highest: float
 
     @property
     def counts_weights(self) -> bool:
-        """Whether the ones order the trials as their sizes do, so that BOO is a count of weights here."""
-        return self.spearman >= SAME_ORDER
+        """Whether ones order the trials as numbers of weights do, or are such a number times a constant.
+
+        Networks of nearly one size may change places by a constant that is none to the last digit, so that one of the
+        two is enough.
+        """
+        return self.spearman >= SAME_ORDER or self.spread <= SAME_MEAN
+
+    @property
+    def spread(self) -> float:
+        """By how much the largest number of ones per weight exceeds the smallest, relative to it."""
+        return self.highest / self.lowest - 1.0 if self.lowest else float("inf")
 
 
 def boo_correlation(study: Study, formats: Sequence[str] = ()) -> list[Correlation]:
-    """Correlates BOO with the number of parameters, over all complete trials.
+    """Correlates BOO with the size of the networks, over all complete trials.
 
     Args:
-        study: With the cost `boo`, or with kept weights. The ones are compared with the cost `params` where the trials
-            have it, and with the number of counted weights otherwise.
+        study: With the cost `boo`, or with kept weights; and best with the cost `params`.
         formats: Bit formats to count in anew, from the weights that the study kept, such as `int8/sign_magnitude`.
             Copies of earlier trials are left out, as everywhere here.
 
@@ -91,24 +102,29 @@ def _correlation(name: str, trials: Sequence[Trial], counts: Sequence[tuple[floa
     if len(trials) < 3:
         raise StudyError(f"{len(trials)} trials are too few for a correlation", where=f"boo, {name}", fix=fix)
     ones, weights = np.array(counts, dtype=np.float64).T
-    size, label = weights, "weights"
-    if all("params" in trial.values for trial in trials):
-        size, label = np.array([trial.values["params"] for trial in trials]), "params"
+    params = np.array([trial.values.get("params", np.nan) for trial in trials])
     mean = ones / weights
     return Correlation(
-        name, label, len(trials), _pearson(ones, size), _pearson(_ranks(ones), _ranks(size)), mean.min(), mean.max()
+        format=name,
+        trials=len(trials),
+        spearman=pearson(ranks(ones), ranks(weights)),
+        pearson=pearson(ones, weights),
+        spearman_params=float("nan") if np.isnan(params).any() else pearson(ranks(ones), ranks(params)),
+        lowest=float(mean.min()),
+        highest=float(mean.max()),
     )
 
 
-def _pearson(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
+def pearson(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
+    """Correlation coefficient of two rows of numbers; NaN if one is constant."""
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return float("nan")
     return float(np.corrcoef(first, second)[0, 1])
 
 
-def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Ranks from 1, equal values sharing the mean of theirs."""
     _, inverse, sizes = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(sizes)
-    ranks: npt.NDArray[np.float64] = (last - (sizes - 1) / 2)[inverse]
-    return ranks
+    found: npt.NDArray[np.float64] = (last - (sizes - 1) / 2)[inverse]
+    return found
