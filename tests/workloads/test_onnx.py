@@ -1,0 +1,100 @@
+"""Workloads of ONNX files: the same layers as in the network they were exported from."""
+
+from __future__ import annotations
+
+import pytest
+
+from nasplug.errors import DataError
+
+onnx = pytest.importorskip("onnx")
+torch = pytest.importorskip("torch")
+nn = torch.nn
+
+from nasplug.workloads.extract import extract  # noqa: E402
+from nasplug.workloads.onnx import read_onnx  # noqa: E402
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU6())
+        self.pool = nn.MaxPool2d(3, 2, 1)
+        self.dw = nn.Conv2d(8, 8, 3, padding=1, groups=8)
+        self.side = nn.Conv2d(8, 8, 1)
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, x):
+        x = self.pool(self.stem(x))
+        y = torch.relu(self.dw(x) + self.side(x))
+        return self.head(torch.cat([x, y], 1).mean((2, 3)))
+
+
+def exported(network, shape, path):
+    torch.onnx.export(network.eval(), (torch.zeros(1, *shape),), str(path), dynamo=True, verbose=False)
+    return path
+
+
+def test_an_exported_network_has_the_same_layers(tmp_path):
+    network = Residual()
+    nn.init.normal_(network.stem[1].bias)  # else the exporter leaves the bias out
+    found = read_onnx(exported(network, (3, 17, 15), tmp_path / "net.onnx"))
+    expected = extract(network, (3, 17, 15))
+    assert found.operations == expected.operations
+    assert found.differences(expected) == []
+
+
+def test_attention(tmp_path):
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.qkv, self.out, self.norm = nn.Linear(16, 48), nn.Linear(16, 16), nn.LayerNorm(16)
+
+        def forward(self, x):
+            q, k, v = self.qkv(self.norm(x)).reshape(-1, 7, 3, 4, 4).permute(2, 0, 3, 1, 4).unbind(0)
+            attended = torch.softmax(q @ k.transpose(-1, -2) * 0.5, -1) @ v
+            return self.out(attended.transpose(1, 2).reshape(-1, 7, 16)) + x
+
+    network = Attention()
+    found = read_onnx(exported(network, (7, 16), tmp_path / "net.onnx"))
+    expected = extract(network, (7, 16))
+    assert found.macs.sum() == expected.macs.sum()
+    assert sorted(found.operations) == sorted(expected.operations)
+
+
+def model(*nodes, shape=("n", 3, 8, 8), initializers=()):
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        list(nodes),
+        "g",
+        [helper.make_tensor_value_info("x", kind, list(shape))],
+        [helper.make_tensor_value_info("y", kind, None)],
+        initializer=list(initializers),
+    )
+    return helper.make_model(graph)
+
+
+def test_padding_that_is_worked_out_and_unknown_operators(tmp_path):
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    weight = helper.make_tensor("w", kind, [4, 3, 3, 3], [0.0] * 108)
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], strides=[2, 2], auto_pad="SAME_UPPER"),
+        helper.make_node("CumSum", ["a", "axis"], ["y"]),
+    ]
+    axis = helper.make_tensor("axis", onnx.TensorProto.INT64, [], [1])
+    onnx.save(model(*nodes, initializers=[weight, axis]), tmp_path / "m.onnx")
+    found = read_onnx(tmp_path / "m.onnx", bits=4)
+    assert found.operations == ("conv", "other")
+    assert (found.ho[0], found.wo[0], found.sh[0], found.ph[0]) == (4, 4, 2, 0)
+    assert found.weight_bits[0] == 4
+
+
+def test_files_that_cannot_be_priced_say_why(tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        read_onnx(tmp_path / "absent.onnx")
+    (tmp_path / "text.onnx").write_text("not a model")
+    with pytest.raises(DataError, match="no ONNX model"):
+        read_onnx(tmp_path / "text.onnx")
+    node = onnx.helper.make_node("Relu", ["x"], ["y"])
+    onnx.save(model(node, shape=("n", 3, "h", "w")), tmp_path / "open.onnx")
+    with pytest.raises(DataError, match="open"):
+        read_onnx(tmp_path / "open.onnx")
