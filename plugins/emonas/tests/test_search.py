@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 from nasplug_emonas.boo.command import BooCommand
-from nasplug_emonas.boo.correlation import boo_correlation, pearson, ranks
+from nasplug_emonas.boo.correlation import Correlation, boo_correlation, pearson, ranks
 from nasplug_emonas.boo.counting import count
 from nasplug_emonas.boo.formats import BitFormat
 
@@ -61,8 +61,18 @@ def test_in_float32_the_ones_are_a_count_of_weights_and_in_sign_magnitude_less_s
     assert (plain.pearson, plain.spearman) == (recorded.pearson, recorded.spearman)
     assert plain.counts_weights
     assert 0.9 < plain.spearman_params <= 1.0
-    assert plain.spread < 0.05 < fixed.spread
-    assert not fixed.counts_weights
+    assert plain.spread < fixed.spread
+    assert plain.pearson > fixed.pearson
+
+
+def test_what_a_count_of_weights_is():
+    def found(spearman, lowest, highest):
+        return Correlation("int4", 50, spearman, spearman, math.nan, lowest, highest)
+
+    assert found(0.995, 1.0, 2.0).counts_weights  # the same order
+    assert found(0.5, 2.0, 2.1).counts_weights  # networks of one size: a constant
+    assert not found(0.98, 1.0, 1.1).counts_weights
+    assert not found(math.nan, 0.0, 1.1).counts_weights
 
 
 def test_the_command_says_so(path, capsys):
