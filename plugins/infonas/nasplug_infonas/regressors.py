@@ -17,6 +17,8 @@ from torch import nn
 from nasplug.errors import UnknownNameError, did_you_mean
 from nasplug_infonas.isolation import isolated
 
+#: Vectors may be float32, values and beliefs are float64.
+Vectors = NDArray[np.float32] | NDArray[np.float64]
 Floats = NDArray[np.float64]
 RegressorName = Literal["forest", "gp", "dngo"]
 _CHUNK = 32_768
@@ -32,10 +34,10 @@ class Belief(NamedTuple):
 class Regressor(Protocol):
     """Learns one number from vectors."""
 
-    def fit(self, x: Floats, y: Floats) -> Regressor:
+    def fit(self, x: Vectors, y: Floats) -> Regressor:
         """Learns from vectors (n, d) with values (n,), n >= 1, and returns itself."""
 
-    def predict(self, x: Floats) -> Belief:
+    def predict(self, x: Vectors) -> Belief:
         """Believes something of vectors (N, d)."""
 
 
@@ -77,12 +79,12 @@ class NormalScores:
     def __init__(self, regressor: Regressor) -> None:
         self.regressor = regressor
 
-    def fit(self, x: Floats, y: Floats) -> NormalScores:
+    def fit(self, x: Vectors, y: Floats) -> NormalScores:
         """See :class:`Regressor`."""
         self.regressor.fit(x, normal_scores(y))
         return self
 
-    def predict(self, x: Floats) -> Belief:
+    def predict(self, x: Vectors) -> Belief:
         """See :class:`Regressor`."""
         return self.regressor.predict(x)
 
@@ -90,12 +92,12 @@ class NormalScores:
 class _Scale:
     """Brings columns to mean 0 and standard deviation 1; constant ones to 0."""
 
-    def __init__(self, values: Floats) -> None:
+    def __init__(self, values: Vectors) -> None:
         self.mean = values.mean(axis=0)
         deviation = np.asarray(values.std(axis=0))
         self.deviation = np.where(deviation > 1e-12, deviation, 1.0)
 
-    def __call__(self, values: Floats) -> Floats:
+    def __call__(self, values: Vectors) -> Floats:
         scaled: Floats = (np.asarray(values, dtype=np.float64) - self.mean) / self.deviation
         return scaled
 
@@ -112,7 +114,7 @@ class Forest:
     def __init__(self, seed: int = 0, trees: int = 200, features: int = 4) -> None:
         self.seed, self.trees, self.features = seed, trees, features
 
-    def fit(self, x: Floats, y: Floats) -> Forest:
+    def fit(self, x: Vectors, y: Floats) -> Forest:
         """See :class:`Regressor`."""
         from sklearn.ensemble import RandomForestRegressor
 
@@ -121,7 +123,7 @@ class Forest:
         ).fit(x, y)
         return self
 
-    def predict(self, x: Floats) -> Belief:
+    def predict(self, x: Vectors) -> Belief:
         """See :class:`Regressor`."""
         each = np.stack([tree.predict(np.asarray(x, dtype=np.float32)) for tree in self._forest.estimators_])
         return Belief(each.mean(axis=0), each.std(axis=0))
@@ -137,7 +139,7 @@ class GaussianProcess:
     def __init__(self, seed: int = 0) -> None:
         del seed
 
-    def fit(self, x: Floats, y: Floats) -> GaussianProcess:
+    def fit(self, x: Vectors, y: Floats) -> GaussianProcess:
         """See :class:`Regressor`."""
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.gaussian_process import GaussianProcessRegressor
@@ -152,7 +154,7 @@ class GaussianProcess:
             self._process.fit(self._scale_x(x), self._scale_y(y))
         return self
 
-    def predict(self, x: Floats) -> Belief:
+    def predict(self, x: Vectors) -> Belief:
         """See :class:`Regressor`; the deviation is that of the value itself, without the noise."""
         process: Any = self._process
         signal = process.kernel_.k1  # without the noise
@@ -188,7 +190,7 @@ class DNGO:
     ) -> None:
         self.seed, self.units, self.epochs, self.batch_size, self.lr = seed, units, epochs, batch_size, lr
 
-    def fit(self, x: Floats, y: Floats) -> DNGO:
+    def fit(self, x: Vectors, y: Floats) -> DNGO:
         """See :class:`Regressor`."""
         self._scale_x, self._scale_y = _Scale(x), _Scale(y)
         inputs = torch.from_numpy(self._scale_x(x).astype(np.float32))
@@ -197,7 +199,7 @@ class DNGO:
             hidden, last = nn.Linear(x.shape[1], self.units), nn.Linear(self.units, 1)
             optimizer = torch.optim.Adam([*hidden.parameters(), *last.parameters()], self.lr, fused=True)
             for _ in range(self.epochs):
-                for rows in torch.randperm(len(inputs)).split(self.batch_size):
+                for rows in torch.split(torch.randperm(len(inputs)), self.batch_size):
                     optimizer.zero_grad()
                     error = last(torch.tanh(hidden(inputs[rows]))).squeeze(1) - targets[rows]
                     error.square().mean().backward()
@@ -213,12 +215,12 @@ class DNGO:
         self._root = np.linalg.cholesky((self._root + self._root.T) / 2 + 1e-12 * np.eye(len(self._root)))
         return self
 
-    def _features(self, x: Floats) -> Floats:
+    def _features(self, x: Vectors) -> Floats:
         with torch.inference_mode():
             found = torch.tanh(self._hidden(torch.from_numpy(self._scale_x(x).astype(np.float32)))).double().numpy()
         return np.concatenate([found, np.ones((len(found), 1))], axis=1)
 
-    def predict(self, x: Floats) -> Belief:
+    def predict(self, x: Vectors) -> Belief:
         """See :class:`Regressor`."""
         mean, deviation = np.empty(len(x)), np.empty(len(x))
         for start in range(0, len(x), _CHUNK):

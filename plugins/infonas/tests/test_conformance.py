@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from nasplug_infonas.strategies.bo import EmbeddingBO
 from nasplug_infonas.strategies.reinforce import EmbeddingReinforce
 from nasplug_infonas.strategies.screen import Screen
@@ -35,6 +36,7 @@ class TestBO(Small):
         return EmbeddingBO(initial=8, per_round=6)
 
 
+@pytest.mark.slow
 class TestDNGOAsPublished(Small):
     __test__ = True
     several_objectives = False
@@ -44,23 +46,18 @@ class TestDNGOAsPublished(Small):
         return EmbeddingBO(kind="mean", surrogate="dngo", ranks=False, initial=8, per_round=4)
 
 
-class TestScreenedRandomSearch(Small):
-    __test__ = True
-
-    def make_strategy(self):
-        return Screen(factor=4, start=8, refit=6)
-
-
 class TestScreenedEvolution(Small):
     __test__ = True
 
     def make_strategy(self):
         inner = RegularizedEvolution(population_size=8, tournament_size=3)
-        return Screen(inner, predictor="forest", kind="mean", factor=3, start=10, refit=8)
+        return Screen(inner, factor=3, start=10, refit=8)
 
 
+@pytest.mark.slow
 class TestScreenedQNAS(Small):
     __test__ = True
 
     def make_strategy(self):
-        return Screen(QNAS(quantum_individuals=4, repetition=3), factor=3, start=8, refit=6)
+        inner = QNAS(quantum_individuals=4, repetition=3)
+        return Screen(inner, predictor="forest", kind="mean", factor=3, start=8, refit=12)

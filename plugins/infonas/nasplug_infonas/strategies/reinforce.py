@@ -128,7 +128,7 @@ class EmbeddingReinforce(EmbeddingSearch):
             losses.append(0.5 * (torch.from_numpy(action) - mean[0]).square().mean())
         loss = (torch.stack(losses) * advantages.float()).mean()
         self._optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
 
     def _start(self, study: Study, cloud: EmbeddedSpace) -> None:

@@ -75,7 +75,7 @@ class EmbeddingSearch(ABC):
         start = self._handed_out
         self._handed_out = min(start + count, len(self._plan))
         return [
-            study.proposal(cloud.architectures[self._plan[step]], **{self.label: self._round, "step": step})
+            Proposal(cloud.architectures[self._plan[step]], info={self.label: self._round, "step": step})
             for step in range(start, self._handed_out)
         ]
 
