@@ -51,9 +51,10 @@ def augmentation(deviation: Array, noise_deviation: float) -> Array:
 
 
 def upper_confidence_bound(mean: Array, deviation: Array, count: int) -> Array:
-    """mean + beta deviation with beta = sqrt(log(2 (n + 1))) after n observations.
+    """Optimism: mean + beta deviation with beta = sqrt(log(2 (n + 1))) after n observations.
 
     The form of Srinivas et al., "Gaussian Process Optimization in the Bandit Setting", ICML 2010, whose constants for
     a guarantee are far too careful in practice.
     """
-    return mean + np.sqrt(np.log(2.0 * (count + 1.0))) * deviation
+    bound: Array = mean + np.sqrt(np.log(2.0 * (count + 1.0))) * deviation
+    return bound

@@ -53,7 +53,7 @@ def fit(
     if len(graphs) > limit:
         places = np.round(np.linspace(0, len(graphs) - 1, limit)).astype(int)
         chosen = np.sort(np.argsort(targets, kind="stable")[places])
-    some, values = [graphs[i] for i in chosen], targets[chosen]
+    some, values = [graphs[i] for i in chosen.tolist()], targets[chosen]
     settled: list[Part] = []
     given: list[_Given] = []
     for part in kernel.parts:
@@ -127,9 +127,7 @@ def _unpack(x: Array, given: Sequence[_Given], noise: float | None) -> tuple[lis
     return lengths, (weights / weights.sum()).tolist(), float(np.exp(x[-1])) if noise is None else noise
 
 
-def _loss(
-    x: Array, shape: Shape, given: Sequence[_Given], targets: Array, noise: float | None
-) -> tuple[float, Array]:
+def _loss(x: Array, shape: Shape, given: Sequence[_Given], targets: Array, noise: float | None) -> tuple[float, Array]:
     """Negative logarithm of the posterior density of the parameters, without constants; and its gradient."""
     lengths, weights, level = _unpack(x, given, noise)
     n, count = len(targets), len(given)

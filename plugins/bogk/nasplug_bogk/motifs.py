@@ -85,16 +85,17 @@ def describe(embedding: WeisfeilerLehman, label: Any, level: int) -> str:
     """A label in words: what the operation gets, the operation, and what it feeds."""
     if level == 0:
         return str(embedding.meaning(label))
-    own, before, after = embedding.meaning(label)  # type: ignore[misc]
-    name = own
+    meaning: Any = embedding.meaning(label)
+    own, before, after = meaning
     for _ in range(level - 1):
-        name = embedding.meaning(name)[0]  # type: ignore[index]
+        inner: Any = embedding.meaning(own)
+        own = inner[0]
 
     def side(labels: Sequence[int]) -> str:
         texts = sorted(describe(embedding, each, level - 1) for each in labels)
         return ", ".join(f"({text})" if level > 1 else text for text in texts)
 
-    parts = [side(before), str(embedding.meaning(name)), side(after)]
+    parts = [side(before), str(embedding.meaning(own)), side(after)]
     return " -> ".join(part for part in parts if part)
 
 

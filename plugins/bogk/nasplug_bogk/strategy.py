@@ -81,13 +81,20 @@ class BayesianOptimisation:
     ) -> None:
         _among("acquisition", acquisition, get_args(Acquisition))
         _among("transform", transform, get_args(Transform))
-        for name, value, least in (("initial", initial, 2), ("pool", pool, 1), ("parents", parents, 1), ("rounds", rounds, 0)):
+        for name, value, least in (
+            ("initial", initial, 2),
+            ("pool", pool, 1),
+            ("parents", parents, 1),
+            ("rounds", rounds, 0),
+        ):
             if value < least:
                 raise SpecError(f"{name} is {value}", where="bogk", fix=f"give {least} or more")
         if not 0.0 <= random_share <= 1.0:
             raise SpecError(f"random_share={random_share} is no share", where="bogk", fix="give a number from 0 to 1")
         if noise is not None and noise < 0.0:
-            raise SpecError(f"noise={noise} is no variance", where="bogk", fix="give a number from 0 on, or leave it out")
+            raise SpecError(
+                f"noise={noise} is no variance", where="bogk", fix="give a number from 0 on, or leave it out"
+            )
         self.kernel = make_kernel(kernel, shape, kernel_options)
         self.acquisition, self.initial, self.parents = acquisition, initial, parents
         self.pool = Pool(pool, random_share, rounds)

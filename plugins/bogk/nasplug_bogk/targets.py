@@ -67,11 +67,13 @@ def targets(study: Study, trials: Sequence[Trial], transform: Transform, rng: np
 def _transformed(values: Array, sign: float, transform: Transform) -> Array:
     """The objective with the larger value the better one, on a scale on which a process fits."""
     if transform == "quantile":
-        return ndtri((rankdata(sign * values) - 0.5) / len(values))
+        scores: Array = ndtri((rankdata(sign * values) - 0.5) / len(values))
+        return scores
     shares = sign > 0 and values.min() >= 0.0 and values.max() < 1.0
     if transform == "log_error" or (transform == "auto" and shares):
         top = 1.0 if values.max() < 1.0 else 100.0
-        return -np.log(np.maximum(top - values, 1e-6 * top))
+        errors: Array = -np.log(np.maximum(top - values, 1e-6 * top))
+        return errors
     return sign * values
 
 
@@ -98,4 +100,5 @@ def _relative(violations: Array) -> Array:
 
 def _standardised(values: Array) -> Array:
     spread = float(values.std())
-    return (values - values.mean()) / (spread if spread > 1e-12 else 1.0)
+    standardised: Array = (values - values.mean()) / (spread if spread > 1e-12 else 1.0)
+    return standardised

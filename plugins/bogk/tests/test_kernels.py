@@ -47,7 +47,11 @@ def renumbered(graph: Graph, seed: int) -> Graph:
     waiting = {node: set(graph.predecessors(node)) for node in range(count)}
     order: list[int] = []
     while waiting:
-        ready = [node for node, before in waiting.items() if before <= set(order) and (node != count - 1 or len(waiting) == 1)]
+        ready = [
+            node
+            for node, before in waiting.items()
+            if before <= set(order) and (node != count - 1 or len(waiting) == 1)
+        ]
         order.append(ready[int(rng.integers(len(ready)))])
         del waiting[order[-1]]
     number = {node: position for position, node in enumerate(order)}
@@ -117,7 +121,9 @@ def test_weisfeiler_lehman_counts_labels_of_every_round():
     counts = embedding.substructures(DIAMOND)
     assert sorted(counts[0].values()) == [1, 1, 1, 1]
     means = {embedding.meaning(label) for label in counts[1]}
-    conv, pool, start, end = (embedding.substructures(Graph((name,), ()))[0] for name in ("conv", "pool", "input", "output"))
+    conv, pool, start, end = (
+        embedding.substructures(Graph((name,), ()))[0] for name in ("conv", "pool", "input", "output")
+    )
     one = [next(iter(each)) for each in (conv, pool, start, end)]
     assert means == {
         (one[0], (one[2],), (one[3],)),

@@ -66,3 +66,27 @@ def test_they_can_be_drawn(study, tmp_path):
     pytest.importorskip("matplotlib", reason="draws")
     draw(motifs(study), tmp_path / "motifs.svg", most=3)
     assert "wide" in (tmp_path / "motifs.svg").read_text() or (tmp_path / "motifs.svg").stat().st_size > 5000
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("motifs") / "study.sqlite"
+    evaluator = {"class_path": "nasplug.testing.SyntheticEvaluator"}
+    run_search("random", space="nasbench101", evaluator=evaluator, trials=30, storage=path)
+    return str(path)
+
+
+def test_the_command_prints_text_and_json(file, capsys):
+    assert main(["motifs", file, "--top", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert all(line.startswith(("helps", "harms")) and "conv" in line for line in lines)
+    assert main(["motifs", file, "--rounds", "0", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {motif["text"] for motif in found} <= {"conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"}
+    assert found[0]["effect"] >= found[-1]["effect"]
+
+
+def test_the_command_refuses_nonsense(file, capsys):
+    assert main(["motifs", file, "--rounds", "-1"]) != 0
+    assert "rounds" in capsys.readouterr().err

@@ -199,7 +199,7 @@ def test_values_that_are_missing_or_infinite_do_no_harm():
         ({"initial": 1}, SpecError, "2 or more"),
         ({"pool": 0}, SpecError, "1 or more"),
         ({"random_share": 2.0}, SpecError, "from 0 to 1"),
-        ({"noise": -1.0}, SpecError, "from 0 on"),
+        ({"noise": -1.0}, SpecError, "0 or more"),
     ],
 )
 def test_bad_settings_are_refused(settings, error, text):

@@ -57,7 +57,9 @@ def make_kernel(
     names = [part.strip() for part in name.split("+")]
     for each in names:
         if each not in EMBEDDINGS:
-            raise UnknownNameError(f"there is no graph kernel {each!r}", where="bogk", fix=did_you_mean(each, EMBEDDINGS))
+            raise UnknownNameError(
+                f"there is no graph kernel {each!r}", where="bogk", fix=did_you_mean(each, EMBEDDINGS)
+            )
     if len(set(names)) != len(names):
         raise SpecError(f"the kernel {name!r} has the same part twice", where="bogk")
     if shape not in get_args(Shape):
@@ -65,7 +67,9 @@ def make_kernel(
     for each in options or {}:
         if each not in names:
             raise UnknownNameError(
-                f"options are given for the kernel {each!r}, which is not used", where="bogk", fix=did_you_mean(each, names)
+                f"options are given for the kernel {each!r}, which is not used",
+                where="bogk",
+                fix=did_you_mean(each, names),
             )
     parts = []
     for each in names:

@@ -50,7 +50,7 @@ class GraphConvolution(Embedding):
                 where="GraphConvolution",
                 fix="give at least one number of layers from 1 on, an even width and at least one initialisation",
             )
-        self.variants = tuple(layers)
+        self.variants, self._deepest = tuple(layers), max(layers)
         self.width, self.initialisations, self.seed = width, initialisations, seed
         self._weights = [self._draw(index) for index in range(initialisations)]
         self._starts: dict[str, Array] = {}
@@ -71,7 +71,8 @@ class GraphConvolution(Embedding):
 
     def squared_norms(self, a: Sequence[Graph], wanted: Sequence[int]) -> Array:
         """Squared lengths of the vectors."""
-        return np.square(self.features(a, wanted)).sum(axis=2)
+        squares: Array = np.square(self.features(a, wanted)).sum(axis=2)
+        return squares
 
     def _run(self, graphs: Sequence[Graph]) -> None:
         """Sends graphs through the networks, side by side, and keeps their mean states."""
@@ -82,12 +83,12 @@ class GraphConvolution(Embedding):
         found = np.empty((len(self.variants), len(graphs), self.initialisations, self.width), np.float32)
         for index in range(self.initialisations):
             sent = np.stack([self._start(label)[index] for label in labels])
-            for layer in range(1, self.variants[-1] + 1):
+            for layer in range(1, self._deepest + 1):
                 state = np.concatenate([before @ sent[:, :half], after @ sent[:, half:]], axis=1)
                 np.maximum(state, 0.0, out=state)
                 if layer in self.variants:
                     found[self.variants.index(layer), :, index] = pooling @ state
-                if layer < self.variants[-1]:
+                if layer < self._deepest:
                     sent = state @ self._weights[index][layer - 1]
         # Single precision makes the vectors the same whatever else was in the batch, for a batch changes last bits.
         found /= np.sqrt(self.width * self.initialisations)
@@ -107,7 +108,7 @@ class GraphConvolution(Embedding):
         """Weights of the layers after the first; U and V lie side by side, (width, width) each."""
         rng = np.random.default_rng([self.seed, index])
         scale = np.sqrt(2.0 / self.width)
-        return [rng.standard_normal((self.width, self.width)) * scale for _ in range(self.variants[-1] - 1)]
+        return [rng.standard_normal((self.width, self.width)) * scale for _ in range(self._deepest - 1)]
 
 
 def averaging(graphs: Sequence[Graph]) -> tuple[csr_array, csr_array, csr_array]:

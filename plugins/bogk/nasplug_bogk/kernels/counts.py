@@ -44,7 +44,7 @@ class CountEmbedding(Embedding):
     @property
     def levels(self) -> int:
         """Number of levels."""
-        return self.weights.shape[1]
+        return int(self.weights.shape[1])
 
     @abstractmethod
     def substructures(self, graph: Graph) -> Sequence[Mapping[Hashable, int]]:

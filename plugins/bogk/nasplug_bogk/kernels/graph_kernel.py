@@ -78,7 +78,7 @@ class EmbeddingKernel(GraphKernel):
 def separations(
     embedding: Embedding, shape: Shape, a: Sequence[Graph], b: Sequence[Graph], wanted: Sequence[int]
 ) -> Array:
-    """Squared distances of embedded graphs, or for a linear kernel their cosines; float64 (len(wanted), len(a), len(b)).
+    """Squared distances of embedded graphs, or their cosines for a linear kernel: (len(wanted), len(a), len(b)).
 
     The embedding of a graph is never zero, since every graph has an input and an output.
     """

@@ -41,13 +41,13 @@ class InfiniteGraphConvolution(Embedding):
     def __init__(self, layers: Sequence[int] = (2, 3, 4, 5)) -> None:
         if not layers or min(layers) < 1:
             raise SpecError(f"layers={list(layers)} make no network", where="InfiniteGraphConvolution")
-        self.variants = tuple(layers)
+        self.variants, self._layers = tuple(layers), tuple(layers)
         self._own: dict[Graph, tuple[Array, Array]] = {}
 
     def inner(self, a: Sequence[Graph], b: Sequence[Graph], wanted: Sequence[int]) -> Array:
         """The recursion over all pairs of graphs, in blocks."""
         found = np.zeros((len(wanted), len(a), len(b)))
-        layers = [self.variants[position] for position in wanted]
+        layers = [self._layers[position] for position in wanted]
         same = a is b or list(a) == list(b)
         columns = [_Block(self, b[start:end]) for start, end in _cuts(b)]
         rows = columns if same else [_Block(self, a[start:end]) for start, end in _cuts(a)]
@@ -87,9 +87,9 @@ class InfiniteGraphConvolution(Embedding):
             for source, target in graph.edges:
                 adjacency[0, index, target, source] = adjacency[1, index, source, target] = 1.0
         adjacency /= adjacency.sum(axis=3, keepdims=True)
-        deviations = np.empty((len(graphs), 2, self.variants[-1], size))
+        deviations = np.empty((len(graphs), 2, self._layers[-1], size))
         norms = np.empty((len(graphs), len(self.variants)))
-        for layer in range(1, self.variants[-1] + 1):
+        for layer in range(1, self._layers[-1] + 1):
             mixed = adjacency @ covariance @ adjacency.transpose(0, 1, 3, 2)
             spread = np.sqrt(np.diagonal(mixed, axis1=2, axis2=3))
             deviations[:, :, layer - 1] = spread.transpose(1, 0, 2)
@@ -130,7 +130,7 @@ def _between(row: _Block, column: _Block, layers: Sequence[int]) -> Array:
 
 
 def _rectified(covariance: Array, rows: Array, columns: Array) -> Array:
-    """kappa, in place: doubled expected product of rectified Gaussians of these standard deviations, which broadcast."""
+    """kappa, in place: doubled expected product of rectified Gaussians of these standard deviations."""
     cosine = covariance
     cosine /= rows
     cosine /= columns

@@ -40,9 +40,7 @@ def contract(graph: Graph, labels: Collection[str]) -> Graph:
             reached = {node}
         sources.append(reached)
     number = {node: position for position, node in enumerate(keep)}
-    return Graph(
-        tuple(graph.labels[node] for node in keep), tuple(sorted((number[a], number[b]) for a, b in edges))
-    )
+    return Graph(tuple(graph.labels[node] for node in keep), tuple(sorted((number[a], number[b]) for a, b in edges)))
 
 
 def simplify(graph: Graph, drop: Collection[str], contracted: Collection[str]) -> Graph:
