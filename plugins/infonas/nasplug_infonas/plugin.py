@@ -28,3 +28,8 @@ def register(catalog: Catalog) -> None:
         "nasplug_infonas.strategies.reinforce:EmbeddingReinforce",
         summary="A policy that walks through the embedding, improved by REINFORCE.",
     )
+    catalog.command(
+        "infonas",
+        "nasplug_infonas.command:command",
+        summary="train encoders of architectures, embed spaces, label networks",
+    )
