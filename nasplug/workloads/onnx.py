@@ -139,7 +139,8 @@ class _Reader:
 
     def first(self, node: Any) -> str:
         """The first input that a row wrote."""
-        return next(name for name in node.input if name in self.rows)
+        found: str = next(name for name in node.input if name in self.rows)
+        return found
 
     def row(self, operation: str, node: Any, sources: Sequence[int], **columns: Any) -> int:
         shapes = _image("ci", "hi", "wi", self.shape(self.first(node)))
