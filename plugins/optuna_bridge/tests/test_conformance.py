@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from nasplug_optuna.strategy import GP, NSGA2, NSGA3, QMC, TPE, BruteForce, Grid, OptunaStrategy, Random
+from nasplug_optuna.strategy import NSGA2, NSGA3, QMC, TPE, BruteForce, Grid, OptunaStrategy, Random
 
 from nasplug.testing import StrategyConformance
 
@@ -40,15 +40,6 @@ class TestNSGA2(StrategyConformance):
 class TestNSGA3(StrategyConformance):
     def make_strategy(self):
         return NSGA3(population_size=6)
-
-
-@pytest.mark.slow  # a fit per proposal
-class TestGP(StrategyConformance):
-    trials = 10
-
-    def make_strategy(self):
-        pytest.importorskip("torch")
-        return GP(n_startup_trials=5)
 
 
 class TestQMC(StrategyConformance):

@@ -22,7 +22,7 @@ from nasplug.hookspecs import hookimpl
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.protocols import Choice
 from nasplug.study.study import Study
-from nasplug.testing import SyntheticCost, SyntheticEvaluator, SyntheticSpace, run_search
+from nasplug.testing import Interrupted, SyntheticCost, SyntheticEvaluator, SyntheticSpace, outcome, run_search
 from nasplug.testing.synthetic import accuracy
 
 
@@ -98,6 +98,23 @@ def test_another_process_proposes_the_same(sampler):
     }
     assert len(answers) == 1
     assert len(json.loads(answers.pop())) == 30
+
+
+@pytest.mark.slow  # a second per fit; `nasplug test-plugin optuna` runs the whole conformance suite
+@pytest.mark.parametrize("objectives", [{"val_acc": "max"}, {"val_acc": "max", "params": "min"}])
+def test_the_gaussian_process_resumes_exactly(tmp_path, objectives):
+    pytest.importorskip("torch")
+
+    def search(**more):
+        return run_search(
+            GP(n_startup_trials=3), objectives=objectives, constraints=["params <= 900"], trials=6, batch=2, **more
+        )
+
+    with pytest.raises(Interrupted):
+        search(storage=tmp_path / "s.sqlite", stop_after=5)
+    resumed = search(storage=tmp_path / "s.sqlite")
+    assert outcome(resumed) == outcome(search(shuffle=1))
+    assert {trial.proposal.info["optuna"] for trial in resumed.trials} == set(range(6))
 
 
 # -- what Optuna is told -----------------------------------------------------------------------------------------------
