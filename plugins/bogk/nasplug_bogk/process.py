@@ -78,6 +78,11 @@ class GaussianProcess:
             return np.zeros(len(graphs))
         return self.kernel.gram(graphs, self.graphs) @ self.weights
 
+    def smoothed(self) -> Array:
+        """Posterior mean at the observed graphs, float64 (n,): K a = y - noise a, without another Gram matrix."""
+        smoothed: Array = self.targets - self.noise * self.weights
+        return smoothed
+
     def predict(self, graphs: Sequence[Graph]) -> tuple[Array, Array]:
         """Posterior mean and standard deviation of f, without the noise; float64 (len(graphs),) each."""
         if not self.graphs:

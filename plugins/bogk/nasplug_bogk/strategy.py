@@ -127,7 +127,7 @@ class BayesianOptimisation:
         graphs = [self.graph(study, each) for each in running]
         believing = process.fork()
         believing.add(graphs, process.mean(graphs))
-        expected = process.mean(process.graphs)
+        expected = process.smoothed()
         order = np.argsort(-expected, kind="stable")[: self.parents]
         score = self._score(study, believing, float(expected.max()), len(observed), rng)
         chosen = self.pool.best(study.space, [observed[i].architecture for i in order], seen, rng, score)

@@ -67,6 +67,7 @@ def test_observing_in_pieces_equals_observing_at_once():
     for start, end in ((0, 1), (1, 12), (12, 12), (12, 30)):
         pieces.add(graphs[start:end], y[start:end])
     probe = some_graphs(10, seed=1)
+    np.testing.assert_allclose(whole.smoothed(), whole.mean(graphs), atol=1e-9)
     np.testing.assert_allclose(pieces.predict(probe), whole.predict(probe), atol=1e-7)
 
 

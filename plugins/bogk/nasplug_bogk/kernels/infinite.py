@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -14,6 +15,8 @@ from nasplug_bogk.kernels.embedding import Array, Embedding
 
 #: Nodes on one side of the blocks that are worked on at a time: a block of float64 then stays in the cache.
 _BLOCK = 256
+#: Blocks that are kept, for the graphs that were observed come again and again.
+_BLOCKS = 64
 
 
 class InfiniteGraphConvolution(Embedding):
@@ -43,14 +46,15 @@ class InfiniteGraphConvolution(Embedding):
             raise SpecError(f"layers={list(layers)} make no network", where="InfiniteGraphConvolution")
         self.variants, self._layers = tuple(layers), tuple(layers)
         self._own: dict[Graph, tuple[Array, Array]] = {}
+        self._block = lru_cache(maxsize=_BLOCKS)(self._make_block)
 
     def inner(self, a: Sequence[Graph], b: Sequence[Graph], wanted: Sequence[int]) -> Array:
         """The recursion over all pairs of graphs, in blocks."""
         found = np.zeros((len(wanted), len(a), len(b)))
         layers = [self._layers[position] for position in wanted]
         same = a is b or list(a) == list(b)
-        columns = [_Block(self, b[start:end]) for start, end in _cuts(b)]
-        rows = columns if same else [_Block(self, a[start:end]) for start, end in _cuts(a)]
+        columns = [self._block(*b[start:end]) for start, end in _cuts(b)]
+        rows = columns if same else [self._block(*a[start:end]) for start, end in _cuts(a)]
         for i, ((top, bottom), row) in enumerate(zip(_cuts(a), rows, strict=True)):
             for j, ((left, right), column) in enumerate(zip(_cuts(b), columns, strict=True)):
                 if same and j < i:
@@ -62,6 +66,9 @@ class InfiniteGraphConvolution(Embedding):
     def squared_norms(self, a: Sequence[Graph], wanted: Sequence[int]) -> Array:
         """The recursion of every graph with itself."""
         return np.array([norms for _, norms in self.scales(a)]).reshape(len(a), len(self.variants)).T[list(wanted)]
+
+    def _make_block(self, *graphs: Graph) -> _Block:
+        return _Block(graphs, [deviations for deviations, _ in self.scales(graphs)])
 
     def scales(self, graphs: Sequence[Graph]) -> list[tuple[Array, Array]]:
         """Standard deviations of the node states before every rectifier, computed once for each graph.
@@ -103,11 +110,11 @@ class InfiniteGraphConvolution(Embedding):
 class _Block:
     """Some graphs side by side as one graph of many parts."""
 
-    def __init__(self, embedding: InfiniteGraphConvolution, graphs: Sequence[Graph]) -> None:
+    def __init__(self, graphs: Sequence[Graph], scales: Sequence[Array]) -> None:
         self.labels = np.array([label for graph in graphs for label in graph.labels])
         before, after, self.pooling = averaging(graphs)
         self.averaging = (before, after)
-        self.scales = np.concatenate([deviations for deviations, _ in embedding.scales(graphs)], axis=2)
+        self.scales = np.concatenate(scales, axis=2)
 
 
 def _between(row: _Block, column: _Block, layers: Sequence[int]) -> Array:
