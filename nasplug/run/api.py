@@ -271,7 +271,7 @@ def _differences(before: Any, after: Any, path: str = "") -> list[str]:
 def versions() -> dict[str, str]:
     """Installed versions of everything that can change a result."""
     found = {"nasplug": version(), "python": platform.python_version()}
-    for name in ("numpy", "torch", "pytorch-lightning", "torchmetrics", "timm"):
+    for name in ("numpy", "scipy", "torch", "pytorch-lightning", "torchmetrics", "timm", "optuna", "pymoo"):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
