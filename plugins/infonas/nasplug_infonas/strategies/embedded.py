@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ DEFAULT_GRAPHS = 2000
 _TRAINED: OrderedDict[str, Embedder] = OrderedDict()
 _VECTORS: OrderedDict[tuple[str, str, str], NDArray[np.float32]] = OrderedDict()
 _KEPT = 4
+#: Clouds of spaces that are alive, for many searches over one space object.
+_CLOUDS: WeakKeyDictionary[Any, dict[tuple[Any, ...], EmbeddedSpace]] = WeakKeyDictionary()
 
 
 def open_embedder(encoder: str | Embedder | None, space: Any) -> Embedder:
@@ -97,6 +100,16 @@ class EmbeddedSpace:
             SpaceError: The space has no graphs, or they do not fit the encoder.
             StorageError: The file belongs to another space or encoder.
         """
+        setting = (embedder.fingerprint, kind, most, sample, str(vectors))
+        known = _CLOUDS.setdefault(space, {})
+        if setting not in known:
+            known[setting] = cls._embedded(space, embedder, kind, most, sample, vectors)
+        return known[setting]
+
+    @classmethod
+    def _embedded(
+        cls, space: Any, embedder: Embedder, kind: Kind, most: int, sample: int, vectors: str | Path | None
+    ) -> EmbeddedSpace:
         if isinstance(space, Enumerates) and space.size() <= most:
             everything: Iterable[Architecture] = space
         else:
