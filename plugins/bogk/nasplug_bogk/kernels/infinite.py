@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from nasplug.errors import SpecError
 from nasplug.spaces.graph import Graph
@@ -14,9 +15,9 @@ from nasplug_bogk.kernels.convolution import averaging
 from nasplug_bogk.kernels.embedding import Array, Embedding
 
 #: Nodes on one side of the blocks that are worked on at a time: a block of float64 then stays in the cache.
-_BLOCK = 256
+_BLOCK = 160
 #: Blocks that are kept, for the graphs that were observed come again and again.
-_BLOCKS = 64
+_BLOCKS = 128
 
 
 class InfiniteGraphConvolution(Embedding):
@@ -41,7 +42,7 @@ class InfiniteGraphConvolution(Embedding):
         SpecError: No layers.
     """
 
-    def __init__(self, layers: Sequence[int] = (2, 3, 4, 5)) -> None:
+    def __init__(self, layers: Sequence[int] = (2, 3, 4)) -> None:
         if not layers or min(layers) < 1:
             raise SpecError(f"layers={list(layers)} make no network", where="InfiniteGraphConvolution")
         self.variants, self._layers = tuple(layers), tuple(layers)
@@ -100,7 +101,9 @@ class InfiniteGraphConvolution(Embedding):
             mixed = adjacency @ covariance @ adjacency.transpose(0, 1, 3, 2)
             spread = np.sqrt(np.diagonal(mixed, axis1=2, axis2=3))
             deviations[:, :, layer - 1] = spread.transpose(1, 0, 2)
-            covariance = _rectified(mixed, spread[..., :, None], spread[..., None, :]).mean(axis=0)
+            mixed /= spread[..., :, None] * (-1.0 - 1e-14)
+            mixed /= spread[..., None, :]
+            covariance = _rectified(mixed, spread[..., :, None] / np.pi, spread[..., None, :]).mean(axis=0)
             if layer in self.variants:
                 norms[:, self.variants.index(layer)] = covariance.mean(axis=(1, 2))
         for graph, deviation, norm in zip(graphs, deviations, norms, strict=True):
@@ -108,50 +111,73 @@ class InfiniteGraphConvolution(Embedding):
 
 
 class _Block:
-    """Some graphs side by side as one graph of many parts."""
+    """Some graphs side by side as one graph of many parts.
 
-    def __init__(self, graphs: Sequence[Graph], scales: Sequence[Array]) -> None:
+    Attributes:
+        labels: Of all nodes.
+        pooling: Means over the nodes of each graph, (graphs, nodes).
+        deviations: Standard deviations of the node states before every rectifier, (2 directions, layers, nodes).
+        cosines: Averages over the neighbours, divided by those deviations, for every direction and layer: between two
+            blocks they turn covariances into cosines. Short of 1 by more than rounding, so that an arc cosine exists.
+        negative: Minus `cosines`.
+    """
+
+    def __init__(self, graphs: Sequence[Graph], deviations: Sequence[Array]) -> None:
         self.labels = np.array([label for graph in graphs for label in graph.labels])
         before, after, self.pooling = averaging(graphs)
-        self.averaging = (before, after)
-        self.scales = np.concatenate(scales, axis=2)
+        self.deviations = np.concatenate(deviations, axis=2)
+        self.cosines, self.negative = (
+            [
+                [_rows_scaled(matrix, sign * (1.0 - 1e-14) / each) for each in layers]
+                for matrix, layers in zip((before, after), self.deviations, strict=True)
+            ]
+            for sign in (1.0, -1.0)
+        )
+
+
+def _rows_scaled(matrix: csr_array, factors: Array) -> csr_array:
+    data = matrix.data * np.repeat(factors, np.diff(matrix.indptr))
+    return csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
 def _between(row: _Block, column: _Block, layers: Sequence[int]) -> Array:
-    """The recursion between two blocks, (len(layers), graphs of the row, graphs of the column)."""
+    """The recursion between two blocks, (len(layers), graphs of the row, graphs of the column).
+
+    Sparse matrices are applied from the left only. Every layer therefore turns the covariance round once, and rows and
+    columns change places.
+    """
     covariance = (row.labels[:, None] == column.labels[None, :]).astype(np.float64)
     found = []
-    for layer in range(1, layers[-1] + 1):
-        total: Array | None = None
+    left, right = row, column
+    for layer in range(layers[-1]):
+        ways = []
         for way in (0, 1):
-            half = row.averaging[way] @ covariance
-            mixed = np.ascontiguousarray((column.averaging[way] @ np.ascontiguousarray(half.T)).T)
-            mixed = _rectified(mixed, row.scales[way, layer - 1][:, None], column.scales[way, layer - 1])
-            total = mixed if total is None else np.add(total, mixed, out=total)
-        assert total is not None
-        total *= 0.5
-        covariance = total
-        if layer in layers:
-            found.append(row.pooling @ (column.pooling @ np.ascontiguousarray(covariance.T)).T)
+            half = left.cosines[way][layer] @ covariance
+            cosine = right.negative[way][layer] @ np.ascontiguousarray(half.T)  # minus the cosine
+            deviations = (0.5 / np.pi) * right.deviations[way, layer][:, None], left.deviations[way, layer]
+            ways.append(_rectified(cosine, *deviations))
+        covariance = np.add(*ways, out=ways[0])
+        left, right = right, left
+        if layer + 1 in layers:
+            pooled = right.pooling @ np.ascontiguousarray((left.pooling @ covariance).T)
+            found.append(pooled.T if left is row else pooled)
     return np.array(found)
 
 
-def _rectified(covariance: Array, rows: Array, columns: Array) -> Array:
-    """kappa, in place: doubled expected product of rectified Gaussians of these standard deviations."""
-    cosine = covariance
-    cosine /= rows
-    cosine /= columns
-    np.minimum(cosine, 1.0, out=cosine)  # never negative: it starts so, and kappa keeps it so
-    angle = np.arccos(cosine)
-    np.subtract(np.pi, angle, out=angle)
-    angle *= cosine
-    np.square(cosine, out=cosine)
-    np.subtract(1.0, cosine, out=cosine)
-    np.sqrt(cosine, out=cosine)
-    cosine += angle
-    cosine *= rows / np.pi
-    cosine *= columns
-    return cosine
+def _rectified(negative: Array, rows: Array, columns: Array) -> Array:
+    """The kernel kappa times pi, of Gaussians with these standard deviations and minus this cosine, in its place.
+
+    With x = -cos t, it is (sin t + (pi - t) cos t) times the deviations = sqrt(1 - x²) - x arccos x times them.
+    """
+    angle = np.arccos(negative)
+    angle *= negative
+    result = np.multiply(negative, negative, out=negative)
+    np.subtract(1.0, result, out=result)
+    np.sqrt(result, out=result)
+    result -= angle
+    result *= rows
+    result *= columns
+    return result
 
 
 def _cuts(graphs: Sequence[Graph]) -> list[tuple[int, int]]:
