@@ -16,6 +16,7 @@ Run: python benchmarks/infonas_embedding.py TABLE --images fashion_mnist_12k.npz
 from __future__ import annotations
 
 import argparse
+import inspect
 import statistics
 import time
 from pathlib import Path
@@ -31,7 +32,7 @@ from nasplug_infonas.iodata import IOData
 from nasplug_infonas.models.regressor import RegressorSettings
 from nasplug_infonas.predictor import agreement
 from nasplug_infonas.pretrain import PretrainSettings, graphs_of, pretrain
-from nasplug_infonas.regressors import make_regressor
+from nasplug_infonas.regressors import make_regressor, normal_scores
 from nasplug_infonas.semisupervised import InfoNASSettings, train_infonas
 
 import nasplug as nas
@@ -144,6 +145,32 @@ def _one(regressor: str, vectors: np.ndarray, accuracy: np.ndarray, size: int, s
     return {f"all {key}": whole[key] for key in keys} | {f"above 0.8 {key}": part[key] for key in keys}
 
 
+def kernel_prediction(graphs: list[nas.Graph], accuracy: np.ndarray, sizes: list[int], repeats: int) -> dict[str, Any]:
+    """The same question to the graph kernels of nasplug-bogk, with its own defaults."""
+    from nasplug_bogk.fitting import fit
+    from nasplug_bogk.kernels import make_kernel
+    from nasplug_bogk.strategy import BayesianOptimisation
+
+    name = inspect.signature(BayesianOptimisation).parameters["kernel"].default
+    found: dict[str, Any] = {"kernel": name}
+    for size in sizes:
+        if size > 250:
+            continue
+        runs = []
+        for seed in range(repeats):
+            order = np.random.default_rng(seed).permutation(len(accuracy))
+            train, test = order[:size], order[size:]
+            process = fit(make_kernel(name), [graphs[i] for i in train], normal_scores(accuracy[train]))
+            predicted = process.mean([graphs[i] for i in test])
+            good = accuracy[test] > 0.8
+            whole, part = agreement(predicted, accuracy[test]), agreement(predicted[good], accuracy[test][good])
+            keys = ("spearman", "kendall")
+            runs.append({f"all {k}": whole[k] for k in keys} | {f"above 0.8 {k}": part[k] for k in keys})
+        found[str(size)] = {key: round(statistics.mean(run[key] for run in runs), 4) for key in runs[0]}
+        print("bogk", size, found[str(size)], flush=True)
+    return found
+
+
 def one_hot(graphs: EncodedGraphs) -> np.ndarray:
     """The encoding itself, for comparison: operations one-hot and the upper triangle."""
     rows, columns = np.triu_indices(ENCODING.nodes, 1)
@@ -224,6 +251,7 @@ def main() -> None:
         "prediction": {
             "cells": len(some),
             "repeats": arguments.repeats,
+            "bogk": kernel_prediction(list(ENCODING.decode(some)), accuracy, arguments.sizes, arguments.repeats),
             "agreement": prediction(embeddings, accuracy, arguments.sizes, arguments.repeats),
         },
     }

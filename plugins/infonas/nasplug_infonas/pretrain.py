@@ -86,6 +86,7 @@ def pretrain(
     *,
     settings: PretrainSettings | None = None,
     sizes: VAESettings | None = None,
+    start: Embedder | None = None,
     trainer: dict[str, Any] | None = None,
 ) -> Embedder:
     """Trains arch2vec and returns the encoder.
@@ -97,6 +98,7 @@ def pretrain(
         encoding: Of the graphs.
         settings: Of the training.
         sizes: Of the autoencoder.
+        start: An encoder to go on from, of the same widths. Keep the seed, and the held-out graphs stay unseen.
         trainer: Further options of Lightning's Trainer, such as `enable_progress_bar`.
 
     Returns:
@@ -105,6 +107,8 @@ def pretrain(
     import pytorch_lightning as pl
 
     chosen = settings or PretrainSettings()
+    if sizes is None and start is not None:
+        sizes = start.vae.settings
     held = int(len(graphs) * chosen.val_fraction)
     # Published code takes the last graphs in the order of their hashes, which is random, too.
     order = stream(chosen.seed, "infonas.pretrain").permutation(len(graphs))
@@ -112,6 +116,8 @@ def pretrain(
     started = time.perf_counter()
     with isolated(chosen.seed, threads=chosen.threads):
         module = Arch2Vec(encoding, sizes, chosen.lr, chosen.beta, chosen.schedule)
+        if start is not None:
+            module.vae.load_state_dict(start.vae.state_dict())
         data = GraphDataModule(train, val if held else None, chosen.batch_size)
         options = {**DEFAULTS, "enable_checkpointing": False, **place(chosen.device), **(trainer or {})}
         fitter = pl.Trainer(
@@ -138,6 +144,8 @@ def pretrain(
         "beta": chosen.beta,
         "schedule": chosen.schedule,
         "seed": chosen.seed,
+        "dropout": module.vae.settings.dropout,
+        "started_from": None if start is None else start.facts,
         "seconds": round(time.perf_counter() - started, 1),
         "metrics": metrics,
     }
