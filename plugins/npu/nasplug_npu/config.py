@@ -1,0 +1,243 @@
+"""What a unit is made of: every number that the models read, as one flat record.
+
+The record is flat so that each field can be swept, stored, and overridden in the name of a target.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from nasplug.errors import SpecError, did_you_mean
+
+DATAFLOWS = ("tree", "systolic_ws", "systolic_os", "systolic_is", "ethos_u55")
+PRECISIONS = ("none", "weight_only", "symmetric", "full2d")
+SPARSITIES = ("none", "gate", "weight_skip", "act_skip", "dual_skip")
+PORTS = ("separate", "act_shared", "shared")
+OBJECTIVES = ("latency", "traffic", "energy", "edp")
+#: Layers that no dot product needs, and that the post-process unit can do.
+POST_OPERATIONS = ("maxpool", "avgpool", "add", "mul", "scale", "lut", "concat", "resize", "norm", "softmax")
+
+_ENCODING = re.compile(r"dense|bitmask|csc|rle[1-9]|nm[1-9]\d*:[1-9]\d*")
+_FIXED = re.compile(r"fixed:\(?(\d+),(\d+),(\d+)\)?|fixed:(\d+)x(\d+)x(\d+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NPUConfig:
+    """A neural processing unit.
+
+    Attributes:
+        name: Of the configuration.
+        source: Where the numbers are from.
+        freq_hz: Clock.
+        macs: Multipliers of `max_bits` x `max_bits`.
+        shapes: Shapes (r, c, p) the array can take at run time: r input channels summed, c output channels, p output
+            positions at once, with r*c*p = macs. `pow2` means all powers of two, `fixed:RxCxP` one; a systolic array
+            has R rows and C columns, `fixed:RxCx1`.
+        dataflow: `tree` (operands broadcast, products summed in a tree), `systolic_ws`, `systolic_os`, `systolic_is`,
+            or `ethos_u55`.
+        pipeline_depth: Clocks to fill the array, once per tile; systolic forms have it inside.
+        acc_bits: Width of accumulators.
+        im2col: Whether kernel elements can be summed on the r lanes, beside input channels.
+        dw_taps: The same for depthwise layers only.
+        precision: How narrow operands are used: `none`, `weight_only`, `symmetric` (both at the wider width), `full2d`.
+        brick_bits: Narrowest operand that gains anything.
+        max_bits: Native operand; wider ones take several passes.
+        sparsity: `none`, `gate` (energy only), `weight_skip`, `act_skip`, `dual_skip`.
+        encoding: How weights are stored: `dense`, `bitmask`, `rleR` (runs of R bits), `csc`, `nmN:M`.
+        sync: Dense elements between two barriers of the lanes.
+        window: Most dense elements that one lane passes in a clock.
+        weight_kb, input_kb, output_kb: Buffers on the chip, KiB.
+        double: Whether buffers are halved, so that one half is filled while the other is used.
+        weight_port_bits, input_port_bits, output_port_bits: Width of the buffers towards the array, per clock.
+        forwarding: Whether an output that fits its buffer stays there for the next layer, its only reader.
+        act_bytes_per_cycle, act_latency, act_burst_bytes, act_pj_per_bit: Memory of the feature maps.
+        weight_bytes_per_cycle, weight_latency, weight_burst_bytes, weight_pj_per_bit: Memory of the weights.
+        ports: Who waits for whom: `separate` (loads, stores and weights), `act_shared` (loads and stores of feature
+            maps share a port), `shared` (one port for everything).
+        align_channels: Feature maps are stored with channels rounded up to multiples.
+        ppu_per_cycle: Elements that the post-process unit takes per clock.
+        ppu_fused: Whether it works beside the array.
+        ppu_operations: Layers it can do.
+        layer_cycles, tile_cycles: Clocks to set up a layer, and a tile.
+        objective: What tilings are chosen by: `latency`, `traffic`, `energy`, `edp`.
+        gate_fraction: Energy of a gated product relative to a full one.
+        node_nm, vdd: Process, for energy and area.
+        sram: Table of memory constants.
+
+    Raises:
+        SpecError: A value that no unit can have.
+    """
+
+    name: str = "custom"
+    source: str = ""
+    freq_hz: float = 200e6
+    macs: int = 32
+    shapes: str = "pow2"
+    dataflow: str = "tree"
+    pipeline_depth: int = 4
+    acc_bits: int = 32
+    im2col: bool = False
+    dw_taps: bool = False
+    precision: str = "full2d"
+    brick_bits: int = 2
+    max_bits: int = 8
+    sparsity: str = "weight_skip"
+    encoding: str = "bitmask"
+    sync: int = 64
+    window: int = 4
+    weight_kb: float = 16
+    input_kb: float = 32
+    output_kb: float = 16
+    double: bool = True
+    weight_port_bits: int = 256
+    input_port_bits: int = 256
+    output_port_bits: int = 128
+    forwarding: bool = False
+    act_bytes_per_cycle: float = 8
+    act_latency: int = 32
+    act_burst_bytes: int = 32
+    act_pj_per_bit: float = 1.0
+    weight_bytes_per_cycle: float = 4
+    weight_latency: int = 64
+    weight_burst_bytes: int = 128
+    weight_pj_per_bit: float = 8.0
+    ports: str = "act_shared"
+    align_channels: int = 1
+    ppu_per_cycle: float = 4
+    ppu_fused: bool = True
+    ppu_operations: tuple[str, ...] = POST_OPERATIONS[:8]
+    layer_cycles: int = 200
+    tile_cycles: int = 16
+    objective: str = "latency"
+    gate_fraction: float = 0.1
+    node_nm: float = 45
+    vdd: float = 0.9
+    sram: str = "cacti"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ppu_operations", tuple(self.ppu_operations))
+        for field in dataclasses.fields(self):
+            value, kind = getattr(self, field.name), field.type
+            if kind == "bool" and not isinstance(value, bool):
+                raise self._wrong(field.name, "write true or false")
+            if kind in ("int", "float") and not isinstance(value, bool):
+                try:
+                    number = float(value)
+                except (TypeError, ValueError):
+                    raise self._wrong(field.name, "give a number") from None
+                if kind == "int" and number != int(number):
+                    raise self._wrong(field.name, "give a whole number")
+                object.__setattr__(self, field.name, int(number) if kind == "int" else number)
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise self._wrong(name, did_you_mean(str(getattr(self, name)), known))
+        unknown = set(self.ppu_operations) - set(POST_OPERATIONS)
+        if unknown:
+            raise self._wrong("ppu_operations", did_you_mean(min(unknown), POST_OPERATIONS))
+        if not _ENCODING.fullmatch(self.encoding):
+            raise self._wrong("encoding", "write dense, bitmask, csc, rle4 or nm2:4")
+        if self.shapes != "pow2" and self.shape is None:
+            raise self._wrong("shapes", "write pow2, or a shape such as fixed:8x4x1")
+        from nasplug_npu.rules import RULES
+
+        for rule in RULES:
+            if not rule.holds(self):
+                raise SpecError(
+                    rule.message, where=f"npu {self.name!r}", why=rule.because(self), fix=f"change {rule.fields[0]}"
+                )
+
+    def _wrong(self, field: str, fix: str) -> SpecError:
+        return SpecError(f"{field} is {getattr(self, field)!r}", where=f"npu {self.name!r}", fix=fix)
+
+    @property
+    def shape(self) -> tuple[int, int, int] | None:
+        """The only shape (r, c, p), or None if there are several."""
+        return parse_shape(self.shapes)
+
+    @property
+    def nm(self) -> tuple[int, int] | None:
+        """(N, M) if at most N of M neighbouring weights are not zero by construction."""
+        return parse_nm(self.encoding)
+
+    def replace(self, **changes: Any) -> Self:
+        """A changed copy, checked again.
+
+        Raises:
+            SpecError: An unknown field, or a value that no unit can have.
+        """
+        known = [field.name for field in dataclasses.fields(self)]
+        for name in changes:
+            if name not in known:
+                raise SpecError(
+                    f"there is no field {name!r}", where=f"npu {self.name!r}", fix=did_you_mean(name, known)
+                )
+        return dataclasses.replace(self, **changes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {**dataclasses.asdict(self), "ppu_operations": list(self.ppu_operations)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of :meth:`to_json`; what is left out keeps its default.
+
+        Raises:
+            SpecError: An unknown field, or a value that no unit can have.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in data:
+            if name not in known:
+                raise SpecError(f"there is no field {name!r}", where="npu", fix=did_you_mean(name, known))
+        return cls(**data)
+
+    def to_yaml(self) -> str:
+        """As a YAML document."""
+        import yaml
+
+        return yaml.safe_dump(self.to_json(), sort_keys=False)
+
+    @classmethod
+    def from_yaml(cls, text: str | Path) -> Self:
+        """Reads a YAML document, or the file at a path.
+
+        Raises:
+            SpecError: It is no mapping of fields.
+        """
+        import yaml
+
+        data = yaml.safe_load(text.read_text() if isinstance(text, Path) else text)
+        if not isinstance(data, Mapping):
+            raise SpecError("this is no configuration of a unit", where="npu", fix="write one `field: value` per line")
+        return cls.from_json(data)
+
+
+def parse_shape(text: str) -> tuple[int, int, int] | None:
+    """The shape that `fixed:8x4x1` names, or None."""
+    found = _FIXED.fullmatch(text)
+    if found is None:
+        return None
+    r, c, p = (int(group) for group in found.groups() if group)
+    return r, c, p
+
+
+def parse_nm(text: str) -> tuple[int, int] | None:
+    """(2, 4) for `nm2:4`, None for other encodings."""
+    if not text.startswith("nm"):
+        return None
+    n, _, m = text.removeprefix("nm").partition(":")
+    return int(n), int(m)
+
+
+_CHOICES: dict[str, Sequence[str]] = {
+    "dataflow": DATAFLOWS,
+    "precision": PRECISIONS,
+    "sparsity": SPARSITIES,
+    "ports": PORTS,
+    "objective": OBJECTIVES,
+    "sram": ("cacti", "horowitz"),
+}

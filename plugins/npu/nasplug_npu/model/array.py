@@ -1,0 +1,114 @@
+"""Clocks of the multiplier array, for every kind of array."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from nasplug_npu.model import precision, sparsity
+from nasplug_npu.model.ethos import ethos_cycles
+from nasplug_npu.model.rows import Array, Rows
+from nasplug_npu.model.systolic import systolic_cycles
+
+#: Fields of a configuration that the clocks depend on.
+FIELDS = ("macs", "brick_bits", "max_bits", "sync", "window", "weight_port_bits", "input_port_bits")
+
+
+@dataclass(frozen=True)
+class ArrayWork:
+    """What the array does, (P, L) each.
+
+    Attributes:
+        cycles: Clocks, zero for layers that are not the array's.
+        reduction, channels, positions: The shape it takes, in products of the operands' own width.
+    """
+
+    cycles: Array
+    reduction: Array
+    channels: Array
+    positions: Array
+
+    def pick(self, inverse: Any) -> ArrayWork:
+        """Rows of points by index."""
+        return ArrayWork(*(np.take(value, inverse, axis=0) if len(value) > 1 else value for value in self.parts()))
+
+    def parts(self) -> tuple[Array, Array, Array, Array]:
+        """The four arrays."""
+        return self.cycles, self.reduction, self.channels, self.positions
+
+
+def array_work(rows: Rows, hw: Any) -> ArrayWork:
+    """Clocks and shapes, by the dataflow of the points."""
+    if hw.dataflow == "tree":
+        return tree_work(rows, hw)
+    lanes = np.ones((1, len(rows)))
+    again = np.where(rows.mac, precision.passes(rows, hw), 1.0)
+    if hw.dataflow == "ethos_u55":
+        cycles, block = ethos_cycles(rows, hw)
+        return ArrayWork(cycles * again, lanes, lanes * block, hw.macs / block * lanes)
+    r, c, _ = hw.shape
+    return ArrayWork(systolic_cycles(rows, hw) * again, lanes * r, lanes * c, lanes)
+
+
+def tree_work(rows: Rows, hw: Any) -> ArrayWork:
+    """Operands are broadcast, products are summed in a tree; the best of the shapes that the array can take.
+
+    A shape (r, c, p) works on r input channels, c output channels and p positions per clock, so that a layer takes
+    `taps * ceil(Ci/r) * ceil(Co/c) * ceil(M/p)` clocks. A depthwise layer sums nothing over channels: its r lanes are
+    idle, unless kernel elements may take them. If the buffers cannot feed a shape, it takes longer by that ratio.
+    """
+    r, c, p = _shapes(hw)
+    by_reduction, by_channel = precision.fusion(rows, hw)
+    on_lanes = rows.mac & (hw.im2col | (rows.depthwise & hw.dw_taps))
+    summed = np.where(rows.depthwise, 1.0, rows.reduction)
+    elements, steps = np.where(on_lanes, rows.taps * summed, summed), np.where(on_lanes, 1.0, rows.taps)
+    r, c = r * by_reduction, c * by_channel
+    cycles = np.ceil(elements / r)
+    cycles *= np.ceil(rows.filters / c)
+    cycles = cycles * np.ceil(rows.positions / p)
+    cycles *= steps * rows.repeats * precision.passes(rows, hw)
+    cycles = np.where(p >= 1, cycles, np.inf)
+    cycles *= _starvation(rows, hw, np.minimum(r, elements), np.minimum(c, rows.filters), p)
+    density = sparsity.skipped_density(rows, hw)
+    if density is not None:
+        lanes = sparsity.sharing_lanes(hw, np.minimum(c, rows.filters), np.minimum(p, rows.positions))
+        cycles = np.ceil(cycles * sparsity.slowest_share(density, lanes, hw.sync))
+    structured = sparsity.structured_share(rows, hw)
+    if structured is not None:
+        cycles = np.ceil(cycles * structured)
+    best = np.argmin(cycles, axis=0)[None]
+
+    def chosen(values: Array) -> Array:
+        full = np.broadcast_to(values, cycles.shape)
+        return np.take_along_axis(full, best, axis=0)[0]
+
+    return ArrayWork(np.where(rows.mac, chosen(cycles), 0.0), chosen(r), chosen(c), chosen(p))
+
+
+def _starvation(rows: Rows, hw: Any, r: Array, c: Array, p: Array) -> Array:
+    """How much longer the buffers take to read the operands of a clock than the array to use them."""
+    from_inputs = r * np.minimum(p, rows.positions) * rows.input_bits
+    from_inputs = from_inputs * np.where(rows.depthwise, c, 1.0)  # every channel has its own inputs
+    from_weights = r * c * rows.second_bits
+    slower = np.maximum(from_inputs / hw.input_port_bits, from_weights / hw.weight_port_bits)
+    return np.maximum(slower, 1.0)
+
+
+def _shapes(hw: Any) -> tuple[Array, Array, Array]:
+    """All shapes: r and c as (T, 1, 1), and p as (T, P, 1), below one where a point is too small."""
+    if hw.shape is not None:
+        r, c, p = (np.full((1, 1, 1), float(size)) for size in hw.shape)
+        return r, c, p
+    r, c = _powers(int(np.max(hw.macs)))
+    return r, c, hw.macs[None] / (r * c)
+
+
+@lru_cache(maxsize=64)
+def _powers(macs: int) -> tuple[Array, Array]:
+    most = int(np.log2(macs))
+    pairs = [(2.0**i, 2.0**j) for i in range(most + 1) for j in range(most + 1 - i)]
+    table = np.array(pairs)[:, :, None, None]
+    return table[:, 0], table[:, 1]

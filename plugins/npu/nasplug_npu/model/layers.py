@@ -1,0 +1,122 @@
+"""Everything about every layer on every hardware point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nasplug_npu.model import array, energy, geometry, precision
+from nasplug_npu.model.rows import Array, Mask, Rows
+from nasplug_npu.model.tiling import tile
+from nasplug_npu.rates import RateConfig
+
+#: What may bound a layer, in the order of the numbers in `bound`.
+BOUNDS = ("array", "post", "weights", "maps", "control")
+#: Amounts of a layer that add up over a network: clocks, products, clocks of single multipliers, bytes, energy's.
+AMOUNTS = (
+    *("cycles", "compute_cycles", "post_cycles", "tiles", "macs", "computed_macs", "slots", "flash_bytes"),
+    "unsupported",
+    *energy.AMOUNTS,
+)
+#: Fields that none of the amounts depends on: they turn clocks into seconds and amounts into joules.
+UNITS = ("freq_hz", "node_nm", "vdd", "act_pj_per_bit", "weight_pj_per_bit", "gate_fraction")
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Amounts per layer, (P, L) each.
+
+    Attributes:
+        amounts: By the names in :data:`AMOUNTS`.
+        bound: Index into :data:`BOUNDS` of what each layer waits for.
+        shape: (r, c, p) of the array.
+        unsupported: Layers that the unit cannot do, (L,).
+        fits: Layers that fit the buffers.
+    """
+
+    amounts: dict[str, Array]
+    bound: Array
+    shape: tuple[Array, Array, Array]
+    unsupported: Mask
+    fits: Array
+
+
+def layers(rows: Rows, hw: Any, *, cpu: RateConfig | None = None) -> Layers:
+    """The model: compute, cut, overlap.
+
+    Args:
+        rows: The layers.
+        hw: Hardware points, see :class:`nasplug_npu.model.points.Points`.
+        cpu: Takes the layers that the unit cannot do; without one they cost nothing, and are counted.
+    """
+    size = geometry.sizes(rows, hw.encoding)
+    work, cut = _cuts(rows, hw, size)
+    computing, post = _clocks(rows, hw, work)
+    busy = np.maximum(computing, post) if hw.ppu_fused else computing + post
+    tiling = tile(rows, hw, size, cut, busy)
+    unsupported = ~rows.mac & ~rows.kind(*hw.ppu_operations)
+    idle = unsupported | rows.kind("concat")  # a concatenation is written in place
+    works = np.where(idle, 0.0, 1.0)
+    cycles = (tiling.cycles + hw.layer_cycles) * works
+    used, computed = energy.amounts(rows, hw, work, cut, tiling)
+    by_reduction, by_channel = precision.fusion(rows, hw)
+    found = {
+        "cycles": cycles,
+        "compute_cycles": computing,
+        "post_cycles": post * works,
+        "tiles": tiling.tiles * works,
+        "macs": rows.macs,
+        "computed_macs": computed,
+        "slots": computed * precision.passes(rows, hw) / (by_reduction * by_channel),
+        "flash_bytes": (size.weights + size.biases) / 8,
+        "unsupported": unsupported.astype(np.float64),
+        **(used if not idle.any() else {name: value * works for name, value in used.items()}),
+    }
+    if cpu is not None and unsupported.any():
+        clocks, joules = cpu.cost(rows)
+        found["cycles"] = np.where(unsupported, clocks * hw.freq_hz / cpu.freq_hz, cycles)
+        found["processor_j"] = np.where(unsupported, joules, 0.0)
+    maps = np.maximum(tiling.load_inputs, tiling.store)
+    if hw.ports != "separate":
+        maps = tiling.load_inputs + tiling.store
+    shape = cycles.shape
+    return Layers(
+        {name: np.broadcast_to(found[name], shape) for name in AMOUNTS},
+        _bound(cycles, (computing, post * works, tiling.load_weights, maps)),
+        (work.reduction, work.channels, work.positions),
+        unsupported,
+        np.broadcast_to(cut.fits | idle, shape),
+    )
+
+
+def _cuts(rows: Rows, hw: Any, size: geometry.Sizes) -> tuple[array.ArrayWork, geometry.Cuts]:
+    """The array's work and the coarsest cuts, each computed once for points that do not differ in it."""
+    few, inverse = hw.distinct((*array.FIELDS, *geometry.FIELDS))
+    fewer, again = few.distinct(array.FIELDS)
+    work = array.array_work(rows, fewer)
+    if again is not None:
+        work = work.pick(again)
+    cut = geometry.cuts(rows, few, size, work)
+    if inverse is not None:
+        work, cut = work.pick(inverse), cut.pick(inverse)
+    return work, cut
+
+
+def _clocks(rows: Rows, hw: Any, work: array.ArrayWork) -> tuple[Array, Array]:
+    """Clocks of the array and of the post-process unit."""
+    if hw.dataflow == "ethos_u55":  # its block model has both
+        return np.where(rows.mac, work.cycles, 0.0), np.where(rows.mac, 0.0, work.cycles)
+    elements = np.where(rows.kind("maxpool", "avgpool"), rows.outputs * rows.taps, rows.outputs)
+    elements = np.where(rows.kind("concat"), 0.0, elements)
+    return work.cycles, np.ceil(elements / hw.ppu_per_cycle)
+
+
+def _bound(cycles: Array, parts: tuple[Array, ...]) -> Array:
+    """Which part takes longest; `control` where what no part explains takes longer than any."""
+    longest, found = np.zeros(cycles.shape), np.zeros(cycles.shape, dtype=np.int8)
+    for place, part in enumerate(parts):
+        found = np.where(part > longest, np.int8(place), found)
+        longest = np.maximum(part, longest)
+    return np.where(cycles > 2 * longest, np.int8(len(parts)), found)

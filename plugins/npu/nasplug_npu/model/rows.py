@@ -1,0 +1,286 @@
+"""Layers as the model sees them: numbers only, equal layers once, many networks end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from nasplug.workloads.workload import OPERATIONS, Workload
+
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+#: Columns taken from workloads as they are.
+_SHARED = (
+    *("operation", "n", "ci", "hi", "wi", "co", "ho", "wo", "kh", "kw", "sh", "sw", "dh", "dw", "groups"),
+    *("weight_bits", "input_bits", "output_bits", "weight_density", "input_density", "bias"),
+)
+#: Derived ones: elements read, whether the only reader and writer are neighbours.
+COLUMNS = (*_SHARED, "reads", "from_previous", "to_next")
+_columns = attrgetter(*_SHARED)
+_READS = len(_SHARED)
+_WRITTEN = [COLUMNS.index(name) for name in ("n", "co", "ho", "wo")]
+_CONV, _FC, _MATMUL = (OPERATIONS.index(name) for name in ("conv", "fc", "matmul"))
+
+
+def pack(workload: Workload) -> Array:
+    """A workload's rows as one matrix (L, columns), all that the cost of a layer depends on."""
+    rows = len(workload)
+    packed = np.empty((len(COLUMNS), rows))
+    packed[: len(_SHARED)] = _columns(workload)
+    reads = packed[_READS] = packed[1:5].prod(axis=0)
+    # Additions and concatenations read what all their sources wrote; products read one map, and weights or a second.
+    readers = [0] * rows
+    several = []
+    for row, sources in enumerate(workload.sources):
+        for source in sources:
+            if source >= 0:
+                readers[source] += 1
+        if len(sources) > 1:
+            several.append(row)
+    if several:
+        outputs = packed[_WRITTEN].prod(axis=0).tolist()
+        kinds = packed[0].tolist()
+        for row in several:
+            if kinds[row] != _MATMUL:
+                own = float(reads[row])
+                packed[_READS, row] = sum([outputs[at] if at >= 0 else own for at in workload.sources[row]])
+    chained = [
+        row > 0 and sources == (row - 1,) and readers[row - 1] == 1 for row, sources in enumerate(workload.sources)
+    ]
+    packed[_READS + 1] = chained
+    packed[_READS + 2] = [*chained[1:], False]
+    return packed.T.copy()
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Layers as columns of numbers, (L,) each.
+
+    Attributes:
+        matrix: (L, columns), see :data:`COLUMNS`.
+    """
+
+    matrix: Array
+
+    def __len__(self) -> int:
+        return len(self.matrix)
+
+    def __getattr__(self, name: str) -> Array:
+        try:
+            column: Array = self.matrix[:, COLUMNS.index(name)]
+        except ValueError:
+            raise AttributeError(name) from None
+        self.__dict__[name] = column
+        return column
+
+    def kind(self, *names: str) -> Mask:
+        """Which rows are of these operations."""
+        return np.isin(self.operation, [OPERATIONS.index(name) for name in names])
+
+    @cached_property
+    def matmul(self) -> Mask:
+        """Products of two feature maps."""
+        found: Mask = self.operation == _MATMUL
+        return found
+
+    @cached_property
+    def mac(self) -> Mask:
+        """Rows that the array computes: the first three kinds."""
+        found: Mask = self.operation <= _MATMUL
+        return found
+
+    @cached_property
+    def depthwise(self) -> Mask:
+        """Convolutions without a sum over channels."""
+        found: Mask = (self.operation == _CONV) & (self.groups > 1) & (self.groups == self.ci)
+        return found
+
+    @cached_property
+    def taps(self) -> Array:
+        """Kernel elements."""
+        found: Array = self.kh * self.kw
+        return found
+
+    @cached_property
+    def units(self) -> Array:
+        """Independent pieces of a row: groups of a convolution, matrices of a batch, channels where none are summed."""
+        grouped = np.where(self.matmul, self.n, self.groups)
+        return np.where(self.mac, grouped, self.ci)
+
+    @cached_property
+    def reduction(self) -> Array:
+        """Input channels summed."""
+        return np.where(self.matmul | ~self.mac, self.ci, self.ci / self.groups)
+
+    @cached_property
+    def filters(self) -> Array:
+        """Output channels per unit of the array's work; all of them for a depthwise layer."""
+        return np.where(self.depthwise | self.matmul, self.co, self.co / self.groups)
+
+    @cached_property
+    def repeats(self) -> Array:
+        """How often the array does the same work: groups that are no depthwise layer, matrices of a batch."""
+        return np.where(self.depthwise, 1.0, np.where(self.mac, self.units, 1.0))
+
+    @cached_property
+    def positions(self) -> Array:
+        """Output positions, those of a batch included where weights are shared."""
+        found: Array = self.ho * self.wo
+        return np.where(self.matmul, found, found * self.n)
+
+    @cached_property
+    def macs(self) -> Array:
+        """Multiply-accumulates."""
+        products = self.n * self.ho * self.wo * self.co * self.taps * (self.ci / self.groups)
+        return np.where(self.mac, products, 0.0)
+
+    @cached_property
+    def weights(self) -> Array:
+        """Constant operands, biases not counted."""
+        count = self.co * self.taps * (self.ci / self.groups)
+        return np.where(self.mac & ~self.matmul, count, 0.0)
+
+    @cached_property
+    def second(self) -> Array:
+        """Elements of the second operand that are no constants."""
+        return np.where(self.matmul, self.n * self.ci * self.co, 0.0)
+
+    @cached_property
+    def outputs(self) -> Array:
+        """Elements written."""
+        found: Array = self.n * self.co * self.ho * self.wo
+        return found
+
+    @cached_property
+    def second_bits(self) -> Array:
+        """Width of the operand that is not the input: weights, or the second map."""
+        return np.where(self.matmul, self.input_bits, self.weight_bits)
+
+
+class Memo:
+    """Numbers equal layers, so that each is evaluated once."""
+
+    def __init__(self) -> None:
+        self._places: dict[bytes, int] = {}
+        self._blocks: list[Array] = []
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def places(self, matrix: Array) -> list[int]:
+        """The number of each row; new rows get the next ones."""
+        raw, size = matrix.tobytes(), matrix.shape[1] * 8
+        known, found, fresh = self._places, [], []
+        for row, start in enumerate(range(0, len(raw), size)):
+            key = raw[start : start + size]
+            place = known.get(key)
+            if place is None:
+                place = known[key] = len(known)
+                fresh.append(row)
+            found.append(place)
+        if fresh:
+            self._blocks.append(matrix[fresh])
+        return found
+
+    @property
+    def matrix(self) -> Array:
+        """All different rows, in the order of their numbers."""
+        return np.concatenate(self._blocks) if self._blocks else np.empty((0, len(COLUMNS)))
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Many networks end to end.
+
+    Attributes:
+        rows: The different layers.
+        index: For every layer of every network, which of them it is.
+        starts: Where each network begins in `index`.
+        ends: For every layer, the last layer that reads its output (numbered over all networks).
+        inputs: For every network, elements and bits of its input, and the last layer that reads it, (A, 3).
+    """
+
+    rows: Rows
+    index: npt.NDArray[np.intp]
+    starts: npt.NDArray[np.intp]
+    ends: npt.NDArray[np.intp]
+    inputs: Array
+
+    @classmethod
+    def of(cls, workloads: Iterable[Workload]) -> Self:
+        """Takes networks together; none may be empty."""
+        memo, index, starts, ends, inputs = Memo(), [], [], [], []
+        for workload in workloads:
+            start = len(index)
+            matrix = pack(workload)
+            starts.append(start)
+            index.extend(memo.places(matrix))
+            last, first = last_readers(workload)
+            ends.extend([start + row for row in last])
+            inputs.append((float(np.prod(matrix[0, 1:5])), matrix[0, 16], start + first))
+        return cls(
+            Rows(memo.matrix),
+            np.array(index, dtype=np.intp),
+            np.array(starts, dtype=np.intp),
+            np.array(ends, dtype=np.intp),
+            np.array(inputs).reshape(-1, 3),
+        )
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def peak_bits(self, align: int = 1) -> Array:
+        """Most bits of feature maps that are alive at the same time, (A,), see :func:`peak_bits`."""
+        rows = self.rows
+        sizes = rows.n * np.ceil(rows.co / align) * align * rows.ho * rows.wo * rows.output_bits
+        sizes = np.where(rows.kind("concat"), 0.0, sizes)[self.index]  # its sources are written side by side
+        return peak_bits(sizes, self.ends, self.starts, self.inputs)
+
+
+def last_readers(workload: Workload) -> tuple[list[int], int]:
+    """For every row, the last one that reads its output (itself, if none does), and the same for the input."""
+    last = list(range(len(workload)))
+    first = 0
+    concat = OPERATIONS.index("concat")
+    kinds = workload.operation.tolist()
+    for row in range(len(last) - 1, -1, -1):
+        # Sources of a concatenation are parts of its output and live as long.
+        until = last[row] if kinds[row] == concat else row
+        for source in workload.sources[row]:
+            if source < 0:
+                first = max(first, until)
+            elif last[source] < until:
+                last[source] = until
+    return last, first
+
+
+def peak_bits(sizes: Array, ends: npt.NDArray[np.intp], starts: npt.NDArray[np.intp], inputs: Array) -> Array:
+    """The largest sum of maps that are alive while a layer runs: from its writer to its last reader, both included.
+
+    Args:
+        sizes: Bits of every output, (L,).
+        ends: Row of the last reader, (L,).
+        starts: First row of each network, (A,).
+        inputs: Elements, bits and last reader of each network's input, (A, 3).
+    """
+    change = np.zeros(len(sizes) + 1)
+    change[:-1] = sizes
+    np.subtract.at(change, ends + 1, sizes)
+    first = inputs[:, 0] * inputs[:, 1]
+    np.add.at(change, starts, first)
+    np.subtract.at(change, inputs[:, 2].astype(np.intp) + 1, first)
+    alive = np.cumsum(change)[:-1]
+    return np.maximum.reduceat(alive, starts)
+
+
+def repeated(batch: Batch, network: int) -> tuple[Sequence[int], Any]:
+    """The different rows of one network and how often each occurs."""
+    stop = batch.starts[network + 1] if network + 1 < len(batch) else len(batch.index)
+    return np.unique(batch.index[batch.starts[network] : stop], return_counts=True)
