@@ -1,0 +1,99 @@
+"""Strategies on tables of results: NAS-Bench-101 without noise, NAS-Bench-201 with the noise of single trainings.
+
+Equal queries, the same seeds for everybody, random search and regularized evolution in the picture. The tables are not
+part of the project; give the folder that holds `nasbench101/nasbench101.parquet` and `nasbench201/cifar*.parquet`.
+
+Run: python benchmarks/regret.py nasbench101 TABLES   (or nasbench201_cifar10, nasbench201_cifar100)
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from _record import record
+
+import nasplug as nas
+from nasplug.bench import Comparison, compare
+from nasplug.bench.plot import draw
+
+#: What is compared on each table: label -> strategy.
+KERNELS = {
+    "bogk": "bogk",
+    "bogk wl": nas.component("bogk", kernel="wl"),
+    "bogk sp": nas.component("bogk", kernel="sp"),
+    "bogk rw": nas.component("bogk", kernel="rw"),
+    "bogk gcn": nas.component("bogk", kernel="gcn"),
+    "bogk gcn_infinite": nas.component("bogk", kernel="gcn_infinite"),
+}
+OTHERS = {
+    "bogk": "bogk",
+    "optuna.tpe": "optuna.tpe",
+    "qnas": nas.component("qnas", preset="table"),
+    "infonas.screen over evolution": nas.component("infonas.screen", inner=nas.component("regularized_evolution")),
+    "infonas.screen over qnas": nas.component("infonas.screen", inner=nas.component("qnas", preset="table")),
+}
+SUITES = {
+    "nasbench101": ("nasbench101/nasbench101.parquet", KERNELS | OTHERS),
+    "nasbench201_cifar10": ("nasbench201/cifar10.parquet", KERNELS | OTHERS),
+    "nasbench201_cifar100": ("nasbench201/cifar100.parquet", KERNELS | OTHERS),
+}
+
+
+def summary(found: Comparison) -> dict:
+    """The numbers worth keeping: means and standard errors, and the end of every run."""
+    baseline = "regularized_evolution"
+    return {
+        "settings": dict(found.settings),
+        "seeds": found.settings["seeds"],
+        "regret": found.to_json()["summary"],
+        "final": {label: [round(v, 4) for v in o.regret[:, -1].tolist()] for label, o in found.outcomes.items()},
+        "p_below_evolution": {
+            label: found.p_value(label, baseline) for label in found.outcomes if label not in (baseline, "random")
+        },
+        "p_below_random": {label: found.p_value(label, "random") for label in found.outcomes if label != "random"},
+        "seconds_per_run": {label: round(float(o.seconds.mean()), 2) for label, o in found.outcomes.items()},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("suite", choices=SUITES)
+    parser.add_argument("tables", type=Path)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first-seed", type=int, default=100, help="seeds below were used while choosing defaults")
+    parser.add_argument("--queries", type=int, default=150)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--only", nargs="+", help="labels")
+    parser.add_argument("--picture", type=Path, help="folder for regret.png")
+    parser.add_argument("--out", type=Path, default=None, help="folder of the JSON; default: results beside the script")
+    arguments = parser.parse_args()
+    file, strategies = SUITES[arguments.suite]
+    chosen = {k: v for k, v in strategies.items() if not arguments.only or k in arguments.only}
+    started = time.perf_counter()
+
+    def progress(done: int, total: int, label: str) -> None:
+        print(f"{time.perf_counter() - started:7.0f} s  {done}/{total}  {label}", file=sys.stderr, flush=True)
+
+    found = compare(
+        arguments.tables / file,
+        chosen,
+        queries=arguments.queries,
+        seeds=range(arguments.first_seed, arguments.first_seed + arguments.seeds),
+        workers=arguments.workers,
+        progress=progress,
+    )
+    header, rows = found.table()
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    for row in [header, *rows]:
+        print("  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)))
+    if arguments.picture:
+        draw(found, arguments.picture)
+    folder = {} if arguments.out is None else {"folder": arguments.out}
+    record(f"regret_{arguments.suite}", summary(found), packages=("scipy", "optuna"), **folder)
+
+
+if __name__ == "__main__":
+    main()
