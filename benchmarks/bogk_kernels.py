@@ -24,12 +24,14 @@ from nasplug.tables import TabularBenchmark
 #: Label -> kernel and shape. The linear ones are the cosine kernels of the literature.
 KERNELS = {
     "wl": ("wl", "matern52"),
-    "wl linear": ("wl", "linear"),
+    "wl_linear": ("wl", "linear"),
     "sp": ("sp", "matern52"),
+    "sp_linear": ("sp", "linear"),
     "rw": ("rw", "matern52"),
+    "rw_linear": ("rw", "linear"),
     "gcn": ("gcn", "matern52"),
     "gcn_infinite": ("gcn_infinite", "matern52"),
-    "gcn_infinite+rw": ("gcn_infinite+rw", "matern52"),
+    "gcn_infinite_and_rw": ("gcn_infinite+rw", "matern52"),
 }
 
 
@@ -68,7 +70,7 @@ def main() -> None:
         label: {str(size): _summary(numbers) for size, numbers in sizes.items()} for label, sizes in found.items()
     }
     for label, sizes in summary.items():
-        print(f"{label:18s}", "  ".join(f"{n}: {s['spearman']:.3f} / {s['kendall']:.3f}" for n, s in sizes.items()))
+        print(f"{label:20s}", "  ".join(f"{n}: {s['spearman']:.3f} / {s['kendall']:.3f}" for n, s in sizes.items()))
     folder = {} if arguments.out is None else {"folder": arguments.out}
     settings = {
         "table": arguments.table.name,

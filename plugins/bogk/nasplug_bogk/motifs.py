@@ -56,7 +56,7 @@ def motifs(study: Study, rounds: int = 1, least: int = 3, **settings: Any) -> li
     Raises:
         StudyError: There are too few trials.
     """
-    strategy = BayesianOptimisation("wl", kernel_options={"wl": {"depths": [rounds]}}, **settings)
+    strategy = BayesianOptimisation("wl", "matern52", kernel_options={"wl": {"depths": [rounds]}}, **settings)
     if len({trial.architecture.key for trial in study.trials}) < 3:
         raise StudyError("motifs need at least three different architectures", where="bogk.motifs")
     process, _ = strategy.posterior(study)

@@ -18,9 +18,10 @@ Score = Callable[[Sequence[Architecture]], Array]
 class Pool:
     """Finds an architecture of high worth that was not proposed before.
 
-    A pool is drawn, half of it mutants of the best architectures known and half random, and scored. Then, for some
-    rounds, the candidates with the highest worth are mutated themselves and their mutants join the pool, so that the
-    search climbs on the worth, which costs no evaluation. On a space that does not mutate all are random.
+    A pool is drawn, half of it mutants of the best architectures known and half random, and scored. If asked for, the
+    candidates with the highest worth are then mutated themselves for some rounds, and their mutants join the pool. That
+    climbs on the worth, which costs no evaluation, and leads away from what is known to be good, to where a kernel
+    knows little: with most kernels results are better without. On a space that does not mutate all are random.
 
     Args:
         size: Candidates that are drawn at first.
@@ -33,9 +34,9 @@ class Pool:
 
     def __init__(
         self,
-        size: int = 100,
+        size: int = 200,
         random_share: float = 0.5,
-        rounds: int = 2,
+        rounds: int = 0,
         climbers: int = 10,
         mutants: int = 5,
         continuation: float = 0.3,

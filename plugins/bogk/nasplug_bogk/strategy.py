@@ -44,7 +44,7 @@ class BayesianOptimisation:
     Args:
         kernel: `wl`, `sp`, `rw`, `gcn`, `gcn_infinite`, or several joined by `+`, whose weights are then fitted.
         shape: How similarity falls with the distance in the kernel's embedding: `matern52`, `rbf`, or `linear` for the
-            cosine.
+            cosine; default: `linear` for `wl`, `matern52` for the others.
         acquisition: `ei`, `aei` for noisy results, `ucb` or `thompson`.
         initial: Random architectures at the start.
         pool: Candidates drawn for a proposal.
@@ -66,13 +66,13 @@ class BayesianOptimisation:
     def __init__(
         self,
         kernel: str = "gcn_infinite",
-        shape: Shape = "matern52",
+        shape: Shape | None = None,
         acquisition: Acquisition = "ei",
         initial: int = 10,
-        pool: int = 100,
+        pool: int = 200,
         parents: int = 10,
         random_share: float = 0.5,
-        rounds: int = 2,
+        rounds: int = 0,
         transform: Transform = "auto",
         noise: float | None = None,
         drop: Sequence[str] = ("none",),
@@ -92,9 +92,7 @@ class BayesianOptimisation:
         if not 0.0 <= random_share <= 1.0:
             raise SpecError(f"random_share={random_share} is no share", where="bogk", fix="give a number from 0 to 1")
         if noise is not None and noise < 0.0:
-            raise SpecError(
-                f"noise={noise} is no variance", where="bogk", fix="give a number from 0 on, or leave it out"
-            )
+            raise SpecError(f"noise={noise} is no variance", where="bogk", fix="give 0 or more, or leave it out")
         self.kernel = make_kernel(kernel, shape, kernel_options)
         self.acquisition, self.initial, self.parents = acquisition, initial, parents
         self.pool = Pool(pool, random_share, rounds)

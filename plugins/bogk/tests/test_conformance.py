@@ -11,7 +11,7 @@ class TestDefault(StrategyConformance):
     trials = 14
 
     def make_strategy(self):
-        return BayesianOptimisation(initial=5, pool=10, rounds=1)
+        return BayesianOptimisation(initial=5, pool=15)
 
 
 class TestWeisfeilerLehmanWithNoise(StrategyConformance):
@@ -25,4 +25,4 @@ class TestSumByThompsonSampling(StrategyConformance):
     trials = 12
 
     def make_strategy(self):
-        return BayesianOptimisation("gcn+sp", acquisition="thompson", initial=4, pool=10, rounds=0, noise=0.01)
+        return BayesianOptimisation("gcn+sp", acquisition="thompson", initial=4, pool=10, noise=0.01)

@@ -150,10 +150,10 @@ def test_the_likelihood_finds_noise():
 def test_the_likelihood_chooses_depth_and_weights():
     graphs = list(dict.fromkeys(some_graphs(200)))
     counts = standardised(np.array([g.labels.count("conv") for g in graphs], dtype=float))
-    shallow = fit(make_kernel("wl"), graphs, counts)
+    shallow = fit(make_kernel("wl", "matern52"), graphs, counts)
     assert shallow.kernel.parts[0].variant == 0
     order = standardised(np.array([g.labels.index("conv") if "conv" in g.labels else 0 for g in graphs], dtype=float))
-    deep = fit(make_kernel("wl"), graphs, order)
+    deep = fit(make_kernel("wl", "matern52"), graphs, order)
     assert deep.kernel.parts[0].variant > 0
 
 

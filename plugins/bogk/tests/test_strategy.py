@@ -20,7 +20,7 @@ SPACE = SyntheticSpace()
 
 
 def small(kernel="rw", **settings):
-    return BayesianOptimisation(kernel, **{"initial": 5, "pool": 20, "rounds": 1, **settings})
+    return BayesianOptimisation(kernel, **{"initial": 5, "pool": 30, **settings})
 
 
 def trial(number, *operations, state="complete", **metrics):

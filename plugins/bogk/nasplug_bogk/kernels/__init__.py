@@ -41,13 +41,13 @@ EMBEDDINGS: dict[str, Callable[..., Embedding]] = {
 
 
 def make_kernel(
-    name: str, shape: Shape = "matern52", options: Mapping[str, Mapping[str, Any]] | None = None
+    name: str, shape: Shape | None = None, options: Mapping[str, Mapping[str, Any]] | None = None
 ) -> EmbeddingKernel:
     """A kernel whose parameters are still to be fitted.
 
     Args:
         name: A name out of :data:`EMBEDDINGS`, or several joined by `+`.
-        shape: How similarity falls with distance.
+        shape: How similarity falls with distance; None: `linear` for `wl` alone, `matern52` for everything else.
         options: Keyword arguments of the embeddings, by their names, e.g. `{"gcn": {"width": 512}}`.
 
     Raises:
@@ -62,6 +62,8 @@ def make_kernel(
             )
     if len(set(names)) != len(names):
         raise SpecError(f"the kernel {name!r} has the same part twice", where="bogk")
+    if shape is None:
+        shape = "linear" if names == ["wl"] else "matern52"
     if shape not in get_args(Shape):
         raise SpecError(f"there is no shape {shape!r}", where="bogk", fix=did_you_mean(shape, get_args(Shape)))
     for each in options or {}:
