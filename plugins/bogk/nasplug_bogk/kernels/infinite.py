@@ -156,7 +156,7 @@ def _between(row: _Block, column: _Block, layers: Sequence[int]) -> Array:
             cosine = right.negative[way][layer] @ np.ascontiguousarray(half.T)  # minus the cosine
             deviations = (0.5 / np.pi) * right.deviations[way, layer][:, None], left.deviations[way, layer]
             ways.append(_rectified(cosine, *deviations))
-        covariance = np.add(*ways, out=ways[0])
+        covariance = np.add(ways[0], ways[1], out=ways[0])
         left, right = right, left
         if layer + 1 in layers:
             pooled = right.pooling @ np.ascontiguousarray((left.pooling @ covariance).T)
