@@ -30,7 +30,7 @@ OBJECTIVES = ("area_mm2", "latency_s", "energy_j")
 #: How costs of several networks become one.
 COMBINATIONS = ("sum", "worst")
 #: Points that are evaluated before the next look at which others still matter.
-STEP = 2048
+STEP = 512
 
 
 @dataclass(frozen=True)

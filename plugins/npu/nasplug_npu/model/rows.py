@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from nasplug.errors import DataError
 from nasplug.workloads.workload import OPERATIONS, Workload
 
 Array = npt.NDArray[np.float64]
@@ -30,8 +31,14 @@ _CONV, _FC, _MATMUL = (OPERATIONS.index(name) for name in ("conv", "fc", "matmul
 
 
 def pack(workload: Workload) -> Array:
-    """A workload's rows as one matrix (L, columns), all that the cost of a layer depends on."""
+    """A workload's rows as one matrix (L, columns), all that the cost of a layer depends on.
+
+    Raises:
+        DataError: It has no rows.
+    """
     rows = len(workload)
+    if not rows:
+        raise DataError("the network has no layers to price", where="nasplug_npu")
     packed = np.empty((len(COLUMNS), rows))
     packed[: len(_SHARED)] = _columns(workload)
     reads = packed[_READS] = packed[1:5].prod(axis=0)

@@ -1,0 +1,208 @@
+"""`nasplug npu`: estimates of networks on units, explorations of units, and the presets."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from nasplug.errors import SpecError
+
+if TYPE_CHECKING:
+    from nasplug.cli.parser import Parser
+    from nasplug.workloads.workload import Workload
+
+#: What `explore` varies if nothing is said.
+AXES: dict[str, list[Any]] = {
+    "macs": [8, 16, 32, 64, 128, 256],
+    "weight_kb": [4, 8, 16, 32, 64],
+    "input_kb": [8, 16, 32, 64, 128],
+    "output_kb": [4, 8, 16, 32, 64],
+    "act_bytes_per_cycle": [2, 4, 8, 16],
+    "sparsity": ["none", "weight_skip"],
+}
+#: Changes to the precision and the zeros of all layers.
+_CHANGES = ("weight_bits", "input_bits", "output_bits", "weight_density", "input_density")
+
+
+class NPUCommand:
+    """Estimates networks on neural processing units, and explores units for networks."""
+
+    def add_arguments(self, parser: Parser) -> None:
+        """Adds the forms `estimate`, `explore` and `presets`."""
+        from nasplug.cli.parser import image_shape, key_value
+        from nasplug_npu.models import FORMS
+
+        forms = parser.add_subparsers(dest="form", required=True, metavar="FORM")
+        estimate = forms.add_parser("estimate", help="latency, energy and memory of a network, layer by layer")
+        estimate.add_argument("model", metavar="MODEL", help=FORMS)
+        estimate.add_argument(
+            "--target",
+            metavar="UNIT",
+            default="wu32",
+            help="a preset with changes, such as wu32,macs=64 (default: wu32)",
+        )
+        estimate.add_argument("--layers", action="store_true", help="print every layer")
+        estimate.add_argument("--json", action="store_true", help="print everything as JSON")
+        estimate.add_argument("--roofline", metavar="FILE", help="draw the layers under the unit's roof")
+        explore = forms.add_parser("explore", help="all units that no other one beats, within an area budget")
+        explore.add_argument("model", metavar="MODEL", nargs="+", help="as for estimate; several are priced together")
+        explore.add_argument("--base", metavar="UNIT", default="wu32", help="what is not varied (default: wu32)")
+        explore.add_argument(
+            "--axis",
+            metavar="FIELD=A,B,...",
+            action="append",
+            default=[],
+            help="values to try; may be repeated (default: multipliers, buffers, bandwidth and skipping)",
+        )
+        explore.add_argument("--max-area", metavar="MM2", type=float, default=float("inf"), help="area budget")
+        explore.add_argument(
+            "--objectives",
+            metavar="NAMES",
+            default="area_mm2,latency_s,energy_j",
+            help="what to minimise, with commas (default: %(default)s)",
+        )
+        explore.add_argument("--combine", default="sum", help="costs of several networks: sum or worst (default: sum)")
+        explore.add_argument("--out", metavar="FILE", help="write the front: .json, .csv, .html, .png, .svg or .pdf")
+        explore.add_argument("--json", action="store_true", help="print the front as JSON")
+        for form in (estimate, explore):
+            form.add_argument("--input", metavar="SHAPE", type=image_shape, help="one input, such as 3x224x224")
+            form.add_argument(
+                "--set",
+                metavar="NAME=VALUE",
+                action="append",
+                default=[],
+                type=key_value,
+                help=f"for all layers: {', '.join(_CHANGES)}; may be repeated",
+            )
+        presets = forms.add_parser("presets", help="list the presets, or print one")
+        presets.add_argument("name", metavar="NAME", nargs="?", help="print the fields of this one, as YAML")
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Does what the form says."""
+        return {"estimate": _estimate, "explore": _explore, "presets": _presets}[arguments.form](arguments)
+
+
+#: What the catalogue names.
+command = NPUCommand()
+command.__doc__ = NPUCommand.__doc__
+
+
+def _workload(model: str, arguments: argparse.Namespace) -> Workload:
+    from nasplug_npu.models import read_workload
+
+    workload = read_workload(model, arguments.input, arguments)
+    for name, value in arguments.set:
+        if name not in _CHANGES or isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+            raise SpecError(f"cannot set {name} to {value!r}", where="--set", fix=f"set one of {', '.join(_CHANGES)}")
+        workload = workload.replace(**{name: value})
+    return workload
+
+
+def _estimate(arguments: argparse.Namespace) -> int:
+    from nasplug.cli import output
+    from nasplug_npu.area_model import area
+    from nasplug_npu.config import NPUConfig
+    from nasplug_npu.unit import NPU
+
+    unit = NPU(arguments.target.removeprefix("npu:"))
+    table = unit.evaluate(_workload(arguments.model, arguments))
+    totals, config = dict(table.totals), unit.config
+    if isinstance(config, NPUConfig):
+        totals["area_mm2"] = area(config).total_mm2
+    if arguments.roofline:
+        from nasplug_npu.roofline import draw_roofline, roofline
+
+        if not isinstance(config, NPUConfig):
+            raise SpecError(f"{config.name} has no roof", where="--roofline", fix="use a unit, such as wu32")
+        draw_roofline(roofline(table, config), config, arguments.roofline, f"{arguments.model} on {config.name}")
+    if arguments.json:
+        output.print_json({"model": arguments.model, "unit": config.to_json(), **table.to_json(), "totals": totals})
+        return 0
+    if arguments.layers:
+        rows = [
+            [
+                *(row["name"], row["operation"], output.number(row["macs"]), output.number(round(row["cycles"]))),
+                *(str(row.get("bound", "")), "x".join(f"{size:g}" for size in row.get("shape", ()))),
+            ]
+            for row in table.rows()
+        ]
+        output.print_table(
+            ["layer", "operation", "macs", "cycles", "bound by", "array"], rows, numeric=["macs", "cycles"]
+        )
+        print()
+    rows = [[name, output.number(value)] for name, value in totals.items()]
+    output.print_table(["cost", "value"], rows, numeric=["value"])
+    return 0
+
+
+def _explore(arguments: argparse.Namespace) -> int:
+    from nasplug.cli import output
+    from nasplug_npu.config import NPUConfig
+    from nasplug_npu.exploration import explore
+    from nasplug_npu.fronts import write_front
+    from nasplug_npu.presets import parse, preset
+    from nasplug_npu.rates import RateConfig
+
+    base, policy = parse(arguments.base.removeprefix("npu:"))
+    if not isinstance(base, NPUConfig):
+        raise SpecError(f"{base.name} has no parts to vary", where="--base", fix="use a unit, such as wu32")
+    networks = {model: _workload(model, arguments) for model in arguments.model}
+    if policy == "error":
+        _refuse_unsupported(networks, base)
+    cpu = preset("cortex_m7_xcubeai") if policy == "cpu" else None
+    assert cpu is None or isinstance(cpu, RateConfig)
+    found = explore(
+        networks,
+        base,
+        dict(map(_axis, arguments.axis)) or AXES,
+        max_area=arguments.max_area,
+        objectives=arguments.objectives.split(","),
+        combine=arguments.combine,
+        cpu=cpu,
+    )
+    if arguments.out:
+        write_front(found, arguments.out, f"Units for {', '.join(arguments.model)}")
+    if arguments.json:
+        output.print_json(found.to_json())
+        return 0
+    rows = found.rows()
+    cells = [[output.number(v) if isinstance(v, float) else str(v) for v in row.values()] for row in rows]
+    output.print_table(list(rows[0]), cells, numeric=list(found.objectives))
+    print("; ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in found.counts.items()))
+    return 0
+
+
+def _refuse_unsupported(networks: dict[str, Workload], base: Any) -> None:
+    """Under the policy `error`, before anything is searched."""
+    from nasplug_npu.unit import NPU
+
+    for workload in networks.values():
+        NPU(base.replace(weight_kb=1024, input_kb=1024, output_kb=1024)).totals(workload)
+
+
+def _axis(text: str) -> tuple[str, list[Any]]:
+    from nasplug.cli.parser import parse_scalar
+
+    name, equals, values = text.partition("=")
+    if not equals or not values:
+        raise SpecError(f"{text!r} is no axis", where="--axis", fix="write FIELD=A,B such as macs=16,32,64")
+    return name.strip(), [parse_scalar(value) for value in values.split(",")]
+
+
+def _presets(arguments: argparse.Namespace) -> int:
+    from nasplug.cli import output
+    from nasplug_npu.config import NPUConfig
+    from nasplug_npu.presets import preset, preset_names
+
+    if arguments.name:
+        import yaml
+
+        print(yaml.safe_dump(preset(arguments.name).to_json(), sort_keys=False), end="")
+        return 0
+    rows = []
+    for name in preset_names():
+        config = preset(name)
+        kind = f"{config.macs} multipliers, {config.dataflow}" if isinstance(config, NPUConfig) else "rates"
+        rows.append([name, kind, f"{config.freq_hz / 1e6:g} MHz"])
+    output.print_table(["preset", "what", "clock"], rows, numeric=["clock"])
+    return 0

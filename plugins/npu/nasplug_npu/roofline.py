@@ -1,0 +1,128 @@
+"""Rooflines (Williams et al., Communications of the ACM 52(4), 2009): what multipliers and memories allow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nasplug_npu._extras import require
+from nasplug_npu.config import NPUConfig
+from nasplug_npu.unit import CostTable
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A layer in a roofline; rates in 1e9 operations per second, two of which are a multiply-accumulate.
+
+    Attributes:
+        name: Of the layer.
+        intensity: Operations per byte that is moved from or to the memories outside.
+        attainable: What the unit allows without skipping zeros.
+        achieved: Operations of the dense layer over its time; skipping may lift it above the roof.
+        effective: Operations that were really computed over its time; never above the roof.
+        bound: What the layer waits for.
+    """
+
+    name: str
+    intensity: float
+    attainable: float
+    achieved: float
+    effective: float
+    bound: str
+
+    @property
+    def fraction(self) -> float:
+        """Achieved over attainable."""
+        return self.achieved / self.attainable
+
+
+def peak_gops(config: NPUConfig, speedup: float = 1.0) -> float:
+    """The flat roof; `speedup` is what narrow operands gain."""
+    return 2e-9 * config.macs * config.freq_hz * speedup
+
+
+def bandwidth(config: NPUConfig) -> float:
+    """The slope of the roof in 1e9 bytes per second: both memories together, or the one port there is."""
+    per_cycle = config.act_bytes_per_cycle + config.weight_bytes_per_cycle
+    if config.ports == "shared":
+        per_cycle = max(config.act_bytes_per_cycle, config.weight_bytes_per_cycle)
+    elif config.ports == "separate":  # loads and stores at the same time
+        per_cycle += config.act_bytes_per_cycle
+    return 1e-9 * per_cycle * config.freq_hz
+
+
+def roofline(table: CostTable, config: NPUConfig) -> list[Spot]:
+    """The layers of a network that multiply."""
+    spots = []
+    for row, name in enumerate(table.names):
+        macs = float(table.layers["macs"][row])
+        if not macs:
+            continue
+        moved = float(table.layers["weight_memory_bytes"][row] + table.layers["map_memory_bytes"][row])
+        seconds = float(table.layers["latency_s"][row])
+        computed, slots = float(table.layers["computed_macs"][row]), float(table.layers["slots"][row])
+        intensity = 2 * macs / max(moved, 1.0)
+        speedup = computed / slots if slots else 1.0
+        attainable = min(peak_gops(config, speedup), intensity * bandwidth(config))
+        spots.append(
+            Spot(
+                name,
+                intensity,
+                attainable,
+                2e-9 * macs / seconds,
+                2e-9 * computed / seconds,
+                str(table.layers["bound"][row]),
+            )
+        )
+    return spots
+
+
+_COLOURS = {"array": "#4269d0", "post": "#efb118", "weights": "#ff725c", "maps": "#6cc5b0", "control": "#9c6b4e"}
+
+
+def draw_roofline(spots: Sequence[Spot], config: NPUConfig, path: str | Path, title: str = "") -> Path:
+    """Writes a picture; the ending of the path decides its format.
+
+    Args:
+        spots: See :func:`roofline`.
+        config: The unit.
+        path: Where to.
+        title: Above the picture.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    figure = new_figure()
+    axes = figure.add_subplot()
+    low = min([spot.intensity for spot in spots] + [1.0]) / 2
+    ridge = peak_gops(config) / bandwidth(config)
+    high = max([spot.intensity for spot in spots] + [2 * ridge]) * 2
+    line = np.geomspace(low, high, 100)
+    axes.loglog(line, np.minimum(peak_gops(config), line * bandwidth(config)), color="black", linewidth=1.2)
+    for bound, colour in _COLOURS.items():
+        some = [spot for spot in spots if spot.bound == bound]
+        if some:
+            label = f"bound by {bound}"
+            x, y = [spot.intensity for spot in some], [spot.achieved for spot in some]
+            axes.scatter(x, y, s=22, color=colour, label=label, alpha=0.8, zorder=3)
+    axes.set_xlabel("operations per byte moved outside")
+    axes.set_ylabel("10⁹ operations of the dense layer per second")
+    axes.set_title(title or config.name)
+    axes.grid(visible=True, which="both", alpha=0.2)
+    axes.legend(fontsize=8)
+    figure.savefig(path)
+    return Path(path)
+
+
+def new_figure() -> Any:
+    """A figure without a window.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    figures = require("matplotlib.figure", "report", "draw pictures")
+    return figures.Figure(figsize=(6.4, 4.4), dpi=150, layout="constrained")
