@@ -74,7 +74,7 @@ def test_lists_everything(cli):
 def test_explains_a_space(cli):
     done = cli("--plugin", TINY, "list", "space", "tiny", "--json").json
     assert done["description"] == "Two numbers."
-    assert done["capabilities"] == ["Mutates", "Crosses", "Enumerates", "HasVector"]
+    assert done["capabilities"] == ["Mutates", "Crosses", "Enumerates", "HasVector", "Tabulates"]
     assert done["parameters"] == [
         {
             "name": "width",
