@@ -47,8 +47,8 @@ def task(arguments: argparse.Namespace) -> Any:
         data=nas.component("npz", path=str(arguments.data)),
         limit=arguments.limit,
         val_fraction=0.5,
-        batch_size=64,
-        lr=5e-3,
+        batch_size=32,
+        lr=1e-2,
     )
 
 
@@ -156,7 +156,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--limit", type=int, default=2000)
+    parser.add_argument("--limit", type=int, default=1600)
     parser.add_argument("--nodes", type=int, default=4)
     parser.add_argument("--channels", type=int, default=4)
     parser.add_argument("--workers", type=int, default=2)
@@ -202,7 +202,7 @@ def main() -> None:
     result = {
         "data": f"{arguments.data.name}: Fashion-MNIST, balanced excerpt of 10,000 training and 2,000 test images",
         "settings": {k: v for k, v in vars(arguments).items() if k not in ("data", "work", "out")}
-        | {"val_fraction": 0.5, "batch_size": 64, "lr": 5e-3, "format": "float32", "reference": corner},
+        | {"val_fraction": 0.5, "batch_size": 32, "lr": 1e-2, "format": "float32", "reference": corner},
         "seeds": seeds,
         "summary": {
             "best_val_acc": {name: summary(per_seed, "best_val_acc", name) for name in STRATEGIES},

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 from nasplug_emonas.boo.bits import bounds, encode, ones, patterns_of, popcount, scale_of
+from nasplug_emonas.boo.cost import Boo
 from nasplug_emonas.boo.counting import count, counted, macs_by_module
 from nasplug_emonas.boo.formats import BitFormat
 from torch import nn
 
 from nasplug.cost.counts import count as core_count
 from nasplug.errors import SpecError, TaskError, TrialError
+from nasplug.testing import run_search
 
 FLOATS = ("float32", "float16", "bfloat16")
 
@@ -224,3 +226,8 @@ def test_a_network_that_decides_by_values_and_one_that_cannot_run():
     assert sum(macs_by_module(Deciding(nn.Linear(4, 2)), (4,)).values()) == 8
     with pytest.raises(TaskError, match=r"shape \(7,\)"):
         count(nn.Linear(4, 2), BitFormat.parse("int8"), (7,))
+
+
+def test_an_evaluator_that_trains_nothing_is_named():
+    with pytest.raises(SpecError, match="evaluator that trains"):
+        run_search("random", costs={"boo": Boo()}, trials=1)
