@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import os
 import sys
 import traceback
@@ -129,7 +130,7 @@ def _find(name: str, files: list[str]) -> Command:
 
 def _description(name: str, command: Command) -> str:
     text = command.__doc__ or COMMANDS.get(name, ("", ""))[1]
-    return text.strip()
+    return inspect.cleandoc(text)
 
 
 def _add_global(parser: Parser) -> None:
