@@ -10,13 +10,14 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from nasplug.builtin.ranking import comparable
-from nasplug.records import Trial
+from nasplug.records import Objective, Trial
 from nasplug.study.pareto import points
 from nasplug.study.study import Study
 from nasplug_bogk.kernels.embedding import Array
 
-#: `log_error` is -log(1 - y) for results in [0, 1), `percent` the same for results in [0, 100); `quantile` puts normal
-#: scores in the place of values; `auto` is `log_error` where that is possible and `none` elsewhere.
+#: `log_error` is -log(1 - y) for results in [0, 1), and -log(100 - y) for results in per cent; `quantile` puts normal
+#: scores in the place of values; `auto` is `log_error` for results in [0, 1) that are maximised, and for those in
+#: [0, 100) whose name says that they are accuracies, and `none` elsewhere.
 Transform = Literal["auto", "none", "log_error", "quantile"]
 
 
@@ -48,7 +49,7 @@ def targets(study: Study, trials: Sequence[Trial], transform: Transform, rng: np
         found = points([trial for trial, good in zip(trials, feasible, strict=True) if good], study.objectives)
         signs = np.array([objective.sign for objective in study.objectives])
         if found.shape[1] == 1:
-            values[feasible] = _standardised(_transformed(found[:, 0], float(signs[0]), transform))
+            values[feasible] = _standardised(_transformed(found[:, 0], study.objectives[0], transform))
         else:
             values[feasible] = _standardised(_scalarised(found * signs, rng))
     worst = values[feasible].min() if feasible.any() else 0.0
@@ -64,17 +65,18 @@ def targets(study: Study, trials: Sequence[Trial], transform: Transform, rng: np
     return _standardised(values)
 
 
-def _transformed(values: Array, sign: float, transform: Transform) -> Array:
+def _transformed(values: Array, objective: Objective, transform: Transform) -> Array:
     """The objective with the larger value the better one, on a scale on which a process fits."""
     if transform == "quantile":
-        scores: Array = ndtri((rankdata(sign * values) - 0.5) / len(values))
+        scores: Array = ndtri((rankdata(objective.sign * values) - 0.5) / len(values))
         return scores
-    shares = sign > 0 and values.min() >= 0.0 and values.max() < 1.0
-    if transform == "log_error" or (transform == "auto" and shares):
-        top = 1.0 if values.max() < 1.0 else 100.0
+    top = 1.0 if values.max() < 1.0 else 100.0
+    inside = objective.direction == "max" and values.min() >= 0.0 and values.max() < top
+    named = top == 1.0 or "acc" in objective.name
+    if transform == "log_error" or (transform == "auto" and inside and named):
         errors: Array = -np.log(np.maximum(top - values, 1e-6 * top))
         return errors
-    return sign * values
+    return objective.sign * values
 
 
 def _scalarised(values: Array, rng: np.random.Generator) -> Array:

@@ -142,7 +142,9 @@ def test_log_error_spreads_the_top():
     assert top - middle > middle - low
     percent = study_of(*(trial(i, "wide", val_acc=v) for i, v in enumerate((50.0, 90.0, 99.0))))
     np.testing.assert_allclose(values_of(percent, "log_error"), [low, middle, top])
-    low, middle, top = values_of(percent, "auto")  # may as well be something else than per cent
+    np.testing.assert_allclose(values_of(percent, "auto"), [low, middle, top])
+    other = study_of(*(trial(i, "wide", f1=v) for i, v in enumerate((50.0, 90.0, 99.0))), objectives=[("f1", "max")])
+    low, middle, top = values_of(other, "auto")  # may as well be something else than per cent
     assert top - middle < middle - low
 
 
