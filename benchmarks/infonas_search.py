@@ -38,16 +38,14 @@ def strategies(encoder: str) -> dict[str, Any]:
     return {
         "random": "random",
         "regularized_evolution": "regularized_evolution",
-        "evolution, population 20": evolution,
+        "evolution20": evolution,
         "qnas": qnas,
-        "infonas.reinforce": nas.component("infonas.reinforce", encoder=encoder),
-        "infonas.bo": nas.component("infonas.bo", encoder=encoder),
-        "infonas.bo, DNGO as published": nas.component(
-            "infonas.bo", encoder=encoder, kind="mean", surrogate="dngo", ranks=False
-        ),
-        "screen over random": nas.component("infonas.screen", encoder=encoder),
-        "screen over evolution, population 20": nas.component("infonas.screen", encoder=encoder, inner=evolution),
-        "screen over qnas": nas.component("infonas.screen", encoder=encoder, inner=larger),
+        "reinforce": nas.component("infonas.reinforce", encoder=encoder),
+        "bo": nas.component("infonas.bo", encoder=encoder),
+        "bo_dngo": nas.component("infonas.bo", encoder=encoder, kind="mean", surrogate="dngo", ranks=False, pool=None),
+        "screen_random": nas.component("infonas.screen", encoder=encoder),
+        "screen_evolution20": nas.component("infonas.screen", encoder=encoder, inner=evolution),
+        "screen_qnas": nas.component("infonas.screen", encoder=encoder, inner=larger),
     }
 
 
@@ -71,7 +69,7 @@ def main() -> None:
     for label, strategy in named.items():
         if arguments.only and label not in arguments.only:
             continue
-        kept = arguments.work / f"{label.replace(' ', '_').replace(',', '')}-{seeds[0]}-{len(seeds)}.json"
+        kept = arguments.work / f"{label}-{seeds[0]}-{len(seeds)}.json"
         if not kept.is_file():
             started = time.perf_counter()
             outcome = compare(
@@ -95,7 +93,7 @@ def main() -> None:
         "regret": {label: summary(run, arguments.queries) for label, run in found.items()},
         "p_below": {
             against: {label: p_value(found, label, against) for label in found if label != against}
-            for against in ("random", "regularized_evolution", "evolution, population 20", "qnas")
+            for against in ("random", "regularized_evolution", "evolution20", "qnas")
             if against in found
         },
     }

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 from scipy.stats import norm, rankdata
 from torch import nn
@@ -158,13 +158,12 @@ class GaussianProcess:
         """See :class:`Regressor`; the deviation is that of the value itself, without the noise."""
         process: Any = self._process
         signal = process.kernel_.k1  # without the noise
-        factor = (process.L_, True)
         means, variances = [], []
         for start in range(0, len(x), _CHUNK):
             cross = signal(self._scale_x(x[start : start + _CHUNK]), process.X_train_)
             means.append(cross @ process.alpha_)
-            explained = np.einsum("ij,ji->i", cross, cho_solve(factor, cross.T, check_finite=False))
-            variances.append(signal.k1.constant_value - explained)
+            seen = solve_triangular(process.L_, cross.T, lower=True, check_finite=False)
+            variances.append(signal.k1.constant_value - np.einsum("ij,ij->j", seen, seen))
         mean, variance = np.concatenate(means or [np.empty(0)]), np.concatenate(variances or [np.empty(0)])
         scale = self._scale_y
         return Belief(mean * scale.deviation + scale.mean, np.sqrt(np.maximum(variance, 1e-12)) * scale.deviation)

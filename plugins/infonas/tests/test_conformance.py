@@ -33,7 +33,7 @@ class TestBO(Small):
     several_objectives = False
 
     def make_strategy(self):
-        return EmbeddingBO(initial=8, per_round=6)
+        return EmbeddingBO(initial=8, per_round=6, pool=100)
 
 
 @pytest.mark.slow

@@ -18,9 +18,9 @@ from nasplug_infonas.strategies.rounds import EmbeddingSearch, at_least_one
 class EmbeddingBO(EmbeddingSearch):
     """Fits a model to the vectors of measured architectures, and takes those with the highest expected improvement.
 
-    Yan et al. (NeurIPS 2020) do so on the mean codes of arch2vec with DNGO: `surrogate="dngo"`, `kind="mean"`,
-    `ranks=False`. The defaults are what serves better: a Gaussian process on the codes of all nodes, which learns
-    normal scores of the results.
+    Yan et al. (NeurIPS 2020) do so on the mean codes of arch2vec with DNGO: `surrogate="dngo"`,
+    `ranks=False`, `pool=None`. The defaults are what serves better: a Gaussian process that learns normal scores of the
+    results.
 
     Failed, stopped and infeasible trials teach nothing and are not proposed again.
 
@@ -31,6 +31,7 @@ class EmbeddingBO(EmbeddingSearch):
         surrogate: The model: gp, dngo or forest.
         initial: Random architectures to begin with.
         per_round: Architectures per fit.
+        pool: Architectures that are looked at per round, drawn anew each time; None looks at all.
         ranks: Learn normal scores of the results instead of the results.
         vectors: File of the space's vectors (`nasplug infonas embed`).
         cloud: The embedded space itself, for several searches in one process.
@@ -42,18 +43,20 @@ class EmbeddingBO(EmbeddingSearch):
     def __init__(
         self,
         encoder: str | Embedder | None = None,
-        kind: Kind = "codes",
+        kind: Kind = "mean",
         surrogate: RegressorName = "gp",
         initial: int = 16,
         per_round: int = 5,
+        pool: int | None = 20_000,
         ranks: bool = True,
         vectors: str | None = None,
         cloud: EmbeddedSpace | None = None,
     ) -> None:
         super().__init__(encoder, kind, vectors, cloud)
-        at_least_one("infonas.bo", initial=initial, per_round=per_round)
+        at_least_one("infonas.bo", initial=initial, per_round=per_round, pool=1 if pool is None else pool)
         make_regressor(surrogate)  # refuses an unknown one now
         self.surrogate, self.initial, self.per_round, self.ranks = surrogate, initial, per_round, ranks
+        self.pool = pool
 
     def decide(self, study: Study, cloud: EmbeddedSpace, number: int) -> list[int]:
         """Random ones first, and while fewer than two results are good for a fit; then the most promising ones."""
@@ -68,6 +71,8 @@ class EmbeddingBO(EmbeddingSearch):
         model = make_regressor(self.surrogate, seed, ranks=self.ranks)
         model.fit(cloud.vectors[rows].astype(np.float64), scores)
         free = np.flatnonzero(~self.taken)
+        if self.pool is not None and len(free) > self.pool:
+            free = np.sort(study.rng("infonas.bo.pool", number).choice(free, self.pool, replace=False))
         best = model.predict(cloud.vectors[rows].astype(np.float64)).mean.max()
         gain = expected_improvement(model.predict(cloud.vectors[free]), float(best))
         order = np.argsort(-gain, kind="stable")[: self.per_round]

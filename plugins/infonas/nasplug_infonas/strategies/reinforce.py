@@ -49,8 +49,8 @@ class EmbeddingReinforce(EmbeddingSearch):
     follows the gradient of mean_t (-log N(a_t; m_t, I) / d * (r_t - b)). Vectors are brought to mean 0 and standard
     deviation 1 per dimension before, so that the unit deviation of actions fits any encoder.
 
-    The published baseline b is 0.95, a little above the best network of NAS-Bench-101. Here it comes from the results:
-    `best` is the best result so far, which is what that constant amounts to, and `mean` the mean of all so far.
+    The published baseline b is 0.95, about the best network of NAS-Bench-101. Here it comes from the results: `mean` is
+    the mean of all so far, and `best` the best of them, which is what that constant amounts to.
 
     A failed, stopped or infeasible trial counts as the worst result so far.
 
@@ -76,7 +76,7 @@ class EmbeddingReinforce(EmbeddingSearch):
         kind: Kind = "mean",
         episode: int = 16,
         lr: float = 1e-2,
-        baseline: Baseline = "best",
+        baseline: Baseline = "mean",
         vectors: str | None = None,
         cloud: EmbeddedSpace | None = None,
     ) -> None:

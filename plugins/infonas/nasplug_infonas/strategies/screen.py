@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from nasplug.study.study import Study
 from nasplug_infonas.embedder import Embedder, Kind
 from nasplug_infonas.isolation import limited
 from nasplug_infonas.regressors import Regressor, RegressorName, make_regressor
+from nasplug_infonas.strategies.bo import expected_improvement
 from nasplug_infonas.strategies.embedded import open_embedder
 from nasplug_infonas.strategies.hosting import Host
 from nasplug_infonas.strategies.rounds import at_least_one
@@ -42,10 +43,11 @@ class Screen:
         encoder: File of a pretrained encoder (`nasplug infonas pretrain`), or an encoder. None trains a small one when
             the search starts, which takes seconds and gives worse embeddings.
         predictor: The regressor: gp, forest or dngo.
-        kind: Embedding: codes, mean or dense.
+        kind: Embedding: mean, codes or dense.
         factor: Candidates per proposal.
         start: Results before anything is screened.
         refit: New results before the predictor learns again.
+        acquisition: What the best candidate has most of: expected improvement, or predicted mean.
 
     Raises:
         SpecError: A count is less than 1, or an inner strategy continues trainings itself.
@@ -56,10 +58,11 @@ class Screen:
         inner: Strategy | None = None,
         encoder: str | Embedder | None = None,
         predictor: RegressorName = "gp",
-        kind: Kind = "codes",
+        kind: Kind = "mean",
         factor: int = 10,
         start: int = 20,
-        refit: int = 1,
+        refit: int = 5,
+        acquisition: Literal["ei", "mean"] = "ei",
     ) -> None:
         strategy: Any = RandomSearch() if inner is None else inner
         at_least_one("infonas.screen", factor=factor, start=start, refit=refit)
@@ -73,12 +76,16 @@ class Screen:
         self.inner: Any = strategy
         self.encoder, self.predictor, self.kind = encoder, predictor, kind
         self.factor, self.start, self.refit = factor, start, refit
+        if acquisition not in ("ei", "mean"):
+            raise SpecError(f"there is no acquisition {acquisition!r}", where="infonas.screen", fix="write ei or mean")
+        self.acquisition = acquisition
         self.requires: tuple[type, ...] = (HasGraph, *getattr(strategy, "requires", ()))
         self.hyperparameters: tuple[str, ...] = tuple(getattr(strategy, "hyperparameters", ()))
         self._host = Host(strategy, SCREENED)
         self._embedder: Embedder | None = None
         self._vectors: dict[str, NDArray[np.float32]] = {}
         self._models: list[Regressor] = []
+        self._reached: list[float] = []  # what each model believes of the best known
         self._known: list[Trial] = []
         self._read = 0
         self._fitted = -1
@@ -121,20 +128,26 @@ class Screen:
             return self._models
         self._fitted = count
         x = self._embed(study, [trial.architecture for trial in self._known])
-        self._models = []
+        self._models, self._reached = [], []
         for place, objective in enumerate(study.objectives):
             y = np.array([objective.sign * trial.values[objective.name] for trial in self._known])
             seed = derived_seed(study.seed, f"infonas.screen.predictor.{place}", count)
-            self._models.append(make_regressor(self.predictor, seed, ranks=True).fit(x, y))
+            model = make_regressor(self.predictor, seed, ranks=True).fit(x, y)
+            self._models.append(model)
+            self._reached.append(float(model.predict(x).mean.max()))
         return self._models
 
     def _best(self, study: Study, models: list[Regressor], candidates: list[Proposal], number: int) -> int:
         x = self._embed(study, [proposal.architecture for proposal in candidates])
-        scores = np.stack([model.predict(x).mean for model in models])
+        scores = np.stack([self._promise(model, best, x) for model, best in zip(models, self._reached, strict=True)])
         weights = np.ones(1)
         if len(models) > 1:
             weights = study.rng("infonas.screen.weights", number).dirichlet(np.ones(len(models)))
         return int(np.argmax(weights @ scores))
+
+    def _promise(self, model: Regressor, best: float, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        belief = model.predict(x)
+        return belief.mean if self.acquisition == "mean" else expected_improvement(belief, best)
 
     def _embed(self, study: Study, architectures: list[Architecture]) -> NDArray[np.float64]:
         if self._embedder is None:
