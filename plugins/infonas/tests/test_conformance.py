@@ -14,7 +14,7 @@ from nasplug.testing import StrategyConformance, SyntheticSpace
 
 class Small(StrategyConformance):
     __test__ = False
-    trials = 24
+    trials = 20
 
     def make_space(self):
         return SyntheticSpace(length=4)
@@ -33,7 +33,7 @@ class TestBO(Small):
     several_objectives = False
 
     def make_strategy(self):
-        return EmbeddingBO(initial=8, per_round=6, pool=100)
+        return EmbeddingBO(initial=8, per_round=8, pool=100)
 
 
 @pytest.mark.slow
@@ -51,7 +51,7 @@ class TestScreenedEvolution(Small):
 
     def make_strategy(self):
         inner = RegularizedEvolution(population_size=8, tournament_size=3)
-        return Screen(inner, factor=3, start=10, refit=8)
+        return Screen(inner, factor=3, start=10, refit=10)
 
 
 @pytest.mark.slow

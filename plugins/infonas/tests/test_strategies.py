@@ -35,8 +35,14 @@ def reached(strategy, trials, seed=0):
     return max(value(trial.architecture) for trial in study.trials)
 
 
+def untrained(space):
+    torch.manual_seed(0)
+    encoding = Encoding.of_space(space)
+    return Embedder(encoding, GraphVAE(len(encoding.labels), encoding.nodes, VAESettings(8, 4, 2)))
+
+
 def test_the_cloud_knows_its_rows_and_neighbours():
-    cloud = EmbeddedSpace.of(SPACE, open_embedder(None, SPACE))
+    cloud = EmbeddedSpace.of(SPACE, untrained(SPACE))
     assert len(cloud) == len(OPERATIONS) ** 5 == len(cloud.vectors)
     assert cloud.row(cloud.architectures[17]) == 17
     assert cloud.row(nas.Architecture("synthetic", ("x",), "x")) is None
@@ -52,8 +58,7 @@ def test_the_cloud_knows_its_rows_and_neighbours():
 
 def test_large_spaces_are_sampled():
     space = SyntheticSpace(length=14)
-    embedder = open_embedder(None, space)
-    cloud = EmbeddedSpace.of(space, embedder, sample=300)
+    cloud = EmbeddedSpace.of(space, untrained(space), sample=300)
     assert 300 <= len(cloud) <= 300 + 14 * 4
 
 
@@ -142,7 +147,7 @@ class Oracle:
 
 @pytest.mark.parametrize("batch", [1, 4])
 def test_screening_takes_the_best_and_tells_the_inner_strategy_in_order(batch, monkeypatch):
-    embedder = open_embedder(None, SPACE)
+    embedder = untrained(SPACE)
     monkeypatch.setattr(
         "nasplug_infonas.strategies.screen.make_regressor", lambda name, seed=0, ranks=False: Oracle(embedder)
     )

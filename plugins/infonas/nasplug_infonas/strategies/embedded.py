@@ -101,7 +101,10 @@ class EmbeddedSpace:
             StorageError: The file belongs to another space or encoder.
         """
         setting = (embedder.fingerprint, kind, most, sample, str(vectors))
-        known = _CLOUDS.setdefault(space, {})
+        try:
+            known = _CLOUDS.setdefault(space, {})
+        except TypeError:  # a space that cannot be hashed or weakly referred to
+            known = {}
         if setting not in known:
             known[setting] = cls._embedded(space, embedder, kind, most, sample, vectors)
         return known[setting]
