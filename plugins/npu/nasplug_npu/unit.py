@@ -185,7 +185,7 @@ class NPU:
         return amounts
 
 
-def summary(hw: Any, sums: Sequence[Any], peak: Any, coefficient: Any) -> dict[str, Any]:
+def summary(hw: Any, sums: Any, peak: Any, coefficient: Any) -> dict[str, Any]:
     """Keys with units, of amounts that are summed over networks.
 
     Args:

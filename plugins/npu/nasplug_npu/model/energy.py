@@ -10,7 +10,6 @@ import numpy as np
 from nasplug_npu import constants
 from nasplug_npu.model import sparsity
 from nasplug_npu.model.array import ArrayWork
-from nasplug_npu.model.geometry import Cuts
 from nasplug_npu.model.rows import Array, Rows
 from nasplug_npu.model.systolic import buffer_accesses
 from nasplug_npu.model.tiling import Tiling
@@ -26,7 +25,7 @@ AMOUNTS = (
 )
 
 
-def amounts(rows: Rows, hw: Any, work: ArrayWork, cut: Cuts, tiling: Tiling) -> tuple[dict[str, Any], Array]:
+def amounts(rows: Rows, hw: Any, work: ArrayWork, tiling: Tiling) -> tuple[dict[str, Any], Array]:
     """The amounts of every layer, (P, L) each, and the products that are really computed."""
     computed, gated = _products(rows, hw)
     weight_bits, input_bits = rows.second_bits, rows.input_bits
@@ -40,7 +39,7 @@ def amounts(rows: Rows, hw: Any, work: ArrayWork, cut: Cuts, tiling: Tiling) -> 
         sums = 2 * outputs * hw.acc_bits
     else:
         weight_reads, input_reads = computed * per_weight, computed * per_input
-        sums = 2 * (cut.chunks - 1) * (rows.outputs * hw.acc_bits)
+        sums = 2 * (tiling.chunks - 1) * (rows.outputs * hw.acc_bits)
     pool = np.where(rows.kind("maxpool", "avgpool"), rows.outputs * rows.taps * constants.add_pj(hw.acc_bits), 0.0)
     post = rows.outputs * (constants.multiply_pj(hw.acc_bits, 16) + constants.add_pj(hw.acc_bits)) + pool
     found = {

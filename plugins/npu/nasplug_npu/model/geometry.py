@@ -1,9 +1,10 @@
 """How a layer is cut so that its pieces fit the buffers.
 
-A layer is cut along its output channels (N), rows (H), and, only if it must be, columns (W) and the sum (K). Two
-orders are possible: *weights stay* while all rows pass, so that inputs are read once per group of channels; or *inputs
-stay* while all channels pass, so that weights are read once per band of rows. A tensor that fits its buffer as a whole
-is read once in either. For each order the coarsest cut follows directly from the sizes of the buffers.
+A layer is cut along its output channels (N), rows (H), the sum (K), and, only if it must be, columns (W). Three orders
+are possible: *weights stay* while all rows pass, so that inputs are read once per group of channels; *inputs stay*
+while all channels pass, so that weights are read once per band of rows; *outputs stay* while the sum is formed piece by
+piece, and both are read again. A tensor that fits its buffer as a whole is read once in any of them. For each order
+the coarsest cut follows directly from the sizes of the buffers.
 
 Groups of a convolution, channels of a depthwise or pooling layer and matrices of a batch are *units* that share
 nothing; everything below is about one of them.
@@ -11,6 +12,7 @@ nothing; everything below is about one of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -85,27 +87,25 @@ def sizes(rows: Rows, encoding: str) -> Sizes:
 
 @dataclass(frozen=True)
 class Cuts:
-    """The coarsest cuts, of both orders where there are two: weights stay, inputs stay; (2, P, L) or (P, L).
+    """The coarsest cuts of the orders: weights stay, inputs stay, outputs stay; (3, P, L) where not said otherwise.
 
     Attributes:
-        groups, bands: Pieces along channels and rows, (2, P, L).
-        unit_tiles: Tiles that all units together make, where no unit needs a cut of its own, (2, P, L).
-        most_groups, most_units: The finest cuts that make sense.
-        chunks: Pieces of the sum.
-        pieces: Pieces of the width.
-        weights_again, inputs_again: 1 where a tensor is read again for every band or group, else 0, (2, P, L).
-        fits: Whether any cut fits the buffers.
+        groups, bands, pieces, chunks: Pieces along channels, rows, columns and the sum.
+        unit_tiles: Tiles that all units together make, where no unit needs a cut of its own.
+        weights_again, inputs_again: 1 where a tensor is read again for every band or group, else 0.
+        most_groups, most_units: The finest cuts that make sense, (P, L).
+        fits: Whether any cut fits the buffers, (P, L).
     """
 
     groups: Array
     bands: Array
-    unit_tiles: Array
-    most_groups: Array
-    most_units: Array
-    chunks: Array
     pieces: Array
+    chunks: Array
+    unit_tiles: Array
     weights_again: Array
     inputs_again: Array
+    most_groups: Array
+    most_units: Array
     fits: Array
 
     def pick(self, inverse: Any) -> Cuts:
@@ -127,30 +127,43 @@ def cuts(rows: Rows, hw: Any, size: Sizes, work: ArrayWork) -> Cuts:
     # What the array takes at once: output channels of a dense layer, whole units of a depthwise one.
     together = np.where(rows.depthwise, np.minimum(work.channels, size.units), 1.0)
     grain = np.where(rows.mac & ~rows.depthwise, np.minimum(work.channels, size.filters), 1.0)
-
-    # Cuts that nothing else can replace: of the sum, then of the width.
     window = kernel_h * size.line * together
-    most_chunks = np.where(rows.mac, np.maximum(np.ceil(rows.reduction / work.reduction), 1.0), rows.taps)
-    of_weights = np.ceil(grain / size.filters * weights * together / weight_room)
-    chunks = np.maximum(np.maximum(of_weights, 1.0), np.minimum(np.ceil(window / input_room), most_chunks))
-    width = np.where(chunks > 1, hw.acc_bits, rows.output_bits)
-    pieces = np.maximum(np.ceil(window / (input_room * chunks)), 1.0)
-    pieces = np.maximum(pieces, np.ceil(grain * rows.wo * width * together / output_room))
-    fits = (chunks <= np.maximum(most_chunks * rows.taps, 1.0)) & (pieces <= rows.wo)
-    shared_columns = np.maximum(kernel_w - rows.sw, 0.0) * (pieces > 1)
-    line = np.minimum(size.line / pieces + shared_columns * size.line / rows.wi, size.line)
+    filter_bits = weights * together / size.filters
 
-    # The most channels and rows that fit, by each buffer alone, then by the outputs: channels first or rows first.
-    channels = _steps(weight_room * chunks * size.filters / np.maximum(weights * together, _TINY), grain, size.filters)
-    rows_in = np.floor((input_room * chunks / (line * together) - kernel_h) / rows.sh) + 1
-    rows_in = np.minimum(np.maximum(rows_in, 1.0), size.heights)
-    room = output_room / (np.ceil(rows.wo / pieces) * width * together)
-    channels_a = np.minimum(channels, _steps(room, grain, size.filters))
-    rows_a = np.maximum(np.minimum(np.floor(room / channels_a), rows_in), 1.0)
-    rows_b = np.maximum(np.minimum(np.floor(room / grain), rows_in), 1.0)
-    channels_b = np.minimum(channels, _steps(room / rows_b, grain, size.filters))
-    groups = np.ceil(size.filters / _both(channels_a, channels_b))
-    bands = np.ceil(size.heights / _both(rows_a, rows_b))
+    # Pieces of the sum: as few as there must be, and so many that outputs alone limit a tile.
+    most = np.where(rows.mac, np.maximum(np.ceil(rows.reduction / work.reduction), 1.0), rows.taps)
+    forced = np.minimum(np.ceil(window / input_room), most)
+    forced = np.maximum(forced, np.maximum(np.ceil(grain * filter_bits / weight_room), 1.0))
+    finest = np.minimum(np.maximum(np.ceil(weights / weight_room), np.ceil(inputs / input_room)), most)
+    finest = np.maximum(np.where(rows.mac, finest, 1.0), forced)
+    balance = weights * size.heights / np.maximum(inputs * size.filters, _TINY)
+
+    def plan(order: int, chunks: Array) -> tuple[Array, ...]:
+        width = np.where(chunks > 1, hw.acc_bits, rows.output_bits)
+        pieces = np.maximum(np.ceil(window / (input_room * chunks)), 1.0)
+        pieces = np.maximum(pieces, np.ceil(grain * rows.wo * width * together / output_room))
+        shared_columns = np.maximum(kernel_w - rows.sw, 0.0) * (pieces > 1)
+        line = np.minimum(size.line / pieces + shared_columns * size.line / rows.wi, size.line) * together
+        # The most channels and rows that fit, by each buffer alone, and then by the outputs they make.
+        channels = _steps(weight_room * chunks / np.maximum(filter_bits, _TINY), grain, size.filters)
+        height = np.floor((input_room * chunks / line - kernel_h) / rows.sh) + 1
+        height = np.where(inputs * together <= input_room * chunks, size.heights, height)  # padding takes no room
+        height = np.minimum(np.maximum(height, 1.0), size.heights)
+        room = output_room / (np.ceil(rows.wo / pieces) * width * together)
+        if order == 0:
+            channels = np.minimum(channels, _steps(room, grain, size.filters))
+            height = np.maximum(np.minimum(np.floor(room / channels), height), 1.0)
+        else:
+            best = room / grain if order == 1 else np.sqrt(balance * room)
+            height = np.maximum(np.minimum(np.floor(np.minimum(best, room / grain)), height), 1.0)
+            channels = np.minimum(channels, _steps(room / height, grain, size.filters))
+        read = np.minimum(((height - 1) * rows.sh + kernel_h) * line, inputs * together)
+        needed = np.maximum(channels * filter_bits / weight_room, read / input_room)
+        chunks = np.where(chunks > 1, np.minimum(np.maximum(np.ceil(needed), 1.0), chunks), 1.0)
+        return np.ceil(size.filters / channels), np.ceil(size.heights / height), pieces, chunks
+
+    plans = [plan(0, np.where(forced > 1, finest, 1.0)), plan(1, np.where(forced > 1, finest, 1.0)), plan(2, finest)]
+    groups, bands, pieces, chunks = (_stack(parts) for parts in zip(*plans, strict=True))
 
     output_unit = size.outputs / size.units
     per_tile = np.minimum(
@@ -159,19 +172,21 @@ def cuts(rows: Rows, hw: Any, size: Sizes, work: ArrayWork) -> Cuts:
     )
     most_units = np.ceil(size.units / together)
     shared = np.ceil(size.units / np.minimum(np.maximum(np.floor(per_tile), together), size.units))
-    uncut = groups * bands * (pieces * chunks) == 1
-    streamed = _both(np.broadcast_to(chunks > 1, chunks.shape), np.ones(chunks.shape, dtype=bool))
+    uncut = groups * bands * pieces * chunks == 1
+    # What stays is read once, if its sum is whole; what fits its buffer anyway.
+    weights_stay, inputs_stay = np.array([True, False, False]), np.array([False, True, False])
+    again_w, again_i = (~(stay[:, None, None] & (chunks == 1)) for stay in (weights_stay, inputs_stay))
     return Cuts(
         groups=groups,
         bands=bands,
+        pieces=pieces,
+        chunks=chunks,
         unit_tiles=np.where(uncut, shared, most_units),
+        weights_again=((weights > weight_room) & again_w).astype(np.float64),
+        inputs_again=((inputs > input_room) & again_i).astype(np.float64),
         most_groups=np.ceil(size.filters / grain),
         most_units=most_units,
-        chunks=chunks,
-        pieces=pieces,
-        weights_again=((weights > weight_room) & streamed).astype(np.float64),
-        inputs_again=((inputs > input_room) & streamed[::-1]).astype(np.float64),
-        fits=fits,
+        fits=(forced <= np.maximum(most * rows.taps, 1.0)) & (pieces <= rows.wo).all(axis=0),
     )
 
 
@@ -180,5 +195,5 @@ def _steps(room: Array, grain: Array, most: Array) -> Array:
     return np.minimum(np.maximum(np.floor(room / grain), 1.0) * grain, most)
 
 
-def _both(one: Array, other: Array) -> Array:
-    return np.stack(np.broadcast_arrays(one, other))
+def _stack(parts: Sequence[Array]) -> Array:
+    return np.stack(np.broadcast_arrays(*parts))

@@ -60,7 +60,7 @@ def layers(rows: Rows, hw: Any, *, cpu: RateConfig | None = None) -> Layers:
     idle = unsupported | rows.kind("concat")  # a concatenation is written in place
     works = np.where(idle, 0.0, 1.0)
     cycles = (tiling.cycles + hw.layer_cycles) * works
-    used, computed = energy.amounts(rows, hw, work, cut, tiling)
+    used, computed = energy.amounts(rows, hw, work, tiling)
     by_reduction, by_channel = precision.fusion(rows, hw)
     found = {
         "cycles": cycles,

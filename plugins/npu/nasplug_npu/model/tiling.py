@@ -15,13 +15,13 @@ from nasplug_npu.model.geometry import Cuts, Sizes
 from nasplug_npu.model.pipeline import pipeline_cycles
 from nasplug_npu.model.rows import Array, Rows
 
-#: Which cuts are compared for each objective: coarse and fine, for each order (weights stay, inputs stay). More tiles
-#: never read less, and with inputs staying they read no more.
+#: Which cuts are compared for each objective: coarse and fine, for each order (weights, inputs, outputs stay). More
+#: tiles never read less, and with inputs staying they read no more; cutting the sum makes tiles enough.
 _COMPARED = {
-    "traffic": ((0, False), (1, False)),
-    "energy": ((0, False), (1, False)),
-    "latency": ((0, False), (0, True), (1, True)),
-    "edp": ((0, False), (1, False), (0, True), (1, True)),
+    "traffic": ((0, False), (1, False), (2, False)),
+    "energy": ((0, False), (1, False), (2, False)),
+    "latency": ((0, False), (0, True), (1, True), (2, False)),
+    "edp": ((0, False), (1, False), (0, True), (1, True), (2, False)),
 }
 
 
@@ -31,6 +31,7 @@ class Tiling:
 
     Attributes:
         tiles: Number of tiles.
+        chunks: Pieces of the sum; with several, partial sums stay in the output buffer.
         weight_bits, second_bits, input_bits, output_bits: Traffic with the memories outside: weights with biases, the
             second map of a matrix product, inputs, outputs.
         load_weights, load_inputs, store: Clocks that the memories are busy.
@@ -38,6 +39,7 @@ class Tiling:
     """
 
     tiles: Array
+    chunks: Array
     weight_bits: Array
     second_bits: Array
     input_bits: Array
@@ -58,14 +60,12 @@ def tile(rows: Rows, hw: Any, size: Sizes, cut: Cuts, compute: Array) -> Tiling:
         cut: The coarsest cuts.
         compute: Clocks that the array and the post-process unit need for all tiles together.
     """
-    fixed = cut.pieces * cut.chunks
     inputs, outputs = size.inputs, size.outputs
     if hw.forwarding:
         whole = hw.output_kb * 8192
         inputs = np.where((rows.from_previous > 0) & (inputs <= whole), 0.0, inputs)
         outputs = np.where((rows.to_next > 0) & (outputs <= whole), 0.0, outputs)
-    columns = (cut.pieces - 1) * np.maximum((rows.kw - 1) * rows.dw + 1 - rows.sw, 0.0) * inputs / rows.wi
-    inputs = inputs + columns
+    columns = np.maximum((rows.kw - 1) * rows.dw + 1 - rows.sw, 0.0) * inputs / rows.wi  # shared by two pieces
     setup = hw.tile_cycles + np.where(rows.weights > 0, np.maximum(hw.weight_latency, hw.act_latency), hw.act_latency)
     fill = np.where(rows.mac, hw.pipeline_depth, 0.0) if hw.dataflow == "tree" else np.zeros((1, 1))
     weight_burst, act_burst = 8 * hw.weight_burst_bytes, 8 * hw.act_burst_bytes
@@ -74,16 +74,23 @@ def tile(rows: Rows, hw: Any, size: Sizes, cut: Cuts, compute: Array) -> Tiling:
         hw.act_burst_bytes / hw.act_bytes_per_cycle,
     )
 
-    def traffic(groups: Array, bands: Array, weights_again: Array, inputs_again: Array) -> tuple[Any, Any, Any]:
-        again = 1 + weights_again * (bands * cut.pieces - 1)
-        read = (inputs + (bands - 1) * size.halo) * (1 + inputs_again * (groups - 1))
+    one_piece = bool((cut.pieces == 1).all())  # as nearly always
+
+    def traffic(
+        groups: Array, bands: Array, pieces: Array, weights_again: Array, inputs_again: Array
+    ) -> tuple[Any, Any, Any]:
+        again = 1 + weights_again * ((bands if one_piece else bands * pieces) - 1)
+        read = inputs + (bands - 1) * size.halo
+        if not one_piece:
+            read = read + (pieces - 1) * columns
+        read = read * (1 + inputs_again * (groups - 1))
         return size.weights * again + size.biases, size.second * again if size.has_second else 0.0, read
 
     compared = _COMPARED[hw.objective]
     if not hw.double:  # nothing overlaps better in smaller tiles
         compared = tuple(dict.fromkeys((order, False) for order, _ in compared))
     more = _more(cut, traffic, compute, outputs, setup + fill, hw) if any(fine for _, fine in compared) else None
-    stacks: list[list[Array]] = [[], [], [], [], []]
+    stacks: list[list[Array]] = [[] for _ in range(7)]
     for order, fine in compared:
         groups, bands, units = cut.groups[order], cut.bands[order], cut.unit_tiles[order]
         if fine:
@@ -95,21 +102,26 @@ def tile(rows: Rows, hw: Any, size: Sizes, cut: Cuts, compute: Array) -> Tiling:
             else:
                 bands = np.minimum(bands * rest, size.heights)
             units = finer
-        parts = (groups, bands, units, cut.weights_again[order], cut.inputs_again[order])
+        fixed = (cut.pieces[order], cut.chunks[order], cut.weights_again[order], cut.inputs_again[order])
+        parts = (groups, bands, units, *fixed)
         for stack, part in zip(stacks, parts, strict=True):
             stack.append(part)
-    groups, bands, units, weights_again, inputs_again = (_stack(stack) for stack in stacks)
+    compared_cuts = [np.stack(np.broadcast_arrays(*stack)) for stack in stacks]
 
-    def loads(groups: Array, bands: Array, units: Array, *again: Array) -> tuple[Any, ...]:
-        tiles = groups * bands * units * fixed
-        weights, second, read = traffic(groups, bands, *again)
+    def loads(
+        groups: Array, bands: Array, units: Array, pieces: Array, chunks: Array, *again: Array
+    ) -> tuple[Any, ...]:
+        tiles = groups * bands * units * chunks
+        if not one_piece:
+            tiles = tiles * pieces
+        weights, second, read = traffic(groups, bands, pieces, *again)
         w = np.ceil(weights / (weight_burst * tiles)) * weight_clocks
         i = np.ceil((read + second) / (act_burst * tiles)) * act_clocks
         o = np.ceil(outputs / (act_burst * tiles)) * act_clocks
         cycles = pipeline_cycles(tiles, w, i, compute / tiles + fill, o, setup, double=hw.double, ports=hw.ports)
         return tiles, weights, second, read, w, i, o, cycles
 
-    _, weights, second, read, *_, cycles = loads(groups, bands, units, weights_again, inputs_again)
+    _, weights, second, read, *_, cycles = loads(*compared_cuts)
     external = weights * hw.weight_pj_per_bit + (second + read) * hw.act_pj_per_bit
     score = {
         "latency": lambda: cycles,
@@ -124,10 +136,10 @@ def tile(rows: Rows, hw: Any, size: Sizes, cut: Cuts, compute: Array) -> Tiling:
         whole = np.broadcast_to(values, score.shape)
         return np.take(whole.reshape(-1), flat).reshape(best.shape)
 
-    found = loads(*(chosen(values) for values in (groups, bands, units, weights_again, inputs_again)))
-    tiles, weights, second, read, w, i, o, cycles = found
+    best_cut = [chosen(values) for values in compared_cuts]
+    tiles, weights, second, read, w, i, o, cycles = loads(*best_cut)
     shape = cycles.shape
-    parts = (tiles, weights, second, read, outputs, w * tiles, i * tiles, o * tiles, cycles)
+    parts = (tiles, best_cut[4], weights, second, read, outputs, w * tiles, i * tiles, o * tiles, cycles)
     return Tiling(*(np.broadcast_to(part, shape) for part in parts))
 
 
@@ -137,15 +149,13 @@ def _more(cut: Cuts, traffic: Any, compute: Array, outputs: Array, overhead: Arr
     With n tiles the layer takes about longest + (total - longest) / n + n * overhead, which is least at the square
     root of (total - longest) / overhead.
     """
-    weights, second, read = traffic(cut.groups, cut.bands, cut.weights_again, cut.inputs_again)
+    two = slice(0, 2)  # the third order has tiles enough
+    groups, bands, pieces, units = cut.groups[two], cut.bands[two], cut.pieces[two], cut.unit_tiles[two]
+    weights, second, read = traffic(groups, bands, pieces, cut.weights_again[two], cut.inputs_again[two])
     w, i, o = weights / (8 * hw.weight_bytes_per_cycle), (read + second) / (8 * hw.act_bytes_per_cycle), outputs
     o = o / (8 * hw.act_bytes_per_cycle)
     longest = np.maximum(np.maximum(w, i), np.maximum(compute, o))
     rest = w + i + o + compute - longest
-    tiles = cut.groups * cut.bands * cut.unit_tiles * (cut.pieces * cut.chunks)
+    tiles = groups * bands * units * pieces * cut.chunks[two]
     found: Array = np.maximum(np.ceil(np.sqrt(rest / np.maximum(overhead, 1.0)) / tiles), 1.0)
     return found
-
-
-def _stack(parts: list[Array]) -> Array:
-    return np.stack(np.broadcast_arrays(*parts))
