@@ -94,8 +94,8 @@ def _read(rows: Iterable[list[str]], products: bool) -> Workload:
         h, w, kh, kw, channels, filters, stride = (int(cell) for cell in cells[:7])
         density = 1.0
         if len(cells) > 7 and ":" in cells[7]:
-            n, _, m = cells[7].partition(":")
-            density = int(n) / int(m)
+            kept, _, of = cells[7].partition(":")
+            density = int(kept) / int(of)
         shapes = {"n": 1, "ci": channels * times, "hi": h, "wi": w, "co": filters * times}
         shapes |= {"ho": (h - kh) // stride + 1, "wo": (w - kw) // stride + 1}
         kernel = {"kh": kh, "kw": kw, "sh": stride, "sw": stride, "groups": times}

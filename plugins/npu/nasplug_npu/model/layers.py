@@ -87,7 +87,7 @@ def layers(rows: Rows, hw: Any, *, cpu: RateConfig | None = None) -> Layers:
         _bound(cycles, (computing, post * works, tiling.load_weights, maps)),
         (work.reduction, work.channels, work.positions),
         unsupported,
-        np.broadcast_to(cut.fits | idle, shape),
+        np.broadcast_to(np.logical_or(cut.fits, idle), shape),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
@@ -223,7 +223,11 @@ class Batch:
     @classmethod
     def of(cls, workloads: Iterable[Workload]) -> Self:
         """Takes networks together; none may be empty."""
-        memo, index, starts, ends, inputs = Memo(), [], [], [], []
+        memo = Memo()
+        index: list[Any] = []
+        starts: list[Any] = []
+        ends: list[Any] = []
+        inputs: list[Any] = []
         for workload in workloads:
             start = len(index)
             matrix = pack(workload)
@@ -287,7 +291,7 @@ def peak_bits(sizes: Array, ends: npt.NDArray[np.intp], starts: npt.NDArray[np.i
     return np.maximum.reduceat(alive, starts)
 
 
-def repeated(batch: Batch, network: int) -> tuple[Sequence[int], Any]:
+def repeated(batch: Batch, network: int) -> tuple[Any, Any]:
     """The different rows of one network and how often each occurs."""
     stop = batch.starts[network + 1] if network + 1 < len(batch) else len(batch.index)
     return np.unique(batch.index[batch.starts[network] : stop], return_counts=True)

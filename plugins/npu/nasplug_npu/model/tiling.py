@@ -139,8 +139,8 @@ def tile(rows: Rows, hw: Any, size: Sizes, cut: Cuts, compute: Array) -> Tiling:
     best_cut = [chosen(values) for values in compared_cuts]
     tiles, weights, second, read, w, i, o, cycles = loads(*best_cut)
     shape = cycles.shape
-    parts = (tiles, best_cut[4], weights, second, read, outputs, w * tiles, i * tiles, o * tiles, cycles)
-    return Tiling(*(np.broadcast_to(part, shape) for part in parts))
+    found = (tiles, best_cut[4], weights, second, read, outputs, w * tiles, i * tiles, o * tiles, cycles)
+    return Tiling(*(np.broadcast_to(part, shape) for part in found))
 
 
 def _more(cut: Cuts, traffic: Any, compute: Array, outputs: Array, overhead: Array, hw: Any) -> Array:
