@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ def record(name: str, result: dict[str, Any], *, packages: tuple[str, ...] = (),
     found = versions() | {package: metadata.version(package) for package in packages}
     head = {
         "benchmark": name,
+        "script": Path(sys.argv[0]).name,
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
         "versions": found,
