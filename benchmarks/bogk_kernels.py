@@ -50,7 +50,8 @@ def main() -> None:
     chosen = {label: made for label, made in KERNELS.items() if not arguments.only or label in arguments.only}
     found: dict[str, dict[int, list[tuple[float, float, float]]]] = {label: {} for label in chosen}
     largest = max(arguments.sizes)
-    for seed in range(arguments.first_seed, arguments.first_seed + arguments.repetitions):
+    seeds = list(range(arguments.first_seed, arguments.first_seed + arguments.repetitions))
+    for seed in seeds:
         rng = np.random.default_rng(seed)
         rows = rng.choice(len(accuracy), largest + arguments.test, replace=False)
         graphs = [benchmark.space.graph(benchmark.architecture(int(row))) for row in rows]
@@ -74,11 +75,9 @@ def main() -> None:
     folder = {} if arguments.out is None else {"folder": arguments.out}
     settings = {
         "table": arguments.table.name,
-        "repetitions": arguments.repetitions,
-        "first_seed": arguments.first_seed,
         "test": arguments.test,
     }
-    record("bogk_kernels", {"settings": settings, "summary": summary}, packages=("scipy",), **folder)
+    record("bogk_kernels", {"seeds": seeds, "settings": settings, "summary": summary}, packages=("scipy",), **folder)
 
 
 def _summary(numbers: list[tuple[float, float, float]]) -> dict[str, float]:

@@ -29,7 +29,8 @@ def main() -> None:
     arguments = parser.parse_args()
     summary: dict[str, dict[str, dict[str, float]]] = {}
     for kernel in KERNELS:
-        summary[kernel] = {}
+        label = kernel.replace("+", "_and_")
+        summary[label] = {}
         for size in arguments.sizes:
             study = run_search("random", space="nasbench101", trials=size, epochs=1, seed=1)
             strategy = BayesianOptimisation(kernel)
@@ -38,11 +39,11 @@ def main() -> None:
             cold = time.process_time()
             strategy.propose(study, 1 + arguments.repetitions)  # the first one is the same again
             warm = (time.process_time() - cold) / (1 + arguments.repetitions)
-            summary[kernel][str(size)] = {"cold_seconds": round(cold - started, 3), "warm_seconds": round(warm, 3)}
-            print(f"{kernel:16s} {size:4d}  {summary[kernel][str(size)]}", flush=True)
+            summary[label][str(size)] = {"cold_seconds": round(cold - started, 3), "warm_seconds": round(warm, 3)}
+            print(f"{kernel:16s} {size:4d}  {summary[label][str(size)]}", flush=True)
     folder = {} if arguments.out is None else {"folder": arguments.out}
     settings = {"repetitions": arguments.repetitions, "space": "nasbench101"}
-    record("bogk_speed", {"settings": settings, "summary": summary}, packages=("scipy",), **folder)
+    record("bogk_speed", {"seeds": [1], "settings": settings, "summary": summary}, packages=("scipy",), **folder)
 
 
 if __name__ == "__main__":
