@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -137,6 +137,11 @@ def _blocks() -> tuple[float, float, tuple[float, float]]:
     skippers = samples("skipper")
     slope, offset = np.polyfit([row["rows"] for row in skippers], [row["ge"] for row in skippers], 1)
     return float(fused["ge"] / plain), lane["ge"], (float(offset), float(slope))
+
+
+def has_area(config: Any) -> TypeGuard[NPUConfig]:
+    """Whether the model knows what a configuration is made of: not for rates, and not for products of others."""
+    return isinstance(config, NPUConfig) and config.dataflow != "ethos_u55"
 
 
 def area(hw: NPUConfig | Points) -> Area:

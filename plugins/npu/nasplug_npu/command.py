@@ -100,14 +100,14 @@ def _workload(model: str, arguments: argparse.Namespace) -> Workload:
 
 def _estimate(arguments: argparse.Namespace) -> int:
     from nasplug.cli import output
-    from nasplug_npu.area_model import area
+    from nasplug_npu.area_model import area, has_area
     from nasplug_npu.config import NPUConfig
     from nasplug_npu.unit import NPU
 
     unit = NPU(arguments.target.removeprefix("npu:"))
     table = unit.evaluate(_workload(arguments.model, arguments))
     totals, config = dict(table.totals), unit.config
-    if isinstance(config, NPUConfig):
+    if has_area(config):
         totals["area_mm2"] = area(config).total_mm2
     if arguments.roofline:
         from nasplug_npu.roofline import draw_roofline, roofline

@@ -42,7 +42,7 @@ def preset(name: str) -> Config:
         macs = int(ethos[1])
         # SHRAM banks of 1 KiB: 16 up to 64 multipliers, then 24 and 48.
         banks = {32: 16, 64: 16, 128: 24, 256: 48}[macs]
-        buffers = {"input_kb": banks / 2, "weight_kb": banks / 4, "output_kb": banks / 4}
+        buffers = {"input_kb": banks / 2, "output_kb": banks / 2}
         return NPUConfig.from_json(_fields("ethos_u55") | buffers | {"macs": macs, "name": name})
     if name not in _file() or name in ("systolic", "ethos_u55"):
         raise UnknownNameError(f"there is no preset {name!r}", where="npu", fix=did_you_mean(name, preset_names()))

@@ -9,8 +9,7 @@ from nasplug.cost.candidate import Candidate
 from nasplug.errors import SpecError
 from nasplug.hookspecs import hookimpl
 from nasplug.spaces.protocols import HardwareTarget
-from nasplug_npu.area_model import area
-from nasplug_npu.config import NPUConfig
+from nasplug_npu.area_model import area, has_area
 from nasplug_npu.unit import NPU
 
 
@@ -30,7 +29,7 @@ class NPUTarget:
             "config": config.to_json(),
             "unsupported": unit.unsupported,
         }
-        self._area = {"area_mm2": area(config).total_mm2} if isinstance(config, NPUConfig) else {}
+        self._area = {"area_mm2": area(config).total_mm2} if has_area(config) else {}
 
     def estimate(self, candidate: Candidate) -> dict[str, float]:
         """Latency, energy, memory and utilisation of the candidate's workload; keys carry their unit.

@@ -74,7 +74,8 @@ def tree_work(rows: Rows, hw: Any) -> ArrayWork:
     cycles *= _starvation(rows, hw, np.minimum(r, elements), np.minimum(c, rows.filters), p)
     density = sparsity.skipped_density(rows, hw)
     if density is not None:
-        lanes = sparsity.sharing_lanes(hw, np.minimum(c, rows.filters), np.minimum(p, rows.positions))
+        used = np.minimum(r, elements), np.minimum(c, rows.filters), np.minimum(p, rows.positions)
+        lanes = sparsity.waiting_lanes(hw, *used)
         cycles = np.ceil(cycles * sparsity.slowest_share(density, lanes, hw.sync))
     structured = sparsity.structured_share(rows, hw)
     if structured is not None:

@@ -51,7 +51,7 @@ def structured_share(rows: Rows, hw: Any) -> Array | None:
     return np.where((rows.weight_density <= n / m) & (rows.weights > 0), n / m, 1.0)
 
 
-def sharing_lanes(hw: Any, channels: Any, positions: Any) -> Any:
-    """Lanes with zeros of their own: a weight serves all positions, an activation all output channels."""
+def waiting_lanes(hw: Any, reduction: Any, channels: Any, positions: Any) -> Any:
+    """Lanes with zeros of their own: a weight serves all positions at once, an activation all output channels."""
     by_weight, by_input = _SKIPPED[hw.sparsity]
-    return (channels if by_weight else 1) * (positions if by_input else 1)
+    return reduction * (channels if by_weight else 1) * (positions if by_input else 1)

@@ -1,0 +1,203 @@
+"""What the NPU model says where something else is known: published clocks, tables, and other models.
+
+Without arguments everything that needs no data. With the table of HW-NAS-Bench (NAS-Bench-201, CIFAR-10; not part of
+the project) also its Eyeriss and FPGA columns.
+
+Run: python benchmarks/npu_anchors.py [--hwnasbench hw.parquet] [--picture roofline.png]
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _record import record
+from nasplug_npu import NPU, preset
+from nasplug_npu.area_model import array_fit
+from nasplug_npu.networks import NETWORKS, mobilenet_v1
+from nasplug_npu.roofline import draw_roofline, peak_gops, roofline
+from scipy.stats import kendalltau
+
+from nasplug.workloads.workload import Workload
+
+#: Clocks that Vela 5.2.0 prints for int8 models of these networks. U55-32 has its weights in flash at half a byte per
+#: clock ("Deep Embedded"), U55-128 and -256 everything in one fast memory.
+VELA = {
+    "resnet8": (713_879, 183_315, 106_433),
+    "resnet20": (1_973_533, 506_607, 284_255),
+    "mobilenet_v1_0.25_96": (922_334, 209_544, 149_203),
+    "mobilenet_v1_1.0_224": (27_507_768, 6_491_201, 4_114_729),
+    "ds_cnn": (266_745, 86_907, 55_511),
+}
+
+
+def timm_mobilenet() -> Workload | None:
+    """The same network read off timm's module; None where timm is not installed."""
+    try:
+        import timm
+    except ModuleNotFoundError:
+        return None
+    from nasplug.workloads.extract import extract
+
+    return extract(timm.create_model("mobilenetv1_100"), (3, 224, 224))
+
+
+def mobilenet() -> dict[str, Any]:
+    """The network on wu32 and on a Cortex-M7 under several baselines."""
+    workload = mobilenet_v1()
+    dense, unit = NPU("wu32_dense").totals(workload), preset("wu32_dense")
+    read = timm_mobilenet()
+    found: dict[str, Any] = {
+        "macs": dense["macs"],
+        "compute_cycles": dense["compute_cycles"],
+        "compute_cycles_read_off_timm": None if read is None else NPU("wu32_dense").totals(read)["compute_cycles"],
+        "cycles": dense["cycles"],
+        "latency_ms": dense["latency_s"] * 1e3,
+        "utilisation": dense["utilisation"],
+        "peak_sram_bytes": dense["peak_sram_bytes"],
+        "dense_roof_gops": peak_gops(unit),
+    }
+    baselines = {
+        "assumed_2_cycles_per_mac_400mhz": preset("cortex_m7"),
+        "xcubeai_8.1_rates_400mhz": preset("cortex_m7_xcubeai").replace(freq_hz=400e6),
+        "bosch_rates_400mhz": preset("cortex_m7_bosch").replace(freq_hz=400e6),
+    }
+    found["cortex_m7_latency_ms"] = {n: NPU(c).totals(workload)["latency_s"] * 1e3 for n, c in baselines.items()}
+    found["speedup_over_cortex_m7"] = {
+        name: value / found["latency_ms"] for name, value in found["cortex_m7_latency_ms"].items()
+    }
+    half = NPU("wu32").totals(workload.replace(weight_density=0.5))["latency_s"] * 1e3
+    found["speedup_with_half_of_the_weights_zero"] = {n: v / half for n, v in found["cortex_m7_latency_ms"].items()}
+    found["cycles_per_mac_for_32_times"] = 32 * found["latency_ms"] * 1e-3 * 400e6 / dense["macs"]
+    found["speedup_of_compute_alone"] = {
+        name: value / (dense["compute_cycles"] / unit.freq_hz * 1e3)
+        for name, value in found["cortex_m7_latency_ms"].items()
+    }
+    return found
+
+
+def sparsity_and_precision() -> list[dict[str, Any]]:
+    """Half of the weights zero, narrow weights, and both."""
+    rows = []
+    base = NPU("wu32").totals(mobilenet_v1())
+    for bits, density in itertools.product((8, 4, 2), (1.0, 0.5)):
+        found = NPU("wu32").totals(mobilenet_v1().replace(weight_bits=bits, weight_density=density))
+        keys = ("compute_cycles", "latency_s", "energy_j", "flash_bytes", "gops_dense", "gops_effective")
+        row: dict[str, Any] = {"weight_bits": bits, "weight_density": density} | {key: found[key] for key in keys}
+        rows.append(row | {"speedup": base["latency_s"] / found["latency_s"]})
+    return rows
+
+
+def reshaping() -> dict[str, dict[str, float]]:
+    """Clocks of the array alone: fixed shapes, and all shapes."""
+    found: dict[str, dict[str, float]] = {}
+    for name, build in NETWORKS.items():
+        workload = build()
+        units = {"fixed_8x4": ("fixed:8x4x1", 32), "pow2_32": ("pow2", 32)}
+        units |= {"fixed_16x16": ("fixed:16x16x1", 256), "pow2_256": ("pow2", 256)}
+        found[name] = {}
+        for label, (shapes, macs) in units.items():
+            ports = {"weight_port_bits": 8 * macs, "input_port_bits": 8 * macs}
+            config = preset("wu32_dense").replace(macs=macs, shapes=shapes, **ports)
+            totals = NPU(config).totals(workload)
+            found[name] |= {label: totals["compute_cycles"], f"{label}_utilisation": totals["array_utilisation"]}
+    return found
+
+
+def ethos() -> dict[str, Any]:
+    """The block model beside the compiler it restates: ratios of clocks, and whether they rank networks alike.
+
+    The short form of a layer is the largest of the block model's clocks and, with weights in flash, of the time to read
+    them once. The full model also cuts layers into tiles.
+    """
+    found: dict[str, Any] = {"short_form": {}, "vela_over_short_form": {}, "full_model": {}, "kendall_tau": {}}
+    for place, macs in enumerate((32, 128, 256)):
+        short, full = {}, {}
+        memory = {} if macs == 32 else {"weight_bytes_per_cycle": 8, "weight_latency": 32}
+        config = preset(f"ethos_u55_{macs}").replace(**memory)
+        for name in VELA:
+            table = NPU(config).evaluate(NETWORKS[name]())
+            clocks = table.layers["compute_cycles"] + table.layers["post_cycles"]
+            reading = table.layers["flash_bytes"] / config.weight_bytes_per_cycle
+            short[name] = float(np.maximum(clocks, reading if macs == 32 else 0.0).sum())
+            full[name] = table.totals["cycles"]
+        theirs = {name: values[place] for name, values in VELA.items()}
+        found["short_form"][str(macs)], found["full_model"][str(macs)] = short, full
+        found["vela_over_short_form"][str(macs)] = {name: theirs[name] / short[name] for name in VELA}
+        found["kendall_tau"][str(macs)] = {
+            label: float(kendalltau([ours[name] for name in VELA], [theirs[name] for name in VELA]).statistic)
+            for label, ours in (("short_form", short), ("full_model", full))
+        }
+    return found
+
+
+def hwnasbench(path: Path, count: int, seed: int) -> dict[str, Any]:
+    """Coefficient of determination of the presets on cells whose operations all reach something."""
+    import pyarrow.parquet
+
+    from nasplug.spaces.nasbench201 import NASBench201
+    from nasplug.tables.nasbench201 import cells
+    from nasplug.testing import Shapes
+
+    table = pyarrow.parquet.read_table(path).to_pydict()
+    row_of = {int(index): row for row, index in enumerate(table["index"])}
+    space, task, names = NASBench201(), Shapes(), cells()
+    rows, workloads = [], []
+    for number in np.random.default_rng(seed).permutation(len(names)).tolist():
+        digits = [int(digit) for digit in names[number]]
+        workload = space.workload(space.from_vector(tuple(digits)), task)
+        # The table charges every edge; a network has no layer where an edge carries nothing.
+        products, pools = 5 * 3 * sum(d in (2, 3) for d in digits), 5 * 3 * digits.count(4)
+        if workload.mask("conv").sum() == products + 7 and workload.mask("avgpool").sum() == pools + 3:
+            rows.append(row_of[number])
+            workloads.append(workload)
+        if len(rows) == count:
+            break
+    found: dict[str, Any] = {"cells": len(rows), "seed": seed}
+    for device in ("eyeriss", "fpga"):
+        costs = NPU(f"{device}_hwnb").many(workloads)
+        for quantity, key in (("latency", "latency_s"), ("energy", "energy_j")):
+            truth = np.array([table[f"{device}_{quantity}"][row] for row in rows]) * 1e-3
+            error = costs[key] - truth
+            found[f"{device}_{quantity}"] = {
+                "r2": float(1 - (error**2).sum() / ((truth - truth.mean()) ** 2).sum()),
+                "largest_relative_error": float(np.abs(error / truth).max()),
+            }
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hwnasbench", type=Path)
+    parser.add_argument("--cells", type=int, default=1000)
+    parser.add_argument("--picture", type=Path)
+    arguments = parser.parse_args()
+    fit = array_fit()
+    result: dict[str, Any] = {
+        "mobilenet_v1_1.0_224": mobilenet(),
+        "sparsity_and_precision": sparsity_and_precision(),
+        "reshaping": reshaping(),
+        "ethos_u55": ethos(),
+        "area": {
+            "samples": len(fit.error),
+            "cross_validated_mape": fit.mape,
+            "largest_error": float(np.abs(fit.error).max()),
+            "coefficients_ge": fit.coefficients.tolist(),
+        },
+    }
+    if arguments.hwnasbench:
+        result["hwnasbench"] = hwnasbench(arguments.hwnasbench, arguments.cells, seed=0)
+    if arguments.picture:
+        config = preset("wu32")
+        table = NPU(config).evaluate(mobilenet_v1().replace(weight_density=0.5))
+        draw_roofline(
+            roofline(table, config), config, arguments.picture, "MobileNet-V1, half of the weights zero, wu32"
+        )
+    print(record("npu_anchors", result))
+
+
+if __name__ == "__main__":
+    main()
