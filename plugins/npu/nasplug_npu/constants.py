@@ -75,11 +75,6 @@ def memory(quantity: str, kib: Any, word_bits: Any = 64, sram: str = "cacti") ->
         DataError: A capacity that is twice as far out as the table.
     """
     capacity = np.asarray(kib, dtype=np.float64)
-    if capacity.size > 8:  # points of a grid have few different memories
-        width = np.broadcast_to(np.asarray(word_bits, dtype=np.float64), capacity.shape)
-        pairs, inverse = np.unique(np.stack([capacity.ravel(), width.ravel()]), axis=1, return_inverse=True)
-        if pairs.shape[1] * 2 <= capacity.size:
-            return memory(quantity, pairs[0], pairs[1], sram)[inverse.ravel()].reshape(capacity.shape)
     if np.any((capacity < SMALLEST / 2) | (capacity > LARGEST * 2)):
         raise DataError(
             f"the table sram_{sram} has no memory of {float(np.ravel(capacity)[0]):g} KiB",

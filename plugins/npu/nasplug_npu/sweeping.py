@@ -19,9 +19,14 @@ from nasplug_npu.rates import RateConfig
 from nasplug_npu.unit import summary
 
 #: Layers times points that are evaluated together: few enough for the caches of a processor.
-CELLS = 8_192
+CELLS = 16_384
 #: What points must share for a layer to take the same clocks and to move the same bits.
 PERFORMANCE = tuple(name for name in NUMBERS if name not in UNITS)
+#: What points must share for every amount to cost the same energy.
+ENERGY = (
+    *("macs", "max_bits", "acc_bits", "weight_kb", "input_kb", "output_kb", "node_nm", "vdd", "gate_fraction"),
+    *("weight_port_bits", "input_port_bits", "output_port_bits", "act_pj_per_bit", "weight_pj_per_bit"),
+)
 
 
 def grid(base: NPUConfig, axes: Mapping[str, Sequence[Any]]) -> Iterator[Points]:
@@ -73,10 +78,17 @@ def sweep(network: Workload | Batch, points: Points, *, cpu: RateConfig | None =
     total, possible = np.concatenate(sums, axis=1), np.concatenate(fits)
     if inverse is not None:
         total, possible = total[:, inverse], possible[inverse]
+    unlike, which = points.distinct(ENERGY)
     coefficient = {
-        item: {name: np.ravel(value) for name, value in parts.items()} for item, parts in coefficients(points).items()
+        item: {name: np.ravel(value) if which is None else _picked(value, which) for name, value in parts.items()}
+        for item, parts in coefficients(unlike).items()
     }
     totals = summary(points, total, batch.peak_bits(points.align_channels), coefficient)
     for name in ("latency_s", "cycles", "energy_j"):
         totals[name] = np.where(possible, totals[name], np.inf)
     return {name: np.broadcast_to(np.ravel(value), (len(points),)) for name, value in totals.items()}
+
+
+def _picked(value: Any, which: Any) -> Any:
+    flat = np.ravel(value)
+    return flat[which] if len(flat) > 1 else flat

@@ -93,24 +93,17 @@ class NPU:
         amounts = self._amounts[places].sum(axis=0).tolist()
         return summary(self.config, amounts, _peak(matrix, workload, self.config.align_channels), self._coefficients)
 
-    def many(self, workloads: Batch | Iterable[Workload], chunk: int = 4096) -> dict[str, Array]:
+    def many(self, workloads: Batch | Iterable[Workload]) -> dict[str, Array]:
         """Costs of many networks, (A,) by key; the same numbers as :meth:`totals`.
 
         Args:
             workloads: Networks, or a batch made of them beforehand.
-            chunk: Networks that are added up at a time.
 
         Raises:
             TrialError: See :meth:`totals`.
         """
         batch = workloads if isinstance(workloads, Batch) else Batch.of(workloads)
-        amounts = self._evaluate(batch.rows)
-        sums = np.empty((len(batch), len(AMOUNTS)))
-        for begin in range(0, len(batch), chunk):
-            end = min(begin + chunk, len(batch))
-            stop = batch.starts[end] if end < len(batch) else len(batch.index)
-            start = batch.starts[begin]
-            sums[begin:end] = np.add.reduceat(amounts[batch.index[start:stop]], batch.starts[begin:end] - start)
+        sums = batch.sums(self._evaluate(batch.rows))
         return summary(self.config, sums.T, batch.peak_bits(self.config.align_channels), self._coefficients)
 
     def evaluate(self, workload: Workload) -> CostTable:

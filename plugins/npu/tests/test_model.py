@@ -332,7 +332,7 @@ def test_one_many_layers_and_sweeps_say_the_same():
     networks = [build() for name, build in NETWORKS.items() if name != "mobilenet_v1_1.0_224"]
     for name in ("wu32", "systolic_8x8_os", "ethos_u55_64", "cortex_m7"):
         unit = NPU(name)
-        together = unit.many(networks, chunk=2)
+        together = unit.many(networks)
         for place, workload in enumerate(networks):
             alone = unit.totals(workload)
             assert {key: float(value[place]) for key, value in together.items()} == pytest.approx(alone)

@@ -33,6 +33,7 @@ class Points:
         if len(sizes) > 1:
             raise ValueError(f"numbers of several lengths: {sorted(sizes)}")
         self._size = sizes.pop() if sizes else 1
+        self._codes: dict[str, tuple[npt.NDArray[np.intp], int]] = {}
         for name in NUMBERS:
             self.fields[name] = np.asarray(self.fields[name], dtype=np.float64).reshape(-1, 1)
         self.shape, self.nm = parse_shape(self.fields["shapes"]), parse_nm(self.fields["encoding"])
@@ -72,7 +73,9 @@ class Points:
         }
         if all(len(picked[name]) == 1 for name in NUMBERS):  # all alike: keep how many there are
             picked["freq_hz"] = np.broadcast_to(self.fields["freq_hz"], (self._size, 1))[which]
-        return Points(picked)
+        found = Points(picked)
+        found._codes = {name: (codes[which], count) for name, (codes, count) in self._codes.items()}
+        return found
 
     def valid(self) -> npt.NDArray[np.bool_]:
         """Which points keep all rules, (P,)."""
@@ -97,14 +100,29 @@ class Points:
             return self, None
         if not varying:
             return self._one(), np.zeros(self._size, dtype=np.intp)
-        code = np.zeros(self._size, dtype=np.intp)
+        code, kinds = np.zeros(self._size, dtype=np.intp), 1
         for name in varying:
-            values, inverse = np.unique(self.fields[name][:, 0], return_inverse=True)
-            code = code * len(values) + inverse
-        _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+            values, count = self._coded(name)
+            code, kinds = code * count + values, kinds * count
+            if kinds > 2**50:
+                return self, None
+        if kinds > 8 * self._size:
+            _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+        else:  # a table of all combinations is faster than sorting
+            first_of = np.full(kinds, -1, dtype=np.intp)
+            first_of[code[::-1]] = np.arange(self._size - 1, -1, -1)
+            present = first_of >= 0
+            first, inverse = first_of[present], (np.cumsum(present) - 1)[code]
         if 2 * len(first) > self._size:
             return self, None
         return self.take(first), inverse
+
+    def _coded(self, name: str) -> tuple[npt.NDArray[np.intp], int]:
+        """A small number for each value of a field, and how many there are; parts of these points inherit them."""
+        if name not in self._codes:
+            values, inverse = np.unique(self.fields[name][:, 0], return_inverse=True)
+            self._codes[name] = inverse, len(values)
+        return self._codes[name]
 
     def _one(self) -> Points:
         return Points({name: value[:1] if name in NUMBERS else value for name, value in self.fields.items()})

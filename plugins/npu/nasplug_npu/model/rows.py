@@ -249,10 +249,32 @@ class Batch:
 
     def peak_bits(self, align: int = 1) -> Array:
         """Most bits of feature maps that are alive at the same time, (A,), see :func:`peak_bits`."""
+        if align not in self._peaks:
+            self._peaks[align] = self._peak_bits(align)
+        return self._peaks[align]
+
+    @cached_property
+    def _peaks(self) -> dict[int, Array]:
+        return {}
+
+    def _peak_bits(self, align: int) -> Array:
         rows = self.rows
         sizes = rows.n * np.ceil(rows.co / align) * align * rows.ho * rows.wo * rows.output_bits
         sizes = np.where(rows.kind("concat"), 0.0, sizes)[self.index]  # its sources are written side by side
         return peak_bits(sizes, self.ends, self.starts, self.inputs)
+
+    def sums(self, amounts: Array) -> Array:
+        """Amounts of the different layers, (U, F), added up over each network, (A, F)."""
+        found: Array = self._layers @ amounts
+        return found
+
+    @cached_property
+    def _layers(self) -> Any:
+        """How often each network has each layer, as a sparse matrix (A, U)."""
+        from scipy.sparse import csr_array
+
+        bounds = np.append(self.starts, len(self.index))
+        return csr_array((np.ones(len(self.index)), self.index, bounds), shape=(len(self), len(self.rows)))
 
 
 def last_readers(workload: Workload) -> tuple[list[int], int]:
@@ -281,17 +303,10 @@ def peak_bits(sizes: Array, ends: npt.NDArray[np.intp], starts: npt.NDArray[np.i
         starts: First row of each network, (A,).
         inputs: Elements, bits and last reader of each network's input, (A, 3).
     """
-    change = np.zeros(len(sizes) + 1)
-    change[:-1] = sizes
-    np.subtract.at(change, ends + 1, sizes)
+    change = -np.bincount(ends + 1, weights=sizes, minlength=len(sizes) + 1)
+    change[:-1] += sizes
     first = inputs[:, 0] * inputs[:, 1]
-    np.add.at(change, starts, first)
+    change[starts] += first
     np.subtract.at(change, inputs[:, 2].astype(np.intp) + 1, first)
     alive = np.cumsum(change)[:-1]
     return np.maximum.reduceat(alive, starts)
-
-
-def repeated(batch: Batch, network: int) -> tuple[Any, Any]:
-    """The different rows of one network and how often each occurs."""
-    stop = batch.starts[network + 1] if network + 1 < len(batch) else len(batch.index)
-    return np.unique(batch.index[batch.starts[network] : stop], return_counts=True)
