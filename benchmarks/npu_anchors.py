@@ -79,15 +79,16 @@ def mobilenet() -> dict[str, Any]:
     return found
 
 
-def sparsity_and_precision() -> list[dict[str, Any]]:
+def sparsity_and_precision() -> dict[str, dict[str, float]]:
     """Half of the weights zero, narrow weights, and both."""
-    rows = []
+    rows = {}
     base = NPU("wu32").totals(mobilenet_v1())
     for bits, density in itertools.product((8, 4, 2), (1.0, 0.5)):
         found = NPU("wu32").totals(mobilenet_v1().replace(weight_bits=bits, weight_density=density))
         keys = ("compute_cycles", "latency_s", "energy_j", "flash_bytes", "gops_dense", "gops_effective")
-        row: dict[str, Any] = {"weight_bits": bits, "weight_density": density} | {key: found[key] for key in keys}
-        rows.append(row | {"speedup": base["latency_s"] / found["latency_s"]})
+        row = {key: found[key] for key in keys} | {"speedup": base["latency_s"] / found["latency_s"]}
+        row |= {"energy_share": found["energy_j"] / base["energy_j"]}
+        rows[f"weights_{bits}_bit{'_half_zero' if density < 1 else ''}"] = row
     return rows
 
 
@@ -177,6 +178,7 @@ def main() -> None:
     arguments = parser.parse_args()
     fit = array_fit()
     result: dict[str, Any] = {
+        "seeds": [0],
         "mobilenet_v1_1.0_224": mobilenet(),
         "sparsity_and_precision": sparsity_and_precision(),
         "reshaping": reshaping(),
@@ -196,7 +198,7 @@ def main() -> None:
         draw_roofline(
             roofline(table, config), config, arguments.picture, "MobileNet-V1, half of the weights zero, wu32"
         )
-    print(record("npu_anchors", result))
+    print(record("npu_anchors", {"seeds": [], **result}))
 
 
 if __name__ == "__main__":
