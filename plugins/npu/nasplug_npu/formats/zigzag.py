@@ -9,10 +9,14 @@ from nasplug.workloads.workload import Workload
 _EQUATION = "O[b][g][k][oy][ox]+=W[g][k][c][fy][fx]*I[b][g][c][iy][ix]"
 
 
-def to_zigzag(workload: Workload) -> str:
+def to_zigzag(workload: Workload, *, sum_bits: int = 16) -> str:
     """Every layer that multiplies, in the order of execution; each reads the last one before it that does.
 
     Matrix products of activations are written with a group per matrix; ZigZag then takes the second map for weights.
+
+    Args:
+        workload: Any.
+        sum_bits: Width of partial sums; they must fit the registers of the hardware, 16 in ZigZag's examples.
     """
     import yaml
 
@@ -22,11 +26,11 @@ def to_zigzag(workload: Workload) -> str:
         if not workload.macs[row]:
             continue
         identifier[row] = len(layers)
-        layers.append(_layer(workload, row, identifier))
+        layers.append(_layer(workload, row, identifier, sum_bits))
     return str(yaml.safe_dump(layers, sort_keys=False, default_flow_style=None, width=200))
 
 
-def _layer(workload: Workload, row: int, identifier: dict[int, int]) -> dict[str, Any]:
+def _layer(workload: Workload, row: int, identifier: dict[int, int], sum_bits: int) -> dict[str, Any]:
     def of(name: str) -> int:
         return int(getattr(workload, name)[row])
 
@@ -49,7 +53,7 @@ def _layer(workload: Workload, row: int, identifier: dict[int, int]) -> dict[str
         "operand_precision": {
             "W": of("weight_bits"),
             "I": of("input_bits"),
-            "O": 32,
+            "O": sum_bits,
             "O_final": of("output_bits"),
         },
         "operand_source": {"W": identifier[row], "I": before},
