@@ -75,8 +75,8 @@ hardware = yaml.safe_load((inputs / "hardware/tpu_like.yaml").read_text())
 hardware["operational_array"]["sizes"] = [size, size]
 mapping = yaml.safe_load((inputs / "mapping/default.yaml").read_text())
 mapping[0]["spatial_mapping"] = {"D1": [f"K, {size}"], "D2": [f"C, {size}"]}
-Path("hardware.yaml").write_text(yaml.safe_dump(hardware))
-Path("mapping.yaml").write_text(yaml.safe_dump(mapping))
+Path("hardware.yaml").write_text(yaml.safe_dump(hardware, sort_keys=False))
+Path("mapping.yaml").write_text(yaml.safe_dump(mapping, sort_keys=False))
 _, _, results = get_hardware_performance_zigzag(
     sys.argv[1], "hardware.yaml", "mapping.yaml", opt="latency", dump_folder="out", pickle_filename="out/x.pickle",
     lpf_limit=4, loma_show_progress_bar=False,
@@ -84,7 +84,8 @@ _, _, results = get_hardware_performance_zigzag(
 found = []
 for layer in results[0][1]:
     evaluation = layer[0]
-    found.append({"temporal": float(evaluation.ideal_temporal_cycle), "total": float(evaluation.latency_total2)})
+    cycles = {"temporal": float(evaluation.ideal_temporal_cycle), "total": float(evaluation.latency_total2)}
+    found.append({"name": evaluation.layer.name, **cycles})
 print("RESULT" + json.dumps(found))
 """
 
@@ -141,8 +142,9 @@ def zigzag(python: Path, workload: Workload) -> dict[str, Any]:
         said, seconds = timed([str(python), "-c", _ZIGZAG, "net.yaml", str(SIZE)], folder)
     match = re.search(r"RESULT(.*)", said)
     assert match is not None
-    theirs = json.loads(match[1])
     ours, own = our_cycles("zigzag_kc_16x16", workload)
+    by_name = {layer["name"]: layer for layer in json.loads(match[1])}  # in an order of its own
+    theirs = [by_name[workload.names[row]] for row in np.flatnonzero(workload.macs)]
     equal = sum(a == b["temporal"] for a, b in zip(ours, theirs, strict=True))
     totals = {"ours": sum(ours), "theirs": sum(layer["temporal"] for layer in theirs)}
     whole = {

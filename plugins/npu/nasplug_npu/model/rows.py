@@ -303,7 +303,7 @@ def peak_bits(sizes: Array, ends: npt.NDArray[np.intp], starts: npt.NDArray[np.i
         starts: First row of each network, (A,).
         inputs: Elements, bits and last reader of each network's input, (A, 3).
     """
-    change = -np.bincount(ends + 1, weights=sizes, minlength=len(sizes) + 1)
+    change: Array = -np.bincount(ends + 1, weights=sizes, minlength=len(sizes) + 1).astype(np.float64)
     change[:-1] += sizes
     first = inputs[:, 0] * inputs[:, 1]
     change[starts] += first
