@@ -28,7 +28,7 @@ SCREENED = "screened"
 
 
 class Screen:
-    """Asks a strategy for `factor` candidates, and proposes the one that is predicted to be the best.
+    """Asks a strategy for `factor` candidates, and proposes the one with the highest expected improvement.
 
     The predictor learns from the study's own finished trials: their embeddings and their results, as normal scores.
     Until `start` trials have a result, the inner strategy's proposals pass through. What is not proposed counts as
