@@ -92,7 +92,11 @@ def main() -> None:
         "strategies": {label: plain[label] for label in found},
         "regret": {label: summary(run, arguments.queries) for label, run in found.items()},
         "p_below": {
-            against: {label: p_value(found, label, against) for label in found if label != against}
+            against: {
+                label: {str(count): p_value(found, label, against, count) for count in AT if count <= arguments.queries}
+                for label in found
+                if label != against
+            }
             for against in ("random", "regularized_evolution", "evolution20", "qnas")
             if against in found
         },
@@ -121,11 +125,11 @@ def summary(run: dict[str, Any], queries: int) -> dict[str, Any]:
     }
 
 
-def p_value(found: dict[str, Any], label: str, against: str) -> float:
-    """One-sided Mann-Whitney U test: could `label` end so far below `against` by chance?"""
+def p_value(found: dict[str, Any], label: str, against: str, count: int) -> float:
+    """One-sided Mann-Whitney U test: could `label` be so far below `against` after so many queries by chance?"""
     from scipy.stats import mannwhitneyu
 
-    first, second = ([curve[-1] for curve in found[name]["regret"]] for name in (label, against))
+    first, second = ([curve[count - 1] for curve in found[name]["regret"]] for name in (label, against))
     return float(mannwhitneyu(first, second, alternative="less").pvalue)
 
 
