@@ -10,6 +10,8 @@
 4. Regressors learn the mean test accuracy (CIFAR-10, 108 epochs) of n random cells from each embedding, and predict
    others: all of them, and those above 0.8 alone, as published. Labelled cells are in neither part.
 
+Without `--images` steps 2 and 3 are left out.
+
 Run: python benchmarks/infonas_embedding.py TABLE --images fashion_mnist_12k.npz --encoder enc.safetensors
 """
 
@@ -200,7 +202,9 @@ def speed(graphs: EncodedGraphs) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path)
-    parser.add_argument("--images", type=Path, required=True, help="npz with x_train, y_train, x_test, y_test, 28 x 28")
+    parser.add_argument(
+        "--images", type=Path, help="npz with x_train, y_train, x_test, y_test, 28 x 28; none: arch2vec alone"
+    )
     parser.add_argument("--encoder", type=Path, default=Path("runs/infonas_embedding/arch2vec.safetensors"))
     parser.add_argument("--networks", type=int, default=120, help="cells to train")
     parser.add_argument("--label-epochs", type=int, default=3)
@@ -217,8 +221,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     arguments.work.mkdir(parents=True, exist_ok=True)
-    data, facts = labels(arguments)
-    print("labelled", facts, flush=True)
+    labelled = labels(arguments) if arguments.images else None
     if arguments.labels_only:
         return
     graphs = graphs_of(SPACE, ENCODING)
@@ -226,34 +229,39 @@ def main() -> None:
     drawn = quality(arch2vec, acceptor(SPACE), arguments.samples)
     print(arch2vec.facts["metrics"], drawn, flush=True)
     shuffled = graphs[np.random.default_rng(0).permutation(len(graphs))]
-    info, reference = (taught(arguments, arch2vec, data, shuffled, weight) for weight in (1.0, 0.0))
+    taught_ones = {}
+    if labelled is not None:
+        taught_ones = {
+            name: taught(arguments, arch2vec, labelled[0], shuffled, weight)
+            for name, weight in (("reference", 0.0), ("infonas", 1.0))
+        }
 
     benchmark = TabularBenchmark(arguments.table)
-    labelled = {item.key for item in data.architectures(SPACE)}
+    known = set() if labelled is None else {item.key for item in labelled[0].architectures(SPACE)}
     rng = np.random.default_rng(1)
-    rows = rng.choice(len(benchmark.table), arguments.test + max(arguments.sizes) + len(labelled), replace=False)
+    rows = rng.choice(len(benchmark.table), arguments.test + max(arguments.sizes) + len(known), replace=False)
     cells = [benchmark.architecture(int(row)) for row in rows]
-    chosen = [place for place, cell in enumerate(cells) if cell.key not in labelled]
+    chosen = [place for place, cell in enumerate(cells) if cell.key not in known]
     some = ENCODING.encode_space(SPACE, [cells[place] for place in chosen])
     accuracy = benchmark.values("test_acc")[rows[chosen]]
     embeddings = {
         "one_hot": one_hot(some),
         "arch2vec_mean": arch2vec.embed_encoded(some, "mean"),
         "arch2vec_codes": arch2vec.embed_encoded(some, "codes"),
-        "reference_mean": reference.embed_encoded(some, "mean"),
-        "reference_codes": reference.embed_encoded(some, "codes"),
-        "infonas_mean": info.embed_encoded(some, "mean"),
-        "infonas_dense": info.embed_encoded(some, "dense"),
-        "infonas_codes": info.embed_encoded(some, "codes"),
     }
+    for name, embedder in taught_ones.items():
+        for kind in ("mean", "dense", "codes"):
+            embeddings[f"{name}_{kind}"] = embedder.embed_encoded(some, kind)
     result = {
         "table": f"{arguments.table.name}: mean test accuracy of NAS-Bench-101, 108 epochs",
         "arch2vec": {"training": arch2vec.facts, "drawn": {"samples": arguments.samples, **drawn}},
         "seeds": list(range(arguments.repeats)),
         "cpu_ms_per_step": speed(graphs),
-        "labels": facts,
-        "infonas": {name: value for name, value in info.facts.items() if name != "started_from"},
-        "reference": {"metrics": reference.facts["metrics"]},
+        "labels": None if labelled is None else labelled[1],
+        "semisupervised": {
+            name: {key: value for key, value in embedder.facts.items() if key != "started_from"}
+            for name, embedder in taught_ones.items()
+        },
         "prediction": {
             "cells": len(some),
             "repeats": arguments.repeats,
