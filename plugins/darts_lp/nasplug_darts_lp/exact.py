@@ -1,0 +1,60 @@
+"""Layers without weights to multiply, computed so that equal numbers give equal results wherever they stand.
+
+A fused kernel may round a number differently in the vectorised body of a loop and in its tail, and a sum depends on its
+order. Here every number goes through the same few operations, each rounded once as IEEE 754 says, and means are taken in
+double precision. This makes inference repeat exactly, in another batch, in the folded network and in onnxruntime.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ExactBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation that is one product and one sum in inference."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, H, W)."""
+        if self.training or self.running_mean is None or input.device.type == "meta":
+            return super().forward(input)
+        scale, shift = self.affine_map()
+        return input * scale.reshape(1, -1, 1, 1) + shift.reshape(1, -1, 1, 1)
+
+    def affine_map(self) -> tuple[Tensor, Tensor]:
+        """Scale and shift (C,) of inference."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        scale = torch.rsqrt(self.running_var + self.eps)
+        if self.weight is not None:
+            scale = scale * self.weight
+        shift = -self.running_mean * scale
+        return scale, shift if self.bias is None else shift + self.bias
+
+    @classmethod
+    def of(cls, layer: nn.BatchNorm2d) -> ExactBatchNorm2d:
+        """Takes over the parameters and buffers, not copies of them, of a normalisation."""
+        made = cls(layer.num_features, layer.eps, layer.momentum, layer.affine, layer.track_running_stats)
+        made.weight, made.bias = layer.weight, layer.bias
+        made.running_mean, made.running_var = layer.running_mean, layer.running_var
+        made.num_batches_tracked = layer.num_batches_tracked
+        return made.train(layer.training)
+
+
+class ExactAvgPool(nn.Module):
+    """A pool of means, summed in double precision in inference.
+
+    Args:
+        pool: The pool, such as :class:`torch.nn.AdaptiveAvgPool2d`; it must keep the type of its input.
+    """
+
+    def __init__(self, pool: nn.Module) -> None:
+        super().__init__()
+        self.pool = pool
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, H, W)."""
+        if self.training or input.device.type == "meta":
+            pooled: Tensor = self.pool(input)
+            return pooled
+        return self.pool(input.double()).to(input.dtype)  # type: ignore[no-any-return]

@@ -1,0 +1,235 @@
+"""Convolutional and linear layers with quantised inputs and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nasplug.errors import SpecError
+from nasplug_darts_lp.quantisers import ActivationQuantiser, WeightQuantiser, activation_quantiser, weight_quantiser
+
+#: Whole numbers up to here are exact in float32, and so are their sums.
+EXACT_FLOAT32 = 2**24
+
+Layer = TypeVar("Layer", "QuantConv2d", "QuantLinear")
+
+
+class _Quantised(nn.Module):
+    """What both layers share.
+
+    Training works on the quantised floating-point values. Inference works on the whole numbers that stand for them: their
+    products and sums are exact, whatever the order, and the result is scaled once per output channel,
+
+        output = (unit * scale_o) * accumulator + bias_o,
+
+    so that a number of the output depends on its accumulator alone. Folding rests on this.
+    """
+
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+    weight_density: float
+    input_density: float
+    input_quantiser: ActivationQuantiser | None
+    weight_quantiser: WeightQuantiser | None
+
+    @property
+    def weight_bits(self) -> int | None:
+        """Bits of the weights; None for floating point."""
+        return None if self.weight_quantiser is None else self.weight_quantiser.bits
+
+    @property
+    def input_bits(self) -> int | None:
+        """Bits of the input; None for floating point."""
+        return None if self.input_quantiser is None else self.input_quantiser.bits
+
+    @property
+    def integer(self) -> bool:
+        """Whether it computes with whole numbers in inference."""
+        quantisers = (self.input_quantiser, self.weight_quantiser)
+        return all(quantiser is not None and quantiser.enabled for quantiser in quantisers)
+
+    @property
+    def accumulator_bound(self) -> int:
+        """No accumulator, and no partial sum of one, is larger in magnitude."""
+        assert self.input_quantiser is not None
+        assert self.weight_quantiser is not None
+        return self.weight[0].numel() * self.input_quantiser.largest * self.weight_quantiser.largest
+
+    def exact_type(self) -> torch.dtype:
+        """The floating-point type in which all sums are exact."""
+        return torch.float32 if self.accumulator_bound < EXACT_FLOAT32 else torch.float64
+
+    def _quantise(
+        self,
+        kinds: tuple[str, str],
+        bits: tuple[int | None, int | None],
+        channels: tuple[int, int],
+        options: dict[str, Any],
+    ) -> None:
+        self.weight_density = self.input_density = 1.0
+        weights, activations = kinds
+        weight_bits, input_bits = bits
+        outputs, inputs = channels
+        self.input_quantiser = (
+            None if input_bits is None else activation_quantiser(activations, input_bits, inputs, **options)
+        )
+        self.weight_quantiser = None if weight_bits is None else weight_quantiser(weights, weight_bits, outputs)
+
+    def _run(self, inputs: Tensor, product: Callable[[Tensor, Tensor, Tensor | None], Tensor], dim: int) -> Tensor:
+        """The layer, for `product(inputs, weights, bias)`; `dim` is where outputs have their channels."""
+        if inputs.device.type == "meta":
+            return product(inputs, self.weight, self.bias)
+        if self.training or not self.integer:
+            if self.input_quantiser is not None:
+                inputs = self.input_quantiser(inputs)
+            weight = self.weight if self.weight_quantiser is None else self.weight_quantiser(self.weight)
+            return product(inputs, weight, self.bias)
+        assert self.input_quantiser is not None
+        assert self.weight_quantiser is not None
+        codes = self.input_quantiser.codes(inputs)
+        numbers, scale = self.weight_quantiser.integers(self.weight)
+        exact = self.exact_type()
+        # Some algorithms of convolution transform their operands and come out beside a whole number.
+        sums = product(codes.numbers.to(exact), numbers.to(exact), None).round()
+        return rescaled(sums, codes.unit * scale, self.bias, dim).to(inputs.dtype)
+
+
+class QuantConv2d(_Quantised, nn.Conv2d):
+    """A convolution with quantised input and weights.
+
+    Args:
+        in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias: Of :class:`torch.nn.Conv2d`.
+        weight_bits: 1 to 8, or None for floating point.
+        activation_bits: Bits of the input, 1 to 8, or None for floating point.
+        weights: Kind of quantiser of the weights.
+        activations: Kind of quantiser of the input.
+        **options: Of the quantiser of the input.
+
+    Attributes:
+        weight_bits, input_bits: What a workload reads.
+        weight_density, input_density: Shares of numbers that are not zero; 1 until :func:`measure_densities` says more.
+
+    Raises:
+        SpecError: Bits out of range, or an unknown option.
+        UnknownNameError: An unknown kind.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | str = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        weight_bits: int | None = 4,
+        activation_bits: int | None = 4,
+        weights: str = "uniform",
+        activations: str = "double_st",
+        **options: Any,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)  # type: ignore[arg-type, call-arg]
+        self._quantise((weights, activations), (weight_bits, activation_bits), (out_channels, in_channels), options)
+
+    @classmethod
+    def of(cls, layer: nn.Conv2d, **settings: Any) -> QuantConv2d:
+        """Takes over the shape and the weights, not copies of them, of a convolution.
+
+        Raises:
+            SpecError: It pads with something else than zeros.
+        """
+        if layer.padding_mode != "zeros":
+            raise SpecError(f"a convolution pads with {layer.padding_mode!r}", where="darts_lp", fix="pad with zeros")
+        made = cls(
+            layer.in_channels,
+            layer.out_channels,
+            layer.kernel_size,  # type: ignore[arg-type]
+            layer.stride,  # type: ignore[arg-type]
+            layer.padding,  # type: ignore[arg-type]
+            layer.dilation,  # type: ignore[arg-type]
+            layer.groups,
+            layer.bias is not None,
+            **settings,
+        )
+        return _taken_over(made, layer)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, O, H', W')."""
+        return self._run(input, self.product, 1)
+
+    def product(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The convolution with this layer's stride, padding, dilation and groups."""
+        return functional.conv2d(inputs, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+class QuantLinear(_Quantised, nn.Linear):
+    """A linear layer with quantised input and weights.
+
+    Args:
+        in_features, out_features, bias: Of :class:`torch.nn.Linear`.
+        weight_bits, activation_bits, weights, activations, **options: As for :class:`QuantConv2d`.
+
+    Attributes:
+        weight_bits, input_bits, weight_density, input_density: As for :class:`QuantConv2d`.
+
+    Raises:
+        SpecError: Bits out of range, or an unknown option.
+        UnknownNameError: An unknown kind.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        weight_bits: int | None = 4,
+        activation_bits: int | None = 4,
+        weights: str = "uniform",
+        activations: str = "double_st",
+        **options: Any,
+    ) -> None:
+        super().__init__(in_features, out_features, bias)  # type: ignore[arg-type, call-arg]
+        self._quantise((weights, activations), (weight_bits, activation_bits), (out_features, in_features), options)
+
+    @classmethod
+    def of(cls, layer: nn.Linear, **settings: Any) -> QuantLinear:
+        """Takes over the shape and the weights, not copies of them, of a linear layer."""
+        made = cls(layer.in_features, layer.out_features, layer.bias is not None, **settings)
+        return _taken_over(made, layer)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, F) or (N, ..., F) to (N, O) or (N, ..., O)."""
+        if input.dim() == 2 or input.device.type == "meta":
+            return self._run(input, functional.linear, 1)
+        rows = self._run(input.reshape(-1, input.shape[-1]), functional.linear, 1)
+        return rows.reshape(*input.shape[:-1], -1)
+
+
+def rescaled(sums: Tensor, scale: Tensor, bias: Tensor | None, dim: int) -> Tensor:
+    """Accumulators as values: one product and one sum per number, each rounded once.
+
+    Args:
+        sums: Whole numbers with O channels in dimension `dim`.
+        scale: (O,).
+        bias: (O,), or None.
+        dim: Dimension of the channels.
+    """
+    shape = [1] * sums.dim()
+    shape[dim] = -1
+    values = sums.to(torch.float32) * scale.reshape(shape)
+    return values if bias is None else values + bias.reshape(shape)
+
+
+def _taken_over(made: Layer, layer: nn.Module) -> Layer:
+    made.weight, made.bias = layer.weight, layer.bias  # type: ignore[assignment]
+    made.to(made.weight.device)
+    made.train(layer.training)
+    return made

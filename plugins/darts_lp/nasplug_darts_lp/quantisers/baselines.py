@@ -1,0 +1,150 @@
+"""Quantisers to compare with: a fixed one, LSQ and PACT; and one that is nothing but its thresholds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nasplug.errors import SpecError
+from nasplug_darts_lp.quantisers.base import ActivationQuantiser, Levels
+from nasplug_darts_lp.quantisers.gradients import scale_gradient, stand_in
+from nasplug_darts_lp.quantisers.squeeze import positive
+
+
+class Fixed(ActivationQuantiser):
+    """Thresholds that stay where the first batch put them: sign at 1 bit, a uniform grid with more."""
+
+    span: Tensor
+
+    def __init__(self, bits: int, channels: int, **options: Any) -> None:
+        super().__init__(bits, channels, **options)
+        self.register_buffer("span", torch.tensor(2.0))
+
+    def live(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """No gain, no threshold."""
+        return torch.ones_like(self.span), torch.zeros_like(self.span), self.span
+
+    def settled(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The same."""
+        return self.span.new_ones(self.channels), self.span.new_zeros(self.channels), self.span
+
+    def start(self, inputs: Tensor, span: Tensor) -> None:
+        """Takes the range."""
+        self.span.copy_(span)
+
+
+class LSQ(ActivationQuantiser):
+    """Learned step size (Esser et al., ICLR 2020, arXiv 1902.08153): the step d is trained, its gradient is
+
+    (level - x/d) within the range and the outermost level beyond, divided by sqrt(numbers * highest level). It starts at
+    2 mean|x| / sqrt(highest level).
+    """
+
+    def __init__(self, bits: int, channels: int, **options: Any) -> None:
+        super().__init__(bits, channels, **options)
+        self.step = nn.Parameter(torch.tensor(1.0))
+
+    def live(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The range that the step makes."""
+        step = scale_gradient(positive(self.step), (inputs.numel() * self._highest()) ** -0.5)
+        return torch.ones_like(step), torch.zeros_like(step), step * self.steps
+
+    def settled(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The same, without scaled gradients."""
+        channels = self.step.new_zeros(self.channels)
+        return channels + 1, channels, positive(self.step) * self.steps
+
+    def start(self, inputs: Tensor, span: Tensor) -> None:
+        """The start of the publication."""
+        self.step.copy_((2 * inputs.abs().mean() / self._highest() ** 0.5).clamp(min=1e-6))
+
+    def set_bits(self, bits: int) -> None:
+        """Keeps the range: the step changes."""
+        before = self.steps
+        super().set_bits(bits)
+        with torch.no_grad():
+            self.step.mul_(before / self.steps)
+
+    def _highest(self) -> float:
+        """The highest positive level, of signed or unsigned grids; halves at 1 signed bit count as one."""
+        unsigned = not self._ready or not bool(self.signed)
+        return float(self.steps) if unsigned else float(max(1, 2 ** (self.bits - 1) - 1))
+
+
+class PACT(ActivationQuantiser):
+    """A learned clipping value (Choi et al., 2018, arXiv 1805.06085): only clipped numbers move the range.
+
+    The publication has unsigned levels behind a ReLU. With signed ones, both ends are clipped and move the range.
+    """
+
+    def __init__(self, bits: int, channels: int, **options: Any) -> None:
+        super().__init__(bits, channels, **options)
+        self.span = nn.Parameter(torch.tensor(2.0))
+
+    def quantise(self, inputs: Tensor) -> Tensor:
+        """The staircase, with the gradient of clipping."""
+        span = positive(self.span)
+        step = span / self.steps
+        lowest, highest = -self.zero_threshold() * step, (self.steps - self.zero_threshold()) * step
+        clipped = inputs.clamp(lowest, highest)
+        return stand_in(clipped, super().quantise(inputs))
+
+    def live(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """No gain, no threshold."""
+        span = positive(self.span)
+        return torch.ones_like(span), torch.zeros_like(span), span
+
+    def settled(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The same."""
+        channels = self.span.new_zeros(self.channels)
+        return channels + 1, channels, positive(self.span)
+
+    def start(self, inputs: Tensor, span: Tensor) -> None:
+        """Takes the range."""
+        self.span.copy_(span)
+
+
+class Static(ActivationQuantiser):
+    """The thresholds and levels of a trained quantiser, and nothing else.
+
+    Args:
+        trained: Any quantiser.
+    """
+
+    thresholds: Tensor
+    offset: Tensor
+    step: Tensor
+
+    def __init__(self, trained: ActivationQuantiser) -> None:
+        super().__init__(trained.bits, trained.channels, levels=trained.levels, surrogate=trained.surrogate)  # type: ignore[arg-type]
+        for name, value in trained.static()._asdict().items():
+            self.register_buffer(name, value.clone())
+        self.signed.copy_(trained.signed)
+        self.started.fill_(True)
+        self.to(trained.signed.device)
+
+    def static(self) -> Levels:
+        """What was kept."""
+        return Levels(self.thresholds, self.offset, self.step)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Inference, in training mode, too; without gradients.
+
+        Args:
+            inputs: (N, C, ...).
+        """
+        if inputs.device.type == "meta" or not self.enabled or not self.training:
+            return super().forward(inputs)
+        codes = self.codes(inputs)
+        return (codes.numbers * codes.unit).to(inputs.dtype)
+
+    def set_bits(self, bits: int) -> None:
+        """Thresholds cannot be divided anew.
+
+        Raises:
+            SpecError: Other bits than it has.
+        """
+        if bits != self.bits:
+            raise SpecError("thresholds are frozen", where="darts_lp", fix="change the bits before `freeze`")
