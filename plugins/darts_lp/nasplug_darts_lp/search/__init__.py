@@ -1,0 +1,1 @@
+"""Differentiable search: mixed operations, supernets, and their training."""
