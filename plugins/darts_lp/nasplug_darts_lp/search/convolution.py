@@ -1,0 +1,203 @@
+"""Convolutions whose kernel size and bit widths are still open: all candidates in one, or each on its own.
+
+The shared form keeps one latent weight and runs one convolution, whatever the number of candidates:
+
+    y = conv(sum_j p_j Qa_j(x), sum_k z_k pad(sum_i q_i Qw_i(W_k)))
+
+with W_k the centre of the largest kernel. A convolution is bilinear, so this is what the separate form computes if all its
+candidates have the same weights; but here every step trains the weights of all of them. Sharing one latent weight
+between bit widths follows Cai and Vasconcelos, "Rethinking Differentiable Search for Mixed-Precision Neural Networks"
+(EdMIPS, CVPR 2020); sharing the centre of a kernel, Stamoulis et al., "Single-Path NAS" (ECML PKDD 2019).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nasplug_darts_lp.quantisers import activation_quantiser, weight_quantiser
+from nasplug_darts_lp.search.levels import MixedLevels
+from nasplug_darts_lp.search.scaling import Reading, WeightedSum
+
+#: How activations of a supernet are quantised: `shared` has one range for all bit widths, see
+#: :class:`nasplug_darts_lp.search.levels.MixedLevels`; any kind of `activation_quantiser` has one module per width.
+Activations: TypeAlias = Literal["shared"] | str
+
+
+@dataclass(frozen=True, slots=True)
+class ConvChoices:
+    """What is fixed about a convolution, and what is open.
+
+    Attributes:
+        inputs, outputs: Channels.
+        kernels: Sizes to choose from, odd; the same one may come several times.
+        stride, dilation, groups: Of all candidates.
+        weight_bits, activation_bits: Widths to choose from; empty for a convolution in floating point.
+        activations, weights: Kinds of quantisers.
+        affine: Whether the normalisation has a scale and a shift; supernets have none, as in DARTS.
+    """
+
+    inputs: int
+    outputs: int
+    kernels: tuple[int, ...] = (3,)
+    stride: int = 1
+    dilation: int = 1
+    groups: int = 1
+    weight_bits: tuple[int, ...] = ()
+    activation_bits: tuple[int, ...] = ()
+    activations: Activations = "shared"
+    weights: str = "uniform"
+    affine: bool = False
+
+    @property
+    def candidates(self) -> int:
+        """Number of combinations."""
+        return len(self.kernels) * max(1, len(self.weight_bits)) * max(1, len(self.activation_bits))
+
+
+class SharedConv(nn.Module):
+    """All candidates in one convolution: (N, inputs, H, W) -> (N, outputs, H / stride, W / stride).
+
+    Args:
+        choices: What is open.
+    """
+
+    def __init__(self, choices: ConvChoices) -> None:
+        super().__init__()
+        self.choices, self.largest = choices, max(choices.kernels)
+        plain = nn.Conv2d(
+            choices.inputs, choices.outputs, self.largest, groups=choices.groups, bias=False
+        )  # for its initialisation
+        self.weight = plain.weight
+        self.activations = mixed_activations(choices, choices.activation_bits)
+        self.quantisers = nn.ModuleList(
+            weight_quantiser(choices.weights, bits, choices.outputs) for bits in choices.weight_bits
+        )
+
+    def forward(self, x: Tensor, kernel: Tensor, weight_bits: Tensor, activation_bits: Tensor) -> Tensor:
+        """Convolves.
+
+        Args:
+            x: Float (N, inputs, H, W).
+            kernel: Weights of the kernel sizes.
+            weight_bits: Weights of the widths of weights.
+            activation_bits: Weights of the widths of activations.
+        """
+        choices = self.choices
+        if self.activations is not None:
+            x = self.activations(x, activation_bits)
+        total: Tensor | None = None
+        for size, share in zip(choices.kernels, kernel, strict=True):
+            cut = (self.largest - size) // 2
+            weight = self._quantised(self.weight[:, :, cut : cut + size, cut : cut + size], weight_bits)
+            if len(choices.kernels) > 1:
+                weight = F.pad(weight * share, (cut, cut, cut, cut))
+            total = weight if total is None else total + weight
+        assert total is not None
+        padding = choices.dilation * (self.largest // 2)
+        return F.conv2d(x, total, None, choices.stride, padding, choices.dilation, choices.groups)
+
+    def _quantised(self, weight: Tensor, shares: Tensor) -> Tensor:
+        if not self.quantisers:
+            return weight
+        terms = [quantise(weight) * share for quantise, share in zip(self.quantisers, shares, strict=True)]
+        return torch.stack(terms).sum(0) if len(terms) > 1 else terms[0]
+
+
+class SharedConvNorm(nn.Module):
+    """A shared convolution and its normalisation.
+
+    Args:
+        choices: What is open.
+    """
+
+    def __init__(self, choices: ConvChoices) -> None:
+        super().__init__()
+        self.conv = SharedConv(choices)
+        self.norm = nn.BatchNorm2d(choices.outputs, affine=choices.affine)
+
+    def forward(self, x: Tensor, kernel: Tensor, weight_bits: Tensor, activation_bits: Tensor) -> Tensor:
+        """As :meth:`SharedConv.forward`, normalised."""
+        normal: Tensor = self.norm(self.conv(x, kernel, weight_bits, activation_bits))
+        return normal
+
+
+class SeparateConvNorm(nn.Module):
+    """Every candidate with a convolution, quantisers and a normalisation of its own; for comparison.
+
+    Args:
+        choices: What is open.
+        scaling: Reading of forward-and-backward scaling.
+    """
+
+    def __init__(self, choices: ConvChoices, scaling: Reading = "none") -> None:
+        super().__init__()
+        self.candidates = nn.ModuleList()
+        for kernel, weight_bits, activation_bits in _combinations(choices):
+            one = ConvChoices(
+                choices.inputs,
+                choices.outputs,
+                (kernel,),
+                choices.stride,
+                choices.dilation,
+                choices.groups,
+                weight_bits,
+                activation_bits,
+                choices.activations,
+                choices.weights,
+                choices.affine,
+            )
+            self.candidates.append(SharedConvNorm(one))
+        self.sum = WeightedSum(choices.candidates, scaling)
+
+    def forward(self, x: Tensor, kernel: Tensor, weight_bits: Tensor, activation_bits: Tensor) -> Tensor:
+        """As :meth:`SharedConvNorm.forward`."""
+        sure = torch.ones(1, device=x.device)
+        weights = torch.einsum("k,i,j->kij", kernel, weight_bits, activation_bits).flatten()
+        total: Tensor = self.sum([candidate(x, sure, sure, sure) for candidate in self.candidates], weights)
+        return total
+
+
+def conv_norm(choices: ConvChoices, *, shared: bool, scaling: Reading = "none") -> SharedConvNorm | SeparateConvNorm:
+    """An open convolution with its normalisation, in the form asked for."""
+    return SharedConvNorm(choices) if shared else SeparateConvNorm(choices, scaling)
+
+
+class MixedQuantisers(nn.Module):
+    """A mixture of activation quantisers with parameters of their own: (N, C, ...) -> the same shape.
+
+    Args:
+        kind: Of the quantisers.
+        bits: The widths.
+        channels: C.
+    """
+
+    def __init__(self, kind: str, bits: Sequence[int], channels: int) -> None:
+        super().__init__()
+        self.quantisers = nn.ModuleList(activation_quantiser(kind, width, channels) for width in bits)
+
+    def forward(self, x: Tensor, weights: Tensor) -> Tensor:
+        """The mixture; see :meth:`MixedLevels.forward`."""
+        terms = [quantise(x) * weight for quantise, weight in zip(self.quantisers, weights, strict=True)]
+        return torch.stack(terms).sum(0) if len(terms) > 1 else terms[0]
+
+
+def mixed_activations(choices: ConvChoices, bits: Sequence[int]) -> MixedLevels | MixedQuantisers | None:
+    """The activation quantiser of an open convolution; None in floating point."""
+    if not bits:
+        return None
+    if choices.activations == "shared":
+        return MixedLevels(bits, choices.inputs)
+    return MixedQuantisers(choices.activations, bits, choices.inputs)
+
+
+def _combinations(choices: ConvChoices) -> list[tuple[int, tuple[int, ...], tuple[int, ...]]]:
+    weights = [(bits,) for bits in choices.weight_bits] or [()]
+    activations = [(bits,) for bits in choices.activation_bits] or [()]
+    return list(itertools.product(choices.kernels, weights, activations))

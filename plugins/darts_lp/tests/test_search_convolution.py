@@ -1,0 +1,139 @@
+"""Shared convolutions beside separate ones, and what they cost."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+import torch.nn.functional as F
+from nasplug_darts_lp.search.convolution import ConvChoices, SeparateConvNorm, SharedConv, SharedConvNorm, conv_norm
+from nasplug_darts_lp.search.power import MPIC, BitOperations, ConvShape, Table, TargetPower, power_model
+
+from nasplug.errors import SpecError
+
+CHOICES = ConvChoices(4, 6, (3, 5), weight_bits=(1, 2, 4), activation_bits=(2, 8))
+
+
+def one_hot(size, place):
+    found = torch.zeros(size)
+    found[place] = 1.0
+    return found
+
+
+def same_weights(choices):
+    """A shared and a separate form whose candidates all have the shared weights."""
+    torch.manual_seed(0)
+    shared, separate = SharedConvNorm(choices), SeparateConvNorm(choices)
+    for candidate in separate.candidates:
+        size = candidate.conv.choices.kernels[0]
+        cut = (max(choices.kernels) - size) // 2
+        with torch.no_grad():
+            candidate.conv.weight.copy_(shared.conv.weight[:, :, cut : cut + size, cut : cut + size])
+    return shared, separate
+
+
+@pytest.mark.parametrize("place", list(itertools.product(range(2), range(3), range(2))))
+def test_for_a_single_choice_both_forms_are_one(place):
+    shared, separate = same_weights(CHOICES)
+    x = torch.randn(2, 4, 7, 7)
+    weights = [one_hot(size, p) for size, p in zip((2, 3, 2), place, strict=True)]
+    assert torch.allclose(shared(x, *weights), separate(x, *weights), atol=1e-5)
+
+
+def test_a_mixture_is_the_mixture_of_all_convolutions():
+    """A convolution is bilinear: one of two mixtures is the mixture of all pairs."""
+    shared, separate = same_weights(CHOICES)
+    x = torch.randn(2, 4, 7, 7)
+    kernel, weight_bits, activation_bits = (torch.rand(size).softmax(0) for size in (2, 3, 2))
+    found = shared.conv(x, kernel, weight_bits, activation_bits)
+    pairs = torch.einsum("k,i,j->kij", kernel, weight_bits, activation_bits).flatten()
+    one = torch.ones(1)
+    wanted = sum(p * c.conv(x, one, one, one) for p, c in zip(pairs, separate.candidates, strict=True))
+    assert torch.allclose(found, wanted, atol=1e-5)
+
+
+def test_one_weight_for_all_and_one_for_each():
+    shared, separate = conv_norm(CHOICES, shared=True), conv_norm(CHOICES, shared=False)
+    assert shared.conv.weight.shape == (6, 4, 5, 5)
+    assert sum(candidate.conv.weight.numel() for candidate in separate.candidates) == 6 * (6 * 4 * 9 + 6 * 4 * 25)
+    assert CHOICES.candidates == len(separate.candidates) == 12
+
+
+@pytest.mark.parametrize("kind", ["fixed", "lsq", "double_st"])
+def test_any_quantiser_can_be_mixed(kind):
+    torch.manual_seed(0)
+    choices = ConvChoices(4, 6, (3,), weight_bits=(1, 4), activation_bits=(1, 4), activations=kind, weights="lsq")
+    conv = SharedConv(choices)
+    weights = torch.rand(2).requires_grad_()
+    y = conv(torch.randn(3, 4, 5, 5), torch.ones(1), weights, weights)
+    y.square().mean().backward()
+    assert y.shape == (3, 6, 5, 5)
+    assert torch.isfinite(weights.grad).all()
+    assert weights.grad.abs().sum() > 0
+    assert conv.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("more", [{"stride": 2}, {"dilation": 2}, {"groups": 4}])
+def test_in_floating_point_it_is_a_convolution(more):
+    choices = ConvChoices(4, 8, (3, 5), **more)
+    conv, x = SharedConv(choices), torch.randn(2, 4, 9, 9)
+    one = torch.ones(1)
+    options = {"stride": 1, "dilation": 1, "groups": 1} | more
+    for place, (size, cut) in enumerate(((3, 1), (5, 0))):
+        weight = conv.weight[:, :, cut : cut + size, cut : cut + size]
+        wanted = F.conv2d(x, weight, padding=options["dilation"] * (size // 2), **options)
+        assert torch.allclose(conv(x, one_hot(2, place), one, one), wanted, atol=1e-5)
+
+
+# -- power ---------------------------------------------------------------------------------------------------------------
+
+
+SHAPE = ConvShape(8, 16, 10, 10, 3, 2)
+
+
+def test_bit_operations():
+    assert SHAPE.macs == 16 * 5 * 5 * 9 * 8
+    assert ConvShape(8, 8, 10, 10, 3, groups=8).macs == 8 * 100 * 9
+    model = BitOperations()
+    assert model.power(SHAPE, 8, 8) == SHAPE.macs
+    assert model.power(SHAPE, 2, 4) == SHAPE.macs / 8
+    moved = BitOperations(per_weight_bit=0.5, per_activation_bit=0.25).power(SHAPE, 2, 4) - SHAPE.macs / 8
+    assert moved == 0.5 * 2 * 16 * 9 * 8 + 0.25 * 4 * 800
+
+
+def test_tables():
+    table = power_model({"w8a8": 1.0, "w2a4": 0.5}, None)
+    assert table.power(SHAPE, 2, 4) == 0.5 * SHAPE.macs
+    with pytest.raises(SpecError, match=r"w4a4[\s\S]*w2a4, w8a8"):
+        table.power(SHAPE, 4, 4)
+    with pytest.raises(SpecError, match="w4a8"):
+        Table.parse({"4/8": 1.0})
+    assert MPIC.power(SHAPE, 8, 8) == SHAPE.macs
+    assert MPIC.power(SHAPE, 2, 2) == pytest.approx(SHAPE.macs * 2.1 / 6.5)
+
+
+class Hardware:
+    """Prices what a workload says."""
+
+    name = "toy"
+
+    def estimate(self, candidate):
+        workload = candidate.workload
+        (row,) = workload.mask("conv").nonzero()[0]
+        bits = int(workload.weight_bits[row] * workload.input_bits[row])
+        return {"energy_j": 1e-12 * int(workload.macs[row]) * bits, "area": 1.0}
+
+
+def test_a_hardware_target_prices_one_convolution():
+    model = power_model("target", Hardware())
+    assert model.power(SHAPE, 2, 4) == pytest.approx(8e-12 * SHAPE.macs)
+    assert power_model("target:area", Hardware()).power(SHAPE, 1, 1) == 1.0
+    with pytest.raises(SpecError, match="latency"):
+        TargetPower(Hardware(), "latency").power(SHAPE, 1, 1)
+
+
+@pytest.mark.parametrize(("given", "message"), [("bit", "did you mean 'bits'"), ("target", "set target")])
+def test_unknown_models(given, message):
+    with pytest.raises(SpecError, match=message):
+        power_model(given, None)
