@@ -1,0 +1,1 @@
+"""Search spaces of this plugin, and the supernets over them."""

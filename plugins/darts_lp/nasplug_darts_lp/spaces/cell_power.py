@@ -1,0 +1,108 @@
+"""What the edges of the cell supernet cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from nasplug_darts_lp.search.power import FLOAT_BITS, ConvShape, PowerModel
+from nasplug_darts_lp.spaces.cell import CELLS, INPUTS, has_convolution
+from nasplug_darts_lp.spaces.cell_network import frames
+
+if TYPE_CHECKING:
+    from nasplug_darts_lp.spaces.cell import CellSpace
+
+_REFERENCE_BITS = 8
+
+
+class CellPower(nn.Module):
+    """Costs of all candidates of all edges, summed over the cells of a kind, as shares of a reference.
+
+    The reference is the network whose every edge has its most expensive operation on 8x8 bits. Pools and skips without a
+    convolution cost nothing.
+
+    Args:
+        space: Gives cells and bit widths.
+        candidates: Of every edge.
+        input_shape: (C, H, W).
+        outputs: Number of classes.
+        model: What a convolution costs.
+    """
+
+    fixed: Tensor
+
+    def __init__(
+        self, space: CellSpace, candidates: Sequence[str], input_shape: Sequence[int], outputs: int, model: PowerModel
+    ) -> None:
+        super().__init__()
+        self.nodes = space.nodes
+        bits = space.first_last_bits or FLOAT_BITS
+        weight_bits, activation_bits = space.weight_bits or (FLOAT_BITS,), space.activation_bits or (FLOAT_BITS,)
+        _, height, width = input_shape
+        fixed = [ConvShape(input_shape[0], 3 * space.channels, height, width)]
+        found: dict[tuple[str, int, int], Tensor] = {}
+        reference = 0.0
+        for frame in frames(space):
+            halved = -(-height // 2), -(-width // 2)
+            # What prepares the inputs, at its own size: the last cell but one is larger where the last one reduced.
+            stride = 2 if frame.after_reduction else 1
+            fixed.append(ConvShape(frame.before_last, frame.channels, height * stride, width * stride, 1, stride))
+            fixed.append(ConvShape(frame.last, frame.channels, height, width, 1))
+            cell = CELLS[frame.reduction]
+            for node in range(INPUTS, space.nodes + INPUTS):
+                costs = []
+                for source in range(node):
+                    reduces = frame.reduction and source < INPUTS
+                    size = (height, width) if reduces or not frame.reduction else halved
+
+                    def cost(name: str, w: int, a: int, size: tuple[int, int] = size, s: int = 1 + reduces) -> float:
+                        pair = (w, a) if has_convolution(name) else (bits, bits)
+                        return sum(model.power(shape, *pair) for shape in shapes(name, frame.channels, *size, s))
+
+                    table = torch.tensor(
+                        [[[cost(name, w, a) for a in activation_bits] for w in weight_bits] for name in candidates]
+                    )
+                    key = (cell, source, node)
+                    found[key] = found[key] + table if key in found else table
+                    costs.append(max(cost(name, _REFERENCE_BITS, _REFERENCE_BITS) for name in candidates))
+                reference += sum(sorted(costs)[-2:])
+            if frame.reduction:
+                height, width = halved
+        fixed.append(ConvShape(frame.channels * space.nodes, outputs, 1, 1, 1))
+        reference += sum(model.power(shape, _REFERENCE_BITS, _REFERENCE_BITS) for shape in fixed)
+        constant = sum(model.power(shape, bits, bits) for shape in fixed)
+        self.register_buffer("fixed", torch.tensor(constant / reference), persistent=False)
+        for (cell, source, node), table in found.items():
+            self.register_buffer(f"{cell}_{source}_{node}", table / reference, persistent=False)
+
+    def tables(self) -> Iterator[tuple[tuple[str, int, int], Tensor]]:
+        """Cell, source and node of every edge with the costs (candidates, weight bits, activation bits)."""
+        for cell in CELLS:
+            for node in range(INPUTS, self.nodes + INPUTS):
+                for source in range(node):
+                    yield (cell, source, node), self.get_buffer(f"{cell}_{source}_{node}")
+
+
+def shapes(name: str, channels: int, height: int, width: int, stride: int) -> list[ConvShape]:
+    """The convolutions of an operation."""
+    half = -(-height // stride), -(-width // stride)
+    if name == "skip_connect" and stride == 2:
+        return [ConvShape(channels, channels, height, width, 1, 2)]
+    if not has_convolution(name):
+        return []
+    kernel = int(name[-1])
+    dilation = 2 if name.startswith("dil") else 1
+    first = [
+        ConvShape(channels, channels, height, width, kernel, stride, dilation, channels),
+        ConvShape(channels, channels, *half, 1),
+    ]
+    if dilation == 2:
+        return first
+    return [
+        *first,
+        ConvShape(channels, channels, *half, kernel, 1, 1, channels),
+        ConvShape(channels, channels, *half, 1),
+    ]

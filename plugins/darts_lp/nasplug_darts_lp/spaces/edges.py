@@ -1,0 +1,207 @@
+"""An edge of the cell supernet: all candidates, those that can share their weights as one.
+
+Sources: Liu, Simonyan and Yang, "DARTS", ICLR 2019; Xu et al., "PC-DARTS", ICLR 2020 (partial channels).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nasplug_darts_lp.search.convolution import ConvChoices, SharedConv
+from nasplug_darts_lp.search.scaling import WeightedSum
+from nasplug_darts_lp.search.supernet import SupernetOptions
+from nasplug_darts_lp.spaces.cell import Edge, has_convolution
+from nasplug_darts_lp.spaces.cell_network import Precision, operation
+
+if TYPE_CHECKING:
+    from nasplug_darts_lp.spaces.cell import CellSpace
+
+#: Outputs with their weights ().
+Terms: TypeAlias = list[tuple[Tensor, Tensor]]
+
+
+class OpenSeparable(nn.Module):
+    """ReLU and a separable convolution whose kernel size and bits are open: (N, C, H, W) -> (N, C, H / s, W / s).
+
+    Args:
+        space: Gives the bit widths.
+        options: Gives the quantisers.
+        channels: C.
+        kernels: Sizes to choose from.
+        stride, dilation: Of the depthwise convolution.
+    """
+
+    def __init__(
+        self,
+        space: CellSpace,
+        options: SupernetOptions,
+        channels: int,
+        kernels: tuple[int, ...],
+        stride: int = 1,
+        dilation: int = 1,
+    ) -> None:
+        super().__init__()
+
+        def conv(kernels: tuple[int, ...], stride: int, dilation: int, groups: int) -> SharedConv:
+            return SharedConv(
+                ConvChoices(
+                    channels,
+                    channels,
+                    kernels,
+                    stride,
+                    dilation,
+                    groups,
+                    weight_bits=space.weight_bits,
+                    activation_bits=space.activation_bits,
+                    activations=options.activations,
+                    weights=options.weights,
+                )
+            )
+
+        self.depthwise = conv(kernels, stride, dilation, channels)
+        self.pointwise = conv((1,), 1, 1, 1)
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+
+    def forward(self, x: Tensor, kernel: Tensor, weight_bits: Tensor, activation_bits: Tensor) -> Tensor:
+        """As :meth:`SharedConv.forward`, for both convolutions."""
+        x = self.depthwise(F.relu(x), kernel, weight_bits, activation_bits)
+        one = torch.ones(1, device=x.device)
+        normal: Tensor = self.norm(self.pointwise(x, one, weight_bits, activation_bits))
+        return normal
+
+
+class Family(nn.ModuleList):
+    """All `sep_conv` or all `dil_conv` of an edge, with the weights of the largest.
+
+    Args:
+        space, options, channels: As for :class:`OpenSeparable`.
+        names: The candidates.
+        places: Where they stand among all candidates.
+        stride: 1 or 2.
+    """
+
+    terms_count = 1
+
+    def __init__(
+        self,
+        space: CellSpace,
+        options: SupernetOptions,
+        channels: int,
+        names: Sequence[str],
+        places: Sequence[int],
+        stride: int,
+    ) -> None:
+        kernels = tuple(int(name[-1]) for name in names)
+        dilated = names[0].startswith("dil")
+        layers = [OpenSeparable(space, options, channels, kernels, stride, 2 if dilated else 1)]
+        super().__init__(layers if dilated else [*layers, OpenSeparable(space, options, channels, kernels)])
+        self.places = list(places)
+
+    def terms(self, x: Tensor, weights: Tensor, weight_bits: Tensor, activation_bits: Tensor) -> Terms:
+        """One output: it is normalised, so the ratios of the kernels go in before and their sum comes after."""
+        shares = weights[self.places]
+        tiny = 1e-12  # makes the ratios equal where no kernel was drawn, and changes nothing elsewhere
+        kernel = (shares + tiny / len(shares)) / (shares.sum() + tiny)
+        for layer in self:
+            x = layer(x, kernel, weight_bits, activation_bits)
+        return [(x, shares.sum())]
+
+
+class Separate(nn.ModuleList):
+    """One candidate with weights of its own, and if it has bits to choose, as often as there are pairs of them.
+
+    Args:
+        space: Gives the bit widths.
+        name: The candidate.
+        place: Where it stands among all candidates.
+        channels: Of the edge.
+        stride: 1 or 2.
+        precision: Of what is no choice.
+    """
+
+    def __init__(
+        self, space: CellSpace, name: str, place: int, channels: int, stride: int, precision: Precision
+    ) -> None:
+        pairs: list[tuple[int | None, int | None]] = [(None, None)]
+        if space.weight_bits and has_convolution(name):
+            pairs = list(itertools.product(space.weight_bits, space.activation_bits))
+        super().__init__(operation(Edge(0, name, *pair), channels, stride, precision) for pair in pairs)
+        self.place, self.terms_count = place, len(pairs)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):  # as in DARTS: a scale of its own would hide the weight's
+                module.affine, module.weight, module.bias = False, None, None  # type: ignore[assignment]
+
+    def terms(self, x: Tensor, weights: Tensor, weight_bits: Tensor, activation_bits: Tensor) -> Terms:
+        """An output for every pair of bit widths."""
+        share = weights[self.place]
+        if len(self) == 1:
+            return [(self[0](x), share)]
+        pairs = torch.outer(weight_bits, activation_bits).flatten()
+        return [(module(x), share * pair) for module, pair in zip(self, pairs, strict=True)]
+
+
+class OpenEdge(nn.Module):
+    """An edge with all its candidates: (N, C, H, W) -> (N, C, H / stride, W / stride).
+
+    Args:
+        space: Gives the bit widths.
+        options: Of the supernet.
+        candidates: Their names, `none` among them.
+        channels: C.
+        stride: 1 or 2.
+        precision: Of what is no choice.
+    """
+
+    def __init__(
+        self,
+        space: CellSpace,
+        options: SupernetOptions,
+        candidates: Sequence[str],
+        channels: int,
+        stride: int,
+        precision: Precision,
+    ) -> None:
+        super().__init__()
+        self.partial, width = options.partial, channels // options.partial
+        branches: list[Family | Separate] = []
+        families: dict[str, list[int]] = {}
+        for place, name in enumerate(candidates):
+            if options.shared and has_convolution(name):
+                families.setdefault(name[:3], []).append(place)
+            elif name != "none":
+                branches.append(Separate(space, name, place, width, stride, precision))
+        for places in families.values():
+            names = [candidates[place] for place in places]
+            branches.append(Family(space, options, width, names, places, stride))
+        self.branches = nn.ModuleList(branches)
+        self.sum = WeightedSum(sum(branch.terms_count for branch in branches), options.scaling)
+        self.pool = nn.MaxPool2d(2, ceil_mode=True) if stride == 2 else nn.Identity()
+
+    def forward(self, x: Tensor, weights: Tensor, weight_bits: Tensor, activation_bits: Tensor) -> Tensor:
+        """The weighted sum; `none` adds nothing.
+
+        Args:
+            x: (N, C, H, W).
+            weights: Of the candidates.
+            weight_bits, activation_bits: Weights of the widths.
+        """
+        width = x.shape[1] // self.partial
+        terms: Terms = []
+        for branch in self.branches:
+            terms += branch.terms(x[:, :width], weights, weight_bits, activation_bits)  # type: ignore[operator]
+        y: Tensor = self.sum([output for output, _ in terms], torch.stack([weight for _, weight in terms]))
+        if self.partial == 1:
+            return y
+        return _shuffled(torch.cat([y, self.pool(x[:, width:])], dim=1), self.partial)
+
+
+def _shuffled(x: Tensor, groups: int) -> Tensor:
+    """Channels of the groups by turns, so that other ones go through the candidates of the next edge."""
+    count, channels, height, width = x.shape
+    return x.view(count, groups, channels // groups, height, width).transpose(1, 2).reshape(x.shape)
