@@ -7,6 +7,8 @@ double precision. This makes inference repeat exactly, in another batch, in the 
 
 from __future__ import annotations
 
+import sys
+
 import torch
 from torch import Tensor, nn
 
@@ -58,3 +60,38 @@ class ExactAvgPool(nn.Module):
             pooled: Tensor = self.pool(input)
             return pooled
         return self.pool(input.double()).to(input.dtype)  # type: ignore[no-any-return]
+
+
+class ExactBatchNormAct2d(ExactBatchNorm2d):
+    """The same for timm's normalisation that has an activation function in it."""
+
+    drop: nn.Module
+    act: nn.Module
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, H, W)."""
+        result: Tensor = self.act(self.drop(super().forward(input)))
+        return result
+
+
+def exact_form(module: nn.Module) -> nn.Module:
+    """The form of a module whose inference repeats exactly, with the same parameters; the module itself if it has none."""
+    if type(module) is nn.BatchNorm2d:
+        return ExactBatchNorm2d.of(module)
+    if type(module) in (nn.AdaptiveAvgPool2d, nn.AvgPool2d) or is_timm(
+        module, "adaptive_avgmax_pool.FastAdaptiveAvgPool"
+    ):
+        return ExactAvgPool(module)
+    if isinstance(module, nn.BatchNorm2d) and is_timm(module, "norm_act.BatchNormAct2d"):
+        made = ExactBatchNormAct2d.of(module)
+        assert isinstance(made, ExactBatchNormAct2d)
+        made.drop, made.act = module.drop, module.act  # type: ignore[assignment]
+        return made
+    return module
+
+
+def is_timm(module: nn.Module, path: str) -> bool:
+    """Whether it is this very class of timm, which cannot be unless timm is imported already."""
+    home, _, name = path.rpartition(".")
+    found = sys.modules.get(f"timm.layers.{home}")
+    return found is not None and type(module) is getattr(found, name, None)

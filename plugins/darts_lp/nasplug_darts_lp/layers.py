@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
@@ -11,6 +10,7 @@ from torch.nn import functional
 
 from nasplug.errors import SpecError
 from nasplug_darts_lp.quantisers import ActivationQuantiser, WeightQuantiser, activation_quantiser, weight_quantiser
+from nasplug_darts_lp.quantisers.base import per_channel
 
 #: Whole numbers up to here are exact in float32, and so are their sums.
 EXACT_FLOAT32 = 2**24
@@ -18,7 +18,7 @@ EXACT_FLOAT32 = 2**24
 Layer = TypeVar("Layer", "QuantConv2d", "QuantLinear")
 
 
-class _Quantised(nn.Module):
+class _Quantised:
     """What both layers share.
 
     Training works on the quantised floating-point values. Inference works on the whole numbers that stand for them: their
@@ -31,6 +31,7 @@ class _Quantised(nn.Module):
 
     weight: nn.Parameter
     bias: nn.Parameter | None
+    training: bool
     weight_density: float
     input_density: float
     input_quantiser: ActivationQuantiser | None
@@ -79,23 +80,36 @@ class _Quantised(nn.Module):
         )
         self.weight_quantiser = None if weight_bits is None else weight_quantiser(weights, weight_bits, outputs)
 
-    def _run(self, inputs: Tensor, product: Callable[[Tensor, Tensor, Tensor | None], Tensor], dim: int) -> Tensor:
-        """The layer, for `product(inputs, weights, bias)`; `dim` is where outputs have their channels."""
+    def product(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The layer of torch with these operands."""
+        raise NotImplementedError
+
+    def _run(self, inputs: Tensor) -> Tensor:
+        """The layer on (N, C, ...)."""
         if inputs.device.type == "meta":
-            return product(inputs, self.weight, self.bias)
+            return self.product(inputs, self.weight, self.bias)
         if self.training or not self.integer:
             if self.input_quantiser is not None:
                 inputs = self.input_quantiser(inputs)
             weight = self.weight if self.weight_quantiser is None else self.weight_quantiser(self.weight)
-            return product(inputs, weight, self.bias)
+            return self.product(inputs, weight, self.bias)
+        _, sums, scale = self.accumulate(inputs)
+        return rescaled(sums, scale, self.bias).to(inputs.dtype)
+
+    def accumulate(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What inference computes: codes of the inputs, their exact sums, and the scale (O,) of these.
+
+        Args:
+            inputs: (N, C, ...).
+        """
         assert self.input_quantiser is not None
         assert self.weight_quantiser is not None
         codes = self.input_quantiser.codes(inputs)
         numbers, scale = self.weight_quantiser.integers(self.weight)
         exact = self.exact_type()
         # Some algorithms of convolution transform their operands and come out beside a whole number.
-        sums = product(codes.numbers.to(exact), numbers.to(exact), None).round()
-        return rescaled(sums, codes.unit * scale, self.bias, dim).to(inputs.dtype)
+        sums = self.product(codes.numbers.to(exact), numbers.to(exact), None).round()
+        return codes.numbers, sums, codes.unit * scale
 
 
 class QuantConv2d(_Quantised, nn.Conv2d):
@@ -162,7 +176,7 @@ class QuantConv2d(_Quantised, nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, H, W) to (N, O, H', W')."""
-        return self._run(input, self.product, 1)
+        return self._run(input)
 
     def product(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The convolution with this layer's stride, padding, dilation and groups."""
@@ -208,24 +222,24 @@ class QuantLinear(_Quantised, nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         """(N, F) or (N, ..., F) to (N, O) or (N, ..., O)."""
         if input.dim() == 2 or input.device.type == "meta":
-            return self._run(input, functional.linear, 1)
-        rows = self._run(input.reshape(-1, input.shape[-1]), functional.linear, 1)
-        return rows.reshape(*input.shape[:-1], -1)
+            return self._run(input)
+        return self._run(input.flatten(0, -2)).unflatten(0, input.shape[:-1])
+
+    def product(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The linear layer with these operands."""
+        return functional.linear(inputs, weight, bias)
 
 
-def rescaled(sums: Tensor, scale: Tensor, bias: Tensor | None, dim: int) -> Tensor:
+def rescaled(sums: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
     """Accumulators as values: one product and one sum per number, each rounded once.
 
     Args:
-        sums: Whole numbers with O channels in dimension `dim`.
+        sums: Whole numbers (N, O, ...) of any type.
         scale: (O,).
         bias: (O,), or None.
-        dim: Dimension of the channels.
     """
-    shape = [1] * sums.dim()
-    shape[dim] = -1
-    values = sums.to(torch.float32) * scale.reshape(shape)
-    return values if bias is None else values + bias.reshape(shape)
+    values = sums.to(torch.float32) * per_channel(scale, sums)
+    return values if bias is None else values + per_channel(bias, sums)
 
 
 def _taken_over(made: Layer, layer: nn.Module) -> Layer:

@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 
 from nasplug.errors import SpecError, did_you_mean
 from nasplug.hookspecs import hookimpl
-from nasplug_darts_lp.exact import ExactAvgPool, ExactBatchNorm2d
+from nasplug_darts_lp.exact import exact_form, is_timm
 from nasplug_darts_lp.layers import QuantConv2d, QuantLinear
 from nasplug_darts_lp.quantisers import ActivationQuantiser, Static, WeightQuantiser
 
@@ -24,7 +24,6 @@ _UNSUPPORTED = (
     *(nn.Conv1d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
     *(nn.Bilinear, nn.MultiheadAttention, nn.RNNBase, nn.RNNCellBase),
 )
-_POOLS = (nn.AdaptiveAvgPool2d, nn.AvgPool2d)
 
 
 def quantise(
@@ -71,7 +70,7 @@ def quantise(
     }
     for name, module in found.items():
         _refuse_unsupported(name or "the network", module)
-    ours = [name for name, module in found.items() if type(module) in (nn.Conv2d, nn.Linear)]
+    ours = [name for name, module in found.items() if _plain(module)]
     if not ours:
         raise SpecError(f"{type(network).__name__} has no convolutional or linear layer to quantise", where=_WHERE)
     settings = layers or {}
@@ -206,13 +205,18 @@ def _density(numbers: Tensor) -> float:
 
 
 def _replacement(module: nn.Module, settings: dict[str, Any]) -> nn.Module:
-    if type(module) in (nn.Conv2d, nn.Linear):
+    if _plain(module):
         if settings["weight_bits"] is None and settings["activation_bits"] is None:
             return module
-        return QuantConv2d.of(module, **settings) if isinstance(module, nn.Conv2d) else QuantLinear.of(module, **settings)  # type: ignore[arg-type]
-    if type(module) is nn.BatchNorm2d:
-        return ExactBatchNorm2d.of(module)
-    return ExactAvgPool(module) if type(module) in _POOLS else module
+        return (
+            QuantConv2d.of(module, **settings) if isinstance(module, nn.Conv2d) else QuantLinear.of(module, **settings)
+        )  # type: ignore[arg-type]
+    return exact_form(module)
+
+
+def _plain(module: nn.Module) -> bool:
+    """Whether it computes what the convolution or the linear layer of torch does."""
+    return type(module) in (nn.Conv2d, nn.Linear) or is_timm(module, "linear.Linear")
 
 
 def _refuse_unsupported(name: str, module: nn.Module) -> None:
@@ -225,13 +229,16 @@ def _refuse_unsupported(name: str, module: nn.Module) -> None:
         why = "its shape is not known before the first batch"
     elif isinstance(module, _UNSUPPORTED):
         why = "there is no quantised form of it"
-    elif isinstance(module, (nn.Conv2d, nn.Linear)) and type(module) not in (nn.Conv2d, nn.Linear):
+    elif isinstance(module, (nn.Conv2d, nn.Linear)) and not _plain(module):
         why = "it computes something else than the layer of torch it comes from"
     elif isinstance(module, nn.Conv2d) and module.padding_mode != "zeros":
         why = f"it pads with {module.padding_mode!r}, not with zeros"
     if why:
         raise SpecError(
-            f"{name} ({type(module).__name__}) cannot be quantised", where=_WHERE, why=why, fix=f"skip it: skip=[{name!r}]"
+            f"{name} ({type(module).__name__}) cannot be quantised",
+            where=_WHERE,
+            why=why,
+            fix=f"skip it: skip=[{name!r}]",
         )
 
 

@@ -161,7 +161,7 @@ class ActivationQuantiser(nn.Module):
         thresholds = (threshold[:, None] + places * step) / gain[:, None]
         short = short_float(step)
         return Levels(
-            thresholds, (-self.zero_level() * short).expand(self.channels), short.expand(self.channels).clone()
+            thresholds, (0.0 - self.zero_level() * short).expand(self.channels), short.expand(self.channels).clone()
         )
 
     def codes(self, inputs: Tensor) -> Codes:
@@ -245,7 +245,9 @@ def checked_bits(bits: Any, where: str = "darts_lp") -> int:
         SpecError: It is no whole number from 1 to 8.
     """
     if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= 8:
-        raise SpecError(f"{bits!r} bits", where=where, why="quantisers have 1 to 8 bits", fix="give a whole number from 1 to 8")
+        raise SpecError(
+            f"{bits!r} bits", where=where, why="quantisers have 1 to 8 bits", fix="give a whole number from 1 to 8"
+        )
     return bits
 
 

@@ -41,7 +41,8 @@ class SqueezeThreshold(ActivationQuantiser):
             does; or `sample`: over positions, each image has its own while training.
         momentum: Weight of the new value in the moving averages.
         rho: How far the perceptron can move a threshold, in units of the input.
-        reduction: Channels per hidden unit; None means 4 below 128 channels and 16 from there on.
+        reduction: Channels per hidden unit, of which there are at least 8; None means 4 below 128 channels, and 16 from
+            there on.
         **options: Of :class:`ActivationQuantiser`.
 
     Raises:
@@ -71,7 +72,7 @@ class SqueezeThreshold(ActivationQuantiser):
         if reduction is not None and reduction < 1:
             raise SpecError(f"reduction={reduction}", where="darts_lp", fix="give at least 1")
         self.momentum, self.rho = momentum, rho
-        hidden = max(1, channels // (reduction or (4 if channels < 128 else 16)))
+        hidden = max(8, channels // (reduction or (4 if channels < 128 else 16)))
         self.gain = None if stages == "threshold" else _perceptron(channels, hidden)
         self.threshold = _perceptron(channels, hidden)
         self.centre = nn.Parameter(torch.zeros(channels))

@@ -13,7 +13,7 @@ from nasplug_darts_lp.quantisers.squeeze import positive
 #: Transactions on Information Theory 6(1), 1960, for even numbers; the odd ones by the same minimisation).
 GAUSSIAN_STEPS = {
     **{2: 1.596, 4: 0.9957, 8: 0.5860, 16: 0.3352, 32: 0.1881, 64: 0.1041, 128: 0.0569},
-    **{3: 1.2240, 7: 0.6508, 15: 0.3534, 31: 0.1940, 63: 0.1057, 127: 0.0573, 255: 0.0309},
+    **{3: 1.2240, 7: 0.6508, 15: 0.3534, 31: 0.1933, 63: 0.1055, 127: 0.0573, 255: 0.0309},
 }
 
 

@@ -1,0 +1,21 @@
+"""Quantised networks as whole numbers: folding, comparison, storage, ONNX."""
+
+from __future__ import annotations
+
+from nasplug_darts_lp.folding.check import Agreement, agreement
+from nasplug_darts_lp.folding.export import export_onnx, run_onnx
+from nasplug_darts_lp.folding.fold import FoldedNetwork, fold
+from nasplug_darts_lp.folding.size import Size, packed, save, size
+
+__all__ = [
+    "Agreement",
+    "FoldedNetwork",
+    "Size",
+    "agreement",
+    "export_onnx",
+    "fold",
+    "packed",
+    "run_onnx",
+    "save",
+    "size",
+]

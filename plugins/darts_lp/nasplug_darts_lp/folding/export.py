@@ -1,0 +1,139 @@
+"""A folded network as an ONNX file of whole-number operators."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nasplug.errors import MissingExtraError, NasplugError, TaskError
+from nasplug_darts_lp.folding.fold import FoldedNetwork
+from nasplug_darts_lp.folding.operators import conv_integer, matmul_integer
+
+
+def export_onnx(folded: FoldedNetwork, path: str | Path, *, check: int = 4) -> Path:
+    """Writes a folded network as ONNX, for batches of any size, and compares its outputs in onnxruntime.
+
+    Convolutions become ConvInteger and linear layers MatMulInteger, of unsigned bytes with 32-bit sums; comparisons become a
+    bisection of Gather and GreaterOrEqual.
+
+    Args:
+        folded: Of :func:`fold`.
+        path: The file to write.
+        check: Random inputs whose outputs must be equal to the last bit; 0 compares nothing.
+
+    Raises:
+        MissingExtraError: The extra `onnx` is not installed.
+        TaskError: The rest of the network cannot be written as ONNX.
+        NasplugError: An output differs. With average pools, or layers in floating point, that are not those of
+            `quantise`, sums of other libraries may differ in the last bit.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    generator = torch.Generator().manual_seed(0)
+    example = torch.randn(2, *folded.input_shape, generator=generator)
+    table = _table()
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                folded,
+                (example,),
+                str(path),
+                input_names=["input"],
+                output_names=["output"],
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                dynamo=True,
+                custom_translation_table=table,
+                external_data=False,
+                verbose=False,
+            )
+    except Exception as error:  # the exporter refuses in many ways
+        raise TaskError(
+            "the folded network cannot be written as ONNX",
+            where=str(path),
+            why=" ".join(f"{type(error).__name__}: {error}".split())[:500],
+        ) from error
+    finally:
+        logger.setLevel(level)
+    if check:
+        inputs = torch.randn(check, *folded.input_shape, generator=generator)
+        (found,) = run_onnx(path, inputs)
+        differing = int((found != folded(inputs)).sum())
+        if differing:
+            raise NasplugError(
+                f"{differing} outputs of the ONNX network differ from the folded one",
+                where=str(path),
+                fix="leave no layer in floating point, and take average pools as modules",
+            )
+    return path
+
+
+def run_onnx(path: str | Path, inputs: torch.Tensor) -> list[torch.Tensor]:
+    """What onnxruntime answers on the CPU.
+
+    Args:
+        path: An ONNX file with one input.
+        inputs: (N, ...).
+
+    Raises:
+        MissingExtraError: onnxruntime is not installed.
+    """
+    onnxruntime = _require("onnxruntime")
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (name,) = [item.name for item in session.get_inputs()]
+    return [torch.from_numpy(answer) for answer in session.run(None, {name: inputs.numpy()})]
+
+
+def _table() -> dict[Any, Any]:
+    """How the exporter writes the operators of this package."""
+    onnxscript = _require("onnxscript")
+    _require("onnx")
+    opset = onnxscript.opset18
+
+    def conv(
+        codes: Any,
+        weight: Any,
+        zero: int,
+        weight_zero: int,
+        stride: Sequence[int],
+        padding: Sequence[int],
+        dilation: Sequence[int],
+        groups: int,
+    ) -> Any:
+        places = {"strides": list(stride), "pads": list(padding), "dilations": list(dilation), "group": groups}
+        return opset.ConvInteger(codes, weight, *_zeros(opset, zero, weight_zero), **places)
+
+    def matmul(codes: Any, weight: Any, zero: int, weight_zero: int) -> Any:
+        return opset.MatMulInteger(codes, weight, *_zeros(opset, zero, weight_zero))
+
+    operators = torch.ops.nasplug_darts_lp
+    assert conv_integer is not None
+    assert matmul_integer is not None
+    return {operators.conv_integer.default: conv, operators.matmul_integer.default: matmul}
+
+
+def _zeros(opset: Any, *values: int) -> list[Any]:
+    import onnx
+
+    return [
+        opset.Constant(value=onnx.helper.make_tensor("zero", onnx.TensorProto.UINT8, [], [value])) for value in values
+    ]
+
+
+def _require(module: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"{module} is needed to export to ONNX, and is not installed", fix='pip install "nasplug-darts-lp[onnx]"'
+        ) from error

@@ -1,0 +1,181 @@
+"""Turns a quantised network into whole-number convolutions and comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from nasplug.errors import SpecError
+from nasplug_darts_lp.exact import ExactBatchNorm2d, ExactBatchNormAct2d
+from nasplug_darts_lp.folding.chains import Chain, chain_to
+from nasplug_darts_lp.folding.modules import CodePool, IntegerConv2d, IntegerLinear, Rescale, Rows, Thresholds
+from nasplug_darts_lp.folding.thresholds import integer_thresholds
+from nasplug_darts_lp.folding.tracing import input_of, shape_of, trace
+from nasplug_darts_lp.layers import QuantConv2d, QuantLinear, rescaled
+from nasplug_darts_lp.quantise import freeze, quantised_layers
+
+
+class FoldedNetwork(nn.Module):
+    """A network of bytes: what :func:`fold` makes.
+
+    Args:
+        body: The graph.
+        input_shape: Of one input without the batch.
+        products: Names of the whole-number products in `body` by the name of the layer they come from, one for each time
+            the layer is used.
+
+    Attributes:
+        body, input_shape, products: As given.
+    """
+
+    def __init__(self, body: fx.GraphModule, input_shape: tuple[int, ...], products: Mapping[str, list[str]]) -> None:
+        super().__init__()
+        self.body, self.input_shape, self.products = body, input_shape, products
+        self.eval().requires_grad_(False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The outputs of the network that was folded, for (N, ...)."""
+        outputs: Tensor = self.body(inputs)
+        return outputs
+
+    def train(self, mode: bool = True) -> FoldedNetwork:
+        """There is no training of it: it stays in inference mode."""
+        super().train(False)
+        return self
+
+
+@dataclass(frozen=True)
+class _Accumulator:
+    """Where values come from, and how."""
+
+    node: fx.Node
+    scale: Tensor
+    bias: Tensor | None
+    bound: int
+
+
+def fold(network: nn.Module, input_shape: Sequence[int]) -> FoldedNetwork:
+    """Folds convolution, normalisation, activation function and quantiser into whole numbers.
+
+    Every quantised layer becomes codes, that is comparisons with thresholds; a product of bytes with 32-bit sums; and where
+    needed, a product and a sum that bring the sums back to values. Where all that lies between two layers is monotone for
+    each channel, the comparisons are with integers. Elsewhere, as behind the addition of a residual block, values are
+    kept and compared: one scale and one shift before the comparison.
+
+    The result is that of the network in inference mode, exactly: the same codes and the same sums everywhere, and the
+    same outputs to the last bit. Layers with products exact in no type (see :meth:`QuantConv2d.exact_type`) do not exist;
+    a layer that was left in floating point runs as it is.
+
+    Args:
+        network: Quantised; not touched.
+        input_shape: Of one input without the batch, such as (3, 32, 32).
+
+    Raises:
+        SpecError: No layer is quantised, sums need more than 32 bits, or torch.fx cannot follow the network.
+    """
+    frozen = freeze(network).cpu()
+    if not any(layer.integer for layer in quantised_layers(frozen).values()):
+        raise SpecError(
+            f"{type(network).__name__} has no layer with quantised input and weights",
+            where="fold",
+            fix="quantise it first: nasplug_darts_lp.quantise.quantise(network)",
+        )
+    module = trace(frozen, input_shape)
+    folding = _Folding(module)
+    for node in list(module.graph.nodes):
+        layer = folding.layer(node)
+        if layer is not None:
+            folding.exchange(node, layer)
+    for node in module.graph.nodes:
+        folding.settle(node)
+    module.graph.eliminate_dead_code()
+    module.graph.lint()
+    module.delete_all_unused_submodules()
+    module.recompile()
+    return FoldedNetwork(module, tuple(input_shape), folding.products)
+
+
+class _Folding:
+    """The graph while it is rewritten, first layer first."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        self._module, self._graph = module, module.graph
+        self._modules: dict[str, nn.Module] = dict(module.named_modules(remove_duplicate=False))
+        self._origins: dict[fx.Node, _Accumulator] = {}
+        self.products: dict[str, list[str]] = {}
+
+    def layer(self, node: fx.Node) -> QuantConv2d | QuantLinear | None:
+        """The layer of whole numbers that a node calls."""
+        found = self._modules[str(node.target)] if node.op == "call_module" else None
+        return found if isinstance(found, (QuantConv2d, QuantLinear)) and found.integer else None
+
+    def exchange(self, node: fx.Node, layer: QuantConv2d | QuantLinear) -> None:
+        """Puts comparisons, product and scale in the place of a layer."""
+        quantiser, weights = layer.input_quantiser, layer.weight_quantiser
+        assert quantiser is not None
+        assert weights is not None
+        factor = int(quantiser.code_factor())
+        zero = int(factor * quantiser.zero_level())
+        product = IntegerConv2d(layer, zero) if isinstance(layer, QuantConv2d) else IntegerLinear(layer, zero)
+        numbers, scale = weights.integers(layer.weight)
+        unit = quantiser.static().step[0] / factor
+        source = input_of(node)
+        rows = isinstance(layer, QuantLinear) and len(shape_of(source)) > 2
+        with self._graph.inserting_before(node):
+            chain = None if rows else chain_to(source, self._origins, self._modules)
+            if chain is None:
+                wanted = quantiser.static().thresholds.clone()
+                codes = self._call(node, "rows", Rows(), source) if rows else source
+                codes = self._call(node, "codes", Thresholds(wanted, None, factor), codes)
+            else:
+                codes = self._compare_sums(node, chain, quantiser.static().thresholds, factor)
+            sums = self._call(node, "product", product, codes)
+            value = self._call(node, "rescale", Rescale(unit * scale, layer.bias), sums)
+            largest = int(numbers.abs().flatten(1).sum(1, dtype=torch.int64).max())
+            self._origins[value] = _Accumulator(sums, unit * scale, layer.bias, largest * quantiser.largest)
+            if rows:
+                value = self._graph.call_method("unflatten", (value, 0, (-1, *shape_of(source)[1:-1])))
+        value.meta.update(node.meta)
+        node.replace_all_uses_with(value)
+        self._graph.erase_node(node)
+        self.products.setdefault(str(node.target), []).append(f"{node.name}_product")
+
+    def settle(self, node: fx.Node) -> None:
+        """Normalisation that could not be folded, as in front of an addition, becomes the scale and shift it is."""
+        module = self._modules[str(node.target)] if node.op == "call_module" else None
+        if not isinstance(module, ExactBatchNorm2d):
+            return
+        scale_and_shift: nn.Module = Rescale(*module.affine_map())
+        if isinstance(module, ExactBatchNormAct2d):
+            scale_and_shift = nn.Sequential(scale_and_shift, module.drop, module.act)
+        name = f"{node.name}_shift"
+        self._module.add_submodule(name, scale_and_shift)
+        node.target = name
+
+    def _compare_sums(self, node: fx.Node, chain: Chain, thresholds: Tensor, factor: int) -> fx.Node:
+        """Codes from the accumulators of an earlier layer."""
+        origin = self._origins[chain.origin]
+        places = [1] * (len(shape_of(chain.origin)) - 2)
+
+        def value(sums: Tensor) -> Tensor:
+            found = rescaled(sums.reshape(*sums.shape, *places), origin.scale, origin.bias)
+            for function in chain.functions:
+                found = function(found)
+            return found.reshape(sums.shape)
+
+        wanted, signs = integer_thresholds(value, thresholds, origin.bound)
+        comparison = Thresholds(wanted, None if bool((signs == 1).all()) else signs, factor)
+        codes = self._call(node, "codes", comparison, origin.node)
+        for place, pool in enumerate(chain.pools):
+            codes = self._call(node, f"pool{place}", CodePool(pool), codes)
+        return codes
+
+    def _call(self, node: fx.Node, part: str, module: nn.Module, source: Any) -> fx.Node:
+        name = f"{node.name}_{part}"
+        self._module.add_submodule(name, module)
+        self._modules[name] = module
+        return self._graph.call_module(name, (source,))

@@ -1,0 +1,95 @@
+"""Products and sums of bytes, as operators that torch and ONNX both know: ConvInteger and MatMulInteger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+NAMESPACE = "nasplug_darts_lp"
+
+
+@torch.library.custom_op(
+    f"{NAMESPACE}::conv_integer",
+    mutates_args=(),
+    schema="(Tensor codes, Tensor weight, int zero, int weight_zero, int[] stride, int[] padding, int[] dilation,"
+    " int groups) -> Tensor",
+)
+def conv_integer(
+    codes: Tensor,
+    weight: Tensor,
+    zero: int,
+    weight_zero: int,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+) -> Tensor:
+    """Convolves codes - zero with weight - weight_zero; padded places hold 0.
+
+    Torch has no convolution of whole numbers. Double precision holds all products and sums here exactly.
+
+    Args:
+        codes: (N, C, H, W), uint8.
+        weight: (O, C / groups, Kh, Kw), uint8.
+        zero: Code that stands for 0.
+        weight_zero: Byte that stands for weight 0.
+        stride: (vertical, horizontal).
+        padding: (top, left, bottom, right).
+        dilation: (vertical, horizontal).
+        groups: Of the convolution.
+
+    Returns:
+        (N, O, H', W'), int32.
+    """
+    top, left, bottom, right = padding
+    padded = functional.pad(codes.double() - zero, (left, right, top, bottom))
+    sums = functional.conv2d(padded, weight.double() - weight_zero, None, list(stride), 0, list(dilation), groups)
+    return sums.round().to(torch.int32)
+
+
+@conv_integer.register_fake
+def _(
+    codes: Tensor,
+    weight: Tensor,
+    zero: int,
+    weight_zero: int,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+) -> Tensor:
+    top, left, bottom, right = padding
+    shape = codes.new_empty(
+        (codes.shape[0], codes.shape[1], codes.shape[2] + top + bottom, codes.shape[3] + left + right),
+        dtype=torch.float32,
+    )
+    like = functional.conv2d(shape, weight.float(), None, list(stride), 0, list(dilation), groups)
+    return like.to(torch.int32)
+
+
+@torch.library.custom_op(
+    f"{NAMESPACE}::matmul_integer",
+    mutates_args=(),
+    schema="(Tensor codes, Tensor weight, int zero, int weight_zero) -> Tensor",
+)
+def matmul_integer(codes: Tensor, weight: Tensor, zero: int, weight_zero: int) -> Tensor:
+    """Multiplies codes - zero by weight - weight_zero.
+
+    Args:
+        codes: (N, F), uint8.
+        weight: (F, O), uint8.
+        zero: Code that stands for 0.
+        weight_zero: Byte that stands for weight 0.
+
+    Returns:
+        (N, O), int32.
+    """
+    return ((codes.double() - zero) @ (weight.double() - weight_zero)).round().to(torch.int32)
+
+
+@matmul_integer.register_fake
+def _(codes: Tensor, weight: Tensor, zero: int, weight_zero: int) -> Tensor:
+    return codes.new_empty((codes.shape[0], weight.shape[1]), dtype=torch.int32)

@@ -1,0 +1,104 @@
+"""What a folded network takes to store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from nasplug_darts_lp.folding.fold import FoldedNetwork
+from nasplug_darts_lp.folding.modules import WEIGHT_ZERO, IntegerConv2d, IntegerLinear, Thresholds
+
+
+@dataclass(frozen=True)
+class Size:
+    """Bytes by what they hold.
+
+    Attributes:
+        weights: Whole-number weights, packed bit by bit.
+        thresholds: Of all comparisons, 4 bytes each.
+        others: Scales, biases, and layers in floating point.
+    """
+
+    weights: int
+    thresholds: int
+    others: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.weights + self.thresholds + self.others
+
+
+def packed(folded: FoldedNetwork) -> Mapping[str, Tensor]:
+    """All numbers of a folded network as they would be stored: weights of b bits take b bits."""
+    found: dict[str, Tensor] = {}
+    for name, module in folded.body.named_modules():
+        tensors = dict(module.named_parameters(prefix=name, recurse=False))
+        tensors |= dict(module.named_buffers(prefix=name, recurse=False))
+        if isinstance(module, (IntegerConv2d, IntegerLinear)):
+            tensors[f"{name}.weight"] = pack(module.weight.to(torch.int16) - WEIGHT_ZERO, module.bits)
+        if isinstance(module, Thresholds) and module.signs is not None:
+            tensors[f"{name}.signs"] = pack(module.signs.to(torch.int16), 1)
+        found |= tensors
+    return found
+
+
+def size(folded: FoldedNetwork) -> Size:
+    """Bytes of the packed numbers."""
+    kinds = {"weights": 0, "thresholds": 0, "others": 0}
+    for name, tensor in packed(folded).items():
+        module = folded.body.get_submodule(name.rpartition(".")[0])
+        product = isinstance(module, (IntegerConv2d, IntegerLinear))
+        kind = "weights" if product else "thresholds" if isinstance(module, Thresholds) else "others"
+        kinds[kind] += tensor.numel() * tensor.element_size()
+    return Size(**kinds)
+
+
+def save(folded: FoldedNetwork, path: str | Path) -> int:
+    """Writes the packed numbers as safetensors, without the graph, and answers the size of the file in bytes."""
+    save_file({name: tensor.contiguous() for name, tensor in packed(folded).items()}, str(path))
+    return Path(path).stat().st_size
+
+
+def pack(numbers: Tensor, bits: int) -> Tensor:
+    """Signed whole numbers as a stream of bits, two's complement, the lowest bit first.
+
+    One bit stands for -1 and 1. Odd numbers that need a bit more, as of the Gaussian quantiser, lose their lowest bit, which
+    is always 1.
+
+    Args:
+        numbers: Any shape.
+        bits: Of each number.
+
+    Returns:
+        uint8, (ceil(n bits / 8),).
+    """
+    flat = numbers.flatten().to(torch.int32)
+    if bits == 1 or bool((flat & 1).all()):
+        flat = flat >> 1
+    ones = (flat[:, None] >> torch.arange(bits)) & 1
+    stream = torch.nn.functional.pad(ones.flatten(), (0, -ones.numel() % 8)).view(-1, 8)
+    return (stream << torch.arange(8)).sum(1).to(torch.uint8)
+
+
+def unpack(stream: Tensor, bits: int, count: int, *, odd: bool = False) -> Tensor:
+    """The inverse of :func:`pack`.
+
+    Args:
+        stream: uint8.
+        bits: Of each number.
+        count: How many numbers there are.
+        odd: Whether all of them are odd, as with one bit.
+
+    Returns:
+        (count,), int32.
+    """
+    ones = ((stream[:, None].to(torch.int32) >> torch.arange(8)) & 1).flatten()[: count * bits].view(count, bits)
+    found = (ones << torch.arange(bits)).sum(1)
+    found = found - ((found >> (bits - 1)) << bits)
+    return (2 * found + 1 if odd or bits == 1 else found).to(torch.int32)

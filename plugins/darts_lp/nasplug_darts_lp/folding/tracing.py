@@ -1,0 +1,56 @@
+"""A network as a graph of operations, with quantised layers left whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.fx.passes.shape_prop import ShapeProp
+
+from nasplug.errors import SpecError
+from nasplug_darts_lp.exact import ExactAvgPool, ExactBatchNorm2d
+from nasplug_darts_lp.layers import QuantConv2d, QuantLinear
+
+_LEAVES = (QuantConv2d, QuantLinear, ExactBatchNorm2d, ExactAvgPool)
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, _LEAVES) or super().is_leaf_module(m, module_qualified_name)
+
+
+def trace(network: nn.Module, input_shape: Sequence[int]) -> fx.GraphModule:
+    """The graph of a network in inference, with the shapes of all its tensors.
+
+    Args:
+        network: In inference mode.
+        input_shape: Of one input without the batch.
+
+    Raises:
+        SpecError: The network does what a graph cannot hold, such as an `if` on values, or takes no such input.
+    """
+    try:
+        graph = _Tracer().trace(network)
+        module = fx.GraphModule(network, graph)
+        with torch.no_grad():
+            ShapeProp(module).propagate(torch.zeros(2, *input_shape))  # type: ignore[no-untyped-call]
+    except Exception as error:  # whatever the network does not like about it
+        raise SpecError(
+            f"{type(network).__name__} cannot be folded",
+            where="fold",
+            why=" ".join(f"{type(error).__name__}: {error}".split())[:300],
+            fix="its forward must not branch on values or shapes (torch.fx), and take one tensor",
+        ) from error
+    return module
+
+
+def shape_of(node: fx.Node) -> tuple[int, ...]:
+    """Shape of what a node gives, for a batch of two."""
+    return tuple(int(size) for size in node.meta["tensor_meta"].shape)
+
+
+def input_of(node: fx.Node) -> Any:
+    """The first argument of a node, by place or by name."""
+    return node.args[0] if node.args else node.kwargs.get("input")
