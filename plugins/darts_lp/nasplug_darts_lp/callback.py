@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import kl_div, log_softmax, softmax
 
 from nasplug.errors import SpecError, did_you_mean
-from nasplug_darts_lp.quantise import quantised_layers, quantisers
+from nasplug_darts_lp.quantise import quantisers
 from nasplug_darts_lp.quantisers.base import checked_bits
 
 _WHERE = "darts_lp.callback"
@@ -21,8 +21,8 @@ _WHERE = "darts_lp.callback"
 class QuantisationSchedule(Callback):
     """Leads a quantised network through its training.
 
-    For `warmup_epochs` it trains in floating point. Then come `bits`, each for `epochs_per_stage` epochs, and at last the bits
-    that every layer was made with; a stage never has fewer bits than those. With a teacher the loss becomes
+    For `warmup_epochs` it trains in floating point. Then come `bits`, each for `epochs_per_stage` epochs, and at last
+    the bits that every layer was made with; a stage never has fewer bits than those. With a teacher the loss becomes
 
         (1 - weight) loss + weight T^2 KL(softmax(teacher / T) || softmax(student / T)),
 

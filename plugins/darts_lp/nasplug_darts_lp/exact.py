@@ -1,8 +1,8 @@
 """Layers without weights to multiply, computed so that equal numbers give equal results wherever they stand.
 
 A fused kernel may round a number differently in the vectorised body of a loop and in its tail, and a sum depends on its
-order. Here every number goes through the same few operations, each rounded once as IEEE 754 says, and means are taken in
-double precision. This makes inference repeat exactly, in another batch, in the folded network and in onnxruntime.
+order. Here every number goes through the same few operations, each rounded once as IEEE 754 says, and means are taken
+in double precision. This makes inference repeat exactly, in another batch, in the folded network and in onnxruntime.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class ExactBatchNormAct2d(ExactBatchNorm2d):
 
 
 def exact_form(module: nn.Module) -> nn.Module:
-    """The form of a module whose inference repeats exactly, with the same parameters; the module itself if it has none."""
+    """The form of a module whose inference repeats exactly, with the same parameters; itself if there is none."""
     if type(module) is nn.BatchNorm2d:
         return ExactBatchNorm2d.of(module)
     if type(module) in (nn.AdaptiveAvgPool2d, nn.AvgPool2d) or is_timm(

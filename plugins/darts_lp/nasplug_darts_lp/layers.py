@@ -21,8 +21,8 @@ Layer = TypeVar("Layer", "QuantConv2d", "QuantLinear")
 class _Quantised:
     """What both layers share.
 
-    Training works on the quantised floating-point values. Inference works on the whole numbers that stand for them: their
-    products and sums are exact, whatever the order, and the result is scaled once per output channel,
+    Training works on the quantised floating-point values. Inference works on the whole numbers that stand for them:
+    their products and sums are exact, whatever the order, and the result is scaled once per output channel,
 
         output = (unit * scale_o) * accumulator + bias_o,
 
@@ -149,7 +149,7 @@ class QuantConv2d(_Quantised, nn.Conv2d):
         activations: str = "double_st",
         **options: Any,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)  # type: ignore[arg-type, call-arg]
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
         self._quantise((weights, activations), (weight_bits, activation_bits), (out_channels, in_channels), options)
 
     @classmethod

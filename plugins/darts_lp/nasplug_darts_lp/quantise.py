@@ -40,15 +40,16 @@ def quantise(
 ) -> nn.Module:
     """A copy of a network with quantised convolutional and linear layers.
 
-    Batch normalisation and average pools are replaced by forms with the same parameters whose inference repeats exactly;
-    see :mod:`nasplug_darts_lp.exact`. Everything else stays. Activations get their ranges from the first batch of a
-    training, or by :func:`calibrate`.
+    Batch normalisation and average pools are replaced by forms with the same parameters whose inference repeats
+    exactly; see :mod:`nasplug_darts_lp.exact`. Everything else stays. Activations get their ranges from the first
+    batch of a training, or by :func:`calibrate`.
 
     Args:
         network: Any module; not touched.
         weight_bits: 1 to 8, or None to leave the weights in floating point.
         activation_bits: Of the inputs of the layers, 1 to 8, or None.
-        activations: Kind of their quantiser, `double_st`, `single_st`, `threshold_st`, `fixed`, `learnable`, `lsq`, `pact`.
+        activations: Kind of their quantiser, `double_st`, `single_st`, `threshold_st`, `fixed`, `learnable`, `lsq`,
+            `pact`.
         weights: Kind of the quantiser of weights, `uniform`, `lsq`, `gaussian`.
         first_last_bits: Bits of weights and inputs of the first and the last layer, in the order in which the network
             lists them; None leaves these two in floating point.

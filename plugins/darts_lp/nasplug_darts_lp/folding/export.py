@@ -18,8 +18,8 @@ from nasplug_darts_lp.folding.operators import conv_integer, matmul_integer
 def export_onnx(folded: FoldedNetwork, path: str | Path, *, check: int = 4) -> Path:
     """Writes a folded network as ONNX, for batches of any size, and compares its outputs in onnxruntime.
 
-    Convolutions become ConvInteger and linear layers MatMulInteger, of unsigned bytes with 32-bit sums; comparisons become a
-    bisection of Gather and GreaterOrEqual.
+    Convolutions become ConvInteger and linear layers MatMulInteger, of unsigned bytes with 32-bit sums; comparisons
+    become a bisection of Gather and GreaterOrEqual.
 
     Args:
         folded: Of :func:`fold`.

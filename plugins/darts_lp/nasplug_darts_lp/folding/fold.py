@@ -25,8 +25,8 @@ class FoldedNetwork(nn.Module):
     Args:
         body: The graph.
         input_shape: Of one input without the batch.
-        products: Names of the whole-number products in `body` by the name of the layer they come from, one for each time
-            the layer is used.
+        products: Names of the whole-number products in `body` by the name of the layer they come from, one for each
+            time the layer is used.
 
     Attributes:
         body, input_shape, products: As given.
@@ -61,14 +61,14 @@ class _Accumulator:
 def fold(network: nn.Module, input_shape: Sequence[int]) -> FoldedNetwork:
     """Folds convolution, normalisation, activation function and quantiser into whole numbers.
 
-    Every quantised layer becomes codes, that is comparisons with thresholds; a product of bytes with 32-bit sums; and where
-    needed, a product and a sum that bring the sums back to values. Where all that lies between two layers is monotone for
-    each channel, the comparisons are with integers. Elsewhere, as behind the addition of a residual block, values are
-    kept and compared: one scale and one shift before the comparison.
+    Every quantised layer becomes codes, that is comparisons with thresholds; a product of bytes with 32-bit sums; and
+    where needed, a product and a sum that bring the sums back to values. Where all that lies between two layers is
+    monotone for each channel, the comparisons are with integers. Elsewhere, as behind the addition of a residual
+    block, values are kept and compared: one scale and one shift before the comparison.
 
     The result is that of the network in inference mode, exactly: the same codes and the same sums everywhere, and the
-    same outputs to the last bit. Layers with products exact in no type (see :meth:`QuantConv2d.exact_type`) do not exist;
-    a layer that was left in floating point runs as it is.
+    same outputs to the last bit. Layers with products exact in no type (see :meth:`QuantConv2d.exact_type`) do not
+    exist; a layer that was left in floating point runs as it is.
 
     Args:
         network: Quantised; not touched.

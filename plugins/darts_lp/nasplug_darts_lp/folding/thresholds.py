@@ -1,9 +1,10 @@
 """Integer thresholds: from which accumulator on does inference reach a level?
 
-Everything between a convolution and a quantiser (scale, bias, batch normalisation, ReLU) maps the accumulator of a channel
-to a number and is monotone there, also with rounding, because it is made of single operations that IEEE 754 rounds
-monotonically. So each threshold on the value is one on the accumulator. It is found by bisection on the very computation
-of inference, not by solving for it: what the float network says at an integer is what the folded one says.
+Everything between a convolution and a quantiser (scale, bias, batch normalisation, ReLU) maps the accumulator of a
+channel to a number and is monotone there, also with rounding, because it is made of single operations that IEEE 754
+rounds monotonically. So each threshold on the value is one on the accumulator. It is found by bisection on the very
+computation of inference, not by solving for it: what the float network says at an integer is what the folded one
+says.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ def integer_thresholds(value: Callable[[Tensor], Tensor], thresholds: Tensor, bo
         bound: No accumulator is larger in magnitude.
 
     Returns:
-        Thresholds (C, L), int32, and signs (C,), int32: a level is reached where sign * accumulator >= threshold. A level
-        that no accumulator reaches has the threshold `bound` + 1.
+        Thresholds (C, L), int32, and signs (C,), int32: a level is reached where sign * accumulator >= threshold. A
+        level that no accumulator reaches has the threshold `bound` + 1.
 
     Raises:
         SpecError: Accumulators need more than 32 bits.

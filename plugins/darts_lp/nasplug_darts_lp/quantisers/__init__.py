@@ -46,7 +46,8 @@ def activation_quantiser(kind: str, bits: int, channels: int, **options: Any) ->
         kind: `double_st`, `single_st`, `threshold_st`, `fixed`, `learnable`, `lsq` or `pact`.
         bits: 1 to 8.
         channels: Channels C of the tensors (N, C, ...) it will see.
-        **options: `levels` and `surrogate` of all kinds; `squeeze`, `momentum`, `rho` and `reduction` of the first three.
+        **options: `levels` and `surrogate` of all kinds; `squeeze`, `momentum`, `rho` and `reduction` of the first
+            three.
 
     Raises:
         UnknownNameError: No such kind.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +10,6 @@ from torch import Tensor, nn
 from nasplug.errors import SpecError, did_you_mean
 from nasplug_darts_lp.quantisers.gradients import staircase
 from nasplug_darts_lp.quantisers.ranges import best_range
-
-LevelsKind = Literal["auto", "unsigned", "signed", "rectified"]
-Surrogate = Literal["quadratic", "straight_through"]
 
 _LEVELS = ("auto", "unsigned", "signed", "rectified")
 _SURROGATES = ("quadratic", "straight_through")
@@ -77,14 +74,12 @@ class ActivationQuantiser(nn.Module):
     signed: Tensor
     started: Tensor
 
-    def __init__(
-        self, bits: int, channels: int, *, levels: LevelsKind = "auto", surrogate: Surrogate = "quadratic"
-    ) -> None:
+    def __init__(self, bits: int, channels: int, *, levels: str = "auto", surrogate: str = "quadratic") -> None:
         super().__init__()
         self.bits = checked_bits(bits)
         self.channels = channels
-        self.levels: str = one_of("levels", levels, _LEVELS)
-        self.surrogate: str = one_of("surrogate", surrogate, _SURROGATES)
+        self.levels = one_of("levels", levels, _LEVELS)
+        self.surrogate = one_of("surrogate", surrogate, _SURROGATES)
         self.enabled = True
         self.register_buffer("signed", torch.tensor(levels in ("auto", "signed")))
         self.register_buffer("started", torch.tensor(False))
@@ -176,7 +171,7 @@ class ActivationQuantiser(nn.Module):
         return Codes(factor * (level - self.zero_level()), found.step[0] / factor)
 
     def code_factor(self) -> Tensor:
-        """Codes per level, (): 2 for the levels -1 and 1 of a signed bit, between which lies the 0 of padding, else 1."""
+        """Codes per level, (): 2 for the -1 and 1 of a signed bit, between which lies the 0 of padding, else 1."""
         return 1.0 + (self.signed & (self.bits == 1)).float()
 
     def zero_level(self) -> Tensor:
@@ -271,4 +266,4 @@ def _reduced(value: Tensor, operation: str) -> Tensor:
         torch.distributed.all_reduce(total, torch.distributed.ReduceOp.MIN)
         return total
     torch.distributed.all_reduce(total)
-    return cast(Tensor, total / torch.distributed.get_world_size())
+    return total / torch.distributed.get_world_size()

@@ -36,10 +36,10 @@ class Fixed(ActivationQuantiser):
 
 
 class LSQ(ActivationQuantiser):
-    """Learned step size (Esser et al., ICLR 2020, arXiv 1902.08153): the step d is trained, its gradient is
+    """Learned step size (Esser et al., ICLR 2020, arXiv 1902.08153): the step d is trained.
 
-    (level - x/d) within the range and the outermost level beyond, divided by sqrt(numbers * highest level). It starts at
-    2 mean|x| / sqrt(highest level).
+    Its gradient is level - x/d within the range and the outermost level beyond, divided by sqrt(numbers * highest
+    level). It starts at 2 mean|x| / sqrt(highest level).
     """
 
     def __init__(self, bits: int, channels: int, **options: Any) -> None:
@@ -118,7 +118,7 @@ class Static(ActivationQuantiser):
     step: Tensor
 
     def __init__(self, trained: ActivationQuantiser) -> None:
-        super().__init__(trained.bits, trained.channels, levels=trained.levels, surrogate=trained.surrogate)  # type: ignore[arg-type]
+        super().__init__(trained.bits, trained.channels, levels=trained.levels, surrogate=trained.surrogate)
         for name, value in trained.static()._asdict().items():
             self.register_buffer(name, value.clone())
         self.signed.copy_(trained.signed)

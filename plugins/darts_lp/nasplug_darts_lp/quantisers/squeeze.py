@@ -27,8 +27,8 @@ class SqueezeThreshold(ActivationQuantiser):
 
         g = 2 sigmoid(phi_g(s)),   t = t0 + rho tanh(phi_t(s')),   level = staircase of g x - t over R.
 
-    `double` squeezes twice: s' are the means of the adjusted features g x, which are g s. `single` squeezes once, s' = s.
-    `threshold` has no gain. The last layers start at zero, so that the block starts neutral: g = 1, t = t0.
+    `double` squeezes twice: s' are the means of the adjusted features g x, which are g s. `single` squeezes once, s'
+    = s. `threshold` has no gain. The last layers start at zero, so that the block starts neutral: g = 1, t = t0.
 
     Training uses the live g and t. Inference uses their moving averages, so that the perceptrons are dead code and
     the quantiser is its thresholds (t + ...) / g, which :func:`nasplug_darts_lp.quantise.freeze` leaves alone.
@@ -37,8 +37,8 @@ class SqueezeThreshold(ActivationQuantiser):
         bits: 1 to 8.
         channels: C.
         stages: `double`, `single` or `threshold`.
-        squeeze: `batch`: means over batch and positions, one threshold for all images of a batch, as batch normalisation
-            does; or `sample`: over positions, each image has its own while training.
+        squeeze: `batch`: means over batch and positions, one threshold for all images of a batch, as batch
+            normalisation does; or `sample`: over positions, each image has its own while training.
         momentum: Weight of the new value in the moving averages.
         rho: How far the perceptron can move a threshold, in units of the input.
         reduction: Channels per hidden unit, of which there are at least 8; None means 4 below 128 channels, and 16 from

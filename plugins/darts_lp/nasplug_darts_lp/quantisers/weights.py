@@ -82,8 +82,8 @@ class WeightQuantiser(nn.Module):
 class Uniform(WeightQuantiser):
     """Symmetric and uniform, 2^(bits-1) - 1 positive levels; at 1 bit the sign with the mean magnitude.
 
-    A channel's scale follows its weights: its root mean square times the step that is best for Gaussian numbers with as many
-    levels, and never more than lets the largest weight be met.
+    A channel's scale follows its weights: its root mean square times the step that is best for Gaussian numbers with
+    as many levels, and never more than lets the largest weight be met.
     """
 
     def _codes(self, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -98,8 +98,8 @@ class Uniform(WeightQuantiser):
 class Gaussian(WeightQuantiser):
     """Steps that are best for Gaussian numbers, times the standard deviation of the layer (EdMIPS, arXiv 2004.05795).
 
-    There are 2^bits levels at odd multiples of half a step, and none at 0. At 8 bits the odd numbers would not fit into a
-    byte: there, 255 levels with one at 0 are used.
+    There are 2^bits levels at odd multiples of half a step, and none at 0. At 8 bits the odd numbers would not fit
+    into a byte: there, 255 levels with one at 0 are used.
     """
 
     @property
