@@ -26,6 +26,7 @@ class Small(nn.Module):
         return self.head(self.pool(self.outer(x)).flatten(1))
 
 
+@pytest.mark.slow
 def test_onnx_has_whole_number_operators_and_the_same_results(tmp_path):
     import onnx
 

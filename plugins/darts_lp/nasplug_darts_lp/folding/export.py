@@ -12,7 +12,9 @@ import torch
 
 from nasplug.errors import MissingExtraError, NasplugError, TaskError
 from nasplug_darts_lp.folding.fold import FoldedNetwork
-from nasplug_darts_lp.folding.operators import conv_integer, matmul_integer
+
+#: Types of tensors in ONNX.
+_UINT8, _INT64 = 2, 7
 
 
 def export_onnx(folded: FoldedNetwork, path: str | Path, *, check: int = 4) -> Path:
@@ -53,6 +55,7 @@ def export_onnx(folded: FoldedNetwork, path: str | Path, *, check: int = 4) -> P
                 dynamo=True,
                 custom_translation_table=table,
                 external_data=False,
+                optimize=False,
                 verbose=False,
             )
     except Exception as error:  # the exporter refuses in many ways
@@ -114,18 +117,40 @@ def _table() -> dict[Any, Any]:
     def matmul(codes: Any, weight: Any, zero: int, weight_zero: int) -> Any:
         return opset.MatMulInteger(codes, weight, *_zeros(opset, zero, weight_zero))
 
+    def compare(inputs: Any, thresholds: Any, factor: int) -> Any:
+        channels, steps = (int(size) for size in thresholds.shape)
+        shape = [channels, *[1] * (len(inputs.shape) - 2)]
+        rows = opset.Reshape(thresholds, _integers(opset, [-1], [1]))
+        first = _integers(opset, [channel * steps for channel in range(channels)], shape)
+        found, middle = None, steps + 1
+        while middle > 1:
+            middle //= 2
+            place = _integers(opset, [middle - 1], [1])
+            start = opset.Add(first, place) if found is None else opset.Add(opset.Add(first, found), place)
+            reached = opset.GreaterOrEqual(inputs, opset.Gather(rows, start))
+            gained = opset.Mul(opset.Cast(reached, to=_INT64), _integers(opset, [middle], [1]))
+            found = gained if found is None else opset.Add(found, gained)
+        return opset.Cast(opset.Mul(found, _integers(opset, [factor], [1])), to=_UINT8)
+
     operators = torch.ops.nasplug_darts_lp
-    assert conv_integer is not None
-    assert matmul_integer is not None
-    return {operators.conv_integer.default: conv, operators.matmul_integer.default: matmul}
+    return {
+        operators.compare.default: compare,
+        operators.conv_integer.default: conv,
+        operators.matmul_integer.default: matmul,
+    }
 
 
 def _zeros(opset: Any, *values: int) -> list[Any]:
-    import onnx
+    return [_constant(opset, _UINT8, [value], []) for value in values]
 
-    return [
-        opset.Constant(value=onnx.helper.make_tensor("zero", onnx.TensorProto.UINT8, [], [value])) for value in values
-    ]
+
+def _integers(opset: Any, values: list[int], shape: list[int]) -> Any:
+    return _constant(opset, _INT64, values, shape)
+
+
+def _constant(opset: Any, kind: int, values: list[int], shape: list[int]) -> Any:
+    onnx = _require("onnx")
+    return opset.Constant(value=onnx.helper.make_tensor("constant", kind, shape, values))
 
 
 def _require(module: str) -> Any:

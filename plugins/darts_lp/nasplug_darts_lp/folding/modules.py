@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nasplug_darts_lp.folding.operators import conv_integer, matmul_integer
+from nasplug_darts_lp.folding.operators import compare, conv_integer, matmul_integer
 from nasplug_darts_lp.layers import QuantConv2d, QuantLinear, rescaled
-from nasplug_darts_lp.quantisers import count
 from nasplug_darts_lp.quantisers.base import per_channel
 
 #: Byte that stands for weight 0. Signed bytes would do, but some processors saturate sums of their products.
@@ -42,7 +41,8 @@ class Thresholds(nn.Module):
         """(N, C, ...), or (N, ..., C) in front of a linear layer, to uint8 of the same shape."""
         if self.signs is not None:
             inputs = inputs * per_channel(self.signs, inputs)
-        return (self.factor * count(inputs, self.thresholds)).to(torch.uint8)
+        codes: Tensor = compare(inputs, self.thresholds, self.factor)
+        return codes
 
     def extra_repr(self) -> str:
         """What is printed."""

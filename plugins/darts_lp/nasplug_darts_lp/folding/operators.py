@@ -1,4 +1,4 @@
-"""Products and sums of bytes, as operators that torch and ONNX both know: ConvInteger and MatMulInteger."""
+"""The operators of folded networks: comparisons, and products of bytes, which ONNX has and torch has not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,31 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nasplug_darts_lp.quantisers import count
+
 NAMESPACE = "nasplug_darts_lp"
+
+
+@torch.library.custom_op(
+    f"{NAMESPACE}::compare", mutates_args=(), schema="(Tensor inputs, Tensor thresholds, int factor) -> Tensor"
+)
+def compare(inputs: Tensor, thresholds: Tensor, factor: int) -> Tensor:
+    """Codes: how many thresholds of its channel each number reaches, times a factor.
+
+    Args:
+        inputs: (N, C, ...), float32 or int32.
+        thresholds: (C, 2^bits - 1), ascending, of the same type.
+        factor: Code per level.
+
+    Returns:
+        uint8, the shape of the inputs.
+    """
+    return (factor * count(inputs, thresholds)).to(torch.uint8)
+
+
+@compare.register_fake
+def _(inputs: Tensor, thresholds: Tensor, factor: int) -> Tensor:
+    return torch.empty_like(inputs, dtype=torch.uint8)
 
 
 @torch.library.custom_op(
