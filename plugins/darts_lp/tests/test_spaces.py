@@ -10,7 +10,6 @@ import torch
 from nasplug_darts_lp.search.power import BitOperations
 from nasplug_darts_lp.search.supernet import HasSupernet, SupernetOptions, most_probable
 from nasplug_darts_lp.spaces.cell import CellSpace
-from nasplug_darts_lp.spaces.cell_supernet import CellSupernet
 from nasplug_darts_lp.spaces.layers import LayersSpace
 from nasplug_darts_lp.spaces.layouts import layout, places
 
@@ -248,7 +247,7 @@ def test_separate_weights(name, scaling):
     assert sum(p.numel() for p in supernet.parameters()) > sum(p.numel() for p in shared.parameters())
 
 
-# -- the spaces themselves -----------------------------------------------------------------------------------------------
+# -- the spaces themselves ---------------------------------------------------------------------------------------------
 
 
 def test_the_size_of_spaces():

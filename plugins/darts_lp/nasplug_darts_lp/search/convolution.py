@@ -4,8 +4,8 @@ The shared form keeps one latent weight and runs one convolution, whatever the n
 
     y = conv(sum_j p_j Qa_j(x), sum_k z_k pad(sum_i q_i Qw_i(W_k)))
 
-with W_k the centre of the largest kernel. A convolution is bilinear, so this is what the separate form computes if all its
-candidates have the same weights; but here every step trains the weights of all of them. Sharing one latent weight
+with W_k the centre of the largest kernel. A convolution is bilinear, so this is what the separate form computes if all
+its candidates have the same weights; but here every step trains the weights of all of them. Sharing one latent weight
 between bit widths follows Cai and Vasconcelos, "Rethinking Differentiable Search for Mixed-Precision Neural Networks"
 (EdMIPS, CVPR 2020); sharing the centre of a kernel, Stamoulis et al., "Single-Path NAS" (ECML PKDD 2019).
 """
@@ -71,10 +71,8 @@ class SharedConv(nn.Module):
     def __init__(self, choices: ConvChoices) -> None:
         super().__init__()
         self.choices, self.largest = choices, max(choices.kernels)
-        plain = nn.Conv2d(
-            choices.inputs, choices.outputs, self.largest, groups=choices.groups, bias=False
-        )  # for its initialisation
-        self.weight = plain.weight
+        # A convolution of torch, for its first weights.
+        self.weight = nn.Conv2d(choices.inputs, choices.outputs, self.largest, groups=choices.groups, bias=False).weight
         self.activations = mixed_activations(choices, choices.activation_bits)
         self.quantisers = nn.ModuleList(
             weight_quantiser(choices.weights, bits, choices.outputs) for bits in choices.weight_bits
@@ -198,6 +196,6 @@ def mixed_activations(choices: ConvChoices, bits: Sequence[int]) -> MixedLevels 
 
 
 def _combinations(choices: ConvChoices) -> list[tuple[int, tuple[int, ...], tuple[int, ...]]]:
-    weights = [(bits,) for bits in choices.weight_bits] or [()]
-    activations = [(bits,) for bits in choices.activation_bits] or [()]
-    return list(itertools.product(choices.kernels, weights, activations))
+    weights: list[tuple[int, ...]] = [(bits,) for bits in choices.weight_bits]
+    activations: list[tuple[int, ...]] = [(bits,) for bits in choices.activation_bits]
+    return list(itertools.product(choices.kernels, weights or [()], activations or [()]))

@@ -1,8 +1,8 @@
 """One activation quantiser for several bit widths at once, computed together.
 
 Every width quantises the same range of the same channel: with u = clamp((x - low) / range, 0, 1) and n = 2^bits - 1,
-Q(x) = low + range * round(u n) / n. A mixture sum_k p_k Q_k(x) then needs one affine map, and one rounding per width. All
-widths share `low` and `range`, so that none wins because its scale was learned first.
+Q(x) = low + range * round(u n) / n. A mixture sum_k p_k Q_k(x) then needs one affine map, and one rounding per width.
+All widths share `low` and `range`, so that none wins because its scale was learned first.
 
 Gradients are straight-through inside the range (Bengio et al., arXiv 1308.3432), and those of PACT and LSQ for its ends
 (Choi et al., arXiv 1805.06085; Esser et al., ICLR 2020): with m = 1 inside the range and 0 outside, v the mixture of
@@ -77,7 +77,7 @@ class _Mixture(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, out, low, span = ctx.saved_tensors
         steps, total = ctx.steps, sum(ctx.shares)

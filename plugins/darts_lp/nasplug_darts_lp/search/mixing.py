@@ -48,9 +48,11 @@ class Mixing:
         ):
             if value not in known:
                 raise SpecError(f"there is no {name} {value!r}", where="darts_lp", fix=did_you_mean(str(value), known))
-        for value in (self.start, self.end):
-            if value is not None and not 0.0 < value < math.inf:
-                raise SpecError(f"a temperature of {value} has no sense", where="darts_lp", fix="give one above 0")
+        for temperature in (self.start, self.end):
+            if temperature is not None and not 0.0 < temperature < math.inf:
+                raise SpecError(
+                    f"a temperature of {temperature} has no sense", where="darts_lp", fix="give one above 0"
+                )
 
     def temperature(self, progress: float) -> float:
         """The temperature when a share `progress` (0 to 1) of the search is done."""
@@ -60,7 +62,7 @@ class Mixing:
         if self.annealing == "constant":
             return start
         if self.annealing == "exponential":
-            return start * (end / start) ** progress
+            return start * math.pow(end / start, progress)
         return start + (end - start) * progress
 
     def weights(self, logits: Tensor, temperature: float, generator: torch.Generator | None = None) -> Tensor:

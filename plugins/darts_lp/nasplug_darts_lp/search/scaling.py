@@ -71,7 +71,7 @@ class WeightedSum(nn.Module):
         return _sum([o * w for o, w in zip(outputs, weights, strict=True)])
 
     def _normalised(self, output: Tensor, place: int) -> Tensor:
-        """o / rms forward, the unscaled gradient backward."""
+        """The output by its root mean square forward, the unscaled gradient backward."""
         with torch.no_grad():
             if self.training:
                 now = output.square().mean().sqrt()
@@ -83,7 +83,7 @@ class WeightedSum(nn.Module):
 
 
 def _scaled_gradient(output: Tensor, share: float, weight: Tensor) -> Tensor:
-    """weight * output forward; backward `share` to the output, and the exact gradient to the weight."""
+    """Forward weight * output; backward `share` to the output, and the exact gradient to the weight."""
     fixed = output.detach()
     return weight * fixed + share * (output - fixed)
 

@@ -1,8 +1,8 @@
 """Layers of the networks: convolutions that are quantised or not, and the residual block around one.
 
-Every convolution in low precision has a shortcut around it, which carries what its few levels lose: Liu et al., "Bi-Real
-Net", ECCV 2018; Liu et al., "ReActNet", ECCV 2020. The normalisation stands before the next quantiser, with a PReLU in
-between.
+Every convolution in low precision has a shortcut around it, which carries what its few levels lose: Liu et al.,
+"Bi-Real Net", ECCV 2018; Liu et al., "ReActNet", ECCV 2020. The normalisation stands before the next quantiser, with a
+PReLU in between.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -143,7 +143,7 @@ class CellSpace(ChoiceSpace):
             found.append((_edge(first, rest[:half]), _edge(second, rest[half:])))
         return tuple(found)
 
-    def genotype(self, cells: dict[str, Sequence[tuple[Edge, Edge]]]) -> tuple[Scalar, ...]:
+    def genotype(self, cells: Mapping[str, Sequence[tuple[Edge, Edge]]]) -> tuple[Scalar, ...]:
         """The inverse of :meth:`cell`, for both cells; bits that make no difference become the first ones."""
         found: list[Scalar] = []
         for name in CELLS:
@@ -158,18 +158,7 @@ class CellSpace(ChoiceSpace):
 
     def canonical(self, genotype: tuple[Genotype, ...]) -> Genotype:
         """Both cells, without the bits of operations that have none."""
-        return tuple(
-            [
-                tuple(
-                    [
-                        (e.source, e.operation, e.weight_bits, e.activation_bits)
-                        for edges in self.cell(genotype, name)
-                        for e in edges
-                    ]
-                )
-                for name in CELLS
-            ]
-        )
+        return tuple([tuple([_written(e) for pair in self.cell(genotype, name) for e in pair]) for name in CELLS])
 
     def graph(self, architecture: Architecture) -> Graph:
         """Both cells in a row, with `cell_input` (last cell but one, last cell), operations, `add` and `concat`."""
@@ -219,3 +208,7 @@ def _edge(source: int, parts: Sequence[Any]) -> Edge:
     operation = str(parts[0])
     bits = parts[1:] if len(parts) > 1 and has_convolution(operation) else (None, None)
     return Edge(source, operation, *bits)
+
+
+def _written(edge: Edge) -> Genotype:
+    return (edge.source, edge.operation, edge.weight_bits, edge.activation_bits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,8 @@ _REFERENCE_BITS = 8
 class CellPower(nn.Module):
     """Costs of all candidates of all edges, summed over the cells of a kind, as shares of a reference.
 
-    The reference is the network whose every edge has its most expensive operation on 8x8 bits. Pools and skips without a
-    convolution cost nothing.
+    The reference is the network whose every edge has its most expensive operation on 8x8 bits. Pools and skips without
+    a convolution cost nothing.
 
     Args:
         space: Gives cells and bit widths.
@@ -57,17 +58,17 @@ class CellPower(nn.Module):
                 for source in range(node):
                     reduces = frame.reduction and source < INPUTS
                     size = (height, width) if reduces or not frame.reduction else halved
-
-                    def cost(name: str, w: int, a: int, size: tuple[int, int] = size, s: int = 1 + reduces) -> float:
-                        pair = (w, a) if has_convolution(name) else (bits, bits)
-                        return sum(model.power(shape, *pair) for shape in shapes(name, frame.channels, *size, s))
-
-                    table = torch.tensor(
-                        [[[cost(name, w, a) for a in activation_bits] for w in weight_bits] for name in candidates]
-                    )
+                    layers = [shapes(name, frame.channels, *size, 1 + reduces) for name in candidates]
+                    table = torch.zeros(len(candidates), len(weight_bits), len(activation_bits))
+                    for row, name in enumerate(candidates):
+                        for column, depth in itertools.product(range(table.shape[1]), range(table.shape[2])):
+                            pair = (weight_bits[column], activation_bits[depth])
+                            pair = pair if has_convolution(name) else (bits, bits)
+                            table[row, column, depth] = sum(model.power(shape, *pair) for shape in layers[row])
                     key = (cell, source, node)
                     found[key] = found[key] + table if key in found else table
-                    costs.append(max(cost(name, _REFERENCE_BITS, _REFERENCE_BITS) for name in candidates))
+                    eight = (_REFERENCE_BITS, _REFERENCE_BITS)
+                    costs.append(max(sum(model.power(shape, *eight) for shape in row) for row in layers))
                 reference += sum(sorted(costs)[-2:])
             if frame.reduction:
                 height, width = halved

@@ -25,6 +25,8 @@ from nasplug_darts_lp.spaces.edges import OpenEdge
 if TYPE_CHECKING:
     from nasplug_darts_lp.spaces.cell import CellSpace
 
+#: What is open about an edge.
+PARTS = ("op", "weight_bits", "activation_bits")
 #: Candidates of an edge that go into the ranking; a node has hundreds of combinations of them.
 _TOP = 6
 
@@ -67,10 +69,7 @@ class OpenCell(nn.Module):
         for node in range(INPUTS, self.last_node):
             terms = []
             for source in range(node):
-                parts = [
-                    weights[edge_name(self.name, source, node, part)]
-                    for part in ("op", "weight_bits", "activation_bits")
-                ]
+                parts = [weights[edge_name(self.name, source, node, part)] for part in PARTS]
                 terms.append(self.edges[f"{source}-{node}"](values[source], *parts))
             if self.partial > 1:
                 shares = weights[edges_name(self.name, node)]
@@ -143,7 +142,7 @@ class CellSupernet(Supernet):
         """See the base class. Every node keeps two edges: each counts twice its share among the edges of the node."""
         total = self.priced.fixed
         for (cell, source, node), table in self.priced.tables():
-            parts = [weights[edge_name(cell, source, node, part)] for part in ("op", "weight_bits", "activation_bits")]
+            parts = [weights[edge_name(cell, source, node, part)] for part in PARTS]
             total = total + 2.0 * self._shares(weights, cell, node)[source] * torch.einsum("kij,k,i,j->", table, *parts)
         return total
 
@@ -191,9 +190,15 @@ class CellSupernet(Supernet):
 
     def _best_edges(self, found: Weights, cell: str, source: int, node: int) -> list[tuple[Edge, float]]:
         space = self.cell_space
-        operations = found[edge_name(cell, source, node, "op")].double().tolist()
-        weight_bits = found[edge_name(cell, source, node, "weight_bits")].double().tolist()
-        activation_bits = found[edge_name(cell, source, node, "activation_bits")].double().tolist()
+        operations, weights, activations = (
+            found[edge_name(cell, source, node, part)].double().tolist() for part in PARTS
+        )
+        # In floating point there are no widths, and each of the two lists holds a single 1.
+        widths = list(
+            itertools.product(
+                zip(space.weight_bits, weights, strict=False), zip(space.activation_bits, activations, strict=False)
+            )
+        )
         strength = float(self._shares(found, cell, node)[source])
         candidates: list[tuple[Edge, float]] = []
         for name, chance in zip(self.candidates, operations, strict=True):
@@ -202,10 +207,7 @@ class CellSupernet(Supernet):
             if not space.weight_bits or not has_convolution(name):
                 candidates.append((Edge(source, name), chance * strength))
                 continue
-            for (w, p), (a, q) in itertools.product(
-                zip(space.weight_bits, weight_bits, strict=True),
-                zip(space.activation_bits, activation_bits, strict=True),
-            ):
+            for (w, p), (a, q) in widths:
                 candidates.append((Edge(source, name, w, a), chance * strength * p * q))
         return sorted(candidates, key=lambda candidate: -candidate[1])[:_TOP]
 

@@ -189,7 +189,8 @@ class OpenEdge(nn.Module):
         Args:
             x: (N, C, H, W).
             weights: Of the candidates.
-            weight_bits, activation_bits: Weights of the widths.
+            weight_bits: Weights of the widths of weights.
+            activation_bits: Weights of the widths of activations.
         """
         width = x.shape[1] // self.partial
         terms: Terms = []

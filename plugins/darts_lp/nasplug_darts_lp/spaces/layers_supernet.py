@@ -78,6 +78,8 @@ class LayersSupernet(Supernet):
         options: See :class:`SupernetOptions`.
     """
 
+    fixed_power: Tensor
+
     def __init__(self, space: LayersSpace, input_shape: Sequence[int], outputs: int, options: SupernetOptions) -> None:
         super().__init__(space, {choice.name: len(choice.options) for choice in space.choices}, options)
         self.layers = space

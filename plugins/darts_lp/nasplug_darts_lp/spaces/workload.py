@@ -90,8 +90,8 @@ def _factorized_reduce(builder: WorkloadBuilder, x: int, channels: int, fixed: i
     if half:
         _, _, height, width = builder.shape(x)
         # The image is moved by a pixel: of even sizes one row and column less is read, odd ones are filled up first.
-        moved = {"hi": height + height % 2 - 1, "wi": width + width % 2 - 1}
-        sizes = {"ho": -(-moved["hi"] // 2), "wo": -(-moved["wi"] // 2)}
+        moved: dict[str, Any] = {"hi": height + height % 2 - 1, "wi": width + width % 2 - 1}
+        sizes: dict[str, Any] = {"ho": -(-moved["hi"] // 2), "wo": -(-moved["wi"] // 2)}
         parts.append(builder.conv(x, half, 1, 2, bias=False, **bits, **moved, **sizes))
     return builder.normalise(_concat(builder, parts))
 

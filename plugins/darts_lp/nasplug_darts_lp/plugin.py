@@ -1,0 +1,40 @@
+"""Announces low precision to nasplug; imports nothing of the methods themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nasplug.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from nasplug.plugins.catalog import Catalog
+
+
+@hookimpl
+def register(catalog: Catalog) -> None:
+    """Names and locations only."""
+    catalog.wrapper(
+        "darts_lp.quantise",
+        "nasplug_darts_lp.quantise:Quantise",
+        summary="Quantises weights and activations of every built network to 1 to 8 bits.",
+    )
+    catalog.callback(
+        "darts_lp.callback",
+        "nasplug_darts_lp.callback:QuantisationSchedule",
+        summary="Warm-up in floating point, falling bits and distillation while a quantised network trains.",
+    )
+    catalog.space(
+        "darts_lp.layers",
+        "nasplug_darts_lp.spaces.layers:LayersSpace",
+        summary="Residual networks: operation, kernel size, weight bits and activation bits of every block.",
+    )
+    catalog.space(
+        "darts_lp.cell",
+        "nasplug_darts_lp.spaces.cell:CellSpace",
+        summary="The cells of DARTS, in floating point or with bit widths for every operation.",
+    )
+    catalog.strategy(
+        "darts_lp.search",
+        "nasplug_darts_lp.strategy:DifferentiableSearch",
+        summary="Trains a supernet of operations and bit widths by gradients, and derives the networks it prefers.",
+    )

@@ -1,0 +1,57 @@
+"""Strategy and spaces keep to everything that nasplug asks of its plugins."""
+
+from __future__ import annotations
+
+from nasplug_darts_lp.spaces.cell import CellSpace
+from nasplug_darts_lp.spaces.layers import LayersSpace
+from nasplug_darts_lp.strategy import DifferentiableSearch
+
+import nasplug as nas
+from nasplug.testing import SpaceConformance, StrategyConformance
+
+IMAGES = ((3, 16, 16), (1, 9, 9))
+
+
+class TestLayers(SpaceConformance):
+    input_shapes = IMAGES
+
+    def make_space(self):
+        return LayersSpace(width=0.25, blocks=1)
+
+
+class TestLayersInFloatingPoint(SpaceConformance):
+    input_shapes = ((3, 33, 33),)
+
+    def make_space(self):
+        return LayersSpace("imagenet", 0.0625, 1, weight_bits=(), activation_bits=())
+
+
+class TestCell(SpaceConformance):
+    input_shapes = IMAGES
+
+    def make_space(self):
+        return CellSpace(channels=2, layers=3)
+
+
+class TestCellWithBits(SpaceConformance):
+    input_shapes = IMAGES
+    builds = 2
+
+    def make_space(self):
+        return CellSpace(channels=2, layers=3, nodes=2, weight_bits=(1, 4), activation_bits=(2, 8))
+
+
+class TestSearch(StrategyConformance):
+    trials = 12
+
+    def make_space(self):
+        return LayersSpace(
+            width=0.125, blocks=1, kernels=(1, 3), weight_bits=(1, 4), activation_bits=(2, 8), first_last_bits=None
+        )
+
+    def make_strategy(self):
+        return DifferentiableSearch(rounds=4, epochs=1, derive=3, power_weight=0.1, warmup=0.0)
+
+    def search(self, **options):
+        # The supernet trains on the images of the task; the trials are judged by the suite's evaluator.
+        return super().search(**{"task": nas.ImageClassification(limit=40, batch_size=16), **options})

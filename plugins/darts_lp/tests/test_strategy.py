@@ -1,0 +1,223 @@
+"""The strategy in real searches on digits, through Python and the command line."""
+
+from __future__ import annotations
+
+import pytest
+from nasplug_darts_lp.search import training
+from nasplug_darts_lp.strategy import DifferentiableSearch
+
+import nasplug as nas
+from nasplug.cli.app import main
+from nasplug.errors import SpecError
+from nasplug.testing import outcome
+
+TASK = nas.component("image_classification", limit=80, batch_size=16)
+SPACE = nas.component(
+    "darts_lp.layers", width=0.125, blocks=1, weight_bits=[1, 4], activation_bits=[2, 8], first_last_bits=None
+)
+STRATEGY = {"rounds": 2, "epochs": 1, "derive": 2, "warmup": 0.0}
+
+
+def search(storage=None, strategy=None, task=TASK, space=SPACE, **more):
+    options = {"objectives": {"val_acc": "max"}, "epochs": 1, "batch": 2, "progress": False, "trials": 20} | more
+    strategy = nas.component("darts_lp.search", **{**STRATEGY, **(strategy or {})})
+    return nas.search(task, space=space, strategy=strategy, storage=storage, **options)
+
+
+def test_a_search_on_digits_tells_where_its_networks_come_from():
+    study = search()
+    assert [trial.state for trial in study.trials] == ["complete"] * 4  # it ends after the last round
+    facts = [trial.proposal.info for trial in study.trials]
+    assert [(info["round"], info["rank"]) for info in facts] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert facts[0]["probability"] >= facts[1]["probability"] > 0
+    assert all(0 < info["power"] < 20 for info in facts)
+    assert sum(facts[0]["probabilities"]["block00_weight_bits"]) == pytest.approx(1.0, abs=1e-3)
+    assert len({trial.architecture.key for trial in study.trials}) == 4
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        {"mixing": "softmax", "order": 2},
+        {"mixing": "gumbel_hard", "optimisation": "joint", "shared": False, "scaling": "importance"},
+        {
+            "activations": "fixed",
+            "power": {"w1a2": 0.1, "w1a8": 0.3, "w4a2": 0.2, "w4a8": 0.6, "w8a8": 1.0, "w32a32": 9.0},
+        },
+    ],
+)
+def test_every_kind_of_search_runs(strategy):
+    assert [trial.state for trial in search(strategy={"rounds": 1, "derive": 1} | strategy).trials] == ["complete"]
+
+
+@pytest.mark.parametrize("partial", [1, 2])
+def test_cells_in_floating_point(partial):
+    """DARTS and PC-DARTS for those who want nothing else."""
+    space = nas.component("darts_lp.cell", channels=4, layers=3, nodes=2)
+    study = search(space=space, strategy={"partial": partial, "rounds": 1})
+    assert [trial.state for trial in study.trials] == ["complete"] * 2
+
+
+def test_costs_and_power_from_a_target():
+    study = search(
+        strategy={"power": "target:latency_s", "power_weight": 0.1, "rounds": 1, "derive": 1},
+        target="cpu",
+        costs=["params"],
+        space=nas.component(
+            "darts_lp.layers", width=0.125, blocks=1, weight_bits=[1], activation_bits=[2], first_last_bits=None
+        ),
+    )
+    assert study.trials[0].proposal.info["power"] > 0
+
+
+# -- resuming ----------------------------------------------------------------------------------------------------------
+
+
+def count_rounds(monkeypatch):
+    trained = []
+    original = training.train_round
+
+    def counted(*arguments):
+        trained.append(arguments[3])
+        return original(*arguments)
+
+    monkeypatch.setattr("nasplug_darts_lp.search.rounds.train_round", counted)
+    return trained
+
+
+def test_a_resumed_search_reads_its_rounds(tmp_path, monkeypatch):
+    path = tmp_path / "study.sqlite"
+    whole = search(strategy={"rounds": 3, "derive": 1})
+    trained = count_rounds(monkeypatch)
+    search(path, strategy={"rounds": 3, "derive": 1}, trials=2, batch=1)
+    assert trained == [0, 1]
+    assert sorted(file.name for file in (tmp_path / "study.files" / "darts_lp").iterdir()) == [
+        "round-000.json",
+        "round-000.safetensors",
+        "round-001.json",
+        "round-001.safetensors",
+    ]
+    resumed = search(path, strategy={"rounds": 3, "derive": 1}, batch=1)
+    assert trained == [0, 1, 2]
+    assert keys(resumed) == keys(whole)
+    assert [t.proposal.info for t in resumed.trials] == [t.proposal.info for t in whole.trials]
+
+
+@pytest.mark.parametrize("damage", ["states", "all", "cut"])
+def test_files_that_are_gone_are_made_again(damage, tmp_path, monkeypatch):
+    path = tmp_path / "study.sqlite"
+    options = {"strategy": {"rounds": 3, "derive": 1}, "batch": 1}
+    search(path, trials=2, **options)
+    for file in (tmp_path / "study.files" / "darts_lp").iterdir():
+        if damage == "cut":
+            file.write_bytes(file.read_bytes()[:40])
+        elif damage == "all" or file.suffix == ".safetensors":
+            file.unlink()
+    assert keys(search(path, **options)) == keys(search(**options))
+
+
+def test_files_of_another_search_are_not_read(tmp_path, monkeypatch):
+    path = tmp_path / "study.sqlite"
+    search(path, strategy={"rounds": 1, "derive": 1})
+    for name in ("study.sqlite", "study.sqlite-wal", "study.sqlite-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    trained = count_rounds(monkeypatch)
+    search(path, strategy={"rounds": 1, "derive": 1}, seed=1)
+    assert trained == [0]
+
+
+def keys(study):
+    return [trial.architecture.key for trial in study.trials]
+
+
+# -- trouble -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_supernet_that_diverges_is_a_failed_trial_and_the_next_round_starts_afresh(monkeypatch):
+    from nasplug_darts_lp.search import module
+
+    original, calls = module.SupernetModule.loss, []
+
+    def loss(self, batch, index):
+        calls.append(self.done)
+        value = original(self, batch, index)
+        if len(calls) == 3:
+            value = value * float("nan")
+            raise module.TrialError("nan", f"the loss of the supernet is {float(value.detach())}")
+        return value
+
+    monkeypatch.setattr(module.SupernetModule, "loss", loss)
+    study = search(strategy={"rounds": 2, "derive": 1})
+    first, second = study.trials
+    assert first.state == "failed"
+    assert first.failure.kind == "nan"
+    assert "the supernet of round 0 diverged" in first.failure.message
+    assert "loss of the supernet is nan" in first.failure.message
+    assert second.state == "complete"
+    assert "diverged" not in second.proposal.info
+
+
+def test_a_search_whose_supernets_all_diverge_ends():
+    study = search(strategy={"lr": 1e12, "gradient_clip": 1e30, "derive": 2, "optimisation": "joint"})
+    assert [trial.state for trial in study.trials] == ["failed"] * 2
+    assert all("not finite" in t.failure.message or "loss" in t.failure.message for t in study.trials)
+
+
+def test_a_space_without_a_supernet_is_refused():
+    with pytest.raises(SpecError, match="HasSupernet"):
+        search(space=nas.component("nasbench201"))
+
+
+def test_a_run_without_a_task_is_refused():
+    from nasplug_darts_lp.spaces.layers import LayersSpace
+
+    from nasplug.testing import run_search
+
+    with pytest.raises(SpecError, match="trained on a task"):
+        run_search(DifferentiableSearch(rounds=1), space=LayersSpace(width=0.125, blocks=1))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rounds": 0}, "rounds is 0"),
+        ({"mixing": "gumbl"}, "Expected.*'gumbel'"),
+        ({"scaling": "normalize"}, "Expected.*'normalise'"),
+        ({"lr": -1.0}, "lr"),
+        ({"power": "bts"}, "did you mean 'bits'"),
+        ({"power": "target"}, "set target"),
+        ({"partial": 3}, "divi"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    space = nas.component("darts_lp.cell", channels=4, layers=3) if "partial" in arguments else SPACE
+    with pytest.raises(SpecError, match=message):
+        search(strategy=arguments, space=space)
+
+
+# -- the command line --------------------------------------------------------------------------------------------------
+
+
+def test_the_command_line(tmp_path, capsys):
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(
+        f"""
+task: {{image_classification: {{limit: 80, batch_size: 16}}}}
+space: {{darts_lp.layers: {{width: 0.125, blocks: 1, weight_bits: [1, 4], activation_bits: [2, 8]}}}}
+strategy: {{darts_lp.search: {{rounds: 1, epochs: 1, derive: 2, temperature: [2.0, 0.5]}}}}
+objectives: {{val_acc: max}}
+budget: {{trials: 2, epochs: 1}}
+run: {{storage: {tmp_path / "study.sqlite"}}}
+"""
+    )
+    assert main(["run", str(spec)]) == 0
+    study = nas.load_study(tmp_path / "study.sqlite")
+    assert [trial.state for trial in study.trials] == ["complete"] * 2
+    capsys.readouterr()
+    assert main(["list", "strategy", "darts_lp.search"]) == 0
+    assert "HasSupernet" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_worker_processes_give_the_same_trials():
+    assert outcome(search(workers=2)) == outcome(search())
