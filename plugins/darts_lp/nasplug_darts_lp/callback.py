@@ -78,7 +78,7 @@ class QuantisationSchedule(Callback):
         self._judge: nn.Module | None = None
         self._restored: dict[str, Any] = {}
         self._undo: list[Callable[[], Any]] = []
-        self._seen: list[tuple[Tensor, Tensor]] = []
+        self._seen: list[tuple[tuple[Any, ...], Tensor]] = []
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Refuses what cannot work before anything is trained.

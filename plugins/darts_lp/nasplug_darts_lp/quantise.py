@@ -206,13 +206,14 @@ def _density(numbers: Tensor) -> float:
 
 
 def _replacement(module: nn.Module, settings: dict[str, Any]) -> nn.Module:
-    if _plain(module):
-        if settings["weight_bits"] is None and settings["activation_bits"] is None:
-            return module
-        return (
-            QuantConv2d.of(module, **settings) if isinstance(module, nn.Conv2d) else QuantLinear.of(module, **settings)
-        )  # type: ignore[arg-type]
-    return exact_form(module)
+    if not _plain(module):
+        return exact_form(module)
+    if settings["weight_bits"] is None and settings["activation_bits"] is None:
+        return module
+    if isinstance(module, nn.Conv2d):
+        return QuantConv2d.of(module, **settings)
+    assert isinstance(module, nn.Linear)
+    return QuantLinear.of(module, **settings)
 
 
 def _plain(module: nn.Module) -> bool:
