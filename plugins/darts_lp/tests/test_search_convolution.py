@@ -53,6 +53,21 @@ def test_a_mixture_is_the_mixture_of_all_convolutions():
     assert torch.allclose(found, wanted, atol=1e-5)
 
 
+def test_gradients_of_mixed_weights():
+    """Straight through to the latent weight; to each share what its quantised weight would change."""
+    torch.manual_seed(0)
+    conv = SharedConv(ConvChoices(4, 6, (3,), weight_bits=(1, 2, 8)))
+    shares, one = torch.tensor([0.2, 0.5, 0.3], requires_grad=True), torch.ones(1)
+    x = torch.randn(2, 4, 5, 5)
+    (conv(x, one, shares, one) ** 2).sum().backward()
+    with torch.no_grad():
+        values = [quantise(conv.weight) for quantise in conv.quantisers]
+    mixed = sum(s * v for s, v in zip(shares.tolist(), values, strict=True)).requires_grad_()
+    (F.conv2d(x, mixed, padding=1) ** 2).sum().backward()
+    assert torch.allclose(conv.weight.grad, mixed.grad, rtol=1e-4, atol=1e-4)
+    assert shares.grad.tolist() == pytest.approx([float((mixed.grad * v).sum()) for v in values], rel=1e-4)
+
+
 def test_one_weight_for_all_and_one_for_each():
     shared, separate = conv_norm(CHOICES, shared=True), conv_norm(CHOICES, shared=False)
     assert shared.conv.weight.shape == (6, 4, 5, 5)

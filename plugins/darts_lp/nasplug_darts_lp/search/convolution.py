@@ -15,11 +15,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from nasplug_darts_lp.quantisers import activation_quantiser, weight_quantiser
 from nasplug_darts_lp.search.levels import MixedLevels
@@ -104,8 +105,35 @@ class SharedConv(nn.Module):
     def _quantised(self, weight: Tensor, shares: Tensor) -> Tensor:
         if not self.quantisers:
             return weight
-        terms = [quantise(weight) * share for quantise, share in zip(self.quantisers, shares, strict=True)]
-        return torch.stack(terms).sum(0) if len(terms) > 1 else terms[0]
+        if any(True for _ in self.quantisers.parameters()):  # scales that are learned
+            terms = [quantise(weight) * share for quantise, share in zip(self.quantisers, shares, strict=True)]
+            return torch.stack(terms).sum(0)
+        with torch.no_grad():
+            values = [quantise(weight) for quantise in self.quantisers]
+        mixed: Tensor = _Mixture.apply(weight, shares, *values)
+        return mixed
+
+
+class _Mixture(torch.autograd.Function):
+    """The sum of quantised weights, each times its share; gradients pass straight through to the one latent weight."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, shares: Tensor, *values: Tensor) -> Tensor:
+        ctx.save_for_backward(shares, *values)
+        total = values[0] * shares[0]
+        for place, value in enumerate(values[1:], start=1):
+            total.addcmul_(value, shares[place])
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        shares, *values = ctx.saved_tensors
+        to_shares = None
+        if ctx.needs_input_grad[1]:
+            flat = gradient.flatten()
+            to_shares = torch.stack([torch.dot(flat, value.flatten()) for value in values])
+        return gradient * shares.sum(), to_shares, *[None] * len(values)
 
 
 class SharedConvNorm(nn.Module):

@@ -2,7 +2,7 @@
 
 Every width quantises the same range of the same channel: with u = clamp((x - low) / range, 0, 1) and n = 2^bits - 1,
 Q(x) = low + range * round(u n) / n. A mixture sum_k p_k Q_k(x) then needs one affine map, and one rounding per width.
-All widths share `low` and `range`, so that none wins because its scale was learned first.
+All widths share `low`, one per channel, and `range`, so that none wins because its scale was learned first.
 
 Gradients are straight-through inside the range (Bengio et al., arXiv 1308.3432), and those of PACT and LSQ for its ends
 (Choi et al., arXiv 1805.06085; Esser et al., ICLR 2020): with m = 1 inside the range and 0 outside, v the mixture of
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 #: Elements per block on a CPU. A block goes through all its passes while it is in the cache.
-BLOCK = 1 << 15
+BLOCK = 1 << 16
 
 
 class MixedLevels(nn.Module):
@@ -30,14 +30,14 @@ class MixedLevels(nn.Module):
     Args:
         bits: The widths, each 1 to 8.
         channels: C.
-        span: First range of every channel, centred at 0. Inputs are expected to be normalised.
+        span: First range, centred at 0. Inputs are expected to be normalised.
     """
 
     def __init__(self, bits: Sequence[int], channels: int, span: float = 4.0) -> None:
         super().__init__()
         self.bits, self.channels = tuple(bits), channels
         self.low = nn.Parameter(torch.full((channels,), -span / 2))
-        self.log_range = nn.Parameter(torch.full((channels,), span).log())
+        self.log_range = nn.Parameter(torch.tensor(span).log())
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
         """The mixture.
@@ -63,17 +63,25 @@ class _Mixture(torch.autograd.Function):
         x = x.contiguous()
         out = torch.empty_like(x)
         shares = weights.tolist()
-        scale, shift = _column(1.0 / span, x), _column(-low / span, x)
-        ends = _column(span, x), _column(low * sum(shares), x)
+        width = float(span)
+        shift, ends = _column(-low / span, x), _column(low * sum(shares), x)
         for part in _parts(x):
-            u = torch.addcmul(shift, x[part], scale).clamp_(0.0, 1.0)
-            mixed, rounded = out[part].zero_(), torch.empty_like(u)
+            u = torch.add(shift, x[part], alpha=1.0 / width).clamp_(0.0, 1.0)
+            mixed, rounded, empty = out[part], torch.empty_like(u), True
             for share, n in zip(shares, steps, strict=True):
-                if share:
-                    mixed.add_(torch.mul(u, n, out=rounded).round_(), alpha=share / n)
-            mixed.mul_(ends[0]).add_(ends[1])
-        ctx.save_for_backward(x, out, low, span)
-        ctx.steps, ctx.shares = steps, shares
+                if not share:
+                    continue
+                _levels(u, n, rounded)
+                if empty:
+                    torch.mul(rounded, share / n, out=mixed)
+                else:
+                    mixed.add_(rounded, alpha=share / n)
+                empty = False
+            if empty:
+                mixed.zero_()
+            torch.add(ends, mixed, alpha=width, out=mixed)
+        ctx.save_for_backward(x, out, low, span)  # a convolution that follows keeps `out` anyway
+        ctx.steps, ctx.shares, ctx.width = steps, shares, width
         return out
 
     @staticmethod
@@ -83,35 +91,37 @@ class _Mixture(torch.autograd.Function):
         steps, total = ctx.steps, sum(ctx.shares)
         _, for_weights, for_low, for_span, _ = ctx.needs_input_grad
         gradient = gradient.contiguous()
-        to_x = torch.empty_like(x)
-        scale, shift = _column(1.0 / span, x), _column(-low / span, x)
-        dims = [0, *range(2, x.dim())]
-        # Sums over all but the channels: of g, g m, g m u, g y, and of g round(u n) / n for every width.
-        whole, inside, slope, mixture = (x.new_zeros(x.shape[1]) for _ in range(4))
-        levels = x.new_zeros(len(steps), x.shape[1])
+        to_x, shift = torch.empty_like(x), _column(-low / span, x)
+        # Per channel the sums of g and of g m; over everything those of g m u, g y, and g round(u n) / n for every width.
+        whole, inside = x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1])
+        slope, values, levels = x.new_zeros(()), x.new_zeros(()), x.new_zeros(len(steps))
         for part in _parts(x):
-            raw = torch.addcmul(shift, x[part], scale)
+            raw = torch.add(shift, x[part], alpha=1.0 / ctx.width)
             u, g, within = raw.clamp(0.0, 1.0), gradient[part], to_x[part]
             torch.mul(g, raw.eq_(u), out=within)
             if for_weights or for_low or for_span:
-                whole += g.sum(dims)
-            if for_low or for_span:
-                inside += within.sum(dims)
-                slope += torch.mul(within, u, out=raw).sum(dims)
+                whole += _per_channel(g)
+                inside += _per_channel(within)
+            if for_span:
+                slope += torch.dot(within.flatten(), u.flatten())
+                values += torch.dot(out[part].flatten(), g.flatten())
             if for_weights:
-                for row, n in enumerate(steps):
-                    levels[row] += torch.mul(u, n, out=raw).round_().mul_(g).sum(dims) / n
-            elif for_span:
-                mixture += torch.mul(g, out[part], out=raw).sum(dims)
+                for place, n in enumerate(steps):
+                    levels[place] += torch.dot(_levels(u, n, raw).flatten(), g.flatten()) / n
         if total != 1.0:
             to_x *= total
-        if for_weights:
-            shares = torch.tensor(ctx.shares, dtype=x.dtype, device=x.device)
-            mixed = shares @ levels
-        else:
-            mixed = (mixture - total * low * whole) / span
-        to_weights = levels @ span + low @ whole if for_weights else None
-        return to_x, to_weights, total * (whole - inside), mixed - total * slope, None
+        mixture = (values - total * (low @ whole)) / span
+        return to_x, span * levels + low @ whole, total * (whole - inside), mixture - total * slope, None
+
+
+def _levels(u: Tensor, n: float, out: Tensor) -> Tensor:
+    """Rounds u n, for u from 0 to 1, into `out`."""
+    return torch.round(u, out=out) if n == 1.0 else torch.mul(u, n, out=out).round_()
+
+
+def _per_channel(values: Tensor) -> Tensor:
+    """Sums (C,) of (N, C, ...)."""
+    return values.flatten(2).sum(2).sum(0) if values.dim() > 2 else values.sum(0)
 
 
 def _column(values: Tensor, x: Tensor) -> Tensor:
