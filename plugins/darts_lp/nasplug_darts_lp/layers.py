@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nasplug.errors import SpecError
+from nasplug.errors import TaskError
 from nasplug_darts_lp.quantisers import ActivationQuantiser, WeightQuantiser, activation_quantiser, weight_quantiser
 from nasplug_darts_lp.quantisers.base import per_channel
+from nasplug_darts_lp.recognition import pad_same, recognise
 
 #: Whole numbers up to here are exact in float32, and so are their sums.
 EXACT_FLOAT32 = 2**24
@@ -121,9 +122,11 @@ class QuantConv2d(_Quantised, nn.Conv2d):
         activation_bits: Bits of the input, 1 to 8, or None for floating point.
         weights: Kind of quantiser of the weights.
         activations: Kind of quantiser of the input.
+        pad_same: Pads so that the output measures ceil(input / stride), as TensorFlow does; `padding` is not used.
         **options: Of the quantiser of the input.
 
     Attributes:
+        pad_same: As given.
         weight_bits, input_bits: What a workload reads.
         weight_density, input_density: Shares of numbers that are not zero; 1 until :func:`measure_densities` says more.
 
@@ -147,9 +150,11 @@ class QuantConv2d(_Quantised, nn.Conv2d):
         activation_bits: int | None = 4,
         weights: str = "uniform",
         activations: str = "double_st",
+        pad_same: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
+        self.pad_same = pad_same
         self._quantise((weights, activations), (weight_bits, activation_bits), (out_channels, in_channels), options)
 
     @classmethod
@@ -157,10 +162,11 @@ class QuantConv2d(_Quantised, nn.Conv2d):
         """Takes over the shape and the weights, not copies of them, of a convolution.
 
         Raises:
-            SpecError: It pads with something else than zeros.
+            TaskError: It computes something else than a convolution padded with zeros.
         """
-        if layer.padding_mode != "zeros":
-            raise SpecError(f"a convolution pads with {layer.padding_mode!r}", where="darts_lp", fix="pad with zeros")
+        kind = recognise(layer)
+        if kind is None:
+            raise TaskError(f"this {type(layer).__name__} is no convolution padded with zeros", where="darts_lp")
         made = cls(
             layer.in_channels,
             layer.out_channels,
@@ -170,6 +176,7 @@ class QuantConv2d(_Quantised, nn.Conv2d):
             layer.dilation,  # type: ignore[arg-type]
             layer.groups,
             layer.bias is not None,
+            pad_same=kind == "same",
             **settings,
         )
         return _taken_over(made, layer)
@@ -180,7 +187,10 @@ class QuantConv2d(_Quantised, nn.Conv2d):
 
     def product(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The convolution with this layer's stride, padding, dilation and groups."""
-        return functional.conv2d(inputs, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+        padding = self.padding
+        if self.pad_same:
+            inputs, padding = pad_same(inputs, self), 0
+        return functional.conv2d(inputs, weight, bias, self.stride, padding, self.dilation, self.groups)
 
 
 class QuantLinear(_Quantised, nn.Linear):

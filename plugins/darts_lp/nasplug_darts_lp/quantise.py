@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from nasplug.errors import SpecError, did_you_mean
+from nasplug.errors import TaskError, did_you_mean
 from nasplug.hookspecs import hookimpl
-from nasplug_darts_lp.exact import exact_form, is_timm
+from nasplug_darts_lp.exact import exact_form
 from nasplug_darts_lp.layers import QuantConv2d, QuantLinear
 from nasplug_darts_lp.quantisers import ActivationQuantiser, Static, WeightQuantiser
+from nasplug_darts_lp.recognition import recognise
 
 _WHERE = "darts_lp.quantise"
 
@@ -53,12 +54,13 @@ def quantise(
         weights: Kind of the quantiser of weights, `uniform`, `lsq`, `gaussian`.
         first_last_bits: Bits of weights and inputs of the first and the last layer, in the order in which the network
             lists them; None leaves these two in floating point.
-        skip: Names of modules that stay as they are, with all they hold; `*` stands for anything.
+        skip: Names of modules that stay as they are, with all they hold; `*` stands for anything, also for nothing.
         layers: Other settings for layers by name: `{"layer1.0.conv1": {"weight_bits": 2}}`.
         **options: Of the quantiser of activations, such as `squeeze`.
 
     Raises:
-        SpecError: A module that cannot be quantised, by its name; bits out of range; an unknown name or option.
+        TaskError: A module that cannot be quantised, by its name, or an unknown name in `skip` or `layers`.
+        SpecError: Bits out of range, or an unknown option.
         UnknownNameError: An unknown kind of quantiser.
     """
     quantised = copy.deepcopy(network)
@@ -71,9 +73,9 @@ def quantise(
     }
     for name, module in found.items():
         _refuse_unsupported(name or "the network", module)
-    ours = [name for name, module in found.items() if _plain(module)]
+    ours = [name for name, module in found.items() if isinstance(module, (nn.Conv2d, nn.Linear))]
     if not ours:
-        raise SpecError(f"{type(network).__name__} has no convolutional or linear layer to quantise", where=_WHERE)
+        raise TaskError(f"{type(network).__name__} has no convolutional or linear layer to quantise", where=_WHERE)
     settings = layers or {}
     _check_names("layers", settings, ours)
     common = {"weights": weights, "activations": activations, **options}
@@ -206,19 +208,13 @@ def _density(numbers: Tensor) -> float:
 
 
 def _replacement(module: nn.Module, settings: dict[str, Any]) -> nn.Module:
-    if not _plain(module):
+    if not isinstance(module, (nn.Conv2d, nn.Linear)):
         return exact_form(module)
     if settings["weight_bits"] is None and settings["activation_bits"] is None:
         return module
     if isinstance(module, nn.Conv2d):
         return QuantConv2d.of(module, **settings)
-    assert isinstance(module, nn.Linear)
     return QuantLinear.of(module, **settings)
-
-
-def _plain(module: nn.Module) -> bool:
-    """Whether it computes what the convolution or the linear layer of torch does."""
-    return type(module) in (nn.Conv2d, nn.Linear) or is_timm(module, "linear.Linear")
 
 
 def _refuse_unsupported(name: str, module: nn.Module) -> None:
@@ -231,12 +227,12 @@ def _refuse_unsupported(name: str, module: nn.Module) -> None:
         why = "its shape is not known before the first batch"
     elif isinstance(module, _UNSUPPORTED):
         why = "there is no quantised form of it"
-    elif isinstance(module, (nn.Conv2d, nn.Linear)) and not _plain(module):
-        why = "it computes something else than the layer of torch it comes from"
     elif isinstance(module, nn.Conv2d) and module.padding_mode != "zeros":
         why = f"it pads with {module.padding_mode!r}, not with zeros"
+    elif isinstance(module, (nn.Conv2d, nn.Linear)) and recognise(module) is None:
+        why = "it computes something else than the layer of torch it comes from"
     if why:
-        raise SpecError(
+        raise TaskError(
             f"{name} ({type(module).__name__}) cannot be quantised",
             where=_WHERE,
             why=why,
@@ -246,8 +242,8 @@ def _refuse_unsupported(name: str, module: nn.Module) -> None:
 
 def _check_names(what: str, patterns: Iterable[str], names: Sequence[str]) -> None:
     for pattern in patterns:
-        if not any(fnmatch(name, pattern) for name in names):
-            raise SpecError(f"{what}: the network has no {pattern!r}", where=_WHERE, fix=did_you_mean(pattern, names))
+        if "*" not in pattern and pattern not in names:
+            raise TaskError(f"{what}: the network has no {pattern!r}", where=_WHERE, fix=did_you_mean(pattern, names))
 
 
 def _put(network: nn.Module, name: str, module: nn.Module) -> nn.Module:

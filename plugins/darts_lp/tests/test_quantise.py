@@ -7,12 +7,14 @@ import copy
 import pytest
 import torch
 from nasplug_darts_lp.exact import ExactBatchNorm2d
+from nasplug_darts_lp.folding import agreement, fold
 from nasplug_darts_lp.layers import QuantConv2d, QuantLinear
 from nasplug_darts_lp.quantise import Quantise, calibrate, freeze, measure_densities, quantise, quantised_layers
 from nasplug_darts_lp.quantisers import Static
+from nasplug_darts_lp.recognition import recognise
 from torch import nn
 
-from nasplug.errors import SpecError
+from nasplug.errors import NasplugError, SpecError, TaskError
 from nasplug.testing import WrapperConformance
 from nasplug.testing.networks import assert_trains
 from nasplug.workloads.extract import extract
@@ -84,7 +86,7 @@ def test_ends_layers_and_exceptions():
     assert type(quantised[5]) is nn.Linear
     assert (quantised[1].conv2.weight_bits, quantised[1].conv2.input_bits) == (1, 5)
     assert (quantised[1].conv1.weight_bits, quantised[1].conv1.input_bits) == (4, 4)
-    skipped = quantise(plain, skip=["1", "*.conv2"])
+    skipped = quantise(plain, skip=["1", "*.conv2", "absent.*"])
     assert list(quantised_layers(skipped)) == ["0.0", "2.conv1", "5"]
     activations = quantise(plain, weight_bits=None, activation_bits=2)
     assert activations[1].conv1.weight_bits is None
@@ -95,7 +97,7 @@ def test_ends_layers_and_exceptions():
 def test_unsupported_modules_are_named(attached):
     found = network()
     found[1].tail = nn.Sequential(attached)
-    with pytest.raises(SpecError, match=rf"1\.tail\.0 \({type(attached).__name__}\)"):
+    with pytest.raises(TaskError, match=rf"1\.tail\.0 \({type(attached).__name__}\)"):
         quantise(found)
     assert quantise(found, skip=["1.tail"])
 
@@ -112,9 +114,9 @@ def test_other_things_that_cannot_be_quantised():
         (nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 3, 1)), "parametrisation"),
         (QuantConv2d(3, 3, 1), "quantised already"),
     ):
-        with pytest.raises(SpecError, match=why):
+        with pytest.raises(TaskError, match=why):
             quantise(nn.Sequential(nn.Conv2d(3, 3, 1), layer))
-    with pytest.raises(SpecError, match="no convolutional or linear layer"):
+    with pytest.raises(TaskError, match="no convolutional or linear layer"):
         quantise(nn.Sequential(nn.ReLU()))
 
 
@@ -131,8 +133,47 @@ def test_other_things_that_cannot_be_quantised():
     ],
 )
 def test_mistakes_are_named(settings, message):
-    with pytest.raises(SpecError, match=message):
+    with pytest.raises(NasplugError, match=message):
         quantise(network(), **settings)
+
+
+class Same(nn.Conv2d):
+    """Pads as TensorFlow does."""
+
+    def forward(self, x):
+        sides = []
+        for size, kernel, stride in zip(x.shape[:1:-1], self.kernel_size, self.stride, strict=True):
+            total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+            sides += [total // 2, total - total // 2]
+        return super().forward(nn.functional.pad(x, sides))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "kind"), [(3, 2, "same"), (2, 1, "same"), (5, 3, "same"), (1, 1, "plain")]
+)
+def test_layers_that_pad_as_tensorflow_does(kernel, stride, kind):
+    torch.manual_seed(0)
+    layer = Same(3, 4, kernel, stride)
+    assert recognise(layer) == kind
+    quantised = quantise(nn.Sequential(layer, nn.ReLU(), nn.Conv2d(4, 2, 1)), activations="fixed")
+    images = torch.randn(2, 3, 11, 8)
+    assert quantised(images).shape[2:] == layer(images).shape[2:]
+    first = quantised[0].eval()
+    torch.testing.assert_close(first(images), layer(images), atol=0.1, rtol=0.1)
+    assert agreement(quantised, fold(quantised.eval(), (3, 11, 8)), images).exact
+
+
+def test_derived_layers_that_change_nothing_are_quantised():
+    class Named(nn.Linear):
+        pass
+
+    class Doubled(nn.Linear):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    assert isinstance(quantise(Named(3, 2)), QuantLinear)
+    with pytest.raises(TaskError, match="something else"):
+        quantise(Doubled(3, 2))
 
 
 def test_shared_layers_stay_shared_and_a_single_layer_is_a_network():

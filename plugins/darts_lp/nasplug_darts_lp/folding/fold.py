@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from nasplug.errors import SpecError
+from nasplug.errors import SpecError, TaskError
 from nasplug_darts_lp.exact import ExactBatchNorm2d, ExactBatchNormAct2d
 from nasplug_darts_lp.folding.chains import Chain, chain_to
 from nasplug_darts_lp.folding.modules import CodePool, IntegerConv2d, IntegerLinear, Rescale, Rows, Thresholds
@@ -38,7 +38,15 @@ class FoldedNetwork(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """The outputs of the network that was folded, for (N, ...)."""
+        """The outputs of the network that was folded, for (N, ...).
+
+        Raises:
+            TaskError: Inputs of another shape; padding may depend on it.
+        """
+        if tuple(inputs.shape[1:]) != self.input_shape:
+            raise TaskError(
+                f"an input of shape {tuple(inputs.shape[1:])} for a network folded for {self.input_shape}", where="fold"
+            )
         outputs: Tensor = self.body(inputs)
         return outputs
 
@@ -120,10 +128,14 @@ class _Folding:
         assert weights is not None
         factor = int(quantiser.code_factor())
         zero = int(factor * quantiser.zero_level())
-        product = IntegerConv2d(layer, zero) if isinstance(layer, QuantConv2d) else IntegerLinear(layer, zero)
+        source = input_of(node)
+        product: nn.Module
+        if isinstance(layer, QuantConv2d):
+            product = IntegerConv2d(layer, zero, shape_of(source)[2:])
+        else:
+            product = IntegerLinear(layer, zero)
         numbers, scale = weights.integers(layer.weight)
         unit = quantiser.static().step[0] / factor
-        source = input_of(node)
         rows = isinstance(layer, QuantLinear) and len(shape_of(source)) > 2
         with self._graph.inserting_before(node):
             chain = None if rows else chain_to(source, self._origins, self._modules)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from nasplug_darts_lp.folding.operators import compare, conv_integer, matmul_integer
 from nasplug_darts_lp.layers import QuantConv2d, QuantLinear, rescaled
 from nasplug_darts_lp.quantisers.base import per_channel
+from nasplug_darts_lp.recognition import same_padding
 
 #: Byte that stands for weight 0. Signed bytes would do, but some processors saturate sums of their products.
 WEIGHT_ZERO = 128
@@ -56,11 +57,12 @@ class IntegerConv2d(nn.Module):
     Args:
         layer: What it computes in inference.
         zero: Code that stands for 0.
+        size: (H, W) of its inputs.
     """
 
     weight: Tensor
 
-    def __init__(self, layer: QuantConv2d, zero: int) -> None:
+    def __init__(self, layer: QuantConv2d, zero: int, size: tuple[int, ...]) -> None:
         super().__init__()
         assert layer.weight_quantiser is not None
         self.bits = layer.weight_quantiser.bits
@@ -69,7 +71,7 @@ class IntegerConv2d(nn.Module):
         self.zero = zero
         self.stride = [int(size) for size in layer.stride]
         self.dilation = [int(size) for size in layer.dilation]
-        self.padding = _padding(layer)
+        self.padding = _padding(layer, size)
         self.groups = layer.groups
 
     def forward(self, codes: Tensor) -> Tensor:
@@ -149,8 +151,10 @@ class CodePool(nn.Module):
         return pooled.to(torch.uint8)
 
 
-def _padding(layer: QuantConv2d) -> list[int]:
+def _padding(layer: QuantConv2d, size: tuple[int, ...]) -> list[int]:
     """(top, left, bottom, right)."""
+    if layer.pad_same:
+        return list(same_padding(layer, size))
     if isinstance(layer.padding, str):
         totals = [0, 0]
         if layer.padding == "same":
