@@ -90,5 +90,5 @@ def test_links_lead_somewhere(page):
 
 
 def test_the_test_command_of_the_readme_is_what_ci_runs():
-    assert "uv run pytest" in read("README.md")
-    assert re.search(r"^uv run pytest$", read(".ci/run"), re.MULTILINE)
+    assert "uv run pytest -n auto" in read("README.md")
+    assert re.search(r"^uv run pytest -n auto$", read(".ci/run"), re.MULTILINE)
