@@ -1,14 +1,14 @@
 """What a step of the supernet costs beside a step of the plain network, in time and memory.
 
-The plain network has no quantisers and no choices: the same convolutions, normalisations, shortcuts and activation functions
-in floating point. Beside it stand the network with one pair of bit widths, and the supernets over 4 x 4 pairs that share
-their convolutions or do not. A step is forward, backward and the optimiser's update; the supernet's is a joint one, which
-trains weights and logits with one backward pass. In a bilevel search, a step of the weights needs no gradient of the logits,
-and a step of the logits comes on top; both are listed.
+The plain network has no quantisers and no choices: the same convolutions, normalisations, shortcuts and activation
+functions in floating point. Beside it stand the network with one pair of bit widths, and the supernets over 4 x 4 pairs
+that share their convolutions or do not. A step is forward, backward and the optimiser's update; the supernet's is a
+joint one, which trains weights and logits with one backward pass. A step of the weights alone, as in a bilevel search,
+needs no gradient of the logits, and is listed too.
 
 All are timed in turns, so that whatever else the machine does meets all alike; the ratio is the median over the turns.
-The time that the process had of a processor is listed beside the time that passed: on one thread of a quiet machine they
-are equal.
+The time that the process had of a processor is listed beside the time that passed: on one thread of a quiet machine
+they are equal.
 Memory is the largest sum of live tensors beyond those that were there before the step, counted by torch's profiler.
 
 Run: python benchmarks/darts_lp_cost.py

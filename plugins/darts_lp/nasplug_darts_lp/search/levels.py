@@ -92,7 +92,7 @@ class _Mixture(torch.autograd.Function):
         _, for_weights, for_low, for_span, _ = ctx.needs_input_grad
         gradient = gradient.contiguous()
         to_x, shift = torch.empty_like(x), _column(-low / span, x)
-        # Per channel the sums of g and of g m; over everything those of g m u, g y, and g round(u n) / n for every width.
+        # Sums per channel of g and of g m; over everything of g m u, g y, and g round(u n) / n for every width.
         whole, inside = x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1])
         slope, values, levels = x.new_zeros(()), x.new_zeros(()), x.new_zeros(len(steps))
         for part in _parts(x):

@@ -64,7 +64,7 @@ class LayersSpace(ChoiceSpace):
         self._check()
         self.layout = find_layout(layout, width, blocks)
         self.places = places(self.layout)
-        super().__init__("darts_lp.layers", [choice for place in self.places for choice in self._choices_of(place)])
+        super().__init__("darts_lp.layers", [choice for place in self.places for choice in self.choices_of(place)])
 
     def _check(self) -> None:
         where = "darts_lp.layers"
@@ -73,7 +73,8 @@ class LayersSpace(ChoiceSpace):
         check_kernels(self.kernels, where)
         check_bits(self.weight_bits, self.activation_bits, self.first_last_bits, where)
 
-    def _choices_of(self, place: Place) -> list[Choice]:
+    def choices_of(self, place: Place) -> list[Choice]:
+        """What is open about one block."""
         options: list[tuple[Scalar, ...]] = [
             self.operations if place.keeps else ("conv",),
             self.kernels,

@@ -81,7 +81,8 @@ class LayersSupernet(Supernet):
     fixed_power: Tensor
 
     def __init__(self, space: LayersSpace, input_shape: Sequence[int], outputs: int, options: SupernetOptions) -> None:
-        super().__init__(space, {choice.name: len(choice.options) for choice in space.choices}, options)
+        choices = [choice for place in space.places for choice in space.choices_of(place)]
+        super().__init__(space, {choice.name: len(choice.options) for choice in choices}, options)
         self.layers = space
         self.stem = make_stem(space, input_shape)
         self.blocks = nn.ModuleList(OpenBlock(place, space, options) for place in space.places)
