@@ -68,6 +68,7 @@ class DifferentiableSearch:
         power_weight: Weight of the power in the loss.
         power_loss: `add`, `multiply` or `hinge`.
         power_target: Power to reach, as a share of the largest network on 8x8 bits.
+        power_range: Smallest and largest power of the networks to derive, out of the 20,000 most probable ones.
         device: Where the supernet trains: `cpu`, `cuda` or `auto`.
         threads: Torch threads of the supernet; part of the result, since they change floating-point sums.
 
@@ -112,6 +113,7 @@ class DifferentiableSearch:
         power_weight: float = 0.0,
         power_loss: PowerLoss = "add",
         power_target: float = 1.0,
+        power_range: tuple[float, float] | None = None,
         device: str = "cpu",
         threads: int = 1,
     ) -> None:
@@ -202,7 +204,7 @@ class DifferentiableSearch:
                 raise SpecError(
                     "a supernet is trained on a task, and the run has none", where=_WHERE, fix="add `task:`"
                 )
-            given, space = self._given, study.space
+            given, space, power_range = self._given, study.space, self._given["power_range"]
             assert isinstance(space, HasSupernet)  # `requires`, checked when the run is composed
             options = SupernetOptions(
                 mixing=self.mixing,
@@ -226,6 +228,7 @@ class DifferentiableSearch:
                 plan,
                 given["rounds"],
                 given["derive"],
+                None if power_range is None else (float(power_range[0]), float(power_range[1])),
                 lambda number: _seed(study, "darts_lp.supernet", number),
                 None if study.folder is None else study.folder / "darts_lp",
                 self._fingerprint(study),

@@ -50,8 +50,8 @@ class TestSearch(StrategyConformance):
         )
 
     def make_strategy(self):
-        return DifferentiableSearch(rounds=4, epochs=1, derive=3, power_weight=0.1, warmup=0.0)
+        return DifferentiableSearch(rounds=3, epochs=1, derive=4, power_weight=0.1, warmup=0.0)
 
     def search(self, **options):
         # The supernet trains on the images of the task; the trials are judged by the suite's evaluator.
-        return super().search(**{"task": nas.ImageClassification(limit=40, batch_size=16), **options})
+        return super().search(**{"task": nas.ImageClassification(limit=30, batch_size=16), **options})

@@ -50,6 +50,15 @@ def test_every_kind_of_search_runs(strategy):
     assert [trial.state for trial in search(strategy={"rounds": 1, "derive": 1} | strategy).trials] == ["complete"]
 
 
+def test_networks_can_be_derived_within_a_budget():
+    free = search(strategy={"rounds": 1, "derive": 3})
+    limit = sorted(trial.proposal.info["power"] for trial in free.trials)[0]
+    kept = search(strategy={"rounds": 1, "derive": 3, "power_range": [0.0, limit]})
+    assert all(trial.proposal.info["power"] <= limit for trial in kept.trials)
+    assert len(kept.trials) == 3
+    assert len(search(strategy={"rounds": 1, "derive": 3, "power_range": [0.0, 0.0]}).trials) == 0
+
+
 @pytest.mark.parametrize("partial", [1, 2])
 def test_cells_in_floating_point(partial):
     """DARTS and PC-DARTS for those who want nothing else."""

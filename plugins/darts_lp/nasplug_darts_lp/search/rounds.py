@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -19,6 +20,9 @@ from nasplug_darts_lp.search.training import Plan, Round, State, train_round
 
 #: Decimals of facts in proposals: the last bits may differ between machines, and a resumed run must propose the same.
 _DECIMALS = 6
+#: So many of the most probable networks are looked at.
+_MOST = 20_000
+_LOG = logging.getLogger("nasplug_darts_lp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class Rounds:
         plan: Of the trainings.
         rounds: How many there are.
         derive: Networks per round.
+        within: Smallest and largest power of them; None takes any.
         seed: Of the round of a number.
         folder: Where to keep them; None keeps them in memory.
         fingerprint: Of all that decides the rounds: files with another one are not read.
@@ -79,11 +84,12 @@ class Rounds:
         plan: Plan,
         rounds: int,
         derive: int,
+        within: tuple[float, float] | None,
         seed: Callable[[int], int],
         folder: Path | None,
         fingerprint: str,
     ) -> None:
-        self.plan, self.rounds, self.count = plan, rounds, derive
+        self.plan, self.rounds, self.count, self.within = plan, rounds, derive, within
         self._seed, self._folder, self._fingerprint = seed, folder, fingerprint
         self._records: dict[int, Record] = {}
         self._last: tuple[int, State] = (-1, {})
@@ -125,13 +131,21 @@ class Rounds:
     def _derive(self, result: Round, number: int, since: int) -> Record:
         taken = {network.key for earlier in range(number) for network in self.record(earlier).networks}
         supernet: Supernet = result.supernet
-        fresh = ((found, chance) for found, chance in supernet.ranked() if found.key not in taken)
-        networks = []
-        for architecture, probability in islice(fresh, 1 if result.diverged else self.count):
+        wanted = 1 if result.diverged else self.count
+        networks: list[Derived] = []
+        for architecture, probability in islice(supernet.ranked(), _MOST):
+            if architecture.key in taken:
+                continue
             power = float(supernet.power(supernet.weights_of(architecture)))
+            if self.within is not None and not self.within[0] <= power <= self.within[1] and not result.diverged:
+                continue
             networks.append(
                 Derived(architecture.genotype, architecture.key, round(probability, _DECIMALS), round(power, _DECIMALS))
             )
+            if len(networks) == wanted:
+                break
+        if not networks:
+            _LOG.warning("none of the %d most probable networks has a power within %s", _MOST, self.within)
         probabilities = {
             name: [round(float(value), 4) for value in values]
             for name, values in supernet.logits.probabilities().items()
