@@ -1,9 +1,11 @@
 """Strategies on tables of results: NAS-Bench-101 without noise, NAS-Bench-201 with the noise of single trainings.
 
-Equal queries, the same seeds for everybody, random search and regularized evolution in the picture. The tables are not
-part of the project; give the folder that holds `nasbench101/nasbench101.parquet` and `nasbench201/cifar*.parquet`.
+Equal queries, the same seeds for everybody, random search and regularized evolution in the picture. The suites
+`choices_*` compare strategies that see a vector of choices instead of a graph: presets of Q-NAS and samplers of Optuna.
+The tables are not part of the project; give the folder that holds `nasbench101/nasbench101.parquet` and
+`nasbench201/cifar*.parquet`.
 
-Run: python benchmarks/regret.py nasbench101 TABLES   (or nasbench201_cifar10, nasbench201_cifar100)
+Run: python benchmarks/regret.py nasbench101 TABLES   (or nasbench201_cifar10, ..., choices_nasbench201_cifar100)
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 from _record import record
 
 import nasplug as nas
@@ -35,15 +38,26 @@ OTHERS = {
     "infonas.screen over evolution": nas.component("infonas.screen", inner=nas.component("regularized_evolution")),
     "infonas.screen over qnas": nas.component("infonas.screen", inner=nas.component("qnas", preset="table")),
 }
+CHOICES = {
+    "qnas": nas.component("qnas", preset="table"),
+    "qnas without crossover": nas.component("qnas", preset="table", gene_crossover="none"),
+    "qnas strong": nas.component("qnas", preset="strong"),
+    "qnas cifar2022": nas.component("qnas", preset="cifar2022"),
+    "optuna.tpe": "optuna.tpe",
+    "optuna.nsga2": nas.component("optuna.nsga2", population_size=20),
+}
 SUITES = {
     "nasbench101": ("nasbench101/nasbench101.parquet", KERNELS | OTHERS),
     "nasbench201_cifar10": ("nasbench201/cifar10.parquet", KERNELS | OTHERS),
     "nasbench201_cifar100": ("nasbench201/cifar100.parquet", KERNELS | OTHERS),
+    "choices_nasbench101": ("nasbench101/nasbench101.parquet", CHOICES),
+    "choices_nasbench201_cifar10": ("nasbench201/cifar10.parquet", CHOICES),
+    "choices_nasbench201_cifar100": ("nasbench201/cifar100.parquet", CHOICES),
 }
 
 
 def summary(found: Comparison) -> dict:
-    """The numbers worth keeping: means and standard errors, and the end of every run."""
+    """The numbers worth keeping: means and standard errors, the end of every run, and the median of its seconds."""
     baseline = "regularized_evolution"
     return {
         "settings": dict(found.settings),
@@ -54,7 +68,7 @@ def summary(found: Comparison) -> dict:
             label: found.p_value(label, baseline) for label in found.outcomes if label not in (baseline, "random")
         },
         "p_below_random": {label: found.p_value(label, "random") for label in found.outcomes if label != "random"},
-        "seconds_per_run": {label: round(float(o.seconds.mean()), 2) for label, o in found.outcomes.items()},
+        "seconds_per_run": {label: round(float(np.median(o.seconds)), 2) for label, o in found.outcomes.items()},
     }
 
 
