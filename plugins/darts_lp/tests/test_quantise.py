@@ -6,6 +6,7 @@ import copy
 
 import pytest
 import torch
+from nasplug_darts_lp.callback import QuantisationSchedule
 from nasplug_darts_lp.exact import ExactBatchNorm2d
 from nasplug_darts_lp.folding import agreement, fold
 from nasplug_darts_lp.layers import QuantConv2d, QuantLinear
@@ -14,9 +15,11 @@ from nasplug_darts_lp.quantisers import Static
 from nasplug_darts_lp.recognition import recognise
 from torch import nn
 
+import nasplug as nas
 from nasplug.errors import NasplugError, SpecError, TaskError
 from nasplug.testing import WrapperConformance
 from nasplug.testing.networks import assert_trains
+from nasplug.testing.synthetic import SyntheticSpace
 from nasplug.workloads.extract import extract
 from nasplug.workloads.workload import OPERATIONS
 
@@ -289,3 +292,36 @@ def test_the_wrapper_refuses_before_anything_trains():
         Quantise(weight_bits=12)
     with pytest.raises(SpecError, match="squeez"):
         Quantise(options={"squeez": "batch"})
+
+
+def test_in_a_search():
+    """Wrapped, warmed up in floating point, trained and priced."""
+    study = nas.search(
+        nas.ImageClassification(limit=120, lr=5e-3),
+        space=nas.component("nasbench201", channels=4, cells=1),
+        enqueue=[["nor_conv_3x3"] * 6, ["skip_connect"] * 6],
+        build=[Quantise(2, 2, activations="fixed")],
+        callbacks=[QuantisationSchedule(1)],
+        costs=["npu"],
+        target="npu:wu32",
+        objectives={"val_acc": "max", "npu/energy_j": "min"},
+        trials=2,
+        epochs=2,
+        progress=False,
+    )
+    assert [trial.state for trial in study.trials] == ["complete", "complete"]
+    assert study.trials[0].values["npu/energy_j"] > study.trials[1].values["npu/energy_j"] > 0
+
+
+def test_a_candidate_that_cannot_be_quantised_is_a_failed_trial():
+    study = nas.search(
+        nas.ImageClassification(limit=60),
+        space=SyntheticSpace(),
+        build=[Quantise(skip=["nowhere"])],
+        strategy="random",
+        trials=2,
+        epochs=1,
+        progress=False,
+    )
+    assert [trial.state for trial in study.trials] == ["failed", "failed"]
+    assert "nowhere" in study.trials[0].failure.message
