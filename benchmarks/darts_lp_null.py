@@ -53,10 +53,16 @@ class Copies:
     def supernet(self, input_shape: Any, outputs: int, options: SupernetOptions) -> Supernet:
         """See HasSupernet."""
         if self.family in ("cell", "partial"):
-            space = CellSpace(channels=4, layers=3, nodes=2)
+            space = CellSpace(channels=4, layers=3, nodes=1)
             return CellSupernet(space, input_shape, outputs, options, candidates=("sep_conv_3x3",) * COPIES)
         blocks = LayersSpace(
-            width=0.25, blocks=1, operations=("conv",), kernels=(3,), weight_bits=(4,), activation_bits=(4,)
+            width=0.25,
+            blocks=1,
+            operations=("conv",),
+            kernels=(3,),
+            weight_bits=(4,),
+            activation_bits=(4,),
+            first_last_bits=None,
         )
         # A space of choices refuses the same option twice; a supernet does not mind.
         if self.family == "bits":
@@ -105,10 +111,17 @@ def cases(families: list[str]) -> list[tuple[str, str, str]]:
     for family in families:
         for mixing in MIXINGS:
             forms = ["shared", "separate"]
-            if family == "bits":
-                forms += ["separate gradient", "separate normalise"]
-                forms += ["separate importance"] if mixing == "gumbel_hard" else []
+            if family == "bits":  # each reading where it is meant to help
+                forms += {"softmax": ["separate gradient", "separate normalise"], "gumbel": []}.get(
+                    mixing, ["separate gradient", "separate importance"]
+                )
             found += [(family, mixing, form) for form in forms]
+    return found
+
+
+def kept(path: Path) -> dict[str, Any]:
+    """Runs that are done."""
+    found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
     return found
 
 
@@ -121,14 +134,15 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("darts_lp_null.work.json"))
     parser.add_argument("--dry", action="store_true", help="print, and record nothing")
     arguments = parser.parse_args()
-    done: dict[str, Any] = json.loads(arguments.work.read_text()) if arguments.work.is_file() else {}
+    done = kept(arguments.work)
     summary: dict[str, Any] = {}
     for seed in range(arguments.seeds):
         for family, mixing, form in cases(arguments.families):
             key = f"{family}/{mixing}/{form}/{seed}/{arguments.epochs}/{arguments.logits_lr}"
             if key not in done:
                 kind, _, scaling = form.partition(" ")
-                done[key] = run(family, mixing, kind == "shared", scaling or "none", seed, arguments)
+                found = run(family, mixing, kind == "shared", scaling or "none", seed, arguments)
+                done = kept(arguments.work) | {key: found}  # several processes may share the work
                 arguments.work.write_text(json.dumps(done))
                 print(f"{key:50} {done[key]['max_probability']:.3f}  {done[key]['seconds']} s", flush=True)
             place = summary.setdefault(family, {}).setdefault(mixing, {})
