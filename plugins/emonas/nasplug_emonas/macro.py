@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from nasplug.errors import SpecError, did_you_mean
 from nasplug.records import Architecture, Genotype
@@ -11,6 +11,9 @@ from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
 from nasplug.spaces.protocols import Choice, Task
 from nasplug_emonas.phases import Phase, active, bits, pairs
+
+if TYPE_CHECKING:
+    from nasplug.workloads.workload import Workload
 
 Decoder: TypeAlias = Literal["residual", "preact", "dense"]
 
@@ -106,6 +109,18 @@ class MacroSpace(ChoiceSpace):
         from nasplug_emonas.networks.macro import MacroNetwork
 
         return MacroNetwork(
+            self.phases(architecture.genotype), task.input_shape, task.outputs, self.channels, self.decoder, self.growth
+        )
+
+    def workload(self, architecture: Architecture, task: Task) -> Workload:
+        """The layers of the network, from the phases alone.
+
+        Raises:
+            SpecError: The inputs are no images.
+        """
+        from nasplug_emonas.workloads.macro import macro_workload
+
+        return macro_workload(
             self.phases(architecture.genotype), task.input_shape, task.outputs, self.channels, self.decoder, self.growth
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nasplug.errors import SpaceError, SpecError
 from nasplug.records import Architecture, Genotype
@@ -11,6 +11,9 @@ from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
 from nasplug.spaces.protocols import Choice, Task
 from nasplug_emonas.cells import BLOCKS, INPUTS, OPERATIONS, Cell, canonical, unused
+
+if TYPE_CHECKING:
+    from nasplug.workloads.workload import Workload
 
 _CELLS = ("normal", "reduction")
 
@@ -96,6 +99,19 @@ class MicroSpace(ChoiceSpace):
 
         normal, reduction = self.cells(architecture.genotype)
         return MicroNetwork(
+            normal, reduction, task.input_shape, task.outputs, self.channels, self.layers, self.increment
+        )
+
+    def workload(self, architecture: Architecture, task: Task) -> Workload:
+        """The layers of the network, from the cells alone.
+
+        Raises:
+            SpecError: The inputs are no images.
+        """
+        from nasplug_emonas.workloads.micro import micro_workload
+
+        normal, reduction = self.cells(architecture.genotype)
+        return micro_workload(
             normal, reduction, task.input_shape, task.outputs, self.channels, self.layers, self.increment
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from nasplug.errors import SpecError, did_you_mean
 from nasplug.records import Architecture, Genotype, Scalar
@@ -12,6 +12,9 @@ from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
 from nasplug.spaces.protocols import Choice, Task
 from nasplug_qnas.functions import Function, FunctionSet, function_set
+
+if TYPE_CHECKING:
+    from nasplug.workloads.workload import Workload
 
 Prior: TypeAlias = Literal["published", "uniform"]
 Head: TypeAlias = Literal["gap", "flatten"]
@@ -105,6 +108,16 @@ class ChainSpace(ChoiceSpace):
             self.he_bias,
             norm_decay=self.norm_decay,
         )
+
+    def workload(self, architecture: Architecture, task: Task) -> Workload:
+        """The layers of the network, from the functions alone.
+
+        Raises:
+            SpecError: The inputs are no images.
+        """
+        from nasplug_qnas.workload import chain_workload
+
+        return chain_workload(self._built(architecture), task.input_shape, task.outputs, self.head)
 
     def _built(self, architecture: Architecture) -> tuple[str, ...]:
         genotype = architecture.genotype

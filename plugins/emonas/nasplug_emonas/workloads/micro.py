@@ -1,0 +1,108 @@
+"""The layers of :class:`nasplug_emonas.networks.micro.MicroNetwork`, in the order in which it computes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nasplug.errors import SpecError
+from nasplug.workloads.builder import INPUT, WorkloadBuilder
+from nasplug.workloads.workload import Workload
+from nasplug_emonas.cells import INPUTS, Cell, unused
+
+
+def micro_workload(
+    normal: Cell,
+    reduction: Cell,
+    input_shape: Sequence[int],
+    outputs: int,
+    channels: int = 16,
+    layers: int = 8,
+    increment: int | None = None,
+) -> Workload:
+    """The workload of a network; arguments as of the network.
+
+    Raises:
+        SpecError: The inputs are no images.
+    """
+    if len(input_shape) != 3:
+        raise SpecError(f"an input of shape {tuple(input_shape)} is no image", where="emonas.micro")
+    builder = WorkloadBuilder(input_shape)
+    before_last = last = builder.normalise(builder.conv(INPUT, 3 * channels, 3, bias=False))
+    reduced = False
+    for layer in range(layers):
+        reduces = layer in (layers // 3, 2 * layers // 3)
+        if reduces and increment is None:
+            channels *= 2
+        cell = reduction if reduces else normal
+        before_last, last = last, _cell(builder, cell, before_last, last, channels, reduces, reduced)
+        reduced = reduces
+        channels += increment or 0
+    builder.fc(builder.global_pool(last), outputs, name="classifier")
+    return builder.build()
+
+
+def _cell(
+    builder: WorkloadBuilder,
+    cell: Cell,
+    before_last: int,
+    last: int,
+    channels: int,
+    reduction: bool,
+    after_reduction: bool,
+) -> int:
+    read = {source for block in cell for _, source in block}
+    values: dict[int, int] = {}
+    if 0 in read:
+        halve = _factorized_reduce if after_reduction else _relu_conv_norm
+        values[0] = halve(builder, before_last, channels)
+    if 1 in read:
+        values[1] = _relu_conv_norm(builder, last, channels)
+    for place, block in enumerate(cell, start=INPUTS):
+        units = [
+            _operation(builder, name, values[source], 2 if reduction and source < INPUTS else 1)
+            for name, source in block
+        ]
+        values[place] = builder.add(units)
+    return _concat(builder, [values[end] for end in unused(cell)])
+
+
+def _operation(builder: WorkloadBuilder, name: str, x: int, stride: int) -> int:
+    channels = builder.shape(x)[1]
+    if name == "skip_connect":
+        return x if stride == 1 else _factorized_reduce(builder, x, channels)
+    if name.endswith("pool_3x3"):
+        return builder.pool("maxpool" if name.startswith("max") else "avgpool", x, 3, stride, padding=1)
+    if name == "conv_7x1_1x7":
+        x = builder.conv(builder.activate(x, "relu"), channels, (1, 7), (1, stride), bias=False)
+        return builder.normalise(builder.conv(x, channels, (7, 1), (stride, 1), bias=False))
+    kernel = int(name[-1])
+    if name.startswith("dil_conv"):
+        return _separable(builder, x, kernel, stride, dilation=2)
+    return _separable(builder, _separable(builder, x, kernel, stride), kernel, 1)
+
+
+def _separable(builder: WorkloadBuilder, x: int, kernel: int, stride: int, dilation: int = 1) -> int:
+    channels = builder.shape(x)[1]
+    x = builder.activate(x, "relu")
+    x = builder.conv(x, channels, kernel, stride, dilation=dilation, groups=channels, bias=False)
+    return builder.normalise(builder.conv(x, channels, 1, bias=False))
+
+
+def _relu_conv_norm(builder: WorkloadBuilder, x: int, outputs: int) -> int:
+    return builder.normalise(builder.conv(builder.activate(x, "relu"), outputs, 1, bias=False))
+
+
+def _factorized_reduce(builder: WorkloadBuilder, x: int, outputs: int) -> int:
+    """Two convolutions of stride 2; the second one sees the image without its first row and column."""
+    x = builder.activate(x, "relu")
+    _, _, height, width = builder.shape(x)
+    parts = [builder.conv(x, outputs - outputs // 2, 1, 2, bias=False)]
+    if outputs > 1:
+        hi, wi = height + height % 2 - 1, width + width % 2 - 1  # an odd side is padded before
+        parts.append(builder.conv(x, outputs // 2, 1, 2, bias=False, hi=hi, wi=wi))
+    return builder.normalise(_concat(builder, parts))
+
+
+def _concat(builder: WorkloadBuilder, sources: Sequence[int]) -> int:
+    """A concatenation as the network writes it, also of one map."""
+    return builder.row("concat", sources, co=sum(builder.shape(source)[1] for source in sources))
