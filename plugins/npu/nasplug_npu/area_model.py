@@ -162,7 +162,7 @@ def area(hw: NPUConfig | Points) -> Area:
     else:
         columns = np.full_like(points.macs, float(shape[1] * shape[2]))
     rows = points.macs / columns
-    bits = np.broadcast_to(points.max_bits, points.macs.shape)
+    bits = points.max_bits
     array = features(rows, columns, bits, bits) @ found.coefficients
     larger, lane, (offset, slope) = _blocks()
     if points.precision == "full2d":
@@ -187,7 +187,7 @@ def area(hw: NPUConfig | Points) -> Area:
     one = isinstance(hw, NPUConfig)
 
     def plain(value: Any) -> Any:
-        whole = np.broadcast_to(value, (len(points), 1))[:, 0]
+        whole = np.broadcast_to(value, (len(points),))
         return float(whole[0]) if one else whole
 
     return Area({name: plain(value) for name, value in gates.items()}, plain(logic), plain(memory), plain(sigma))

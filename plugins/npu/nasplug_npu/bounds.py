@@ -52,16 +52,14 @@ def lower_bounds(batch: Batch, points: Points, *, cpu: RateConfig | None = None)
     )
     scale = constants.process_scale(points.node_nm, points.vdd)
     moved = weights * points.weight_pj_per_bit + (maps + outputs * works) * points.act_pj_per_bit
-    latency = (cycles @ counts) / points.freq_hz[:, 0]
+    latency = (counts @ cycles) / points.freq_hz
     if cpu is not None and unsupported.any():
         clocks, joules = cpu.cost(rows)
-        latency = latency + float(np.where(unsupported, clocks, 0.0) @ counts) / cpu.freq_hz
-        extra = float(np.where(unsupported, joules, 0.0) @ counts)
+        latency = latency + float((counts @ np.where(unsupported, clocks, 0.0)).item()) / cpu.freq_hz
+        extra = float((counts @ np.where(unsupported, joules, 0.0)).item())
     else:
         extra = 0.0
-    picojoules = (
-        np.broadcast_to(multiply * scale + moved, np.broadcast_shapes(moved.shape, scale.shape, (1, 1)))
-    ) @ counts
+    picojoules = counts @ (multiply * scale + moved)
     energy = picojoules * 1e-12 + extra + np.ravel(leakage_w(points)) * latency
     shape = (len(points),)
     # Rounding must not put a bound above what it bounds.

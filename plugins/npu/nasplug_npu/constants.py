@@ -75,9 +75,10 @@ def memory(quantity: str, kib: Any, word_bits: Any = 64, sram: str = "cacti") ->
         DataError: A capacity that is twice as far out as the table.
     """
     capacity = np.asarray(kib, dtype=np.float64)
-    if np.any((capacity < SMALLEST / 2) | (capacity > LARGEST * 2)):
+    outside = (capacity < SMALLEST / 2) | (capacity > LARGEST * 2)
+    if np.any(outside):
         raise DataError(
-            f"the table sram_{sram} has no memory of {float(np.ravel(capacity)[0]):g} KiB",
+            f"the table sram_{sram} has no memory of {float(capacity[outside][0]):g} KiB",
             where="nasplug_npu",
             why=f"it covers {SMALLEST:g} to {LARGEST:g} KiB",
             fix="choose buffers in that range",
@@ -93,9 +94,7 @@ def memory(quantity: str, kib: Any, word_bits: Any = 64, sram: str = "cacti") ->
     place = np.interp(np.log(np.asarray(word_bits, dtype=np.float64)), np.log(words), np.arange(len(words)))
     below = np.minimum(np.floor(place).astype(int), max(len(words) - 2, 0))
     share = place - below
-    stacked = np.stack(np.broadcast_arrays(*per_bit))
     above = np.minimum(below + 1, len(words) - 1)
-    if np.ndim(below) == 0:
-        return np.exp(stacked[below] * (1 - share) + stacked[above] * share)
-    picked = [np.take_along_axis(stacked, np.broadcast_to(i, stacked.shape[1:])[None], 0)[0] for i in (below, above)]
-    return np.exp(picked[0] * (1 - share) + picked[1] * share)
+    stacked = np.stack(np.broadcast_arrays(*per_bit, below)[:-1])  # (widths, points)
+    low, high = (np.take_along_axis(stacked, np.broadcast_to(i, stacked.shape[1:])[None], 0)[0] for i in (below, above))
+    return np.exp(low * (1 - share) + high * share)

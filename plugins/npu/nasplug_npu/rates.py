@@ -96,7 +96,7 @@ class RateConfig:
         return cls().replace(**data)
 
     def cost(self, rows: Rows) -> tuple[Array, Array]:
-        """Clocks and picojoules turned into joules of every layer, (L,) each; nothing of what a network has once."""
+        """Clocks and picojoules turned into joules of every layer, (L, 1) each; nothing of what a network has once."""
         pointwise = rows.mac & (rows.taps == 1) & rows.kind("conv")
         dense = rows.kind("fc", "matmul")
         pool = rows.kind("maxpool", "avgpool")

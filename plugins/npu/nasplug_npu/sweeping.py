@@ -73,8 +73,8 @@ def sweep(network: Workload | Batch, points: Points, *, cpu: RateConfig | None =
     for begin in range(0, len(few), size):
         part = few if len(few) <= size else few.take(slice(begin, begin + size))
         found = layers(batch.rows, part, cpu=cpu)
-        sums.append(np.stack([found.amounts[name] @ counts for name in AMOUNTS]))
-        fits.append(found.fits.all(axis=1))
+        sums.append(np.stack(np.broadcast_arrays(*(counts @ found.amounts[name] for name in AMOUNTS))))
+        fits.append(np.broadcast_to(found.fits.all(axis=0), (len(part),)))
     total, possible = np.concatenate(sums, axis=1), np.concatenate(fits)
     if inverse is not None:
         total, possible = total[:, inverse], possible[inverse]

@@ -119,7 +119,7 @@ class NPU:
             found = {name: amounts[:, _PLACE[name]] for name in ("cycles", "macs", "flash_bytes", "processor_j")}
         else:
             model = self._model(rows, workload.names)
-            amount = {name: values[0] for name, values in model.amounts.items()}
+            amount = {name: np.broadcast_to(model.amounts[name], (len(rows), 1))[:, 0] for name in AMOUNTS}
             found = {name: amount[name] for name in AMOUNTS[:8]}
             for name in ("weight_memory_bits", "map_memory_bits"):
                 found[name.replace("bits", "bytes")] = amount[name] / 8
@@ -128,10 +128,9 @@ class NPU:
             found |= {f"energy_{item}_j": value for item, value in spent.items()}
             found["bound"] = [
                 BOUNDS[int(place)] if not unsupported else "unsupported"
-                for place, unsupported in zip(model.bound[0].tolist(), model.unsupported.tolist(), strict=True)
+                for place, unsupported in zip(model.bound[:, 0].tolist(), model.unsupported[:, 0].tolist(), strict=True)
             ]
-            shape = [np.broadcast_to(lane, model.bound.shape)[0] for lane in model.shape]
-            found["shape"] = np.stack(shape, axis=-1)
+            found["shape"] = np.concatenate([np.broadcast_to(lane, (len(rows), 1)) for lane in model.shape], axis=1)
         found["latency_s"] = found["cycles"] / self.config.freq_hz
         return CostTable(workload.names, workload.operations, found, self.totals(workload), self.config.freq_hz)
 
@@ -147,11 +146,10 @@ class NPU:
         self._amounts = np.concatenate([self._amounts, amounts])
 
     def _evaluate(self, rows: Rows, names: Sequence[str] = ()) -> Array:
-        return (
-            self._rates(rows)
-            if self._points is None
-            else np.stack([values[0] for values in self._model(rows, names).amounts.values()], axis=-1)
-        )
+        if self._points is None:
+            return self._rates(rows)
+        amounts = self._model(rows, names).amounts
+        return np.concatenate([np.broadcast_to(amounts[name], (len(rows), 1)) for name in AMOUNTS], axis=1)
 
     def _model(self, rows: Rows, names: Sequence[str]) -> Layers:
         assert self._points is not None
@@ -159,7 +157,7 @@ class NPU:
         if self.unsupported == "error" and found.unsupported.any():
             raise _refused(rows, int(np.argmax(found.unsupported)), names, self.config)
         if not found.fits.all():
-            row = int(np.argmin(found.fits[0]))
+            row = int(np.argmin(found.fits[:, 0]))
             raise TrialError(
                 "shape",
                 f"{_called(rows, row, names)} does not fit the buffers of {self.config.name}",
@@ -170,11 +168,12 @@ class NPU:
 
     def _rates(self, rows: Rows) -> Array:
         assert isinstance(self.config, RateConfig)
-        cycles, joules = self.config.cost(rows)
+        cycles, joules = (part[:, 0] for part in self.config.cost(rows))
         amounts = np.zeros((len(rows), len(AMOUNTS)))
         amounts[:, _PLACE["cycles"]], amounts[:, _PLACE["processor_j"]] = cycles, joules
-        amounts[:, _PLACE["macs"]] = amounts[:, _PLACE["computed_macs"]] = rows.macs
-        amounts[:, _PLACE["flash_bytes"]] = (rows.weights * rows.weight_bits + (rows.bias > 0) * rows.co * 32) / 8
+        amounts[:, _PLACE["macs"]] = amounts[:, _PLACE["computed_macs"]] = rows.macs[:, 0]
+        stored = (rows.weights * rows.weight_bits + (rows.bias > 0) * rows.co * 32) / 8
+        amounts[:, _PLACE["flash_bytes"]] = stored[:, 0]
         return amounts
 
 
@@ -189,9 +188,8 @@ def summary(hw: Any, sums: Any, peak: Any, coefficient: Any) -> dict[str, Any]:
     """
     amount = dict(zip(AMOUNTS, sums, strict=True))
     rates = isinstance(hw, RateConfig)
-    freq = hw.freq_hz[:, 0] if isinstance(hw, Points) else hw.freq_hz
     cycles = amount["cycles"] + hw.network_cycles if rates else amount["cycles"]
-    latency = cycles / freq
+    latency = cycles / hw.freq_hz
     found = {
         "latency_s": latency,
         "cycles": cycles,
@@ -206,12 +204,11 @@ def summary(hw: Any, sums: Any, peak: Any, coefficient: Any) -> dict[str, Any]:
         return found
     spent = joules(amount, latency, coefficient)
     found["energy_j"] = sum(spent.values())
-    multipliers = hw.macs[:, 0] if isinstance(hw, Points) else hw.macs
     compute = amount["compute_cycles"]
     found |= {
         "compute_cycles": compute,
-        "utilisation": amount["slots"] / (multipliers * cycles),
-        "array_utilisation": amount["slots"] / (multipliers * (compute + (compute == 0))),
+        "utilisation": amount["slots"] / (hw.macs * cycles),
+        "array_utilisation": amount["slots"] / (hw.macs * (compute + (compute == 0))),
         "gops_effective": 2e-9 * amount["computed_macs"] / latency,
         "traffic_bytes": (amount["weight_memory_bits"] + amount["map_memory_bits"]) / 8,
         "unsupported_layers": amount["unsupported"],
@@ -242,7 +239,7 @@ def _peak(matrix: Array, workload: Workload, align: int) -> float:
 
 
 def _called(rows: Rows, row: int, names: Sequence[str]) -> str:
-    kind = OPERATIONS[int(rows.operation[row])]
+    kind = OPERATIONS[int(rows.operation[row, 0])]
     return f"the layer {names[row]!r} ({kind})" if names else f"a layer ({kind})"
 
 

@@ -19,7 +19,7 @@ FIELDS = ("macs", "brick_bits", "max_bits", "sync", "window", "weight_port_bits"
 
 @dataclass(frozen=True)
 class ArrayWork:
-    """What the array does, (P, L) each.
+    """What the array does, (L, P) each.
 
     Attributes:
         cycles: Clocks, zero for layers that are not the array's.
@@ -32,8 +32,8 @@ class ArrayWork:
     positions: Array
 
     def pick(self, inverse: Any) -> ArrayWork:
-        """Rows of points by index."""
-        return ArrayWork(*(np.take(value, inverse, axis=0) if len(value) > 1 else value for value in self.parts()))
+        """Columns of points by index."""
+        return ArrayWork(*(np.take(value, inverse, axis=1) if value.shape[1] > 1 else value for value in self.parts()))
 
     def parts(self) -> tuple[Array, Array, Array, Array]:
         """The four arrays."""
@@ -44,7 +44,7 @@ def array_work(rows: Rows, hw: Any) -> ArrayWork:
     """Clocks and shapes, by the dataflow of the points."""
     if hw.dataflow == "tree":
         return tree_work(rows, hw)
-    lanes = np.ones((1, len(rows)))
+    lanes = np.ones((len(rows), 1))
     again = np.where(rows.mac, precision.passes(rows, hw), 1.0)
     if hw.dataflow == "ethos_u55":
         cycles, block = ethos_cycles(rows, hw)
@@ -66,12 +66,11 @@ def tree_work(rows: Rows, hw: Any) -> ArrayWork:
     summed = np.where(rows.depthwise, 1.0, rows.reduction)
     elements, steps = np.where(on_lanes, rows.taps * summed, summed), np.where(on_lanes, 1.0, rows.taps)
     r, c = r * by_reduction, c * by_channel
-    cycles = np.ceil(elements / r)
-    cycles *= np.ceil(rows.filters / c)
-    cycles = cycles * np.ceil(rows.positions / p)
-    cycles *= steps * rows.repeats * precision.passes(rows, hw)
-    cycles = np.where(p >= 1, cycles, np.inf)
-    cycles *= _starvation(rows, hw, np.minimum(r, elements), np.minimum(c, rows.filters), p)
+    cycles = np.ceil(elements / r) * np.ceil(rows.filters / c) * np.ceil(rows.positions / p)
+    cycles = cycles * (steps * rows.repeats * precision.passes(rows, hw))
+    cycles = np.where(p >= 1, cycles, np.inf) * _starvation(
+        rows, hw, np.minimum(r, elements), np.minimum(c, rows.filters), p
+    )
     density = sparsity.skipped_density(rows, hw)
     if density is not None:
         used = np.minimum(r, elements), np.minimum(c, rows.filters), np.minimum(p, rows.positions)
@@ -100,12 +99,12 @@ def _starvation(rows: Rows, hw: Any, r: Array, c: Array, p: Array) -> Array:
 
 
 def _shapes(hw: Any) -> tuple[Array, Array, Array]:
-    """All shapes: r and c as (T, 1, 1), and p as (T, P, 1), below one where a point is too small."""
+    """All shapes: r and c as (T, 1, 1), and p as (T, 1, P), below one where a point is too small."""
     if hw.shape is not None:
         r, c, p = (np.full((1, 1, 1), float(size)) for size in hw.shape)
         return r, c, p
     r, c = _powers(int(np.max(hw.macs)))
-    return r, c, hw.macs[None] / (r * c)
+    return r, c, hw.macs / (r * c)
 
 
 @lru_cache(maxsize=64)

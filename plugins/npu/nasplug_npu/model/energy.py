@@ -26,7 +26,7 @@ AMOUNTS = (
 
 
 def amounts(rows: Rows, hw: Any, work: ArrayWork, tiling: Tiling) -> tuple[dict[str, Any], Array]:
-    """The amounts of every layer, (P, L) each, and the products that are really computed."""
+    """The amounts of every layer, (L, P) each, and the products that are really computed."""
     computed, gated = _products(rows, hw)
     weight_bits, input_bits = rows.second_bits, rows.input_bits
     product = constants.multiply_pj(weight_bits, input_bits) + constants.add_pj(hw.acc_bits)
@@ -55,7 +55,7 @@ def amounts(rows: Rows, hw: Any, work: ArrayWork, tiling: Tiling) -> tuple[dict[
         "weight_memory_bits": tiling.weight_bits,
         "map_memory_bits": tiling.second_bits + tiling.input_bits + tiling.output_bits,
         "post_pj": np.where(rows.kind("concat"), 0.0, post),
-        "processor_j": 0.0,
+        "processor_j": np.zeros((len(rows), 1)),
     }
     return found, computed
 
@@ -113,12 +113,12 @@ def leakage_w(hw: Any) -> Any:
 
 
 def _products(rows: Rows, hw: Any) -> tuple[Array, Array]:
-    """Products that are computed, and that are only gated, (L,) each."""
+    """Products that are computed, and that are only gated, (L, 1) each."""
     by_weight = np.where(rows.matmul, rows.input_density, rows.weight_density)
     both = by_weight * rows.input_density
     if hw.sparsity == "gate":
         return rows.macs * both, rows.macs * (1 - both)
-    none = np.zeros(len(rows))
+    none = np.zeros((len(rows), 1))
     structured = sparsity.structured_share(rows, hw)
     if structured is not None:
         return rows.macs * structured, none

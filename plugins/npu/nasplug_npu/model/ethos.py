@@ -22,13 +22,13 @@ CORES = {
 
 
 def ethos_cycles(rows: Rows, hw: Any) -> tuple[Array, Array]:
-    """Clocks of every row, elementwise ones and pools included, and the depth of a block, (P, L) and (P, 1).
+    """Clocks of every row, elementwise ones and pools included, (L, P), and the depth of a block, (P,).
 
     A step of 4 clocks takes 32 input channels of one kernel element for one block of outputs; weights arrive at 8 per
     clock. Convolutions go depth first, or four kernel elements and 8 channels at a time, whichever is faster.
     """
     found = [_one(rows, int(macs)) for macs in np.ravel(hw.macs)]
-    return np.stack([cycles for cycles, _ in found]), np.array([[float(depth)] for _, depth in found])
+    return np.concatenate([cycles for cycles, _ in found], axis=1), np.array([float(depth) for _, depth in found])
 
 
 def _one(rows: Rows, macs: int) -> tuple[Array, int]:

@@ -13,7 +13,7 @@ nothing; everything below is about one of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -21,7 +21,8 @@ import numpy as np
 
 from nasplug_npu.model.array import ArrayWork
 from nasplug_npu.model.precision import stored_bits
-from nasplug_npu.model.rows import Array, Rows
+from nasplug_npu.model.rows import Array, Mask, Rows
+from nasplug_npu.model.select import select
 
 #: Bits of a bias.
 BIAS = 32
@@ -32,7 +33,7 @@ _TINY = 1e-9
 
 @dataclass(frozen=True)
 class Sizes:
-    """What layers move, in bits, and what they are cut along, (L,) each and per unit where not said otherwise.
+    """What layers move, in bits, and what they are cut along, (L, 1) each and per unit where not said otherwise.
 
     Attributes:
         weights: Of all units, as stored, without biases.
@@ -86,114 +87,247 @@ def sizes(rows: Rows, encoding: str) -> Sizes:
 
 
 @dataclass(frozen=True)
-class Cuts:
-    """The coarsest cuts of the orders: weights stay, inputs stay, outputs stay; (3, P, L) where not said otherwise.
+class Cut:
+    """How often a layer is cut along each side, (L, P) each.
 
     Attributes:
-        groups, bands, pieces, chunks: Pieces along channels, rows, columns and the sum.
-        unit_tiles: Tiles that all units together make, where no unit needs a cut of its own.
+        groups, bands, chunks: Pieces along channels, rows and the sum.
+        pieces: Pieces along columns; None where no layer needs several.
+        units: Tiles that all units together make, where no unit needs a cut of its own.
         weights_again, inputs_again: 1 where a tensor is read again for every band or group, else 0.
-        most_groups, most_units: The finest cuts that make sense, (P, L).
-        fits: Whether any cut fits the buffers, (P, L).
     """
 
     groups: Array
     bands: Array
-    pieces: Array
+    pieces: Array | None
     chunks: Array
-    unit_tiles: Array
+    units: Array
     weights_again: Array
     inputs_again: Array
+
+    @cached_property
+    def tiles(self) -> Array:
+        """All tiles."""
+        found: Array = self.groups * self.bands * self.units * self.chunks
+        return found if self.pieces is None else found * self.pieces
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """The coarsest cuts.
+
+    Attributes:
+        orders: Where weights stay, where inputs stay, and where outputs stay.
+        halo: Bits of the input rows that are read twice for every further band, all units, (L, P); none where all
+            inputs fit their buffer.
+        most_groups, most_units: The finest cuts that make sense, (L, P).
+        fits: Whether any cut fits the buffers, (L, P).
+    """
+
+    orders: tuple[Cut, Cut, Cut]
+    halo: Array
     most_groups: Array
     most_units: Array
     fits: Array
 
     def pick(self, inverse: Any) -> Cuts:
-        """Rows of points by index."""
+        """Columns of points by index."""
 
         def of(value: Array) -> Array:
-            return np.take(value, inverse, axis=-2) if value.shape[-2] > 1 else value
+            return np.take(value, inverse, axis=1) if value.shape[1] > 1 else value
 
-        return Cuts(**{name: of(value) for name, value in vars(self).items()})
+        def every(cut: Cut) -> Cut:
+            rest = {field.name: of(getattr(cut, field.name)) for field in fields(cut) if field.name != "pieces"}
+            return Cut(pieces=None if cut.pieces is None else of(cut.pieces), **rest)
+
+        first, second, third = (every(cut) for cut in self.orders)
+        rest = {name: of(getattr(self, name)) for name in ("halo", "most_groups", "most_units", "fits")}
+        return Cuts((first, second, third), **rest)
 
 
 def cuts(rows: Rows, hw: Any, size: Sizes, work: ArrayWork) -> Cuts:
     """The coarsest cuts that fit the buffers, or half of them with double buffers."""
-    half = 8192 / (2 if hw.double else 1)
-    weight_room, input_room, output_room = hw.weight_kb * half, hw.input_kb * half, hw.output_kb * half
-    weights = (size.weights + size.second) / size.units
-    inputs = size.inputs / size.units
-    kernel_h, kernel_w = (rows.kh - 1) * rows.dh + 1, (rows.kw - 1) * rows.dw + 1
-    # What the array takes at once: output channels of a dense layer, whole units of a depthwise one.
-    together = np.where(rows.depthwise, np.minimum(work.channels, size.units), 1.0)
-    grain = np.where(rows.mac & ~rows.depthwise, np.minimum(work.channels, size.filters), 1.0)
-    window = kernel_h * size.line * together
-    filter_bits = weights * together / size.filters
+    plan = _Plan(rows, hw, size, work)
+    first, second, third = plan.weights_stay(), plan.inputs_stay(), plan.outputs_stay()
+    # Where the sum must be cut, nothing stays but the outputs.
+    orders = [plan.cut(order, plan.either(cut, third)) for order, cut in enumerate((first, second))]
+    pieces = np.where(plan.must, plan.split.pieces, plan.whole.pieces)
+    fits = (plan.forced <= np.maximum(plan.most * rows.taps, 1.0)) & (pieces <= rows.wo)
+    most_groups = np.ceil(size.filters / plan.grain)
+    return Cuts((*orders, plan.cut(2, third)), plan.halo, most_groups, plan.most_units, fits)  # type: ignore[arg-type]
 
-    # Pieces of the sum: as few as there must be, and so many that outputs alone limit a tile.
-    most = np.where(rows.mac, np.maximum(np.ceil(rows.reduction / work.reduction), 1.0), rows.taps)
-    forced = np.minimum(np.ceil(window / input_room), most)
-    forced = np.maximum(forced, np.maximum(np.ceil(grain * filter_bits / weight_room), 1.0))
-    finest = np.minimum(np.maximum(np.ceil(weights / weight_room), np.ceil(inputs / input_room)), most)
-    finest = np.maximum(np.where(rows.mac, finest, 1.0), forced)
-    balance = weights * size.heights / np.maximum(inputs * size.filters, _TINY)
 
-    def plan(order: int, chunks: Array) -> tuple[Array, ...]:
-        width = np.where(chunks > 1, hw.acc_bits, rows.output_bits)
-        pieces = np.maximum(np.ceil(window / (input_room * chunks)), 1.0)
-        pieces = np.maximum(pieces, np.ceil(grain * rows.wo * width * together / output_room))
-        shared_columns = np.maximum(kernel_w - rows.sw, 0.0) * (pieces > 1)
-        line = np.minimum(size.line / pieces + shared_columns * size.line / rows.wi, size.line) * together
-        # The most channels and rows that fit, by each buffer alone, and then by the outputs they make.
-        channels = _steps(weight_room * chunks / np.maximum(filter_bits, _TINY), grain, size.filters)
-        height = np.floor((input_room * chunks / line - kernel_h) / rows.sh) + 1
-        height = np.where(inputs * together <= input_room * chunks, size.heights, height)  # padding takes no room
+@dataclass(frozen=True)
+class _Limits:
+    """What fits the buffers at once, if the sum is cut into so many chunks.
+
+    Attributes:
+        chunks: Of the sum.
+        pieces: Along columns, as few as there must be.
+        line: Bits of an input row of a piece.
+        channels: The most output channels whose weights fit.
+        height: The most output rows whose inputs fit.
+        room: Channels times rows whose outputs fit.
+        highest: The most rows with the fewest channels.
+    """
+
+    chunks: Array
+    pieces: Array
+    line: Array
+    channels: Array
+    height: Array
+    room: Array
+    highest: Array
+
+
+class _Plan:
+    """The sizes of layers beside those of buffers, per unit."""
+
+    def __init__(self, rows: Rows, hw: Any, size: Sizes, work: ArrayWork) -> None:
+        self.rows, self.hw, self.size = rows, hw, size
+        half = 8192 / (2 if hw.double else 1)
+        self.weight_room, self.input_room, self.output_room = (
+            getattr(hw, f"{kind}_kb") * half for kind in ("weight", "input", "output")
+        )
+        self.weights = (size.weights + size.second) / size.units
+        self.inputs = size.inputs / size.units
+        # What the array takes at once: output channels of a dense layer, whole units of a depthwise one.
+        self.together = np.where(rows.depthwise, np.minimum(work.channels, size.units), 1.0)
+        self.grain = np.where(rows.mac & ~rows.depthwise, np.minimum(work.channels, size.filters), 1.0)
+        self.kernel = (rows.kh - 1) * rows.dh + 1
+        self.kernel_w = (rows.kw - 1) * rows.dw + 1
+        self.overlap = np.maximum(self.kernel_w - rows.sw, 0.0)
+        self.filter_bits = self.weights * self.together / size.filters
+        self.window = self.kernel * size.line * self.together
+        self.all_inputs = self.inputs * self.together
+        self.weights_fit = self.weights <= self.weight_room
+        self.inputs_fit = self.inputs <= self.input_room
+        self.halo = size.halo * ~self.inputs_fit
+        self.unit_halo = self.halo / size.units
+        # The sum is cut so often that outputs alone limit a tile; cutting kernels does not make windows smaller.
+        self.most = np.where(rows.mac, np.maximum(np.ceil(rows.reduction / work.reduction), 1.0), rows.taps)
+        self.forced = np.ceil(self.grain * self.filter_bits / self.weight_room)
+        inputs = np.minimum(np.ceil(self.inputs / self.input_room), self.most)
+        weights = np.minimum(np.ceil(self.weights / self.weight_room), self.most)
+        finest = np.where(rows.mac, np.maximum(inputs, weights), 1.0)
+        self.whole = self._limits(np.ones((1, 1)))
+        self.split = self._limits(np.maximum(np.maximum(finest, self.forced), 1.0))
+        # It must be cut where the operands of one output do not fit.
+        narrow = self.input_room * rows.wi < self.kernel_w * self.window
+        self.must = (self.forced > 1) | (narrow & (self.most > 1))
+
+    @cached_property
+    def most_units(self) -> Array:
+        """Units that must be computed one after the other."""
+        return np.ceil(self.size.units / self.together)
+
+    @cached_property
+    def shared_units(self) -> Array:
+        """Tiles that all units make where whole ones fit the buffers."""
+        outputs = self.size.outputs / self.size.units
+        parts = ((self.weight_room, self.weights), (self.input_room, self.inputs), (self.output_room, outputs))
+        first, second, third = (room / np.maximum(bits, _TINY) for room, bits in parts)
+        per_tile = np.floor(np.minimum(first, np.minimum(second, third)))
+        return np.ceil(self.size.units / np.minimum(np.maximum(per_tile, self.together), self.size.units))
+
+    def _limits(self, chunks: Array) -> _Limits:
+        rows, size, hw = self.rows, self.size, self.hw
+        width = hw.acc_bits + (rows.output_bits - hw.acc_bits) * (chunks == 1)
+        inputs = self.input_room * np.minimum(chunks, self.most)
+        columns = rows.wi * np.minimum(inputs / self.window, 1.0)  # of as many windows as fit
+        shared = self.overlap * (columns < rows.wi)
+        pieces = np.ceil(rows.wi / np.maximum(columns - shared, _TINY))
+        pieces = np.minimum(pieces, np.maximum(np.ceil(rows.wi / columns), rows.wo))
+        pieces = np.maximum(pieces, np.ceil(self.grain * rows.wo * width * self.together / self.output_room))
+        line = np.minimum(1 / pieces + self.overlap / rows.wi * (pieces > 1), 1.0) * size.line * self.together
+        channels = _steps(self.weight_room * chunks / np.maximum(self.filter_bits, _TINY), self.grain, size.filters)
+        height = np.floor((inputs / line - self.kernel) / rows.sh) + 1
+        height = np.maximum(height, size.heights * (self.all_inputs <= inputs))  # padding takes no room
         height = np.minimum(np.maximum(height, 1.0), size.heights)
-        room = output_room / (np.ceil(rows.wo / pieces) * width * together)
-        if order == 0:
-            channels = np.minimum(channels, _steps(room, grain, size.filters))
-            height = np.maximum(np.minimum(np.floor(room / channels), height), 1.0)
-        else:
-            best = room / grain if order == 1 else np.sqrt(balance * room)
-            height = np.maximum(np.minimum(np.floor(np.minimum(best, room / grain)), height), 1.0)
-            channels = np.minimum(channels, _steps(room / height, grain, size.filters))
-        read = np.minimum(((height - 1) * rows.sh + kernel_h) * line, inputs * together)
-        needed = np.maximum(channels * filter_bits / weight_room, read / input_room)
-        chunks = np.where(chunks > 1, np.minimum(np.maximum(np.ceil(needed), 1.0), chunks), 1.0)
-        return np.ceil(size.filters / channels), np.ceil(size.heights / height), pieces, chunks
+        room = self.output_room / (np.ceil(rows.wo / pieces) * width * self.together)
+        highest = np.maximum(np.minimum(np.floor(room / self.grain), height), 1.0)
+        return _Limits(chunks, pieces, line, channels, height, room, highest)
 
-    plans = [plan(0, np.where(forced > 1, finest, 1.0)), plan(1, np.where(forced > 1, finest, 1.0)), plan(2, finest)]
-    groups, bands, pieces, chunks = (_stack(parts) for parts in zip(*plans, strict=True))
+    def weights_stay(self) -> tuple[Array, ...]:
+        """Inputs are read once for every group of channels, so that there should be few groups, of high bands."""
+        lowest = self._lowest(self.whole)
+        return self._least(self.whole, (lowest, lowest + 1), None, ~self.inputs_fit)
 
-    output_unit = size.outputs / size.units
-    per_tile = np.minimum(
-        weight_room / np.maximum(weights, _TINY),
-        np.minimum(input_room / np.maximum(inputs, _TINY), output_room / np.maximum(output_unit, _TINY)),
-    )
-    most_units = np.ceil(size.units / together)
-    shared = np.ceil(size.units / np.minimum(np.maximum(np.floor(per_tile), together), size.units))
-    uncut = groups * bands * pieces * chunks == 1
-    # What stays is read once, if its sum is whole; what fits its buffer anyway.
-    weights_stay, inputs_stay = np.array([True, False, False]), np.array([False, True, False])
-    again_w, again_i = (~(stay[:, None, None] & (chunks == 1)) for stay in (weights_stay, inputs_stay))
-    return Cuts(
-        groups=groups,
-        bands=bands,
-        pieces=pieces,
-        chunks=chunks,
-        unit_tiles=np.where(uncut, shared, most_units),
-        weights_again=((weights > weight_room) & again_w).astype(np.float64),
-        inputs_again=((inputs > input_room) & again_i).astype(np.float64),
-        most_groups=np.ceil(size.filters / grain),
-        most_units=most_units,
-        fits=(forced <= np.maximum(most * rows.taps, 1.0)) & (pieces <= rows.wo).all(axis=0),
-    )
+    def inputs_stay(self) -> tuple[Array, ...]:
+        """Weights are read once for every band, so that bands should be high."""
+        return self._at(self.whole, self.whole.highest)
+
+    def outputs_stay(self) -> tuple[Array, ...]:
+        """Both are read again, if they do not fit, so that tiles should be as square as their sizes are alike."""
+        weights = self.weights * ~self.weights_fit * self.size.heights
+        balance = weights / np.maximum(self.inputs * ~self.inputs_fit * self.size.filters, _TINY)
+        square = np.floor(np.sqrt(balance * self.split.room))
+        lowest = self._lowest(self.split)
+        return self._least(self.split, (lowest, lowest + 1, square, square + 1), ~self.weights_fit, ~self.inputs_fit)
+
+    def either(self, whole: tuple[Array, ...], split: tuple[Array, ...]) -> tuple[Array, ...]:
+        """The second where the sum must be cut."""
+        return select(self.must, split, whole) if self.must.any() else whole
+
+    def cut(self, order: int, parts: tuple[Array, ...]) -> Cut:
+        """What stays is read once, if its sum is whole; what fits its buffer anyway."""
+        groups, bands, pieces, chunks = parts
+        uncut = groups * bands * pieces * chunks == 1
+        weights, inputs = ~self.weights_fit, ~self.inputs_fit
+        return Cut(
+            groups=groups,
+            bands=bands,
+            pieces=None if (pieces == 1).all() else pieces,
+            chunks=chunks,
+            units=self.most_units + (self.shared_units - self.most_units) * uncut,
+            weights_again=(weights & (chunks > 1) if order == 0 else weights).astype(np.float64),
+            inputs_again=(inputs & (chunks > 1) if order == 1 else inputs).astype(np.float64),
+        )
+
+    def _lowest(self, limits: _Limits) -> Array:
+        """Height of the bands if there are as few groups as can be."""
+        channels = np.minimum(limits.channels, _steps(limits.room, self.grain, self.size.filters))
+        return np.floor(limits.room / self._equal(np.ceil(self.size.filters / channels)))
+
+    def _equal(self, groups: Array) -> Array:
+        """Channels of groups that are as equal as the array lets them be."""
+        return np.ceil(self.size.filters / (groups * self.grain)) * self.grain
+
+    def _at(self, limits: _Limits, wanted: Array) -> tuple[Array, ...]:
+        """Groups, bands, pieces and chunks for bands of about this height, none larger than it must be."""
+        wanted = np.minimum(np.maximum(wanted, 1.0), limits.highest)
+        wanted = np.ceil(self.size.heights / np.ceil(self.size.heights / wanted))
+        channels = np.minimum(limits.channels, _steps(limits.room / wanted, self.grain, self.size.filters))
+        groups = np.ceil(self.size.filters / channels)
+        channels = self._equal(groups)
+        height = np.maximum(np.minimum(np.floor(limits.room / channels), limits.height), 1.0)
+        bands = np.ceil(self.size.heights / height)
+        if limits is self.whole:
+            return groups, bands, limits.pieces, limits.chunks
+        height = np.ceil(self.size.heights / bands)
+        read = np.minimum(((height - 1) * self.rows.sh + self.kernel) * limits.line, self.all_inputs)
+        needed = np.ceil(np.maximum(channels * self.filter_bits / self.weight_room, read / self.input_room))
+        return groups, bands, limits.pieces, np.minimum(np.maximum(needed, 1.0), limits.chunks)
+
+    def _least(
+        self, limits: _Limits, heights: Sequence[Array], weights_again: Mask | None, inputs_again: Mask
+    ) -> tuple[Array, ...]:
+        """Of several heights the one with the least traffic."""
+        best: tuple[Array, ...] = ()
+        least = np.empty(0)
+        for wanted in heights:
+            found = self._at(limits, wanted)
+            groups, bands = found[:2]
+            read = (self.inputs + (bands - 1) * self.unit_halo) * (1 + inputs_again * (groups - 1))
+            if weights_again is not None:
+                read = read + self.weights * (1 + weights_again * (bands - 1))
+            if best:
+                found = select(read < least, found, best)
+                read = np.minimum(read, least)
+            best, least = found, read
+        return best
 
 
 def _steps(room: Array, grain: Array, most: Array) -> Array:
     """The largest multiple of `grain` in `room`, at least one and at most what there is."""
     return np.minimum(np.maximum(np.floor(room / grain), 1.0) * grain, most)
-
-
-def _stack(parts: Sequence[Array]) -> Array:
-    return np.stack(np.broadcast_arrays(*parts))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from nasplug_npu.model import array, energy, geometry, precision
 from nasplug_npu.model.rows import Array, Mask, Rows
-from nasplug_npu.model.tiling import tile
+from nasplug_npu.model.tiling import Tiling, memory_clocks, tile
 from nasplug_npu.rates import RateConfig
 
 #: What may bound a layer, in the order of the numbers in `bound`.
@@ -26,21 +27,35 @@ UNITS = ("freq_hz", "node_nm", "vdd", "act_pj_per_bit", "weight_pj_per_bit", "ga
 
 @dataclass(frozen=True)
 class Layers:
-    """Amounts per layer, (P, L) each.
+    """Amounts per layer, (L, P) each, or (L, 1) where points do not differ.
 
     Attributes:
         amounts: By the names in :data:`AMOUNTS`.
-        bound: Index into :data:`BOUNDS` of what each layer waits for.
         shape: (r, c, p) of the array.
-        unsupported: Layers that the unit cannot do, (L,).
+        unsupported: Layers that the unit cannot do, (L, 1).
         fits: Layers that fit the buffers.
+        tiling: How layers are cut.
+        hw: The points.
     """
 
     amounts: dict[str, Array]
-    bound: Array
     shape: tuple[Array, Array, Array]
     unsupported: Mask
     fits: Array
+    tiling: Tiling
+    hw: Any
+
+    @cached_property
+    def bound(self) -> Array:
+        """Index into :data:`BOUNDS` of what each layer waits for: what takes longest, or `control` if nothing does."""
+        weights, maps, stores = memory_clocks(self.tiling, self.hw)
+        maps = np.maximum(maps, stores) if self.hw.ports == "separate" else maps + stores
+        cycles = self.amounts["cycles"]
+        longest, found = np.zeros(cycles.shape), np.zeros(cycles.shape, dtype=np.int8)
+        for place, part in enumerate((self.amounts["compute_cycles"], self.amounts["post_cycles"], weights, maps)):
+            found = np.where(part > longest, np.int8(place), found)
+            longest = np.maximum(part, longest)
+        return np.where(cycles > 2 * longest, np.int8(len(BOUNDS) - 1), found)
 
 
 def layers(rows: Rows, hw: Any, *, cpu: RateConfig | None = None) -> Layers:
@@ -78,17 +93,8 @@ def layers(rows: Rows, hw: Any, *, cpu: RateConfig | None = None) -> Layers:
         clocks, joules = cpu.cost(rows)
         found["cycles"] = np.where(unsupported, clocks * hw.freq_hz / cpu.freq_hz, cycles)
         found["processor_j"] = np.where(unsupported, joules, 0.0)
-    maps = np.maximum(tiling.load_inputs, tiling.store)
-    if hw.ports != "separate":
-        maps = tiling.load_inputs + tiling.store
-    shape = cycles.shape
-    return Layers(
-        {name: np.broadcast_to(found[name], shape) for name in AMOUNTS},
-        _bound(cycles, (computing, post * works, tiling.load_weights, maps)),
-        (work.reduction, work.channels, work.positions),
-        unsupported,
-        np.broadcast_to(np.logical_or(cut.fits, idle), shape),
-    )
+    shape = (work.reduction, work.channels, work.positions)
+    return Layers(found, shape, unsupported, np.logical_or(cut.fits, idle), tiling, hw)
 
 
 def _cuts(rows: Rows, hw: Any, size: geometry.Sizes) -> tuple[array.ArrayWork, geometry.Cuts]:
@@ -111,12 +117,3 @@ def _clocks(rows: Rows, hw: Any, work: array.ArrayWork) -> tuple[Array, Array]:
     elements = np.where(rows.kind("maxpool", "avgpool"), rows.outputs * rows.taps, rows.outputs)
     elements = np.where(rows.kind("concat"), 0.0, elements)
     return work.cycles, np.ceil(elements / hw.ppu_per_cycle)
-
-
-def _bound(cycles: Array, parts: tuple[Array, ...]) -> Array:
-    """Which part takes longest; `control` where what no part explains takes longer than any."""
-    longest, found = np.zeros(cycles.shape), np.zeros(cycles.shape, dtype=np.int8)
-    for place, part in enumerate(parts):
-        found = np.where(part > longest, np.int8(place), found)
-        longest = np.maximum(part, longest)
-    return np.where(cycles > 2 * longest, np.int8(len(parts)), found)

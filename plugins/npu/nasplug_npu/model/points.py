@@ -1,4 +1,4 @@
-"""Hardware points: one configuration, or thousands that differ in numbers, as arrays (P, 1)."""
+"""Hardware points: one configuration, or thousands that differ in numbers, as arrays (P,)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NUMBERS = tuple(
 
 
 class Points:
-    """Configurations that share everything but numbers; has the fields of :class:`NPUConfig`, numbers as (P, 1).
+    """Configurations that share everything but numbers; has the fields of :class:`NPUConfig`, numbers as (P,).
 
     Args:
         fields: Every field; numbers may be arrays of one length.
@@ -35,7 +35,7 @@ class Points:
         self._size = sizes.pop() if sizes else 1
         self._codes: dict[str, tuple[npt.NDArray[np.intp], int]] = {}
         for name in NUMBERS:
-            self.fields[name] = np.asarray(self.fields[name], dtype=np.float64).reshape(-1, 1)
+            self.fields[name] = np.asarray(self.fields[name], dtype=np.float64).reshape(-1)
         self.shape, self.nm = parse_shape(self.fields["shapes"]), parse_nm(self.fields["encoding"])
 
     @classmethod
@@ -72,17 +72,17 @@ class Points:
             name: value[which] if name in NUMBERS and len(value) > 1 else value for name, value in self.fields.items()
         }
         if all(len(picked[name]) == 1 for name in NUMBERS):  # all alike: keep how many there are
-            picked["freq_hz"] = np.broadcast_to(self.fields["freq_hz"], (self._size, 1))[which]
+            picked["freq_hz"] = np.broadcast_to(self.fields["freq_hz"], (self._size,))[which]
         found = Points(picked)
         found._codes = {name: (codes[which], count) for name, (codes, count) in self._codes.items()}
         return found
 
     def valid(self) -> npt.NDArray[np.bool_]:
         """Which points keep all rules, (P,)."""
-        kept = np.ones((self._size, 1), dtype=bool)
+        kept = np.ones(self._size, dtype=bool)
         for rule in RULES:
             kept &= np.asarray(rule.condition(self), dtype=bool)
-        return kept[:, 0]
+        return kept
 
     def config(self, place: int) -> NPUConfig:
         """One of the points.
@@ -90,7 +90,7 @@ class Points:
         Raises:
             SpecError: It is not valid.
         """
-        numbers = {name: self.fields[name][place if len(self.fields[name]) > 1 else 0, 0].item() for name in NUMBERS}
+        numbers = {name: self.fields[name][place if len(self.fields[name]) > 1 else 0].item() for name in NUMBERS}
         return NPUConfig.from_json({**self.fields, **numbers})
 
     def distinct(self, names: Iterable[str]) -> tuple[Points, npt.NDArray[np.intp] | None]:
@@ -120,7 +120,7 @@ class Points:
     def _coded(self, name: str) -> tuple[npt.NDArray[np.intp], int]:
         """A small number for each value of a field, and how many there are; parts of these points inherit them."""
         if name not in self._codes:
-            values, inverse = np.unique(self.fields[name][:, 0], return_inverse=True)
+            values, inverse = np.unique(self.fields[name], return_inverse=True)
             self._codes[name] = inverse, len(values)
         return self._codes[name]
 

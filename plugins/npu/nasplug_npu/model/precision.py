@@ -16,7 +16,7 @@ def usable(bits: Array, hw: Any) -> Array:
 
 
 def fusion(rows: Rows, hw: Any) -> tuple[Array, Array]:
-    """Factors on the reduction lanes and on the output channel lanes, (P, L) each.
+    """Factors on the reduction lanes and on the output channel lanes, (L, P) each.
 
     The rule of Bit Fusion (arXiv 1712.01507): a native multiplier is a square of bricks, so that operands of 1/u of
     the native width make u products each. Which operand widens which side of the array is a choice of this model:

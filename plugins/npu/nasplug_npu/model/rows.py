@@ -68,7 +68,7 @@ def pack(workload: Workload) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Layers as columns of numbers, (L,) each.
+    """Layers as columns of numbers, (L, 1) each: layers go down, and hardware points across, (P,).
 
     Attributes:
         matrix: (L, columns), see :data:`COLUMNS`.
@@ -81,7 +81,7 @@ class Rows:
 
     def __getattr__(self, name: str) -> Array:
         try:
-            column: Array = self.matrix[:, COLUMNS.index(name)]
+            column: Array = np.ascontiguousarray(self.matrix[:, COLUMNS.index(name), None])
         except ValueError:
             raise AttributeError(name) from None
         self.__dict__[name] = column
@@ -260,7 +260,7 @@ class Batch:
     def _peak_bits(self, align: int) -> Array:
         rows = self.rows
         sizes = rows.n * np.ceil(rows.co / align) * align * rows.ho * rows.wo * rows.output_bits
-        sizes = np.where(rows.kind("concat"), 0.0, sizes)[self.index]  # its sources are written side by side
+        sizes = np.where(rows.kind("concat"), 0.0, sizes)[self.index, 0]  # its sources are written side by side
         return peak_bits(sizes, self.ends, self.starts, self.inputs)
 
     def sums(self, amounts: Array) -> Array:

@@ -33,7 +33,7 @@ def skipped_density(rows: Rows, hw: Any) -> Array | None:
     if hw.nm is not None and hw.sparsity in ("weight_skip", "dual_skip"):
         return None  # structured: a matter of counting, see structured_share
     by_weight, by_input = _SKIPPED.get(hw.sparsity, (False, False))
-    density = np.ones(len(rows))
+    density = np.ones((len(rows), 1))
     if by_weight:
         density = density * np.where(rows.matmul, rows.input_density, rows.weight_density)
     if by_input:

@@ -11,7 +11,7 @@ from nasplug_npu.model.sparsity import structured_share
 
 
 def systolic_cycles(rows: Rows, hw: Any) -> Array:
-    """Clocks of each row in one pass of its operands, (1, L).
+    """Clocks of each row in one pass of its operands, (L, 1).
 
     With R rows, C columns and a product of K = taps * channels summed, N output channels and M positions, one fold
     keeps R x C operands (`ws`: weights, `is`: inputs) or sums (`os`) in place:
@@ -31,7 +31,7 @@ def systolic_cycles(rows: Rows, hw: Any) -> Array:
         once = (2 * r + c + filters - 2) * np.ceil(summed / r) * np.ceil(positions / c) - 1
     else:
         once = (r + c + summed - 2) * np.ceil(positions / r) * np.ceil(filters / c) - 1
-    return np.where(rows.mac, once * times, 0.0)[None]
+    return np.where(rows.mac, once * times, 0.0)
 
 
 def operands(rows: Rows, hw: Any) -> tuple[Array, Array, Array, Array]:
@@ -47,7 +47,7 @@ def operands(rows: Rows, hw: Any) -> tuple[Array, Array, Array, Array]:
 
 
 def buffer_accesses(rows: Rows, hw: Any) -> tuple[Array, Array, Array]:
-    """Elements read of inputs and of weights, and written of outputs, between buffers and array, (L,) each."""
+    """Elements read of inputs and of weights, and written of outputs, between buffers and array, (L, 1) each."""
     r, c, _ = hw.shape
     summed, filters, positions, times = operands(rows, hw)
     inputs, weights, outputs = positions * summed, summed * filters, positions * filters
