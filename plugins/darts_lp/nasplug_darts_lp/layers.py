@@ -81,6 +81,10 @@ class _Quantised:
         )
         self.weight_quantiser = None if weight_bits is None else weight_quantiser(weights, weight_bits, outputs)
 
+    def extra_repr(self) -> str:
+        """What is printed, and what tells costs that something has changed."""
+        return f"{super().extra_repr()}, density={self.weight_density:.4g}/{self.input_density:.4g}"  # type: ignore[misc]
+
     def product(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The layer of torch with these operands."""
         raise NotImplementedError
@@ -123,6 +127,7 @@ class QuantConv2d(_Quantised, nn.Conv2d):
         weights: Kind of quantiser of the weights.
         activations: Kind of quantiser of the input.
         pad_same: Pads so that the output measures ceil(input / stride), as TensorFlow does; `padding` is not used.
+        device: Of weight and bias; quantisers are made on the CPU, and `to` moves all.
         **options: Of the quantiser of the input.
 
     Attributes:
@@ -151,9 +156,10 @@ class QuantConv2d(_Quantised, nn.Conv2d):
         weights: str = "uniform",
         activations: str = "double_st",
         pad_same: bool = False,
+        device: Any = None,
         **options: Any,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, device=device)
         self.pad_same = pad_same
         self._quantise((weights, activations), (weight_bits, activation_bits), (out_channels, in_channels), options)
 
@@ -177,6 +183,7 @@ class QuantConv2d(_Quantised, nn.Conv2d):
             layer.groups,
             layer.bias is not None,
             pad_same=kind == "same",
+            device="meta",  # weights that are thrown away need no numbers
             **settings,
         )
         return _taken_over(made, layer)
@@ -198,7 +205,7 @@ class QuantLinear(_Quantised, nn.Linear):
 
     Args:
         in_features, out_features, bias: Of :class:`torch.nn.Linear`.
-        weight_bits, activation_bits, weights, activations, **options: As for :class:`QuantConv2d`.
+        weight_bits, activation_bits, weights, activations, device, **options: As for :class:`QuantConv2d`.
 
     Attributes:
         weight_bits, input_bits, weight_density, input_density: As for :class:`QuantConv2d`.
@@ -218,15 +225,16 @@ class QuantLinear(_Quantised, nn.Linear):
         activation_bits: int | None = 4,
         weights: str = "uniform",
         activations: str = "double_st",
+        device: Any = None,
         **options: Any,
     ) -> None:
-        super().__init__(in_features, out_features, bias)  # type: ignore[arg-type, call-arg]
+        super().__init__(in_features, out_features, bias, device=device)
         self._quantise((weights, activations), (weight_bits, activation_bits), (out_features, in_features), options)
 
     @classmethod
     def of(cls, layer: nn.Linear, **settings: Any) -> QuantLinear:
         """Takes over the shape and the weights, not copies of them, of a linear layer."""
-        made = cls(layer.in_features, layer.out_features, layer.bias is not None, **settings)
+        made = cls(layer.in_features, layer.out_features, layer.bias is not None, device="meta", **settings)
         return _taken_over(made, layer)
 
     def forward(self, input: Tensor) -> Tensor:

@@ -121,8 +121,9 @@ class Quantise:
             **{"weights": weights, "first_last_bits": first_last_bits, "skip": skip, "layers": layers},
             **(options or {}),
         }
-        # A setting that no layer can have is refused before anything trains.
-        quantise(nn.Sequential(*[nn.Linear(1, 1) for _ in range(3)]), **{**self._settings, "skip": (), "layers": None})
+        with torch.device("meta"):  # a setting that no layer can have is refused before anything trains
+            layers_of_all_kinds = nn.Sequential(*[nn.Linear(1, 1) for _ in range(3)])
+            quantise(layers_of_all_kinds, **{**self._settings, "skip": (), "layers": None})
 
     @hookimpl(wrapper=True)
     def build(self) -> Any:

@@ -13,7 +13,7 @@ from nasplug_darts_lp.quantise import quantise
 from nasplug_darts_lp.quantisers import ACTIVATIONS, WEIGHTS
 from torch import nn
 
-from nasplug.errors import SpecError
+from nasplug.errors import SpecError, TaskError
 
 
 class Residual(nn.Module):
@@ -167,6 +167,64 @@ def test_a_layer_used_twice():
     assert agreement(network, folded, images(shape=(4, 6, 6))).exact
 
 
+class InPlace(nn.Module):
+    """The shortcut reads a tensor that was changed in place by then."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+        self.conv1, self.conv2, self.conv3 = (nn.Conv2d(4, 4, 3, padding=1) for _ in range(3))
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        first = self.conv1(x)
+        if self.how == "module":
+            changed = self.relu(first)
+        elif self.how == "function":
+            changed = nn.functional.relu(first, inplace=True)
+        else:
+            changed = first.relu_()
+        second = self.conv2(changed)
+        third = self.conv3(second)
+        third += first
+        return third
+
+
+@pytest.mark.parametrize("how", ["module", "function", "method"])
+def test_changes_in_place_are_followed(how):
+    network = ready(InPlace(how), shape=(4, 6, 6))
+    assert agreement(network, fold(network, (4, 6, 6)), images(shape=(4, 6, 6))).exact
+
+
+def test_a_change_that_the_graph_does_not_show_is_noticed():
+    class Renamed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(4, 4, 1)
+
+        def forward(self, x):
+            first = self.conv(x)
+            second = first
+            second += 1.0  # changes `first`, too; torch.fx sees a new tensor
+            return first * 1.0
+
+    with pytest.raises(TaskError, match="another name as well"):
+        fold(ready(Renamed(), shape=(4, 6, 6)), (4, 6, 6))
+
+
+def test_a_pool_in_front_of_a_falling_map_is_compared_as_values():
+    layers = nn.Conv2d(3, 4, 3), nn.MaxPool2d(2), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 1)
+    network = ready(nn.Sequential(*layers))
+    folded = fold(network, (3, 11, 11))
+    assert [part.integer for part in parts(folded, Thresholds)] == [False, False]
+    assert agreement(network, folded, images()).exact
+
+
+def test_inputs_of_another_shape_are_refused():
+    with pytest.raises(TaskError, match="folded for"):
+        fold(ready(plain()), (3, 11, 11))(torch.zeros(1, 3, 12, 12))
+
+
 def test_the_squeeze_is_gone_and_training_mode_with_it():
     folded = fold(ready(residual()), (3, 11, 11))
     assert not list(folded.parameters())
@@ -175,7 +233,7 @@ def test_the_squeeze_is_gone_and_training_mode_with_it():
 
 
 def test_a_fault_would_be_seen():
-    """The comparison finds a single threshold that is off by one, and a single weight."""
+    """The comparison finds a single threshold that is off by one, and weights that are off by one."""
     network = ready(plain(), weight_bits=2, activation_bits=2, first_last_bits=2)
     folded = fold(network, (3, 11, 11))
     comparison = parts(folded, Thresholds)[1]
@@ -183,7 +241,7 @@ def test_a_fault_would_be_seen():
     assert agreement(network, folded, images()).differing > 0
     comparison.thresholds -= 1
     product = parts(folded, IntegerConv2d)[1]
-    product.weight[0, 0, 0, 0] ^= 1
+    product.weight[:, 0, 1, 1] ^= 1
     assert agreement(network, folded, images()).differing > 0
 
 

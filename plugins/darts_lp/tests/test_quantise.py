@@ -287,6 +287,16 @@ class TestWrapperOfBinary(WrapperConformance):
         return Quantise(1, 1, activations="single_st", options={"squeeze": "sample"})
 
 
+def test_quantising_without_perceptrons_draws_no_random_numbers():
+    base = network()
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    quantise(base, activations="lsq")
+    Quantise(2, 2)
+    assert torch.equal(torch.rand(1), expected)
+
+
 def test_the_wrapper_refuses_before_anything_trains():
     with pytest.raises(SpecError, match="1 to 8"):
         Quantise(weight_bits=12)

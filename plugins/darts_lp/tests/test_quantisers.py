@@ -347,3 +347,11 @@ def test_empty_channels_have_some_scale():
 def test_meta_tensors_pass():
     quantiser = activation_quantiser("double_st", 4, 6)
     assert quantiser.eval()(torch.empty(2, 6, 3, 3, device="meta")).shape == (2, 6, 3, 3)
+
+
+def test_mixed_precision_leaves_thresholds_whole():
+    quantiser = trained("double_st", 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = quantiser(images().bfloat16())
+    assert found.dtype == torch.bfloat16
+    assert quantiser.average_gain.dtype == torch.float32

@@ -84,6 +84,7 @@ def fold(network: nn.Module, input_shape: Sequence[int]) -> FoldedNetwork:
 
     Raises:
         SpecError: No layer is quantised, sums need more than 32 bits, or torch.fx cannot follow the network.
+        TaskError: It does, and the graph computes something else on random inputs.
     """
     frozen = freeze(network).cpu()
     if not any(layer.integer for layer in quantised_layers(frozen).values()):
@@ -104,7 +105,18 @@ def fold(network: nn.Module, input_shape: Sequence[int]) -> FoldedNetwork:
     module.graph.lint()
     module.delete_all_unused_submodules()
     module.recompile()
-    return FoldedNetwork(module, tuple(input_shape), folding.products)
+    folded = FoldedNetwork(module, tuple(input_shape), folding.products)
+    inputs = torch.randn(2, *input_shape, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        same = torch.equal(folded(inputs), frozen(inputs))
+    if not same:
+        raise TaskError(
+            f"{type(network).__name__} computes something else than its graph",
+            where="fold",
+            why="torch.fx does not see branches, nor that `+=` changes a tensor that has another name as well",
+            fix="write `a = a + b` instead of `a += b`",
+        )
+    return folded
 
 
 class _Folding:

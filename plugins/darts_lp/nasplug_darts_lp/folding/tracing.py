@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from nasplug.errors import SpecError
 from nasplug_darts_lp.exact import ExactAvgPool, ExactBatchNorm2d
 from nasplug_darts_lp.layers import QuantConv2d, QuantLinear
 
+_IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
 _LEAVES = (QuantConv2d, QuantLinear, ExactBatchNorm2d, ExactAvgPool)
 
 
@@ -34,6 +36,7 @@ def trace(network: nn.Module, input_shape: Sequence[int]) -> fx.GraphModule:
     try:
         graph = _Tracer().trace(network)
         module = fx.GraphModule(network, graph)
+        _follow_changes(module)
         with torch.no_grad():
             ShapeProp(module).propagate(torch.zeros(2, *input_shape))  # type: ignore[no-untyped-call]
     except Exception as error:  # whatever the network does not like about it
@@ -44,6 +47,34 @@ def trace(network: nn.Module, input_shape: Sequence[int]) -> fx.GraphModule:
             fix="its forward must not branch on values or shapes (torch.fx), and take one tensor",
         ) from error
     return module
+
+
+def _follow_changes(module: fx.GraphModule) -> None:
+    """Lets whoever reads a tensor after it was changed in place read what the change gave.
+
+    Then the graph says all that happens, and a change that nobody reads any more can be left out.
+    """
+    places = {node: place for place, node in enumerate(module.graph.nodes)}
+    modules = dict(module.named_modules(remove_duplicate=False))
+    for node in module.graph.nodes:
+        source = input_of(node)
+        if isinstance(source, fx.Node) and _changes_its_input(node, modules):
+            for reader in list(source.users):
+                if places[reader] > places[node]:
+                    reader.replace_input_with(source, node)
+    module.recompile()
+
+
+def _changes_its_input(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
+    if node.op == "call_module":
+        return bool(getattr(modules[str(node.target)], "inplace", False))
+    if node.op == "call_method":
+        return str(node.target).endswith("_") and not str(node.target).endswith("__")
+    if node.op != "call_function":
+        return False
+    name = getattr(node.target, "__name__", "")
+    in_place = node.kwargs.get("inplace", False) or (name in ("relu", "relu6", "leaky_relu") and True in node.args[1:])
+    return bool(in_place) or node.target in _IN_PLACE or (name.endswith("_") and not name.endswith("__"))
 
 
 def shape_of(node: fx.Node) -> tuple[int, ...]:

@@ -134,8 +134,9 @@ class ActivationQuantiser(nn.Module):
             found = self.static()
             level = count(inputs, found.thresholds)
             return (per_channel(found.offset, inputs) + per_channel(found.step, inputs) * level).to(inputs.dtype)
-        self._first(inputs)
-        return self.quantise(inputs.float()).to(inputs.dtype)
+        with torch.autocast(inputs.device.type, enabled=False):  # thresholds need all their bits
+            self._first(inputs)
+            return self.quantise(inputs.float()).to(inputs.dtype)
 
     def quantise(self, inputs: Tensor) -> Tensor:
         """Training: the staircase with its gradients; inputs (N, C, ...)."""

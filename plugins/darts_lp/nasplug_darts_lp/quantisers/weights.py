@@ -70,6 +70,10 @@ class WeightQuantiser(nn.Module):
         numbers, scale = self._codes(weight)
         return numbers.to(torch.int16), scale
 
+    def extra_repr(self) -> str:
+        """What is printed, and what tells two structures apart."""
+        return f"bits={self.bits}"
+
     def _codes(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Whole numbers as floats, and scales."""
         raise NotImplementedError
