@@ -76,3 +76,13 @@ def test_all_widths_share_their_thresholds_with_the_finest():
     y = module(torch.linspace(-3, 3, 5000).view(-1, 1), torch.full((4,), 0.25))
     assert len(y.unique()) == 256
     assert (y.diff(dim=0) >= -1e-6).all()
+
+
+@pytest.mark.parametrize("log_range", [-1e9, 1e9])
+def test_a_range_stays_a_number(log_range):
+    module = MixedLevels((1, 8), 2)
+    module.log_range.data.fill_(log_range)
+    y = module(torch.randn(4, 2), torch.tensor([0.5, 0.5]))
+    y.sum().backward()
+    assert torch.isfinite(y).all()
+    assert torch.isfinite(module.low.grad).all()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from nasplug_darts_lp.search import training
 from nasplug_darts_lp.strategy import DifferentiableSearch
+from pytorch_lightning import LightningDataModule, LightningModule
+from torch.utils.data import DataLoader, TensorDataset
 
 import nasplug as nas
 from nasplug.cli.app import main
@@ -77,6 +80,47 @@ def test_costs_and_power_from_a_target():
         ),
     )
     assert study.trials[0].proposal.info["power"] > 0
+
+
+class Regression(LightningModule):
+    """A module of a user: another loss, and logging in every step."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def training_step(self, batch, index):
+        loss = (self.network(batch[0]) - batch[1]).square().mean()
+        self.log("train_loss", loss)
+        return {"loss": loss}
+
+    def validation_step(self, batch, index):
+        self.log("val_loss", (self.network(batch[0]) - batch[1]).square().mean())
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters(), 1e-3)
+
+
+class Numbers(LightningDataModule):
+    """Data sets of torch, which are only there after `setup`."""
+
+    def setup(self, stage):
+        generator = torch.Generator().manual_seed(0)
+        images = torch.randn(40, 3, 8, 8, generator=generator)
+        self.data = TensorDataset(images, images.mean(dim=(2, 3))[:, :2])
+
+    def train_dataloader(self):
+        return DataLoader(self.data, batch_size=10, shuffle=True)
+
+    def val_dataloader(self):
+        return DataLoader(self.data, batch_size=10)
+
+
+def test_a_task_of_ones_own():
+    task = nas.LightningTask(Regression, Numbers(), (3, 8, 8), 2, {"val_loss": "min"})
+    study = search(task=task, objectives={"val_loss": "min"}, strategy={"rounds": 1, "derive": 1})
+    assert [trial.state for trial in study.trials] == ["complete"]
+    assert study.trials[0].proposal.info["losses"][0] > 0
 
 
 # -- resuming ----------------------------------------------------------------------------------------------------------

@@ -22,6 +22,8 @@ from torch.autograd.function import once_differentiable
 
 #: Elements per block on a CPU. A block goes through all its passes while it is in the cache.
 BLOCK = 1 << 16
+#: Of the logarithm of a range, so that no step makes it 0 or infinite.
+_BOUND = 10.0
 
 
 class MixedLevels(nn.Module):
@@ -47,7 +49,7 @@ class MixedLevels(nn.Module):
             weights: Float (K,), the share of every width.
         """
         steps = tuple(float(2**bits - 1) for bits in self.bits)
-        mixed: Tensor = _Mixture.apply(x, weights, self.low, self.log_range.exp(), steps)
+        mixed: Tensor = _Mixture.apply(x, weights, self.low, self.log_range.clamp(-_BOUND, _BOUND).exp(), steps)
         return mixed
 
     def extra_repr(self) -> str:

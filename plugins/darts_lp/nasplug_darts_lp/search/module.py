@@ -43,7 +43,10 @@ class SupernetModule(LightningModule):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.supernet, self.task_module, self.settings = supernet, task_module, settings
+        self.supernet, self.settings = supernet, settings
+        # In a tuple, and so no part of this module: Lightning would have it log through the Trainer of this one, whose
+        # hooks it does not run in.
+        self._task_module = (task_module,)
         self.steps, self.done = max(1, steps), done
         parameters = supernet.network_parameters()
         self.weight_optimizer: torch.optim.Optimizer
@@ -65,6 +68,10 @@ class SupernetModule(LightningModule):
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Both optimisers."""
         return [self.weight_optimizer] + ([] if self.logits_optimizer is None else [self.logits_optimizer])
+
+    def on_fit_start(self) -> None:
+        """Takes what the task's module has of its own to the device."""
+        self._task_module[0].to(self.device).train()
 
     def training_step(self, batch: Any, batch_index: int) -> None:
         """One step of the weights, and one of the logits unless they are still warming up.
@@ -106,7 +113,7 @@ class SupernetModule(LightningModule):
         Raises:
             TrialError: It is not finite.
         """
-        answer: Any = self.task_module.training_step(batch, batch_index)
+        answer: Any = self._task_module[0].training_step(batch, batch_index)
         value: Tensor = answer["loss"] if isinstance(answer, dict) else answer
         if not bool(torch.isfinite(value)):
             raise TrialError(

@@ -82,6 +82,12 @@ class CellSpace(ChoiceSpace):
         SpecError: An argument that makes no space.
     """
 
+    @classmethod
+    def nasplug_examples(cls) -> list[Mapping[str, Any]]:
+        """Small ones, with which the generic suite tests the space."""
+        small = {"channels": 2, "layers": 3}
+        return [small, small | {"nodes": 2, "weight_bits": [1, 4], "activation_bits": [2, 8]}]
+
     def __init__(
         self,
         channels: int = 16,

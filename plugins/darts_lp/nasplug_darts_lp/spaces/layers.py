@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from nasplug.errors import SpecError
@@ -43,6 +43,12 @@ class LayersSpace(ChoiceSpace):
     Raises:
         SpecError: An argument that makes no space.
     """
+
+    @classmethod
+    def nasplug_examples(cls) -> list[Mapping[str, Any]]:
+        """Small ones, with which the generic suite tests the space."""
+        small = {"width": 0.25, "blocks": 1}
+        return [small, small | {"weight_bits": [], "activation_bits": []}]
 
     def __init__(
         self,
