@@ -108,7 +108,9 @@ def taught(
     settings = InfoNASSettings(
         epochs=arguments.epochs, weight=weight, beta=1 / 224, regressor=RegressorSettings(width=8, dense=128)
     )
-    few = IOData(data.space, data.images[: arguments.pairs], data.labels[: arguments.pairs], data.networks)
+    seen = slice(arguments.pairs)
+    networks = tuple(replace(network, features=network.features[seen]) for network in data.networks)
+    few = IOData(data.space, data.images[seen], data.labels[seen], networks)
     found = train_infonas(graphs[: arguments.cells], ENCODING, few, SPACE, settings=settings, start=start)
     found.save(kept)
     return found
