@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from nasplug_darts_lp.search.mixing import Mixing
 from nasplug_darts_lp.search.power import BitOperations
 from nasplug_darts_lp.search.supernet import HasSupernet, SupernetOptions, most_probable
 from nasplug_darts_lp.spaces.cell import CellSpace
@@ -245,6 +246,25 @@ def test_separate_weights(name, scaling):
     y.square().mean().backward()
     assert y.shape == (2, 5)
     assert sum(p.numel() for p in supernet.parameters()) > sum(p.numel() for p in shared.parameters())
+
+
+@pytest.mark.parametrize("name", ["layers_bits", "cell"])
+def test_importance_divides_by_the_probabilities_and_not_by_the_samples(name):
+    """Of two supernets that draw the same, gradients of the drawn candidates differ by 1 / probability."""
+    gradients = []
+    for scaling in ("none", "importance"):
+        torch.manual_seed(0)
+        options = SupernetOptions(mixing=Mixing("gumbel_hard"), shared=False, scaling=scaling)
+        supernet = SPACES[name]().supernet(SHAPE, 5, options).train()
+        torch.manual_seed(1)
+        supernet(torch.randn(4, *SHAPE)).square().mean().backward()
+        part = "blocks.2.branch." if name == "layers_bits" else "cells.2.edges.3-4."
+        found = {n: p.grad for n, p in supernet.named_parameters() if n.startswith(part) and p.dim() == 4}
+        gradients.append({n: float(g.norm()) for n, g in found.items() if g is not None and float(g.norm()) > 1e-7})
+    ratios = [gradients[1][key] / value for key, value in gradients[0].items()]
+    assert ratios
+    # Two kernels, two and two widths; or seven operations and none.
+    assert ratios == pytest.approx([8.0] * len(ratios), rel=0.05)
 
 
 # -- the spaces themselves ---------------------------------------------------------------------------------------------

@@ -148,8 +148,15 @@ class SharedConvNorm(nn.Module):
         self.conv = SharedConv(choices)
         self.norm = nn.BatchNorm2d(choices.outputs, affine=choices.affine)
 
-    def forward(self, x: Tensor, kernel: Tensor, weight_bits: Tensor, activation_bits: Tensor) -> Tensor:
-        """As :meth:`SharedConv.forward`, normalised."""
+    def forward(
+        self,
+        x: Tensor,
+        kernel: Tensor,
+        weight_bits: Tensor,
+        activation_bits: Tensor,
+        chances: Sequence[Tensor] | None = None,
+    ) -> Tensor:
+        """As :meth:`SharedConv.forward`, normalised; nothing here depends on `chances`."""
         normal: Tensor = self.norm(self.conv(x, kernel, weight_bits, activation_bits))
         return normal
 
@@ -182,11 +189,20 @@ class SeparateConvNorm(nn.Module):
             self.candidates.append(SharedConvNorm(one))
         self.sum = WeightedSum(choices.candidates, scaling)
 
-    def forward(self, x: Tensor, kernel: Tensor, weight_bits: Tensor, activation_bits: Tensor) -> Tensor:
-        """As :meth:`SharedConvNorm.forward`."""
+    def forward(
+        self,
+        x: Tensor,
+        kernel: Tensor,
+        weight_bits: Tensor,
+        activation_bits: Tensor,
+        chances: Sequence[Tensor] | None = None,
+    ) -> Tensor:
+        """As :meth:`SharedConvNorm.forward`, with the probabilities that the three were drawn with."""
         sure = torch.ones(1, device=x.device)
         weights = torch.einsum("k,i,j->kij", kernel, weight_bits, activation_bits).flatten()
-        total: Tensor = self.sum([candidate(x, sure, sure, sure) for candidate in self.candidates], weights)
+        drawn_with = None if chances is None else torch.einsum("k,i,j->kij", *chances).flatten()
+        outputs = [candidate(x, sure, sure, sure) for candidate in self.candidates]
+        total: Tensor = self.sum(outputs, weights, drawn_with)
         return total
 
 

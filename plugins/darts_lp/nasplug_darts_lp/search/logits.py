@@ -11,6 +11,8 @@ from nasplug_darts_lp.search.mixing import Mixing
 
 #: Weights of the candidates of every choice, by name.
 Weights = dict[str, Tensor]
+#: Ends the names of probabilities.
+_CHANCE = ":chance"
 
 
 class Logits(nn.Module):
@@ -42,6 +44,15 @@ class Logits(nn.Module):
         }
         return found | self._certain()
 
+    def draw_with_chances(self, mixing: Mixing, temperature: float) -> Weights:
+        """As :meth:`draw`, with the probabilities that the weights were drawn with beside them; see :func:`chance`.
+
+        Raises:
+            TrialError: Some logits are not finite.
+        """
+        chances = {f"{name}{_CHANCE}": values for name, values in self.probabilities().items()}
+        return self.draw(mixing, temperature) | chances
+
     def probabilities(self) -> Weights:
         """Softmax of the logits, without a gradient."""
         with torch.no_grad():
@@ -70,3 +81,8 @@ class Logits(nn.Module):
     def _certain(self) -> Weights:
         device = next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
         return {name: torch.ones(1, device=device) for name, size in self.sizes.items() if size == 1}
+
+
+def chance(weights: Weights, name: str) -> Tensor:
+    """Probabilities that the weights of a choice were drawn with; the weights themselves where they are not kept."""
+    return weights.get(f"{name}{_CHANCE}", weights[name])

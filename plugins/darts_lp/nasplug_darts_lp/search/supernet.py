@@ -77,7 +77,8 @@ class Supernet(nn.Module, ABC):
             TrialError: The logits are not finite.
         """
         if self.training:
-            self.drawn = self.logits.draw(self.options.mixing, self.temperature)
+            draw = self.logits.draw_with_chances if self.options.scaling == "importance" else self.logits.draw
+            self.drawn = draw(self.options.mixing, self.temperature)
         else:
             self.drawn = self.logits.probabilities()
         return self.run(x, self.drawn)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nasplug.errors import SpecError
 from nasplug.records import Architecture
-from nasplug_darts_lp.search.logits import Weights
+from nasplug_darts_lp.search.logits import Weights, chance
 from nasplug_darts_lp.search.supernet import Supernet, SupernetOptions, most_probable
 from nasplug_darts_lp.spaces.blocks import linear
 from nasplug_darts_lp.spaces.cell import CELLS, INPUTS, Edge, has_convolution, node_inputs
@@ -69,8 +69,9 @@ class OpenCell(nn.Module):
         for node in range(INPUTS, self.last_node):
             terms = []
             for source in range(node):
-                parts = [weights[edge_name(self.name, source, node, part)] for part in PARTS]
-                terms.append(self.edges[f"{source}-{node}"](values[source], *parts))
+                names = [edge_name(self.name, source, node, part) for part in PARTS]
+                drawn, chances = [weights[name] for name in names], [chance(weights, name) for name in names]
+                terms.append(self.edges[f"{source}-{node}"](values[source], drawn, chances))
             if self.partial > 1:
                 shares = weights[edges_name(self.name, node)]
                 terms = [term * share for term, share in zip(terms, shares, strict=True)]
@@ -201,14 +202,14 @@ class CellSupernet(Supernet):
         )
         strength = float(self._shares(found, cell, node)[source])
         candidates: list[tuple[Edge, float]] = []
-        for name, chance in zip(self.candidates, operations, strict=True):
+        for name, probability in zip(self.candidates, operations, strict=True):
             if name == "none":
                 continue
             if not space.weight_bits or not has_convolution(name):
-                candidates.append((Edge(source, name), chance * strength))
+                candidates.append((Edge(source, name), probability * strength))
                 continue
             for (w, p), (a, q) in widths:
-                candidates.append((Edge(source, name, w, a), chance * strength * p * q))
+                candidates.append((Edge(source, name, w, a), probability * strength * p * q))
         return sorted(candidates, key=lambda candidate: -candidate[1])[:_TOP]
 
     def _shares(self, weights: Weights, cell: str, node: int) -> Tensor:

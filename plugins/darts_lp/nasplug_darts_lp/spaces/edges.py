@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -21,9 +21,6 @@ from nasplug_darts_lp.spaces.cell_network import Precision, operation
 
 if TYPE_CHECKING:
     from nasplug_darts_lp.spaces.cell import CellSpace
-
-#: Outputs with their weights ().
-Terms: TypeAlias = list[tuple[Tensor, Tensor]]
 
 
 class OpenSeparable(nn.Module):
@@ -86,7 +83,7 @@ class Family(nn.ModuleList):
         stride: 1 or 2.
     """
 
-    terms_count = 1
+    count_of_outputs = 1
 
     def __init__(
         self,
@@ -103,14 +100,18 @@ class Family(nn.ModuleList):
         super().__init__(layers if dilated else [*layers, OpenSeparable(space, options, channels, kernels)])
         self.places = list(places)
 
-    def terms(self, x: Tensor, weights: Tensor, weight_bits: Tensor, activation_bits: Tensor) -> Terms:
+    def outputs(self, x: Tensor, weights: Tensor, weight_bits: Tensor, activation_bits: Tensor) -> list[Tensor]:
         """One output: it is normalised, so the ratios of the kernels go in before and their sum comes after."""
         shares = weights[self.places]
         tiny = 1e-12  # makes the ratios equal where no kernel was drawn, and changes nothing elsewhere
         kernel = (shares + tiny / len(shares)) / (shares.sum() + tiny)
         for layer in self:
             x = layer(x, kernel, weight_bits, activation_bits)
-        return [(x, shares.sum())]
+        return [x]
+
+    def shares(self, weights: Tensor, weight_bits: Tensor, activation_bits: Tensor) -> list[Tensor]:
+        """The weight () of the output."""
+        return [weights[self.places].sum()]
 
 
 class Separate(nn.ModuleList):
@@ -132,18 +133,20 @@ class Separate(nn.ModuleList):
         if space.weight_bits and has_convolution(name):
             pairs = list(itertools.product(space.weight_bits, space.activation_bits))
         super().__init__(operation(Edge(0, name, *pair), channels, stride, precision) for pair in pairs)
-        self.place, self.terms_count = place, len(pairs)
+        self.place, self.count_of_outputs = place, len(pairs)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):  # as in DARTS: a scale of its own would hide the weight's
                 module.affine, module.weight, module.bias = False, None, None  # type: ignore[assignment]
 
-    def terms(self, x: Tensor, weights: Tensor, weight_bits: Tensor, activation_bits: Tensor) -> Terms:
+    def outputs(self, x: Tensor, weights: Tensor, weight_bits: Tensor, activation_bits: Tensor) -> list[Tensor]:
         """An output for every pair of bit widths."""
-        share = weights[self.place]
+        return [module(x) for module in self]
+
+    def shares(self, weights: Tensor, weight_bits: Tensor, activation_bits: Tensor) -> list[Tensor]:
+        """Weights () of the outputs."""
         if len(self) == 1:
-            return [(self[0](x), share)]
-        pairs = torch.outer(weight_bits, activation_bits).flatten()
-        return [(module(x), share * pair) for module, pair in zip(self, pairs, strict=True)]
+            return [weights[self.place]]
+        return list((weights[self.place] * torch.outer(weight_bits, activation_bits)).flatten())
 
 
 class OpenEdge(nn.Module):
@@ -180,23 +183,24 @@ class OpenEdge(nn.Module):
             names = [candidates[place] for place in places]
             branches.append(Family(space, options, width, names, places, stride))
         self.branches = nn.ModuleList(branches)
-        self.sum = WeightedSum(sum(branch.terms_count for branch in branches), options.scaling)
+        self.sum = WeightedSum(sum(branch.count_of_outputs for branch in branches), options.scaling)
         self.pool = nn.MaxPool2d(2, ceil_mode=True) if stride == 2 else nn.Identity()
 
-    def forward(self, x: Tensor, weights: Tensor, weight_bits: Tensor, activation_bits: Tensor) -> Tensor:
+    def forward(self, x: Tensor, drawn: Sequence[Tensor], chances: Sequence[Tensor]) -> Tensor:
         """The weighted sum; `none` adds nothing.
 
         Args:
             x: (N, C, H, W).
-            weights: Of the candidates.
-            weight_bits: Weights of the widths of weights.
-            activation_bits: Weights of the widths of activations.
+            drawn: Weights of the candidates, of the widths of weights, and of those of activations.
+            chances: The probabilities that they were drawn with.
         """
         width = x.shape[1] // self.partial
-        terms: Terms = []
+        outputs, shares, drawn_with = [], [], []
         for branch in self.branches:
-            terms += branch.terms(x[:, :width], weights, weight_bits, activation_bits)  # type: ignore[operator]
-        y: Tensor = self.sum([output for output, _ in terms], torch.stack([weight for _, weight in terms]))
+            outputs += branch.outputs(x[:, :width], *drawn)  # type: ignore[operator]
+            shares += branch.shares(*drawn)  # type: ignore[operator]
+            drawn_with += branch.shares(*chances)  # type: ignore[operator]
+        y: Tensor = self.sum(outputs, torch.stack(shares), torch.stack(drawn_with))
         if self.partial == 1:
             return y
         return _shuffled(torch.cat([y, self.pool(x[:, width:])], dim=1), self.partial)

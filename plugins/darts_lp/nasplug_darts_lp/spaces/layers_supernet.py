@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from nasplug.records import Architecture
 from nasplug_darts_lp.search.convolution import ConvChoices, conv_norm
-from nasplug_darts_lp.search.logits import Weights
+from nasplug_darts_lp.search.logits import Weights, chance
 from nasplug_darts_lp.search.power import FLOAT_BITS, ConvShape
 from nasplug_darts_lp.search.supernet import Supernet, SupernetOptions, most_probable
 from nasplug_darts_lp.spaces.blocks import Quantisers, linear, shortcut
@@ -56,10 +56,8 @@ class OpenBlock(nn.Module):
 
     def forward(self, x: Tensor, weights: Weights) -> Tensor:
         """The weighted sum of the block and of leaving it out."""
-        kernel, weight_bits, activation_bits = (
-            weights[f"{self.name}_{part}"] for part in ("kernel", "weight_bits", "activation_bits")
-        )
-        branch = self.branch(x, kernel, weight_bits, activation_bits)
+        names = [f"{self.name}_{part}" for part in PARTS[1:]]
+        branch = self.branch(x, *(weights[name] for name in names), [chance(weights, name) for name in names])
         y: Tensor = self.activation(self.shortcut(x) + branch)
         if len(self.operations) == 1:
             return y
