@@ -152,6 +152,7 @@ def main() -> None:
     )
     result = {
         "settings": vars(arguments) | {"bits": BITS},
+        "seeds": [0],
         "parameters": {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()},
         "seconds": {name: statistics.median(times) for name, times in seconds.items()},
         "time_ratio": ratios,
