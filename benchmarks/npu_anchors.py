@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import time
 from pathlib import Path
 from typing import Any
 
+import moocore
 import numpy as np
 from _record import record
 from nasplug_npu import NPU, preset
-from nasplug_npu.area_model import array_fit
+from nasplug_npu.area_model import area, array_fit
+from nasplug_npu.exploration import explore
 from nasplug_npu.networks import NETWORKS, mobilenet_v1
 from nasplug_npu.roofline import draw_roofline, peak_gops, roofline
+from nasplug_npu.sweeping import grid
 from scipy.stats import kendalltau
 
 from nasplug.workloads.workload import Workload
@@ -80,11 +84,11 @@ def mobilenet() -> dict[str, Any]:
 
 
 def sparsity_and_precision() -> dict[str, dict[str, float]]:
-    """Half of the weights zero, narrow weights, and both."""
-    rows = {}
-    base = NPU("wu32").totals(mobilenet_v1())
+    """Half of the weights zero, narrow weights, and both; tiles by clocks and energy, as both are compared."""
+    rows, unit = {}, NPU("wu32,objective=edp")
+    base = unit.totals(mobilenet_v1())
     for bits, density in itertools.product((8, 4, 2), (1.0, 0.5)):
-        found = NPU("wu32").totals(mobilenet_v1().replace(weight_bits=bits, weight_density=density))
+        found = unit.totals(mobilenet_v1().replace(weight_bits=bits, weight_density=density))
         keys = ("compute_cycles", "latency_s", "energy_j", "flash_bytes", "gops_dense", "gops_effective")
         row = {key: found[key] for key in keys} | {"speedup": base["latency_s"] / found["latency_s"]}
         row |= {"energy_share": found["energy_j"] / base["energy_j"]}
@@ -106,6 +110,116 @@ def reshaping() -> dict[str, dict[str, float]]:
             totals = NPU(config).totals(workload)
             found[name] |= {label: totals["compute_cycles"], f"{label}_utilisation": totals["array_utilisation"]}
     return found
+
+
+def every_fixed_shape() -> dict[str, int]:
+    """How many layers some fixed shape of 32 or 256 multipliers does in fewer clocks than reshaping: none should."""
+    found = {"comparisons": 0, "fixed_shape_faster": 0, "equal": 0}
+    for macs, build in itertools.product((32, 256), NETWORKS.values()):
+        workload, most = build(), int(np.log2(macs))
+        base = preset("wu32_dense").replace(macs=macs, weight_port_bits=8 * macs * 8, input_port_bits=8 * macs * 8)
+        best = NPU(base).evaluate(workload).layers["compute_cycles"]
+        for i, j in itertools.product(range(most + 1), repeat=2):
+            if i + j > most:
+                continue
+            shape = base.replace(shapes=f"fixed:{2**i}x{2**j}x{2 ** (most - i - j)}")
+            fixed = NPU(shape).evaluate(workload).layers["compute_cycles"]
+            found["comparisons"] += int((best > 0).sum())
+            found["fixed_shape_faster"] += int((fixed < best).sum())
+            found["equal"] += int(((fixed == best) & (best > 0)).sum())
+    return found
+
+
+def closed_form(flow: str, r: int, c: int, summed: int, filters: int, positions: int) -> int:
+    """Clocks of one product on R x C, as SCALE-Sim v3 counts them."""
+    rows, columns, streamed = {
+        "ws": (summed, filters, positions),
+        "is": (summed, positions, filters),
+        "os": (positions, filters, summed),
+    }[flow]
+    fill = (r if flow == "os" else 2 * r) + c + streamed - 2
+    return int(fill * -(-rows // r) * -(-columns // c) - 1)
+
+
+def systolic() -> dict[str, dict[str, int]]:
+    """Layers on which presets take the closed form: all networks, arrays and dataflows, dense and with N:M weights."""
+    found: dict[str, dict[str, int]] = {}
+    cases = [(flow, None) for flow in ("ws", "os", "is")] + [("ws", (2, 4)), ("ws", (1, 4))]
+    for flow, structure in cases:
+        label = flow if structure is None else f"{flow}_{structure[0]}_of_{structure[1]}"
+        found[label] = {"layers": 0, "equal": 0}
+        for size, build in itertools.product(("8x4", "8x8", "16x16", "32x32"), NETWORKS.values()):
+            config, workload = preset(f"systolic_{size}_{flow}"), build()
+            kept = (1, 1) if structure is None else structure
+            if structure is not None:
+                config = config.replace(encoding=f"nm{kept[0]}:{kept[1]}", sparsity="weight_skip")
+                workload = workload.replace(weight_density=kept[0] / kept[1])
+            clocks = NPU(config).evaluate(workload).layers["compute_cycles"]
+            r, c = (int(part) for part in size.split("x"))
+            for row in np.flatnonzero(workload.macs):
+                units = int(workload.groups[row])
+                summed = int(workload.kh[row] * workload.kw[row] * workload.ci[row]) // units
+                positions, filters = int(workload.ho[row] * workload.wo[row]), int(workload.co[row]) // units
+                once = closed_form(flow, r, c, -(-summed * kept[0] // kept[1]), filters, positions)
+                found[label]["layers"] += 1
+                found[label]["equal"] += int(clocks[row] == units * once)
+    return found
+
+
+def rooflines() -> dict[str, dict[str, float]]:
+    """How near to the roof of wu32 the layers of MobileNet-V1 come, dense and with half of the weights zero."""
+    found = {}
+    for label, density in (("dense", 1.0), ("half_zero", 0.5)):
+        config = preset("wu32")
+        spots = roofline(NPU(config).evaluate(mobilenet_v1().replace(weight_density=density)), config)
+        found[label] = {
+            "layers": len(spots),
+            "above_the_dense_roof": sum(spot.achieved > spot.attainable for spot in spots),
+            "effective_above_the_roof": sum(spot.effective > spot.attainable * (1 + 1e-9) for spot in spots),
+            "median_share_of_the_roof": float(np.median([spot.fraction for spot in spots])),
+            "best_share_of_the_roof": max(spot.fraction for spot in spots),
+            "worst_share_of_the_roof": min(spot.fraction for spot in spots),
+        }
+    return found
+
+
+def exploration() -> dict[str, Any]:
+    """The front of 5,000 units by exploring in layers, and by asking for every unit on its own."""
+    axes: dict[str, Any] = {
+        "macs": [16, 32, 64, 128, 256],
+        "weight_kb": [4, 8, 16, 32, 64],
+        "input_kb": [8, 16, 32, 64, 128],
+        "output_kb": [4, 8, 16, 32, 64],
+        "act_bytes_per_cycle": [4, 8],
+        "sparsity": ["none", "weight_skip"],
+        "weight_bytes_per_cycle": [2, 8],
+    }
+    workload, base, budget = NETWORKS["resnet8"]().replace(weight_density=0.6), preset("wu32"), 0.6
+    started = time.perf_counter()
+    found = explore(workload, base, axes, max_area=budget)
+    seconds, started = time.perf_counter() - started, time.perf_counter()
+    values = []
+    for points in grid(base, axes):
+        for place in np.flatnonzero(points.valid()).tolist():
+            config = points.config(place)
+            size = area(config).total_mm2
+            if size <= budget:
+                totals = NPU(config).totals(workload)
+                values.append((size, totals["latency_s"], totals["energy_j"]))
+    every = np.array(values)
+    front = every[moocore.is_nondominated(every, keep_weakly=True)]
+    front = front[np.lexsort(front.T[::-1])]
+    same = front.shape == found.values.shape and bool(np.allclose(front, found.values, rtol=1e-12, atol=0))
+    return {
+        "network": "resnet8, weight density 0.6",
+        "max_area_mm2": budget,
+        "counts": dict(found.counts),
+        "front": len(found.configs),
+        "front_of_brute_force": len(front),
+        "equal_to_brute_force": same,
+        "seconds": seconds,
+        "seconds_of_brute_force": time.perf_counter() - started,
+    }
 
 
 def ethos() -> dict[str, Any]:
@@ -181,7 +295,10 @@ def main() -> None:
         "seeds": [0],
         "mobilenet_v1_1.0_224": mobilenet(),
         "sparsity_and_precision": sparsity_and_precision(),
+        "roofline": rooflines(),
         "reshaping": reshaping(),
+        "every_fixed_shape": every_fixed_shape(),
+        "systolic": systolic(),
         "ethos_u55": ethos(),
         "area": {
             "samples": len(fit.error),
@@ -189,6 +306,7 @@ def main() -> None:
             "largest_error": float(np.abs(fit.error).max()),
             "coefficients_ge": fit.coefficients.tolist(),
         },
+        "exploration": exploration(),
     }
     if arguments.hwnasbench:
         result["hwnasbench"] = hwnasbench(arguments.hwnasbench, arguments.cells, seed=0)

@@ -1,4 +1,4 @@
-"""The NPU model beside SCALE-Sim and ZigZag on the same layers, in one run: the same clocks, and the time each takes.
+"""The NPU model beside SCALE-Sim and ZigZag on the same layers, in one run: clocks, and the CPU time they take.
 
 Both need other versions of NumPy than nasplug, so they run in environments of their own. Give their interpreters:
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import re
 import subprocess
 import tempfile
@@ -91,22 +92,23 @@ print("RESULT" + json.dumps(found))
 
 
 def timed(words: list[str], folder: Path) -> tuple[str, float]:
-    """Standard output and seconds of a program."""
-    started = time.perf_counter()
+    """Standard output and seconds of CPU time of a program."""
+    before = os.times()
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True)
+    after = os.times()
     if done.returncode:
         raise SystemExit(f"{words[0]} failed:\n{done.stderr[-2000:]}")
-    return done.stdout, time.perf_counter() - started
+    return done.stdout, after.children_user - before.children_user + after.children_system - before.children_system
 
 
 def our_cycles(name: str, workload: Workload) -> tuple[list[float], float]:
-    """Clocks of the array by layer, and seconds for the estimate of the whole network, the best of several."""
+    """Clocks of the array by layer, and seconds of CPU time for the whole network, the best of several."""
     unit, best = NPU(name), np.inf
     for _ in range(20):
         unit = NPU(name)
-        started = time.perf_counter()
+        started = time.process_time()
         unit.totals(workload)
-        best = min(best, time.perf_counter() - started)
+        best = min(best, time.process_time() - started)
     cycles = unit.evaluate(workload).layers["compute_cycles"]
     return [float(cycles[row]) for row in np.flatnonzero(workload.macs)], best
 

@@ -101,7 +101,7 @@ def draw_roofline(spots: Sequence[Spot], config: NPUConfig, path: str | Path, ti
     low = min([spot.intensity for spot in spots] + [1.0]) / 2
     ridge = peak_gops(config) / bandwidth(config)
     high = max([spot.intensity for spot in spots] + [2 * ridge]) * 2
-    line = np.geomspace(low, high, 100)
+    line = np.array([min(low, ridge), ridge, high])
     axes.loglog(line, np.minimum(peak_gops(config), line * bandwidth(config)), color="black", linewidth=1.2)
     for bound, colour in _COLOURS.items():
         some = [spot for spot in spots if spot.bound == bound]
@@ -109,6 +109,11 @@ def draw_roofline(spots: Sequence[Spot], config: NPUConfig, path: str | Path, ti
             label = f"bound by {bound}"
             x, y = [spot.intensity for spot in some], [spot.achieved for spot in some]
             axes.scatter(x, y, s=22, color=colour, label=label, alpha=0.8, zorder=3)
+    ticker = require("matplotlib.ticker", "report", "draw pictures")
+    for axis in (axes.xaxis, axes.yaxis):  # one decade alone would have a single label
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_locator(ticker.LogLocator(subs=(2, 5)))
+        axis.set_minor_formatter("{x:g}")
     axes.set_xlabel("operations per byte moved outside")
     axes.set_ylabel("10⁹ operations of the dense layer per second")
     axes.set_title(title or config.name)

@@ -4,7 +4,8 @@ A layer is cut along its output channels (N), rows (H), the sum (K), and, only i
 are possible: *weights stay* while all rows pass, so that inputs are read once per group of channels; *inputs stay*
 while all channels pass, so that weights are read once per band of rows; *outputs stay* while the sum is formed piece by
 piece, and both are read again. A tensor that fits its buffer as a whole is read once in any of them. For each order
-the coarsest cut follows directly from the sizes of the buffers.
+the coarsest cut follows directly from the sizes of the buffers: a few heights of the bands are weighed against each
+other, since higher bands share fewer rows but need more groups of channels where outputs limit a tile.
 
 Groups of a convolution, channels of a depthwise or pooling layer and matrices of a batch are *units* that share
 nothing; everything below is about one of them.

@@ -89,7 +89,13 @@ class Rows:
 
     def kind(self, *names: str) -> Mask:
         """Which rows are of these operations."""
-        return np.isin(self.operation, [OPERATIONS.index(name) for name in names])
+        if names not in self._kinds:
+            self._kinds[names] = np.isin(self.operation, [OPERATIONS.index(name) for name in names])
+        return self._kinds[names]
+
+    @cached_property
+    def _kinds(self) -> dict[tuple[str, ...], Mask]:
+        return {}
 
     @cached_property
     def matmul(self) -> Mask:
