@@ -67,9 +67,9 @@ class _Mixture(torch.autograd.Function):
         shares = weights.tolist()
         width = float(span)
         shift, ends = _column(-low / span, x), _column(low * sum(shares), x)
-        for part in _parts(x):
-            u = torch.add(shift, x[part], alpha=1.0 / width).clamp_(0.0, 1.0)
-            mixed, rounded, empty = out[part], torch.empty_like(u), True
+        for part, (u, rounded) in _parts(x):
+            torch.add(shift, x[part], alpha=1.0 / width, out=u).clamp_(0.0, 1.0)
+            mixed, empty = out[part], True
             for share, n in zip(shares, steps, strict=True):
                 if not share:
                     continue
@@ -97,22 +97,24 @@ class _Mixture(torch.autograd.Function):
         # Sums per channel of g and of g m; over everything of g m u, g y, and g round(u n) / n for every width.
         whole, inside = x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1])
         slope, values, levels = x.new_zeros(()), x.new_zeros(()), x.new_zeros(len(steps))
-        for part in _parts(x):
-            raw = torch.add(shift, x[part], alpha=1.0 / ctx.width)
-            u, g, within = raw.clamp(0.0, 1.0), gradient[part], to_x[part]
+        for part, (u, raw) in _parts(x):
+            g, within = gradient[part], to_x[part]
+            torch.add(shift, x[part], alpha=1.0 / ctx.width, out=raw)
+            torch.clamp(raw, 0.0, 1.0, out=u)
             torch.mul(g, raw.eq_(u), out=within)
             if for_weights or for_low or for_span:
                 whole += _per_channel(g)
                 inside += _per_channel(within)
             if for_span:
                 slope += torch.dot(within.flatten(), u.flatten())
-                values += torch.dot(out[part].flatten(), g.flatten())
             if for_weights:
                 for place, n in enumerate(steps):
                     levels[place] += torch.dot(_levels(u, n, raw).flatten(), g.flatten()) / n
+            elif for_span:
+                values += torch.dot(out[part].flatten(), g.flatten())
         if total != 1.0:
             to_x *= total
-        mixture = (values - total * (low @ whole)) / span
+        mixture = levels @ levels.new_tensor(ctx.shares) if for_weights else (values - total * (low @ whole)) / span
         return to_x, span * levels + low @ whole, total * (whole - inside), mixture - total * slope, None
 
 
@@ -131,8 +133,9 @@ def _column(values: Tensor, x: Tensor) -> Tensor:
     return values.view(1, -1, *[1] * (x.dim() - 2))
 
 
-def _parts(x: Tensor) -> Iterator[slice]:
-    """Blocks of the batch; on a GPU all of it."""
+def _parts(x: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Blocks of the batch, on a GPU all of it, with room for two of them that every block uses again."""
     size = max(1, BLOCK // max(1, x[0].numel())) if x.device.type == "cpu" else len(x)
+    room = x.new_empty(2, min(size, len(x)), *x.shape[1:])
     for start in range(0, len(x), size):
-        yield slice(start, start + size)
+        yield slice(start, start + size), room[:, : len(x) - start]
