@@ -11,7 +11,7 @@ from typing import Any
 
 from nasplug.errors import SpecError
 from nasplug_npu.exploration import Exploration
-from nasplug_npu.roofline import new_figure
+from nasplug_npu.roofline import label_inside_decades, new_figure
 
 ENDINGS = (".json", ".csv", ".html", ".png", ".svg", ".pdf")
 
@@ -59,6 +59,7 @@ def _drawing(found: Exploration, title: str) -> Any:
         figure.colorbar(spots, label=found.objectives[2])
     knee = front[found.knee]
     axes.plot(knee[0], knee[1], "o", markersize=11, markerfacecolor="none", color="#ff725c", label="knee")
+    label_inside_decades(axes)
     axes.set_xlabel(found.objectives[0])
     axes.set_ylabel(found.objectives[1])
     axes.set_title(title)

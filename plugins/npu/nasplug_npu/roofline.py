@@ -109,11 +109,7 @@ def draw_roofline(spots: Sequence[Spot], config: NPUConfig, path: str | Path, ti
             label = f"bound by {bound}"
             x, y = [spot.intensity for spot in some], [spot.achieved for spot in some]
             axes.scatter(x, y, s=22, color=colour, label=label, alpha=0.8, zorder=3)
-    ticker = require("matplotlib.ticker", "report", "draw pictures")
-    for axis in (axes.xaxis, axes.yaxis):  # one decade alone would have a single label
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_locator(ticker.LogLocator(subs=(2, 5)))
-        axis.set_minor_formatter("{x:g}")
+    label_inside_decades(axes)
     axes.set_xlabel("operations per byte moved outside")
     axes.set_ylabel("10⁹ operations of the dense layer per second")
     axes.set_title(title or config.name)
@@ -131,3 +127,12 @@ def new_figure() -> Any:
     """
     figures = require("matplotlib.figure", "report", "draw pictures")
     return figures.Figure(figsize=(6.4, 4.4), dpi=150, layout="constrained")
+
+
+def label_inside_decades(axes: Any) -> None:
+    """Plain numbers at 1, 2, 3 and 5 times powers of ten; a single decade would have one label else."""
+    ticker = require("matplotlib.ticker", "report", "draw pictures")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_locator(ticker.LogLocator(subs=(2, 3, 5)))
+        axis.set_minor_formatter("{x:g}")
