@@ -150,6 +150,10 @@ def summary(per_seed: Sequence[dict[str, Any]], *path: str) -> dict[str, float]:
     return {"mean": statistics.mean(values), "max": max(values), "min": min(values), "seeds": len(values)}
 
 
+def _short(cost: str) -> str:
+    return cost.rpartition("/")[2]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="npz with x_train, y_train, x_test, y_test")
@@ -207,11 +211,12 @@ def main() -> None:
         "summary": {
             "best_val_acc": {name: summary(per_seed, "best_val_acc", name) for name in STRATEGIES},
             "n": summary(per_seed, "at_random_best", "n"),
-            "at_random_best": {c: summary(per_seed, "at_random_best", "reduction", c) for c in (*COSTS, "val_acc")},
-            "at_equal_accuracy": {cost: summary(per_seed, "at_equal_accuracy", cost) for cost in COSTS},
-            "best_pair": {cost: summary(per_seed, "best_pair", cost) for cost in COSTS},
-            "best_pair_of_two_random_searches": {
-                cost: summary(per_seed, "best_pair_of_two_random_searches", cost) for cost in COSTS
+            "at_random_best": {
+                _short(key): summary(per_seed, "at_random_best", "reduction", key) for key in (*COSTS, "val_acc")
+            },
+            **{
+                name: {_short(cost): summary(per_seed, name, cost) for cost in COSTS}
+                for name in ("at_equal_accuracy", "best_pair", "best_pair_of_two_random_searches")
             },
             "hypervolume": {name: summary(per_seed, "hypervolume", name) for name in STRATEGIES},
             "test_acc": {name: summary(per_seed, "test_acc", name) for name in ("random_best", "emonas")},
