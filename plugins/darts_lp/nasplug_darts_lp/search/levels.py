@@ -91,31 +91,33 @@ class _Mixture(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, out, low, span = ctx.saved_tensors
         steps, total = ctx.steps, sum(ctx.shares)
-        _, for_weights, for_low, for_span, _ = ctx.needs_input_grad
+        _, for_weights, _, for_span, _ = ctx.needs_input_grad
         gradient = gradient.contiguous()
         to_x, shift = torch.empty_like(x), _column(-low / span, x)
-        # Sums per channel of g and of g m; over everything of g m u, g y, and g round(u n) / n for every width.
-        whole, inside = x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1])
-        slope, values, levels = x.new_zeros(()), x.new_zeros(()), x.new_zeros(len(steps))
+        # Sums of g and of g m by sample and channel; dot products over a block: g m u, g y, and g round(u n) by width.
+        whole, inside = x.new_empty(2, *x.shape[:2])
+        slopes, values, levels = [], [], []
         for part, (u, raw) in _parts(x):
             g, within = gradient[part], to_x[part]
             torch.add(shift, x[part], alpha=1.0 / ctx.width, out=raw)
             torch.clamp(raw, 0.0, 1.0, out=u)
             torch.mul(g, raw.eq_(u), out=within)
-            if for_weights or for_low or for_span:
-                whole += _per_channel(g)
-                inside += _per_channel(within)
-            if for_span:
-                slope += torch.dot(within.flatten(), u.flatten())
+            whole[part], inside[part] = _per_channel(g), _per_channel(within)
+            slopes.append(torch.dot(within.flatten(), u.flatten()))
             if for_weights:
-                for place, n in enumerate(steps):
-                    levels[place] += torch.dot(_levels(u, n, raw).flatten(), g.flatten()) / n
+                levels += [torch.dot(_levels(u, n, raw).flatten(), g.flatten()) for n in steps]
             elif for_span:
-                values += torch.dot(out[part].flatten(), g.flatten())
+                values.append(torch.dot(out[part].flatten(), g.flatten()))
         if total != 1.0:
             to_x *= total
-        mixture = levels @ levels.new_tensor(ctx.shares) if for_weights else (values - total * (low @ whole)) / span
-        return to_x, span * levels + low @ whole, total * (whole - inside), mixture - total * slope, None
+        sums, lows = whole.sum(0), low @ whole.sum(0)
+        to_weights, mixture = None, x.new_zeros(())
+        if for_weights:
+            by_width = torch.stack(levels).view(-1, len(steps)).sum(0) / x.new_tensor(steps)
+            to_weights, mixture = span * by_width + lows, by_width @ by_width.new_tensor(ctx.shares)
+        elif for_span:
+            mixture = (torch.stack(values).sum() - total * lows) / span
+        return to_x, to_weights, total * (sums - inside.sum(0)), mixture - total * torch.stack(slopes).sum(), None
 
 
 def _levels(u: Tensor, n: float, out: Tensor) -> Tensor:
@@ -124,8 +126,8 @@ def _levels(u: Tensor, n: float, out: Tensor) -> Tensor:
 
 
 def _per_channel(values: Tensor) -> Tensor:
-    """Sums (C,) of (N, C, ...)."""
-    return values.flatten(2).sum(2).sum(0) if values.dim() > 2 else values.sum(0)
+    """Sums (N, C) of (N, C, ...)."""
+    return values.flatten(2).sum(2) if values.dim() > 2 else values
 
 
 def _column(values: Tensor, x: Tensor) -> Tensor:
