@@ -30,8 +30,8 @@ class _Quantised:
     so that a number of the output depends on its accumulator alone. Folding rests on this.
     """
 
-    weight: nn.Parameter
-    bias: nn.Parameter | None
+    weight: Tensor
+    bias: Any  # Tensor or None, which torch says of convolutions and not of linear layers
     training: bool
     weight_density: float
     input_density: float
@@ -194,7 +194,7 @@ class QuantConv2d(_Quantised, nn.Conv2d):
 
     def product(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The convolution with this layer's stride, padding, dilation and groups."""
-        padding = self.padding
+        padding: str | tuple[int, ...] | int = self.padding
         if self.pad_same:
             inputs, padding = pad_same(inputs, self), 0
         return functional.conv2d(inputs, weight, bias, self.stride, padding, self.dilation, self.groups)
@@ -241,7 +241,8 @@ class QuantLinear(_Quantised, nn.Linear):
         """(N, F) or (N, ..., F) to (N, O) or (N, ..., O)."""
         if input.dim() == 2 or input.device.type == "meta":
             return self._run(input)
-        return self._run(input.flatten(0, -2)).unflatten(0, input.shape[:-1])
+        outputs = self._run(input.flatten(0, -2))
+        return outputs.reshape(*input.shape[:-1], self.out_features)
 
     def product(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The linear layer with these operands."""

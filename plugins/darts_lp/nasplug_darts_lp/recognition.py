@@ -73,7 +73,7 @@ def _shape(layer: nn.Conv2d | nn.Linear, margins: tuple[int, int]) -> tuple[int,
 def _expected(layer: nn.Conv2d | nn.Linear, inputs: Tensor, kind: str) -> Tensor:
     if isinstance(layer, nn.Linear):
         return functional.linear(inputs, layer.weight, layer.bias)
-    padding = layer.padding
+    padding: str | tuple[int, ...] | int = layer.padding
     if kind == "same":
         inputs, padding = pad_same(inputs, layer), 0
     return functional.conv2d(inputs, layer.weight, layer.bias, layer.stride, padding, layer.dilation, layer.groups)

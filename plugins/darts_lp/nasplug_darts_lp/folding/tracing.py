@@ -38,7 +38,7 @@ def trace(network: nn.Module, input_shape: Sequence[int]) -> fx.GraphModule:
         module = fx.GraphModule(network, graph)
         _follow_changes(module)
         with torch.no_grad():
-            ShapeProp(module).propagate(torch.zeros(2, *input_shape))  # type: ignore[no-untyped-call]
+            ShapeProp(module).propagate(torch.zeros(2, *input_shape))
     except Exception as error:  # whatever the network does not like about it
         raise SpecError(
             f"{type(network).__name__} cannot be folded",

@@ -43,7 +43,7 @@ class WeightQuantiser(nn.Module):
     @property
     def largest(self) -> int:
         """No whole number is larger in magnitude."""
-        return max(1, 2 ** (self.bits - 1) - 1)
+        return max(1, int(2 ** (self.bits - 1)) - 1)
 
     def set_bits(self, bits: int) -> None:
         """Changes the number of levels.
