@@ -9,13 +9,13 @@ from scipy.special import erfcx, log_ndtr
 
 from nasplug_bogk.kernels.embedding import Array
 
-#: Names of the acquisition functions.
-Acquisition = Literal["ei", "aei", "ucb", "thompson"]
+#: Names of the acquisition functions; `ehvi` is in :mod:`nasplug_bogk.hypervolume`.
+Acquisition = Literal["ei", "aei", "ucb", "thompson", "ehvi"]
 
 _SQRT_2PI = np.sqrt(2.0 * np.pi)
 
 
-def log_expected_improvement(mean: Array, deviation: Array, best: float) -> Array:
+def log_expected_improvement(mean: Array, deviation: Array, best: float | Array) -> Array:
     """Logarithm of the expected improvement over `best`, which stays informative where the improvement underflows.
 
     With z = (mean - best) / deviation, the expectation of max(f - best, 0) is deviation (phi(z) + z Phi(z)), Jones,
@@ -26,7 +26,7 @@ def log_expected_improvement(mean: Array, deviation: Array, best: float) -> Arra
     Args:
         mean: float64 (n,), larger is better.
         deviation: Standard deviations > 0, (n,).
-        best: What is to be improved.
+        best: What is to be improved: a number, or an array that broadcasts.
     """
     z = (mean - best) / deviation
     density = -0.5 * z * z - np.log(_SQRT_2PI)

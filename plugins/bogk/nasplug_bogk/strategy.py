@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from nasplug.builtin.ranking import best_first, comparable
 from nasplug.errors import SpecError, did_you_mean
 from nasplug.hookspecs import hookimpl
 from nasplug.records import Architecture, Proposal, Trial
@@ -17,11 +18,12 @@ from nasplug.study.study import Study
 from nasplug_bogk import acquisition as worth
 from nasplug_bogk.acquisition import Acquisition
 from nasplug_bogk.fitting import fit
+from nasplug_bogk.hypervolume import log_expected_hypervolume_improvement, non_dominated, reference_of
 from nasplug_bogk.kernels import make_kernel
 from nasplug_bogk.kernels.embedding import Array
 from nasplug_bogk.kernels.graph_kernel import Shape
 from nasplug_bogk.kernels.neighbours import simplify
-from nasplug_bogk.pool import Pool
+from nasplug_bogk.pool import Pool, Score
 from nasplug_bogk.process import GaussianProcess
 from nasplug_bogk.targets import Transform, targets, usable
 
@@ -36,7 +38,8 @@ class BayesianOptimisation:
     process expects of them (the kriging believer of Ginsbourger et al., 2010), so that a batch spreads out. Of a pool
     of mutants and random architectures the one with the highest acquisition is proposed; nothing is proposed twice.
 
-    With several objectives every proposal looks at a random scalarisation of them, as ParEGO does. Trials that broke a
+    With several objectives every proposal looks at a random scalarisation of them, as ParEGO does; with two and the
+    acquisition `ehvi`, a process for each says how much a candidate would extend the front. Trials that broke a
     constraint or failed teach the process to stay away, see :func:`nasplug_bogk.targets.targets`.
 
     Everything is derived from the trials of the study, so that there is no state beyond them.
@@ -45,7 +48,7 @@ class BayesianOptimisation:
         kernel: `wl`, `sp`, `rw`, `gcn`, `gcn_infinite`, or several joined by `+`, whose weights are then fitted.
         shape: How similarity falls with the distance in the kernel's embedding: `matern52`, `rbf`, or `linear` for the
             cosine; default: `linear` for `wl`, `matern52` for the others.
-        acquisition: `ei`, `aei` for noisy results, `ucb` or `thompson`.
+        acquisition: `ei`, `aei` for noisy results, `ucb` or `thompson`; `ehvi` for two objectives.
         initial: Random architectures at the start.
         pool: Candidates drawn for a proposal.
         parents: How many of the best architectures are mutated for it.
@@ -102,11 +105,21 @@ class BayesianOptimisation:
 
     def _forget(self) -> None:
         self._graphs: dict[str, Graph] = {}
-        self._fitted: tuple[int, GaussianProcess] | None = None
+        self._fitted: dict[int | None, tuple[int, GaussianProcess]] = {}
 
     @hookimpl
     def propose(self, study: Study, count: int) -> list[Proposal]:
-        """Random architectures first, then one candidate of highest acquisition after the other."""
+        """Random architectures first, then one candidate of highest acquisition after the other.
+
+        Raises:
+            SpecError: The acquisition is `ehvi`, and there are not two objectives.
+        """
+        if self.acquisition == "ehvi" and len(study.objectives) != 2:
+            raise SpecError(
+                f"the acquisition ehvi takes two objectives, and there are {len(study.objectives)}",
+                where="bogk",
+                fix="take ei, which scalarises any number of them",
+            )
         running = [trial.architecture for trial in study.pending]
         proposals = []
         for offset in range(count):
@@ -121,17 +134,60 @@ class BayesianOptimisation:
         trials = usable(study)
         if number < self.initial or len(trials) < 2:
             return study.proposal(self._unseen(study, seen, rng), origin="random")
-        process, observed = self.posterior(study, trials, number)
-        graphs = [self.graph(study, each) for each in running]
-        believing = process.fork()
-        believing.add(graphs, process.mean(graphs))
-        expected = process.smoothed()
-        order = np.argsort(-expected, kind="stable")[: self.parents]
-        score = self._score(study, believing, float(expected.max()), len(observed), rng)
-        chosen = self.pool.best(study.space, [observed[i].architecture for i in order], seen, rng, score)
+        if self.acquisition == "ehvi":
+            parents, score = self._towards_front(study, trials, running)
+        else:
+            parents, score = self._towards_best(study, trials, running, number, rng)
+        chosen = self.pool.best(study.space, parents, seen, rng, score)
         if chosen is None:
             return study.proposal(study.space.sample(rng), origin="random")
         return study.proposal(chosen, origin=self.acquisition)
+
+    def _towards_best(
+        self,
+        study: Study,
+        trials: Sequence[Trial],
+        running: Sequence[Architecture],
+        number: int,
+        rng: np.random.Generator,
+    ) -> tuple[list[Architecture], Score]:
+        """Architectures to mutate, and the worth of candidates, with one objective or a scalarisation."""
+        process, observed = self.posterior(study, trials, number)
+        expected = process.smoothed()
+        order = np.argsort(-expected, kind="stable")[: self.parents]
+        believing = self._believing(study, process, running)
+        score = self._score(study, believing, float(expected.max()), len(observed), rng)
+        return [observed[i].architecture for i in order], score
+
+    def _towards_front(
+        self, study: Study, trials: Sequence[Trial], running: Sequence[Architecture]
+    ) -> tuple[list[Architecture], Score]:
+        """Architectures to mutate, and the worth of candidates, with two objectives by the expected hypervolume."""
+        processes = []
+        for objective in (0, 1):
+            process = self._process(study, trials, objective)
+            process.believe(targets(study, trials, self.transform, study.rng("bogk.scalarise"), objective))
+            processes.append(process)
+        believing = [self._believing(study, process, running) for process in processes]
+        expected = np.stack([process.smoothed() for process in believing], axis=1)
+        counted = [study.is_candidate(trial) for trial in trials] + [True] * len(running)
+        reached = expected[counted] if any(counted) else expected
+        front, reference = non_dominated(reached), reference_of(reached)
+
+        def score(candidates: Sequence[Architecture]) -> Array:
+            graphs = [self.graph(study, candidate) for candidate in candidates]
+            means, deviations = np.swapaxes([process.predict(graphs) for process in believing], 0, 1)
+            return log_expected_hypervolume_improvement(means, deviations, front, reference)
+
+        best = best_first(study, [trial for trial in trials if comparable(study, trial)])
+        return [trial.architecture for trial in best[: self.parents]], score
+
+    def _believing(self, study: Study, process: GaussianProcess, running: Sequence[Architecture]) -> GaussianProcess:
+        """The process as if the running trials had given what it expects of them."""
+        graphs = [self.graph(study, each) for each in running]
+        believing = process.fork()
+        believing.add(graphs, process.mean(graphs))
+        return believing
 
     def posterior(
         self, study: Study, trials: Sequence[Trial] | None = None, number: int | None = None
@@ -158,8 +214,8 @@ class BayesianOptimisation:
             self._graphs[architecture.key] = graph
         return graph
 
-    def _process(self, study: Study, trials: Sequence[Trial]) -> GaussianProcess:
-        """A process that observed these trials, whatever their targets.
+    def _process(self, study: Study, trials: Sequence[Trial], objective: int | None = None) -> GaussianProcess:
+        """A process that observed these trials, whatever their targets; fitted to one objective if one is given.
 
         Parameters are fitted to the first trials, as many as the schedule says, and the others join one by one. The
         factorisation is therefore made in the same steps by a search that was resumed, and equal to the last bit.
@@ -167,17 +223,20 @@ class BayesianOptimisation:
         count = step = min(2, len(trials))
         while step <= len(trials):
             count, step = step, max(step + 1, math.ceil(step * _REFIT))
-        if self._fitted is None or self._fitted[0] != count or len(self._fitted[1].graphs) > len(trials):
+        fitted = self._fitted.get(objective)
+        if fitted is None or fitted[0] != count or len(fitted[1].graphs) > len(trials):
             some = trials[:count]
-            values = targets(study, some, self.transform, study.rng("bogk.fit", count))
+            values = targets(study, some, self.transform, study.rng("bogk.fit", count), objective)
             graphs = [self.graph(study, trial.architecture) for trial in some]
-            self._fitted = count, fit(self.kernel, graphs, values, self.noise)
-        process = self._fitted[1]
+            fitted = self._fitted[objective] = count, fit(self.kernel, graphs, values, self.noise)
+        process = fitted[1]
         for trial in trials[len(process.graphs) :]:
             process.add([self.graph(study, trial.architecture)], np.zeros(1))
         return process
 
-    def _score(self, study: Study, process: GaussianProcess, best: float, count: int, rng: np.random.Generator) -> Any:
+    def _score(
+        self, study: Study, process: GaussianProcess, best: float, count: int, rng: np.random.Generator
+    ) -> Score:
         """The acquisition of architectures."""
 
         def score(candidates: Sequence[Architecture]) -> Array:

@@ -26,7 +26,13 @@ def usable(study: Study) -> list[Trial]:
     return [trial for trial in study.trials if trial.copied_from is None]
 
 
-def targets(study: Study, trials: Sequence[Trial], transform: Transform, rng: np.random.Generator) -> Array:
+def targets(
+    study: Study,
+    trials: Sequence[Trial],
+    transform: Transform,
+    rng: np.random.Generator,
+    objective: int | None = None,
+) -> Array:
     """One number for each trial, of mean 0 and deviation 1.
 
     Feasible trials get their objective, transformed; with several objectives the value of a scalarisation whose
@@ -39,6 +45,7 @@ def targets(study: Study, trials: Sequence[Trial], transform: Transform, rng: np
         trials: Out of the study, at least one.
         transform: See :data:`Transform`.
         rng: For the weights of a scalarisation.
+        objective: Position of the only objective to look at, which then is not scalarised.
 
     Returns:
         float64 (len(trials),).
@@ -48,8 +55,9 @@ def targets(study: Study, trials: Sequence[Trial], transform: Transform, rng: np
     if feasible.any():
         found = points([trial for trial, good in zip(trials, feasible, strict=True) if good], study.objectives)
         signs = np.array([objective.sign for objective in study.objectives])
-        if found.shape[1] == 1:
-            values[feasible] = _standardised(_transformed(found[:, 0], study.objectives[0], transform))
+        if found.shape[1] == 1 or objective is not None:
+            column = objective or 0
+            values[feasible] = _standardised(_transformed(found[:, column], study.objectives[column], transform))
         else:
             values[feasible] = _standardised(_scalarised(found * signs, rng))
     worst = values[feasible].min() if feasible.any() else 0.0
