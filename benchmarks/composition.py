@@ -233,7 +233,7 @@ def main() -> None:
     parser.add_argument("part", choices=("images", "hardware"))
     parser.add_argument("data", type=Path)
     parser.add_argument("--seeds", type=int, default=None, help="default: 3 on images, 20 for hardware")
-    parser.add_argument("--trials", type=int, default=48, help="on images")
+    parser.add_argument("--trials", type=int, default=96, help="on images")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--limit", type=int, default=1000, help="images for training and validation")
     parser.add_argument("--latency", type=float, default=1e-4, help="bound in seconds")

@@ -17,7 +17,7 @@ from typing import Any
 import moocore
 import numpy as np
 from _record import record
-from nasplug_npu import NPU, preset
+from nasplug_npu import NPU, Batch, preset, sweep
 from nasplug_npu.area_model import area, array_fit
 from nasplug_npu.exploration import explore
 from nasplug_npu.networks import NETWORKS, mobilenet_v1
@@ -25,6 +25,7 @@ from nasplug_npu.roofline import draw_roofline, peak_gops, roofline
 from nasplug_npu.sweeping import grid
 from scipy.stats import kendalltau
 
+from nasplug.workloads.builder import INPUT, WorkloadBuilder
 from nasplug.workloads.workload import Workload
 
 #: Clocks that Vela 5.2.0 prints for int8 models of these networks. U55-32 has its weights in flash at half a byte per
@@ -128,6 +129,27 @@ def every_fixed_shape() -> dict[str, int]:
             found["fixed_shape_faster"] += int((fixed < best).sum())
             found["equal"] += int(((fixed == best) & (best > 0)).sum())
     return found
+
+
+def larger_buffers(count: int, seed: int) -> dict[str, Any]:
+    """How often a layer drawn at random moves more bits when one buffer doubles, tiles being chosen by traffic."""
+    rng, sizes = np.random.default_rng(seed), 2.0 ** np.arange(1, 9)
+    base, ratios = preset("wu32_dense").replace(objective="traffic"), []
+    for _ in range(count):
+        channels, filters = (4 * int(rng.integers(1, 21)) for _ in range(2))
+        size, kernel, stride = int(rng.integers(1, 57)), int(rng.choice((1, 3, 5, 7))), int(rng.integers(1, 3))
+        groups = int(rng.choice((1, 1, 4, channels)))
+        network = WorkloadBuilder((channels, size, size))
+        network.conv(INPUT, channels if groups == channels else filters, kernel, stride, groups=groups)
+        batch = Batch.of([network.build()])
+        others = {name: float(rng.choice(sizes)) for name in ("weight_kb", "input_kb", "output_kb")}
+        for name in others:
+            (points,) = grid(base.replace(**others), {name: sizes})
+            found = sweep(batch, points)
+            traffic = found["traffic_bytes"][np.isfinite(found["latency_s"])]
+            ratios += (traffic[1:] / traffic[:-1]).tolist()
+    worse = [ratio for ratio in ratios if ratio > 1 + 1e-9]
+    return {"layers": count, "seed": seed, "doublings": len(ratios), "more": len(worse), "largest": max(ratios)}
 
 
 def closed_form(flow: str, r: int, c: int, summed: int, filters: int, positions: int) -> int:
@@ -307,6 +329,7 @@ def main() -> None:
             "coefficients_ge": fit.coefficients.tolist(),
         },
         "exploration": exploration(),
+        "larger_buffers": larger_buffers(1500, seed=0),
     }
     if arguments.hwnasbench:
         result["hwnasbench"] = hwnasbench(arguments.hwnasbench, arguments.cells, seed=0)
