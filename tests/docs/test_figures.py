@@ -13,7 +13,9 @@ import pytest
 
 from tests.docs.pages import ROOT, pages
 
-FIGURE = re.compile(r"([-+]?\d[\d,]*(?:\.\d+)?)[^\d<]*<!-- (\w+):([\w. ]+?)(\*100)? -->")
+FIGURE = re.compile(r"([-+]?\d[\d,]*(?:\.\d+)?)[^\d<]*<!-- (\w+):([^*<>]+?)(\*100)? -->")
+#: Whatever looks as if it named a record; all of them must be figures.
+NAMED = re.compile(r"<!-- \w+:.*?-->")
 
 
 def figures():
@@ -36,6 +38,13 @@ def test_a_figure_is_the_recorded_one(page, match):
     digits = len(written.partition(".")[2])
     value = recorded(match[2], match[3]) * (100 if match[4] else 1)
     assert float(written) == pytest.approx(round(value, digits), abs=1e-9), f"{page.name}: {match[0]}"
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_figure_escapes(page):
+    text = page.read_text(encoding="utf-8")
+    checked = {match.end() for match in FIGURE.finditer(text)}
+    assert [match[0] for match in NAMED.finditer(text) if match.end() not in checked] == []
 
 
 def test_there_are_figures():
