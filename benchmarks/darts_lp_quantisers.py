@@ -6,9 +6,9 @@ the first and the last layer at 8, with SGD and a cosine schedule; nothing is ch
 has a ReLU before every quantiser; `bireal` has a shortcut around every convolution and the quantiser reads the sum,
 as in ReActNet.
 
-`brevitas` runs if that library is installed; it needs other versions than this repository, so give it an environment
-of its own and the same `--work`. Each training is kept in `--work` as soon as it ends, so that an interrupted
-benchmark goes on.
+`brevitas` (2 bits and more) runs if that library is installed; give it an environment of its own, with brevitas
+0.13.4 and dependencies 2.0.1, and the same `--work`. Each training is kept in `--work` as soon as it ends, so that an
+interrupted benchmark goes on.
 
 Run: python benchmarks/darts_lp_quantisers.py --data cifar10_jpeg.npz --device cuda --workers 8
 Small: python benchmarks/darts_lp_quantisers.py --data cifar10_jpeg.npz --limit 2000 --epochs 1 --width 8 --seeds 1
@@ -278,6 +278,7 @@ def main() -> None:
         for seed in range(arguments.seeds)
         for kind in arguments.kind
         for bits in ([None] if kind == "float" else arguments.bits)
+        if not (kind == "brevitas" and bits == 1)  # its integer weights have no level there but 0
     ]
     images_of(arguments.data, arguments.limit)  # decoded once, for all
     if arguments.workers > 1:
