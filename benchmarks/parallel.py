@@ -27,7 +27,7 @@ import nasplug as nas
 
 #: Proposals ahead of results, part of the specification. Trials differ tenfold in length: with few of them in flight,
 #: one long trial would leave the other worker without work.
-BATCH = 8
+BATCH = 16
 
 #: A round counts as undisturbed if the host took less than this share of the machine's time on either side.
 UNDISTURBED = 0.02
