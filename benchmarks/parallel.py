@@ -115,6 +115,9 @@ def main() -> None:
         "undisturbed_rounds": len(undisturbed(rounds)),
         "speed_up": statistics.median(row["speed_up"] for row in undisturbed(rounds) or rounds),
         "speed_up_of_all_rounds": statistics.median(row["speed_up"] for row in rounds),
+        "lowest": min(row["speed_up"] for row in rounds),
+        "highest": max(row["speed_up"] for row in rounds),
+        "most_stolen": max(max(row["stolen_inline"], row["stolen_two_workers"]) for row in rounds),
         "same_trials": True,
     }
     folder = {} if arguments.out is None else {"folder": arguments.out}
