@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nasplug.records import Budget as Budget
     from nasplug.records import Constraint as Constraint
     from nasplug.records import Evaluation as Evaluation
+    from nasplug.records import Failure as Failure
     from nasplug.records import Measurement as Measurement
     from nasplug.records import Objective as Objective
     from nasplug.records import Proposal as Proposal
@@ -63,6 +64,7 @@ _HOMES = {
         "Budget",
         "Constraint",
         "Evaluation",
+        "Failure",
         "Measurement",
         "Objective",
         "Proposal",

@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
 from nasplug.errors import SpecError
@@ -137,6 +137,15 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a trial failed: a kind out of :data:`FAILURE_KINDS`, one readable line, and the traceback for authors."""
+
+    kind: str
+    message: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """What a strategy wants evaluated.
 
@@ -146,6 +155,8 @@ class Proposal:
         budget: None means the budget of the run.
         parent: Number of a trial whose weights and optimiser state this one continues (promotion).
         info: Provenance for humans and for the strategy itself: generation, rung, parent individual. JSON data.
+        failure: Why there is nothing to train, if the strategy failed at its own work for this trial, such as the
+            training of a supernet. The trial is recorded as failed for this reason and never runs.
     """
 
     architecture: Architecture
@@ -153,6 +164,7 @@ class Proposal:
     budget: Budget | None = None
     parent: int | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
+    failure: Failure | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -165,18 +177,21 @@ class Proposal:
             data["parent"] = self.parent
         if self.info:
             data["info"] = dict(self.info)
+        if self.failure is not None:
+            data["failure"] = asdict(self.failure)
         return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of :meth:`to_json`."""
-        epochs = data.get("epochs")
+        epochs, failure = data.get("epochs"), data.get("failure")
         return cls(
             architecture=Architecture.from_json(data["architecture"]),
             hyperparameters=data.get("hyperparameters", {}),
             budget=None if epochs is None else Budget(epochs),
             parent=data.get("parent"),
             info=data.get("info", {}),
+            failure=None if failure is None else Failure(**failure),
         )
 
     def identity(self) -> tuple[Any, ...]:
@@ -192,15 +207,6 @@ class Measurement:
 
     step: int
     metrics: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a trial failed: a kind out of :data:`FAILURE_KINDS`, one readable line, and the traceback for authors."""
-
-    kind: str
-    message: str
-    traceback: str = ""
 
 
 @dataclass(frozen=True, slots=True)

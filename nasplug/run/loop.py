@@ -166,7 +166,7 @@ class Search:
                 fix="resume with the versions that `nasplug trials --json` shows, or start a new file",
             )
         trial = recorded or Trial(number, proposal, seed=derived_seed(self.study.seed, "trial", number))
-        if not self.spec.run.remeasure:
+        if not self.spec.run.remeasure and proposal.failure is None:
             first = self._identities.setdefault(proposal.identity(), number)
             if first != number:
                 trial = trial.with_(copied_from=first)
@@ -176,6 +176,8 @@ class Search:
     def _submit(self, trial: Trial) -> None:
         if trial.finished:
             self._results[trial.number] = trial
+        elif trial.proposal.failure is not None:
+            self._results[trial.number] = self._finish(trial.with_(state="failed", failure=trial.proposal.failure))
         elif trial.copied_from is None:
             if self._executor is None:
                 self._executor = self._make_executor()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasplug.errors import StudyError
-from nasplug.records import Architecture, Budget, Constraint, Objective, Proposal, Scalar, Trial
+from nasplug.records import Architecture, Budget, Constraint, Failure, Objective, Proposal, Scalar, Trial
 from nasplug.study import pareto
 from nasplug.study.rng import stream
 
@@ -193,6 +193,7 @@ class Study:
         *,
         epochs: int | None = None,
         parent: Trial | None = None,
+        failure: Failure | None = None,
         **info: Any,
     ) -> Proposal:
         """A proposal; shorthand for the record.
@@ -202,10 +203,12 @@ class Study:
             hyperparameters: For the task's module.
             epochs: Budget of this trial, if not the default one.
             parent: Trial whose training this one continues.
+            failure: Why there is nothing to train; the trial is recorded as failed and never runs.
             **info: Provenance, JSON data.
         """
         budget = None if epochs is None else Budget(epochs)
-        return Proposal(architecture, hyperparameters or {}, budget, None if parent is None else parent.number, info)
+        number = None if parent is None else parent.number
+        return Proposal(architecture, hyperparameters or {}, budget, number, info, failure)
 
     def budget_of(self, trial: Trial) -> Budget:
         """The trial's own budget, or the run's."""

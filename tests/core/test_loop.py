@@ -60,6 +60,24 @@ def test_a_finished_run_evaluates_nothing_again(toy_spec, tmp_path):
 
 
 @pytest.mark.parametrize("executor", ["inline", "process"])
+def test_a_failure_of_the_strategy_is_a_failed_trial_that_never_runs(toy_spec, outcome, tmp_path, executor):
+    count, path = tmp_path / "count", str(tmp_path / "s.sqlite")
+    run = {"executor": executor, "batch": 2, "storage": path}
+    spec = toy_spec(strategy="stumble", evaluator={"count_in": str(count)}, budget={"trials": 7}, run=run)
+    study = run_spec(spec)
+    failed = [trial for trial in study.trials if trial.state == "failed"]
+    assert [(trial.number, trial.failure.kind, trial.failure.message) for trial in failed] == [
+        (number, "nan", f"stumbled at {number}") for number in (0, 3, 6)
+    ]
+    # All others are one training and its copies: none is a copy of what never ran.
+    assert [trial.copied_from for trial in study.trials if trial.state == "complete"] == [None, 1, 1, 1]
+    assert outcome(nas.load_study(path)) == outcome(study)
+    before = count.read_text()
+    assert outcome(run_spec(spec)) == outcome(study)
+    assert count.read_text() == before
+
+
+@pytest.mark.parametrize("executor", ["inline", "process"])
 def test_a_killed_driver_resumes_to_the_same_trials(toy_spec, outcome, tmp_path, executor):
     run = {"executor": executor, "workers": 2 if executor == "process" else 1}
     whole = run_spec(toy_spec(evaluator={"seconds": 0.05}, budget={"trials": 14}))

@@ -19,6 +19,7 @@ def register(catalog: nas.Catalog) -> None:
     catalog.evaluator("toy", f"{__name__}:ToyEvaluator", summary="Counts operations.")
     catalog.strategy("climb", f"{__name__}:Climb", summary="Mutates the best so far.")
     catalog.strategy("climb_unsaved", f"{__name__}:ClimbUnsaved", summary="The same without state_dict.")
+    catalog.strategy("stumble", f"{__name__}:Stumble", summary="Fails at every third proposal.")
     catalog.cost("size", f"{__name__}:Size", summary="Weighted number of operations.")
     catalog.cost("rogue", f"{__name__}:Rogue", summary="Answers what is not its own.")
     catalog.stopper("impatient", f"{__name__}:Impatient", summary="Stops when earlier trials were better.")
@@ -117,6 +118,15 @@ class ClimbUnsaved:
     @nas.hookimpl
     def observe(self, study, trial):
         self._inner.observe(study, trial)
+
+
+class Stumble:
+    """Always the same architecture, and a failure of its own at every third."""
+
+    @nas.hookimpl
+    def propose(self, study, count):
+        failure = None if study.proposed % 3 else nas.Failure("nan", f"stumbled at {study.proposed}")
+        return [study.proposal(study.space.sample(study.rng("stumble", 0)), failure=failure)]
 
 
 class Size:

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from nasplug.errors import SpecError, TrialError
+from nasplug.errors import SpecError
 from nasplug.hookspecs import hookimpl
-from nasplug.records import Evaluation, Proposal, Trial
+from nasplug.records import Failure, Proposal
 from nasplug.study.study import Study
 from nasplug_darts_lp.search.mixing import Annealing, Kind, Mixing
 from nasplug_darts_lp.search.power import power_model
@@ -168,19 +168,6 @@ class DifferentiableSearch:
             place -= len(record.networks)
         return []
 
-    @hookimpl(tryfirst=True)
-    def evaluate(self, study: Study, trial: Trial) -> Evaluation | None:
-        """Fails the trial of a supernet that diverged.
-
-        Raises:
-            TrialError: With the reason.
-        """
-        reason = trial.proposal.info.get("diverged")
-        if reason is None:
-            return None
-        number = trial.proposal.info["round"]
-        raise TrialError("nan", f"the supernet of round {number} diverged", where=_WHERE, why=reason)
-
     def _proposal(self, study: Study, record: Record, rank: int) -> Proposal:
         network = record.networks[rank]
         info: dict[str, Any] = {
@@ -193,8 +180,8 @@ class DifferentiableSearch:
         }
         architecture = study.space.architecture(network.genotype)
         if record.diverged is not None:
-            # Without epochs it is another training than one of the same network later, which must not copy this one.
-            return study.proposal(architecture, epochs=0, **info, diverged=record.diverged)
+            reason = f"the supernet of round {record.number} diverged: {record.diverged}"
+            return study.proposal(architecture, failure=Failure("nan", reason), **info)
         return study.proposal(architecture, **info)
 
     def _open(self, study: Study) -> Rounds:
