@@ -57,6 +57,16 @@ def test_hard_samples_pass_the_gradient_of_soft_ones():
     assert gradients[0].abs().sum() > 0
 
 
+@pytest.mark.parametrize("kind", ["softmax", "gumbel", "gumbel_hard"])
+def test_equal_candidates_leave_no_remainder_on_their_logits(kind):
+    """Rounding alone would be a gradient, too, and Adam makes a whole step of the smallest one."""
+    logits = LOGITS.clone().requires_grad_()
+    for seed in range(20):
+        weights = Mixing(kind).weights(logits, 0.1, torch.Generator().manual_seed(seed))
+        (weights * 0.3).sum().backward()
+    assert logits.grad.abs().max() == 0
+
+
 def test_a_sample_that_is_not_finite_is_redrawn(monkeypatch):
     draws = [torch.full((4,), math.inf), torch.tensor([math.nan, 0, 0, 0]), torch.zeros(4)]
     monkeypatch.setattr(mixing, "gumbel", lambda *_: draws.pop(0))

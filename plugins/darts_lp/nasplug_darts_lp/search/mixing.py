@@ -83,7 +83,7 @@ class Mixing:
             soft = torch.softmax(logits / temperature, dim=-1)
             if not bool(torch.isfinite(soft).all()):
                 raise _not_finite(logits)
-            return soft
+            return _centred(soft)
         logs = torch.log_softmax(logits, dim=-1)
         for _ in range(_DRAWS):
             soft = torch.softmax((logs + gumbel(logits, generator)) / temperature, dim=-1)
@@ -92,14 +92,25 @@ class Mixing:
         else:
             raise _not_finite(logits)
         if self.kind == "gumbel":
-            return soft
+            return _centred(soft)
         hard = torch.zeros_like(soft).scatter_(-1, soft.argmax(dim=-1, keepdim=True), 1.0)
-        return hard + soft - soft.detach()
+        return _centred(hard + soft - soft.detach())
 
 
 def gumbel(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Standard Gumbel noise in the shape of a tensor; it may be infinite where the exponential draw is 0."""
     return -torch.empty_like(like, requires_grad=False).exponential_(generator=generator).log()
+
+
+def _centred(weights: Tensor) -> Tensor:
+    """Takes the first candidate's gradient off that of all.
+
+    The weights sum to 1, so that this changes nothing but rounding: candidates with equal gradients get exactly 0 on
+    their logits, and not a remainder that Adam would blow up to whole steps.
+    """
+    if weights.requires_grad:
+        weights.register_hook(lambda gradient: gradient - gradient[0])
+    return weights
 
 
 def _not_finite(logits: Tensor) -> TrialError:
