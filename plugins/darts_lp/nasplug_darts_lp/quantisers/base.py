@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from nasplug.errors import SpecError, did_you_mean
-from nasplug_darts_lp.quantisers.gradients import staircase
 from nasplug_darts_lp.quantisers.ranges import best_range
+from nasplug_darts_lp.quantisers.staircase import Gradient, Stairs, staircase
 
 _LEVELS = ("auto", "unsigned", "signed", "rectified")
 _SURROGATES = ("quadratic", "straight_through")
@@ -141,9 +141,12 @@ class ActivationQuantiser(nn.Module):
     def quantise(self, inputs: Tensor) -> Tensor:
         """Training: the staircase with its gradients; inputs (N, C, ...)."""
         gain, threshold, span = self.live(inputs)
-        step = span / self.steps
-        position = (inputs * gain - threshold) / step + self.zero_threshold()
-        return step * (staircase(position, self.steps, self.surrogate) - self.zero_level())
+        stairs = Stairs(self.steps, self.zero_threshold(), self.zero_level(), self.gradient())
+        return staircase(inputs, gain, threshold, span / self.steps, stairs)
+
+    def gradient(self) -> Gradient:
+        """How the gradient passes the staircase."""
+        return "quadratic" if self.steps == 1 and self.surrogate == "quadratic" else "straight_through"
 
     @torch.no_grad()
     def static(self) -> Levels:

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from nasplug.errors import SpecError
 from nasplug_darts_lp.quantisers.base import ActivationQuantiser, Levels
-from nasplug_darts_lp.quantisers.gradients import scale_gradient, stand_in
+from nasplug_darts_lp.quantisers.gradients import scale_gradient
 from nasplug_darts_lp.quantisers.squeeze import positive
+from nasplug_darts_lp.quantisers.staircase import Gradient
 
 
 class Fixed(ActivationQuantiser):
@@ -83,13 +84,9 @@ class PACT(ActivationQuantiser):
         super().__init__(bits, channels, **options)
         self.span = nn.Parameter(torch.tensor(2.0))
 
-    def quantise(self, inputs: Tensor) -> Tensor:
-        """The staircase, with the gradient of clipping."""
-        span = positive(self.span)
-        step = span / self.steps
-        lowest, highest = -self.zero_threshold() * step, (self.steps - self.zero_threshold()) * step
-        clipped = inputs.clamp(lowest, highest)
-        return stand_in(clipped, super().quantise(inputs))
+    def gradient(self) -> Gradient:
+        """That of clipping, whatever the surrogate."""
+        return "clip"
 
     def live(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """No gain, no threshold."""

@@ -109,7 +109,7 @@ def _centred(weights: Tensor) -> Tensor:
     their logits, and not a remainder that Adam would blow up to whole steps.
     """
     if weights.requires_grad:
-        weights.register_hook(lambda gradient: gradient - gradient[0])
+        weights.register_hook(lambda gradient: gradient - gradient[0])  # type: ignore[no-untyped-call]
     return weights
 
 
