@@ -161,6 +161,7 @@ def main() -> None:
     if not arguments.dry:
         uniform = 1 / COPIES
         shared = [forms["shared"]["worst"] for mixings in summary.values() for forms in mixings.values()]
+        separate = [forms["separate"]["mean"] for mixings in summary.values() for forms in mixings.values()]
         record(
             "darts_lp_null",
             {
@@ -168,6 +169,8 @@ def main() -> None:
                 "seeds": list(range(arguments.seeds)),
                 "uniform": uniform,
                 "shared_stays_within": max(shared) - uniform,
+                "separate_lowest": min(separate),
+                "separate_highest": max(separate),
                 "summary": summary,
             },
         )

@@ -1,16 +1,19 @@
 """Quantisers of activations on real images: one network, one recipe, several seeds, 1 to 4 bits, and floating point.
 
 CIFAR-10 (JPEG): all 60,000 images of CIFAR-10, encoded anew as JPEG, so that accuracies are a little below those on the
-original. A residual network of 20 layers is trained from scratch, weights and activations at the same number of bits,
-the first and the last layer at 8, with SGD and a cosine schedule; nothing is chosen by results. Two bodies: `relu`
-has a ReLU before every quantiser; `bireal` has a shortcut around every convolution and the quantiser reads the sum,
-as in ReActNet.
+original. A residual network is trained, weights and activations at the same number of bits, the first and the last
+layer at 8, with SGD and a cosine schedule; nothing is chosen by results. Two bodies: `relu` has a ReLU before every
+quantiser; `bireal` has a shortcut around every convolution and the quantiser reads the sum, as in ReActNet.
+
+With `--pretrain`, every training of a seed starts from the same network, trained so many epochs in floating point, as
+LSQ and PACT were published; `float` then goes on in floating point as long as the others. Without, all start afresh.
 
 `brevitas` (2 bits and more) runs if that library is installed; give it an environment of its own, with brevitas
 0.13.4 and dependencies 2.0.1, and the same `--work`. Each training is kept in `--work` as soon as it ends, so that an
 interrupted benchmark goes on.
 
-Run: python benchmarks/darts_lp_quantisers.py --data cifar10_jpeg.npz --device cuda --workers 8
+Run on a GPU: python benchmarks/darts_lp_quantisers.py --data cifar10_jpeg.npz --device cuda --workers 8
+Recorded on two cores: the same with --blocks 2 --stem-stride 2 --pretrain 12 --epochs 0.35 --batch 64 --lr 0.03
 Small: python benchmarks/darts_lp_quantisers.py --data cifar10_jpeg.npz --limit 2000 --epochs 1 --width 8 --seeds 1
 --bits 2
 """
@@ -18,6 +21,7 @@ Small: python benchmarks/darts_lp_quantisers.py --data cifar10_jpeg.npz --limit 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import multiprocessing
 import statistics
@@ -30,6 +34,7 @@ import torch
 from _record import record
 from nasplug_darts_lp.folding import agreement, fold, size
 from nasplug_darts_lp.quantise import freeze, quantise
+from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 
@@ -69,12 +74,12 @@ class Block(nn.Module):
         return self.act2(self.bn2(self.conv2(inner)) + (inner if self.each else short))
 
 
-def resnet20(width: int, body: str) -> nn.Module:
-    """Three stages of three blocks."""
-    layers: list[nn.Module] = [nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+def resnet(width: int, body: str, blocks: int, stem_stride: int) -> nn.Module:
+    """Three stages; three blocks in each make a ResNet-20."""
+    layers: list[nn.Module] = [nn.Conv2d(3, width, 3, stem_stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
     channels = width
     for stage in range(3):
-        for block in range(3):
+        for block in range(blocks):
             layers.append(Block(channels, width * 2**stage, 2 if stage and not block else 1, body))
             channels = width * 2**stage
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10))
@@ -109,9 +114,11 @@ def brevitas_network(base: nn.Module, bits: int) -> nn.Module:
     return base
 
 
-def made(kind: str, bits: int | None, arguments: argparse.Namespace) -> nn.Module:
+def made(kind: str, bits: int | None, seed: int, arguments: argparse.Namespace) -> nn.Module:
     """The network that is trained."""
-    base = resnet20(arguments.width, arguments.body)
+    base = resnet(arguments.width, arguments.body, arguments.blocks, arguments.stem_stride)
+    if arguments.pretrain and kind != "pretrained":
+        base.load_state_dict(load_file(file_of("pretrained", None, seed, arguments).with_suffix(".safetensors")))
     if kind == "float" or bits is None:
         return base
     if kind == "brevitas":
@@ -120,6 +127,7 @@ def made(kind: str, bits: int | None, arguments: argparse.Namespace) -> nn.Modul
     return quantise(base, weight_bits=bits, activation_bits=bits, **options)
 
 
+@functools.lru_cache(maxsize=1)
 def images_of(path: Path, limit: int | None) -> dict[str, torch.Tensor]:
     """Images as they are, uint8 (N, 3, 32, 32), and labels; the last tenth of the training images is not used."""
     from nasplug.data import Npz
@@ -183,33 +191,38 @@ def run(task: tuple[str, int | None, int, argparse.Namespace]) -> str:
     x_test, y_test = (data["x_test"].to(device).float() - mean) / deviation, data["y_test"].to(device)
     y_train = data["y_train"].to(device)
     torch.manual_seed(seed)
-    network = made(kind, bits, arguments).to(device)
-    optimiser = torch.optim.SGD(groups(network, 5e-4), arguments.lr, momentum=0.9, nesterov=True)
-    steps = arguments.epochs * (len(y_train) // arguments.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, arguments.lr, steps, pct_start=0.1)
-    started, losses = time.perf_counter(), []
-    for _ in range(arguments.epochs):
-        network.train()
-        total = torch.zeros((), device=device)
-        for chosen in torch.randperm(len(y_train), device=device).split(arguments.batch):
-            if len(chosen) < arguments.batch:
-                continue
-            loss = functional.cross_entropy(network(augmented(x_train[chosen])), y_train[chosen])
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-            optimiser.step()
-            schedule.step()
-            total += loss.detach()
-        losses.append(float(total) / (len(y_train) // arguments.batch))
+    network = made(kind, bits, seed, arguments).to(device)
+    if device.type == "cpu":
+        network = network.to(memory_format=torch.channels_last)
+        x_train, x_test = (x.contiguous(memory_format=torch.channels_last) for x in (x_train, x_test))
+    first = kind == "pretrained"
+    epochs, lr = (arguments.pretrain, arguments.pretrain_lr) if first else (arguments.epochs, arguments.lr)
+    optimiser = torch.optim.SGD(groups(network, 5e-4), lr, momentum=0.9, nesterov=True)
+    batches = len(y_train) // arguments.batch
+    steps = max(1, round(epochs * batches))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, steps, pct_start=0.1)
+    started, losses, order = time.perf_counter(), torch.zeros(steps, device=device), torch.zeros(0)
+    network.train()
+    for step in range(steps):
+        if step % batches == 0:
+            order = torch.randperm(len(y_train), device=device)
+        chosen = order[step % batches * arguments.batch :][: arguments.batch]
+        loss = functional.cross_entropy(network(augmented(x_train[chosen])), y_train[chosen])
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimiser.step()
+        schedule.step()
+        losses[step] = loss.detach()
     seconds = time.perf_counter() - started
     result: dict[str, Any] = {
-        **{"kind": kind, "bits": bits, "seed": seed, "losses": losses},
+        **{"kind": kind, "bits": bits, "seed": seed, "steps": steps},
+        "losses_by_tenth": [float(part.mean()) for part in losses.tensor_split(10) if len(part)],
         "test_acc": accuracy(network, x_test, y_test),
-        "seconds_per_epoch": seconds / arguments.epochs,
+        "seconds_per_epoch": seconds / (steps / batches),
         "parameters_in_training": sum(parameter.numel() for parameter in network.parameters()),
     }
-    if kind not in ("float", "brevitas"):
+    if kind not in ("pretrained", "float", "brevitas"):
         frozen = freeze(network).cpu()
         result["parameters_after"] = sum(parameter.numel() for parameter in frozen.parameters())
         folded = fold(frozen, (3, 32, 32))
@@ -217,6 +230,8 @@ def run(task: tuple[str, int | None, int, argparse.Namespace]) -> str:
         result |= {"folded_integers": found.integers, "folded_differing": found.differing + found.differing_outputs}
         result["folded_bytes"] = size(folded).total
     kept.parent.mkdir(parents=True, exist_ok=True)
+    if first:
+        save_file({n: v.contiguous() for n, v in network.state_dict().items()}, kept.with_suffix(".safetensors"))
     partial = kept.with_suffix(".partial")
     partial.write_text(json.dumps(result))
     partial.rename(kept)
@@ -226,7 +241,17 @@ def run(task: tuple[str, int | None, int, argparse.Namespace]) -> str:
 
 def file_of(kind: str, bits: int | None, seed: int, arguments: argparse.Namespace) -> Path:
     """Where a training is kept: other settings have another place."""
-    recipe = f"{arguments.body}-w{arguments.width}-e{arguments.epochs}-b{arguments.batch}-n{arguments.limit or 'all'}"
+    parts = {
+        "w": arguments.width,
+        "d": arguments.blocks,
+        "s": arguments.stem_stride,
+        "p": arguments.pretrain,
+        "e": arguments.epochs,
+        "b": arguments.batch,
+        "lr": arguments.lr,
+        "n": arguments.limit or "all",
+    }
+    recipe = "-".join([arguments.body, *(f"{name}{value}" for name, value in parts.items())])
     return arguments.work / recipe / f"{kind}-{'float' if bits is None else bits}-{seed}.json"
 
 
@@ -262,7 +287,11 @@ def main() -> None:
     parser.add_argument("--kind", nargs="+", choices=[*KINDS, "float", "brevitas"], default=["float", *KINDS])
     parser.add_argument("--body", choices=["relu", "bireal"], default="relu")
     parser.add_argument("--width", type=int, default=16)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--blocks", type=int, default=3, help="of each of the three stages")
+    parser.add_argument("--stem-stride", type=int, default=1)
+    parser.add_argument("--pretrain", type=int, default=0, help="epochs in floating point that all trainings share")
+    parser.add_argument("--pretrain-lr", type=float, default=0.1)
+    parser.add_argument("--epochs", type=float, default=30, help="also a part of one")
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--lr", type=float, default=0.1)
     parser.add_argument("--limit", type=int, default=None, help="images for training, and as many for the test")
@@ -280,7 +309,9 @@ def main() -> None:
         for bits in ([None] if kind == "float" else arguments.bits)
         if not (kind == "brevitas" and bits == 1)  # its integer weights have no level there but 0
     ]
-    images_of(arguments.data, arguments.limit)  # decoded once, for all
+    if arguments.pretrain:
+        for seed in range(arguments.seeds):
+            run(("pretrained", None, seed, arguments))
     if arguments.workers > 1:
         with multiprocessing.get_context("spawn").Pool(arguments.workers) as pool:
             for _ in pool.imap_unordered(run, tasks):
@@ -292,7 +323,8 @@ def main() -> None:
         return
     every = sorted(file_of("float", None, 0, arguments).parent.glob("*.json"))
     results = [json.loads(path.read_text()) for path in every]
-    options = {"body": arguments.body, "width": arguments.width, "epochs": arguments.epochs, "batch": arguments.batch}
+    names = ("body", "width", "blocks", "stem_stride", "pretrain", "pretrain_lr", "epochs", "batch")
+    options = {name: getattr(arguments, name) for name in names}
     result = {
         "data": "CIFAR-10 (JPEG), 45,000 training and 10,000 test images" if arguments.limit is None else "a part",
         "settings": options | {"lr": arguments.lr, "limit": arguments.limit, "device": arguments.device},

@@ -6,7 +6,15 @@ import itertools
 
 import pytest
 import torch
-from nasplug_darts_lp.quantisers import ACTIVATIONS, WEIGHTS, Static, activation_quantiser, count, weight_quantiser
+from nasplug_darts_lp.quantisers import (
+    ACTIVATIONS,
+    WEIGHTS,
+    Static,
+    activation_quantiser,
+    base,
+    count,
+    weight_quantiser,
+)
 from nasplug_darts_lp.quantisers.gradients import scale_gradient, stand_in
 from nasplug_darts_lp.quantisers.staircase import Stairs, staircase
 from nasplug_darts_lp.quantisers.weights import GAUSSIAN_STEPS
@@ -73,7 +81,9 @@ def test_inference_is_its_thresholds_exactly(kind, bits, levels):
 
 
 @pytest.mark.parametrize("steps", [1, 3, 7, 255])
-def test_counting_by_bisection(steps):
+@pytest.mark.parametrize("few", [0, 1000])
+def test_counting_thresholds_by_bisection_and_one_by_one(steps, few, monkeypatch):
+    monkeypatch.setattr(base, "_FEW", few)
     generator = torch.Generator().manual_seed(0)
     thresholds = torch.randn(4, steps, generator=generator).sort(1).values
     values = torch.randn(3, 4, 2, generator=generator)

@@ -13,6 +13,8 @@ from nasplug_darts_lp.quantisers.staircase import Gradient, Stairs, staircase
 
 _LEVELS = ("auto", "unsigned", "signed", "rectified")
 _SURROGATES = ("quadratic", "straight_through")
+#: Up to so many thresholds, counting them one by one is faster than bisection.
+_FEW = 15
 
 
 class Levels(NamedTuple):
@@ -206,7 +208,10 @@ class ActivationQuantiser(nn.Module):
 
 
 def count(inputs: Tensor, thresholds: Tensor) -> Tensor:
-    """How many thresholds of its channel each number reaches, by bisection: exact, and made of operators ONNX has.
+    """How many thresholds of its channel each number reaches: exact.
+
+    Few thresholds are counted one by one, many by bisection, which is made of operators that ONNX has and is what gets
+    exported.
 
     Args:
         inputs: (N, C, ...), any type that compares.
@@ -216,6 +221,11 @@ def count(inputs: Tensor, thresholds: Tensor) -> Tensor:
         Float tensor of whole numbers, the shape of the inputs.
     """
     steps = thresholds.shape[1]
+    if steps <= _FEW and not torch.compiler.is_compiling():
+        reached = torch.zeros_like(inputs, dtype=torch.uint8)
+        for threshold in thresholds.unbind(1):
+            reached.add_((inputs >= per_channel(threshold, inputs)).view(torch.uint8))
+        return reached.to(torch.float32)
     rows = thresholds.flatten()
     first = per_channel(torch.arange(thresholds.shape[0], device=inputs.device) * steps, inputs)
     middle = (steps + 1) // 2
