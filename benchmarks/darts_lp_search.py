@@ -153,6 +153,7 @@ class Bench:
         module = self.task.module(self.space.build(architecture, self.task), {})
         trainer = pl.Trainer(
             max_epochs=self.arguments.epochs,
+            check_val_every_n_epoch=self.arguments.epochs,
             accelerator="cpu",
             logger=False,
             enable_checkpointing=False,
