@@ -13,7 +13,7 @@ LSQ and PACT were published; `float` then goes on in floating point as long as t
 interrupted benchmark goes on.
 
 Run on a GPU: python benchmarks/darts_lp_quantisers.py --data cifar10_jpeg.npz --device cuda --workers 8
-Recorded on two cores: the same with --blocks 2 --stem-stride 2 --pretrain 12 --epochs 0.35 --batch 64 --lr 0.03
+Recorded on two cores: the same with --blocks 1 --stem-stride 2 --pretrain 6 --epochs 0.35 --batch 64 --lr 0.03
 Small: python benchmarks/darts_lp_quantisers.py --data cifar10_jpeg.npz --limit 2000 --epochs 1 --width 8 --seeds 1
 --bits 2
 """

@@ -42,6 +42,10 @@ class StrategyConformance:
         """A space that the strategy can search; large enough not to be used up."""
         return SyntheticSpace()
 
+    def make_task(self) -> Any:
+        """The task, for strategies that train something themselves, or None."""
+        return None
+
     def make_evaluator(self, **trouble: float) -> Any:
         """An evaluator of that space; takes `failing` and `halting` like :class:`SyntheticEvaluator`."""
         return SyntheticEvaluator(noise=0.02, **trouble)
@@ -51,6 +55,7 @@ class StrategyConformance:
         defaults: dict[str, Any] = {
             "space": self.make_space(),
             "evaluator": self.make_evaluator(**trouble or {}),
+            "task": self.make_task(),
             "trials": self.trials,
             "epochs": self.epochs,
         }

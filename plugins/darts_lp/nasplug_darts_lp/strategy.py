@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from nasplug.errors import SpecError
 from nasplug.hookspecs import hookimpl
@@ -80,8 +80,15 @@ class DifferentiableSearch:
 
     @classmethod
     def nasplug_examples(cls) -> list[Mapping[str, Any]]:
-        """None: the generic suite has no task to train on. The plugin's own tests run it on digits."""
-        return []
+        """A search that ends within seconds."""
+        return [{"rounds": 3, "epochs": 1, "derive": 4, "power_weight": 0.1, "warmup": 0.0}]
+
+    #: The supernet trains on images; the trials are judged by the suite's evaluator.
+    nasplug_conformance: ClassVar[Mapping[str, Any]] = {
+        "trials": 12,
+        "make_space": lambda suite: _small_space(),
+        "make_task": lambda suite: _small_task(),
+    }
 
     def __init__(
         self,
@@ -237,3 +244,16 @@ class DifferentiableSearch:
 
 def _seed(study: Study, role: str, index: int) -> int:
     return int(study.rng(role, index).integers(2**31))
+
+
+def _small_space() -> Any:
+    from nasplug_darts_lp.spaces.layers import LayersSpace
+
+    bits: dict[str, Any] = {"weight_bits": (1, 4), "activation_bits": (2, 8), "first_last_bits": None}
+    return LayersSpace(width=0.125, blocks=1, kernels=(1, 3), **bits)
+
+
+def _small_task() -> Any:
+    from nasplug.tasks import ImageClassification
+
+    return ImageClassification(limit=30, batch_size=16)

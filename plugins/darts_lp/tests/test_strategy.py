@@ -92,6 +92,7 @@ class Regression(LightningModule):
     def training_step(self, batch, index):
         loss = (self.network(batch[0]) - batch[1]).square().mean()
         self.log("train_loss", loss)
+        self.log_dict({"share": self.current_epoch / self.trainer.max_epochs})
         return {"loss": loss}
 
     def validation_step(self, batch, index):

@@ -70,8 +70,11 @@ class SupernetModule(LightningModule):
         return [self.weight_optimizer] + ([] if self.logits_optimizer is None else [self.logits_optimizer])
 
     def on_fit_start(self) -> None:
-        """Takes what the task's module has of its own to the device."""
-        self._task_module[0].to(self.device).train()
+        """Takes what the task's module has of its own to the device, and shows it the Trainer; it logs nothing."""
+        module = self._task_module[0]
+        module.to(self.device).train()
+        module.trainer = self.trainer
+        module.log = _not_logged  # type: ignore[method-assign]
 
     def training_step(self, batch: Any, batch_index: int) -> None:
         """One step of the weights, and one of the logits unless they are still warming up.
@@ -192,3 +195,7 @@ class SupernetModule(LightningModule):
         if self.logits_optimizer is not None:
             for group in self.logits_optimizer.param_groups:
                 group["lr"] = learning_rate(settings.logits_schedule, progress, settings.logits_lr)
+
+
+def _not_logged(*_: Any, **__: Any) -> None:
+    """Figures of a supernet are not those of a trial."""
