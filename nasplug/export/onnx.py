@@ -6,12 +6,13 @@ import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nasplug._optional import require
 from nasplug.errors import NasplugError, TaskError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 #: Largest difference that is allowed between the outputs of the two, relative to the largest output.
@@ -38,11 +39,36 @@ def write_onnx(network: nn.Module, input_shape: Sequence[int], path: str | Path)
         require(module, extra="onnx", purpose="export to ONNX")
     import torch
 
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     network = network.cpu().eval()
     generator = torch.Generator().manual_seed(0)
-    example = torch.randn(2, *input_shape, generator=generator)
+    path = exported(network, torch.randn(2, *input_shape, generator=generator), path)
+    difference = max(_difference(network, torch.randn(n, *input_shape, generator=generator), path) for n in (1, 3))
+    if not difference <= TOLERANCE:
+        raise NasplugError(
+            f"the ONNX network differs from the trained one by {difference:.2g} of the largest output",
+            where=str(path),
+            why=f"up to {TOLERANCE:g} is allowed",
+            fix="do not use this file; report the architecture to the plugin that builds it",
+        )
+    return difference
+
+
+def exported(network: nn.Module, example: torch.Tensor, path: str | Path, **options: Any) -> Path:
+    """Writes a network as one ONNX file, for batches of any size, and compares nothing.
+
+    Args:
+        network: On the CPU, in inference mode.
+        example: A batch (N, ...) of at least two.
+        path: The file to write.
+        **options: Further ones of :func:`torch.onnx.export`.
+
+    Raises:
+        TaskError: The network cannot be written as ONNX.
+    """
+    import torch
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -59,35 +85,42 @@ def write_onnx(network: nn.Module, input_shape: Sequence[int], path: str | Path)
                 dynamo=True,
                 external_data=False,
                 verbose=False,
+                **options,
             )
     except Exception as error:  # the exporter refuses in many ways
         raise TaskError(
             "the network cannot be written as ONNX",
             where=str(path),
             why=" ".join(f"{type(error).__name__}: {error}".split())[:500],
-            fix="leave --onnx out; weights and architecture can be exported without it",
+            fix="its weights and its architecture can be saved without ONNX",
         ) from error
     finally:
         logger.setLevel(level)
-    difference = max(_difference(network, torch.randn(n, *input_shape, generator=generator), path) for n in (1, 3))
-    if not difference <= TOLERANCE:
-        raise NasplugError(
-            f"the ONNX network differs from the trained one by {difference:.2g} of the largest output",
-            where=str(path),
-            why=f"up to {TOLERANCE:g} is allowed",
-            fix="do not use this file; report the architecture to the plugin that builds it",
-        )
-    return difference
+    return path
 
 
-def _difference(network: nn.Module, inputs: object, path: Path) -> float:
-    import onnxruntime
+def run_onnx(path: str | Path, inputs: torch.Tensor) -> list[torch.Tensor]:
+    """What onnxruntime answers on the CPU.
+
+    Args:
+        path: An ONNX file with one input.
+        inputs: (N, ...).
+
+    Raises:
+        MissingExtraError: The extra `onnx` is not installed.
+    """
+    onnxruntime = require("onnxruntime", extra="onnx", purpose="run ONNX files")
     import torch
 
-    assert isinstance(inputs, torch.Tensor)
-    with torch.inference_mode():
-        expected = network(inputs)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (name,) = [item.name for item in session.get_inputs()]
-    found = torch.from_numpy(session.run(None, {name: inputs.numpy()})[0])
+    return [torch.from_numpy(answer) for answer in session.run(None, {name: inputs.numpy()})]
+
+
+def _difference(network: nn.Module, inputs: torch.Tensor, path: Path) -> float:
+    import torch
+
+    with torch.inference_mode():
+        expected = network(inputs)
+    (found,) = run_onnx(path, inputs)
     return float((found - expected).abs().max() / expected.abs().max().clamp_min(1e-12))

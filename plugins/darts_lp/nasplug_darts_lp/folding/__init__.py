@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from nasplug.export.onnx import run_onnx
 from nasplug_darts_lp.folding.check import Agreement, agreement
-from nasplug_darts_lp.folding.export import export_onnx, run_onnx
+from nasplug_darts_lp.folding.export import export_onnx
 from nasplug_darts_lp.folding.fold import FoldedNetwork, fold
 from nasplug_darts_lp.folding.size import Size, packed, save, size
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from nasplug.errors import MissingExtraError, NasplugError, TaskError
+from nasplug.errors import MissingExtraError, NasplugError
+from nasplug.export.onnx import exported, run_onnx
 from nasplug_darts_lp.folding.fold import FoldedNetwork
 
 #: Types of tensors in ONNX.
@@ -34,38 +33,9 @@ def export_onnx(folded: FoldedNetwork, path: str | Path, *, check: int = 4) -> P
         NasplugError: An output differs. With average pools, or layers in floating point, that are not those of
             `quantise`, sums of other libraries may differ in the last bit.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(0)
     example = torch.randn(2, *folded.input_shape, generator=generator)
-    table = _table()
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                folded,
-                (example,),
-                str(path),
-                input_names=["input"],
-                output_names=["output"],
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
-                dynamo=True,
-                custom_translation_table=table,
-                external_data=False,
-                optimize=False,
-                verbose=False,
-            )
-    except Exception as error:  # the exporter refuses in many ways
-        raise TaskError(
-            "the folded network cannot be written as ONNX",
-            where=str(path),
-            why=" ".join(f"{type(error).__name__}: {error}".split())[:500],
-        ) from error
-    finally:
-        logger.setLevel(level)
+    path = exported(folded, example, path, custom_translation_table=_table(), optimize=False)
     if check:
         inputs = torch.randn(check, *folded.input_shape, generator=generator)
         (found,) = run_onnx(path, inputs)
@@ -77,22 +47,6 @@ def export_onnx(folded: FoldedNetwork, path: str | Path, *, check: int = 4) -> P
                 fix="leave no layer in floating point, and take average pools as modules",
             )
     return path
-
-
-def run_onnx(path: str | Path, inputs: torch.Tensor) -> list[torch.Tensor]:
-    """What onnxruntime answers on the CPU.
-
-    Args:
-        path: An ONNX file with one input.
-        inputs: (N, ...).
-
-    Raises:
-        MissingExtraError: onnxruntime is not installed.
-    """
-    onnxruntime = _require("onnxruntime")
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (name,) = [item.name for item in session.get_inputs()]
-    return [torch.from_numpy(answer) for answer in session.run(None, {name: inputs.numpy()})]
 
 
 def _table() -> dict[Any, Any]:
