@@ -9,8 +9,8 @@ cost, in bit operations, of the network with the same bits everywhere. For every
 * `random`: networks with random bits and a cost in the same range.
 
 All are trained from scratch alike, and tested once with the weights of the last epoch. The front holds the networks
-that none beats in both cost and accuracy. Images of 28 x 28 (Fashion-MNIST, 12,000) or CIFAR-10 (JPEG); the data are not part of the project. Runs that
-are done are kept in `--work` and not made again.
+that none beats in both cost and accuracy. Images of 28 x 28 (Fashion-MNIST, 12,000) or CIFAR-10 (JPEG); the data are
+not part of the project. Runs that are done are kept in `--work` and not made again.
 
 Run: python benchmarks/darts_lp_search.py --data fashion_mnist_12k.npz
 Recorded: the same with --limit 4000 --epochs 8 --search-epochs 8 --random 2 --logits-lr 0.1
