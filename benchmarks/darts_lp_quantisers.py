@@ -330,6 +330,10 @@ def main() -> None:
         "settings": options | {"lr": arguments.lr, "limit": arguments.limit, "device": arguments.device},
         "seeds": sorted({result["seed"] for result in results}),
         "summary": summary(results),
+        "folded": {
+            "integers": sum(result.get("folded_integers", 0) for result in results),
+            "differing": sum(result.get("folded_differing", 0) for result in results),
+        },
         "runs": results,
     }
     name = "darts_lp_quantisers" if arguments.body == "relu" else f"darts_lp_quantisers_{arguments.body}"
