@@ -100,6 +100,7 @@ def brevitas_network(base: nn.Module, bits: int) -> nn.Module:
         made = qnn.QuantConv2d(
             layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding, **options
         )
+        made.weight.data.copy_(layer.weight.data)
         parent, _, last = name.rpartition(".")
         setattr(base.get_submodule(parent), last, made)
     head = base[-1]
@@ -111,6 +112,8 @@ def brevitas_network(base: nn.Module, bits: int) -> nn.Module:
         input_quant=Uint8ActPerTensorFloat,
         input_bit_width=8,
     )
+    base[-1].weight.data.copy_(head.weight.data)
+    base[-1].bias.data.copy_(head.bias.data)
     return base
 
 
