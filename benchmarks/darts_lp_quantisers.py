@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import importlib.metadata
 import json
 import multiprocessing
 import statistics
@@ -225,6 +226,8 @@ def run(task: tuple[str, int | None, int, argparse.Namespace]) -> str:
         "seconds_per_epoch": seconds / (steps / batches),
         "parameters_in_training": sum(parameter.numel() for parameter in network.parameters()),
     }
+    if kind == "brevitas":
+        result["version"] = importlib.metadata.version("brevitas")
     if kind not in ("pretrained", "float", "brevitas"):
         frozen = freeze(network).cpu()
         result["parameters_after"] = sum(parameter.numel() for parameter in frozen.parameters())
