@@ -241,6 +241,7 @@ class Trial:
         costs: What the cost plugins answered.
         measurements: Metrics per step.
         artifacts: Name to path, relative to the study's folder.
+        checksums: SHA-256 of artifacts by name, checked whenever one is read.
         failure: Set exactly when the state is `failed`.
         reason: Why a trial was pruned (a constraint, a stopper), for humans.
         copied_from: Number of an earlier trial with the same identity whose results these are.
@@ -255,6 +256,7 @@ class Trial:
     costs: Mapping[str, float] = field(default_factory=dict)
     measurements: tuple[Measurement, ...] = ()
     artifacts: Mapping[str, str] = field(default_factory=dict)
+    checksums: Mapping[str, str] = field(default_factory=dict)
     failure: Failure | None = None
     reason: str | None = None
     copied_from: int | None = None
@@ -287,7 +289,7 @@ class Trial:
     def to_json(self) -> dict[str, Any]:
         """Plain data for JSON; empty fields are left out."""
         data: dict[str, Any] = {"number": self.number, "proposal": self.proposal.to_json(), "state": self.state}
-        for name in ("seed", "metrics", "costs", "artifacts", "reason", "copied_from", "seconds"):
+        for name in ("seed", "metrics", "costs", "artifacts", "checksums", "reason", "copied_from", "seconds"):
             value = getattr(self, name)
             if value or (name == "copied_from" and value is not None):
                 data[name] = value
@@ -314,6 +316,7 @@ class Trial:
             costs=data.get("costs", {}),
             measurements=tuple([Measurement(step, metrics) for step, metrics in data.get("measurements", ())]),
             artifacts=data.get("artifacts", {}),
+            checksums=data.get("checksums", {}),
             failure=None if failure is None else Failure(**failure),
             reason=data.get("reason"),
             copied_from=data.get("copied_from"),

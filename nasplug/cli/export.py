@@ -8,6 +8,7 @@ from pathlib import Path
 from nasplug.cli import output
 from nasplug.cli.loading import open_study, pick_trial
 from nasplug.cli.parser import Parser, natural
+from nasplug.study.artifacts import beside
 
 SUMMARY = "Write a found network to files: weights, architecture, ONNX."
 
@@ -28,8 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     study, _ = open_study(arguments.file, arguments)
     trial = pick_trial(study, arguments.trial, arguments.file)
     network = study.network(trial)
-    path = Path(arguments.file)
-    out = Path(arguments.out) if arguments.out else path.with_name(f"{path.stem}-trial-{trial.number}")
+    out = Path(arguments.out) if arguments.out else beside(arguments.file, f"-trial-{trial.number}")
     folder = write_bundle(study, trial, network, out)
     written = {"weights": str(folder / WEIGHTS), "architecture": str(folder / ARCHITECTURE)}
     difference = None

@@ -42,7 +42,8 @@ def read_study(path: str | Path) -> Study:
         StorageError: The file is missing, damaged or no study.
     """
     from nasplug.records import Budget, Constraint, Objective
-    from nasplug.study.storage import SQLiteStorage, artifact_folder
+    from nasplug.study.artifacts import artifact_folder
+    from nasplug.study.storage import SQLiteStorage
     from nasplug.study.study import Study
 
     storage = SQLiteStorage(path, writable=False)
@@ -55,7 +56,7 @@ def read_study(path: str | Path) -> Study:
         constraints=[Constraint.parse(text) for text in meta["constraints"]],
         seed=meta["spec"].get("run", {}).get("seed", 0),
         budget=Budget(meta["spec"].get("budget", {}).get("epochs", 1)),
-        folder=artifact_folder(path),
+        folder=artifact_folder(path, meta.get("id")),
         meta=meta,
     )
     for trial in trials:

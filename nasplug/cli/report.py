@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from nasplug.cli.loading import find_plugins, read_study
 from nasplug.cli.parser import Parser
+from nasplug.study.artifacts import beside
 
 SUMMARY = "Write a study's report: one HTML page."
 
@@ -26,6 +26,6 @@ def run(arguments: argparse.Namespace) -> int:
         more = read_study(arguments.file).meta["spec"].get("plugins", ())
         catalog = find_plugins(arguments, more=tuple(more)).catalog
     study = load_study(arguments.file, catalog=catalog)
-    page = study.report(arguments.out or Path(arguments.file).with_suffix(".html"))
+    page = study.report(arguments.out or beside(arguments.file, ".html"))
     print(page)
     return 0

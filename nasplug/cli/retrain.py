@@ -11,6 +11,7 @@ from nasplug.cli import output
 from nasplug.cli.loading import find_plugins, overridden, pick_trial, read_study, stored_spec
 from nasplug.cli.parser import Parser, key_value, natural, positive
 from nasplug.errors import StorageError
+from nasplug.study.artifacts import beside
 
 if TYPE_CHECKING:
     from nasplug.export.retrain import Retrained
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     study = read_study(arguments.file)
     trial = pick_trial(study, arguments.trial, arguments.file)
     path = Path(arguments.file)
-    out = Path(arguments.out) if arguments.out else path.with_name(f"{path.stem}-retrain-{trial.number}")
+    out = Path(arguments.out) if arguments.out else beside(path, f"-retrain-{trial.number}")
     if (out / RESULT).exists():
         raise StorageError("this folder holds an earlier retraining", where=str(out), fix="give another one with --out")
     spec = overridden(stored_spec(path), arguments.set)

@@ -19,6 +19,7 @@ from nasplug.evaluate.weights import FILE_NAME, save_weights
 from nasplug.hookspecs import hookimpl
 from nasplug.records import Evaluation, Measurement, Trial
 from nasplug.run.seeding import seed_everything
+from nasplug.study.artifacts import check_artifact
 from nasplug.study.study import Study
 
 Keep = Literal["best", "last", "none"]
@@ -152,6 +153,7 @@ def _parent_checkpoint(study: Study, trial: Trial) -> Path | None:
             + ("" if name is None else f" and its file {name!r} is missing"),
             fix="a strategy that proposes parents sets `keeps_checkpoints = True`, and proposes complete ones",
         )
+    check_artifact(parent, "checkpoint", study.artifacts() / name)
     return study.artifacts() / name
 
 

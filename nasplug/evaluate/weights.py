@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nasplug.errors import NasplugError, StorageError, StudyError
 from nasplug.records import Trial
+from nasplug.study.artifacts import check_artifact
 from nasplug.study.study import Study
 
 #: Name of the file inside the folder of a trial.
@@ -84,12 +85,7 @@ def load_weights(study: Study, trial: Trial, network: nn.Module) -> nn.Module:
             fix="`nasplug retrain` trains the architecture again",
         )
     path = study.artifacts() / name
-    if not path.is_file():
-        raise StudyError(
-            f"the weights file {str(path)!r} is missing",
-            where=where,
-            fix="move the folder of artifacts together with the study file, or retrain",
-        )
+    check_artifact(trial, "weights", path)
     try:
         missing, unexpected = load_model(network, path, strict=False)
     except (SafetensorError, OSError) as error:

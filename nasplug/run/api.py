@@ -20,7 +20,8 @@ from nasplug.run.compose import Assembly, compose
 from nasplug.run.loop import Listener, Search
 from nasplug.run.processes import prepare
 from nasplug.run.spec import BudgetSpec, RunOptions, RunSpec
-from nasplug.study.storage import SQLiteStorage, artifact_folder, open_storage
+from nasplug.study.artifacts import artifact_folder, new_identifier
+from nasplug.study.storage import SQLiteStorage, open_storage
 from nasplug.study.study import Study
 
 
@@ -165,7 +166,7 @@ def run_spec(
     try:
         meta = _open_meta(storage.meta(), assembly, objects or {}, resume=resume, path=spec.run.storage)
         storage.write_meta(meta)
-        study = assembly.study(folder=artifact_folder(spec.run.storage), meta=meta)
+        study = assembly.study(folder=artifact_folder(spec.run.storage, meta["id"]), meta=meta)
         try:
             return Search(assembly, study, storage, objects=objects, listener=listener).run()
         finally:
@@ -212,7 +213,7 @@ def load_study(path: str | Path, *, catalog: Catalog | None = None, objects: Map
         constraints=spec.constraints,
         seed=spec.run.seed,
         budget=Budget(spec.budget.epochs),
-        folder=artifact_folder(path),
+        folder=artifact_folder(path, meta.get("id")),
         meta=meta,
     )
     if space is not None and found is not None:
@@ -247,6 +248,7 @@ def _open_meta(
                 fix="run the old specification to resume, or give another run.storage to start anew",
             )
     return {
+        "id": stored.get("id") or new_identifier(),
         "spec": spec.to_plain(),
         "objects": sorted(objects),
         "objectives": {objective.name: objective.direction for objective in spec.objectives},

@@ -302,6 +302,7 @@ def _copy(trial: Trial, source: Trial) -> Trial:
         costs=source.costs,
         measurements=source.measurements,
         artifacts=source.artifacts,
+        checksums=source.checksums,
         failure=source.failure,
         reason=source.reason,
     )

@@ -17,6 +17,7 @@ from nasplug.records import Evaluation, Failure, Measurement, Trial
 from nasplug.run.compose import Assembly
 from nasplug.run.pricing import price
 from nasplug.run.seeding import seed_everything
+from nasplug.study.artifacts import checksum
 
 Emit = Callable[[int, Measurement], None]
 
@@ -126,6 +127,7 @@ class Worker:
         known["metrics"] = {name: float(value) for name, value in evaluation.metrics.items()}
         known["measurements"] = tuple(evaluation.measurements)
         known["artifacts"] = dict(evaluation.artifacts)
+        known["checksums"] = _checksums(study.artifacts(), evaluation.artifacts)
         if evaluation.pruned is not None:
             known.update(state="pruned", reason=evaluation.pruned)
             return
@@ -203,6 +205,18 @@ def _build_once(assembly: Assembly) -> Callable[[Any, Trial], Any]:
         return built[trial.number]
 
     return build
+
+
+def _checksums(folder: Path, artifacts: Mapping[str, str]) -> dict[str, str]:
+    """The SHA-256 of every artifact, so that nobody reads another one for it later."""
+    missing = [name for name, path in artifacts.items() if not (folder / path).exists()]
+    if missing:
+        raise PluginError(
+            f"the evaluation names the artifact {missing[0]!r}, but {artifacts[missing[0]]!r} was not written",
+            where="evaluate",
+            fix="write the file below study.artifacts(trial), and name it relative to study.artifacts()",
+        )
+    return {name: checksum(folder / path) for name, path in artifacts.items()}
 
 
 def failure(kind: str, error: BaseException) -> dict[str, Any]:

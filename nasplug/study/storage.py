@@ -92,7 +92,7 @@ class SQLiteStorage:
 
     def __init__(self, path: str | Path, *, writable: bool = True) -> None:
         self.path: Path | None = Path(path)
-        self._file = Path(path)
+        self._file = Path(path).resolve()  # one lock for a file, whatever links lead to it
         self._lock: FileLock | None = None
         if not writable and not self._file.is_file():
             raise StorageError(f"there is no study file {str(path)!r}", fix="check the path, or start a run first")
@@ -103,7 +103,7 @@ class SQLiteStorage:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
                 self._lock = FileLock(str(self._file) + ".lock", timeout=0)
                 self._lock.acquire()
-            target = self._file.resolve().as_uri() + ("" if writable else "?mode=ro")
+            target = self._file.as_uri() + ("" if writable else "?mode=ro")
             self._connection = sqlite3.connect(target, uri=True, isolation_level=None)
             try:
                 self._prepare(writable)
@@ -239,8 +239,3 @@ def _dumps(value: Any) -> str:
 def open_storage(path: str | Path | None) -> Storage:
     """A file for a path, memory for None."""
     return MemoryStorage() if path is None else SQLiteStorage(path)
-
-
-def artifact_folder(path: str | Path | None) -> Path | None:
-    """The folder beside a study file that holds weights and checkpoints: `x.sqlite` has `x.files`."""
-    return None if path is None else Path(path).with_suffix(".files").absolute()

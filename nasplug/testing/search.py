@@ -15,7 +15,8 @@ from nasplug.run.compose import Assembly, compose
 from nasplug.run.executors import Executor, InlineExecutor
 from nasplug.run.loop import Listener, Search
 from nasplug.run.spec import RunSpec
-from nasplug.study.storage import artifact_folder, open_storage
+from nasplug.study.artifacts import artifact_folder, new_identifier
+from nasplug.study.storage import open_storage
 from nasplug.study.study import Study
 from nasplug.testing.synthetic import SyntheticEvaluator, SyntheticSpace
 
@@ -93,8 +94,8 @@ def run_search(
     store = open_storage(storage)
     try:
         if not store.meta():
-            store.write_meta({"spec": assembly.spec.to_plain()})
-        study = assembly.study(folder=artifact_folder(storage))
+            store.write_meta({"id": new_identifier(), "spec": assembly.spec.to_plain()})
+        study = assembly.study(folder=artifact_folder(storage, store.meta().get("id")))
         listener = None if stop_after is None else _StopAfter(stop_after)
         search = Search(assembly, study, store, listener=listener)
         if shuffle is not None:

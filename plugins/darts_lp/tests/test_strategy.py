@@ -139,13 +139,17 @@ def count_rounds(monkeypatch):
     return trained
 
 
+def _rounds_of(path):
+    return nas.load_study(path).artifacts() / "darts_lp"
+
+
 def test_a_resumed_search_reads_its_rounds(tmp_path, monkeypatch):
     path = tmp_path / "study.sqlite"
     whole = search(strategy={"rounds": 3, "derive": 1})
     trained = count_rounds(monkeypatch)
     search(path, strategy={"rounds": 3, "derive": 1}, trials=2, batch=1)
     assert trained == [0, 1]
-    assert sorted(file.name for file in (tmp_path / "study.files" / "darts_lp").iterdir()) == [
+    assert sorted(file.name for file in _rounds_of(path).iterdir()) == [
         "round-000.json",
         "round-000.safetensors",
         "round-001.json",
@@ -162,7 +166,7 @@ def test_files_that_are_gone_are_made_again(damage, tmp_path, monkeypatch):
     path = tmp_path / "study.sqlite"
     options = {"strategy": {"rounds": 3, "derive": 1}, "batch": 1}
     search(path, trials=2, **options)
-    for file in (tmp_path / "study.files" / "darts_lp").iterdir():
+    for file in _rounds_of(path).iterdir():
         if damage == "cut":
             file.write_bytes(file.read_bytes()[:40])
         elif damage == "all" or file.suffix == ".safetensors":
