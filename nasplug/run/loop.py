@@ -72,6 +72,9 @@ class Search:
         self._recorded = {trial.number: trial for trial in storage.trials()}
         self._results: dict[int, Trial] = {}
         self._identities: dict[tuple[Any, ...], int] = {}
+        # How many trials were observed when a pending one was proposed: a trial that runs after a resume must know as
+        # much as it would have known then, however far the study has come since.
+        self._known_to: dict[int, int] = {}
         self._executor: Executor | None = None
         # Once the end of the budget keeps back a proposal, the way of this run is no prefix of a longer run's any more,
         # and a snapshot must not be taken: the longer run resumes from an earlier one.
@@ -171,6 +174,7 @@ class Search:
             if first != number:
                 trial = trial.with_(copied_from=first)
         self.study._propose(trial)
+        self._known_to[number] = len(self.study.trials)
         return trial
 
     def _submit(self, trial: Trial) -> None:
@@ -181,7 +185,8 @@ class Search:
         elif trial.copied_from is None:
             if self._executor is None:
                 self._executor = self._make_executor()
-            history = tuple(self.study.trials) if self.assembly.needs_history else ()
+            known = self._known_to[trial.number]
+            history = tuple(self.study.trials[:known]) if self.assembly.needs_history else ()
             parent = trial.proposal.parent
             self._executor.submit(Job(trial, history, None if parent is None else self.study.trial(parent)))
             if self.listener:
@@ -236,6 +241,7 @@ class Search:
 
     def _observe(self, trial: Trial) -> None:
         self.study._observe(trial)
+        self._known_to.pop(trial.number)
         self._hook.observe(study=self.study, trial=trial)
         if self.listener:
             self.listener.observed(trial)
@@ -265,6 +271,7 @@ class Search:
             {
                 "observed": len(self.study.trials),
                 "proposed": self.study.proposed,
+                "known": [self._known_to[trial.number] for trial in self.study.pending],
                 "plugins": {name: plugin.state_dict() for name, plugin in self._stateful.items()},
             }
         )
@@ -275,6 +282,8 @@ class Search:
         snapshot = self.storage.snapshot()
         if snapshot is None or self._stateful is None or set(snapshot["plugins"]) != set(self._stateful):
             return
+        if "known" not in snapshot:
+            return  # of an earlier version: everything is replayed, which is just as exact
         observed, proposed = snapshot["observed"], snapshot["proposed"]
         known = [self._recorded.get(number) for number in range(proposed)]
         if any(trial is None for trial in known) or not all(t is not None and t.finished for t in known[:observed]):
@@ -288,6 +297,8 @@ class Search:
         for trial in known[:observed]:
             assert trial is not None
             self.study._observe(trial)
+            self._known_to.pop(trial.number)
+        self._known_to = dict(zip(self._known_to, snapshot["known"], strict=True))
         for name, plugin in self._stateful.items():
             plugin.load_state_dict(snapshot["plugins"][name])
         for trial in self.study.pending:

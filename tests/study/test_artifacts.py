@@ -120,7 +120,7 @@ def test_an_artifact_that_was_never_written_is_the_evaluators_fault(toy_path):
         def evaluate(self, study, trial):
             return nas.Evaluation({"score": 1.0}, artifacts={"weights": "nowhere.txt"})
 
-    with pytest.raises(PluginError, match="'nowhere.txt' was not written"):
+    with pytest.raises(PluginError, match=r"'nowhere\.txt' was not written"):
         nas.search(space="toy", evaluator=Boaster(), trials=1, plugins=[toy_path], progress=False)
 
 
