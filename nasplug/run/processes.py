@@ -31,7 +31,7 @@ def prepare(*, training: bool) -> None:
         training: Whether the trials train networks. Searches on tables need no torch.
     """
     if start_method() == "forkserver":
-        modules = ["nasplug.run.executors", *(["nasplug.run.preload"] if training else [])]
+        modules = ["nasplug.run.executors.bootstrap", *(["nasplug.run.preload"] if training else [])]
         multiprocessing.set_forkserver_preload(modules)
         multiprocessing.forkserver.ensure_running()
 

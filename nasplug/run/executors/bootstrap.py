@@ -1,0 +1,156 @@
+"""How a worker comes to life anywhere: one record of plain data that every executor with processes can send."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, Self
+
+from nasplug.errors import NasplugError, PluginError, SpecError
+from nasplug.records import Measurement
+from nasplug.run.compose import Assembly, compose
+from nasplug.run.processes import enter
+from nasplug.run.spec import RunSpec
+from nasplug.run.worker import Worker
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Everything a process needs to become a worker of a run.
+
+    Attributes:
+        spec: Specification, as plain data.
+        folder: Folder of artifacts.
+        keeps_checkpoints: Whether optimiser states are kept.
+        environment: Environment variables of the driver.
+        objects: Ready-made objects of Python callers, pickled.
+    """
+
+    spec: Mapping[str, Any]
+    folder: str
+    keeps_checkpoints: bool
+    environment: Mapping[str, str]
+    objects: bytes
+
+    @classmethod
+    def of(cls, assembly: Assembly, folder: Path, objects: Mapping[str, Any]) -> Self:
+        """Packs the run of an assembly.
+
+        Raises:
+            SpecError: An object cannot be pickled.
+        """
+        return cls(
+            assembly.spec.to_plain(), str(folder), assembly.keeps_checkpoints, dict(os.environ), _pickled(objects)
+        )
+
+    def worker(self) -> Worker:
+        """Composes the run in this process.
+
+        Raises:
+            NasplugError: As for `compose`.
+        """
+        from nasplug.plugins.discovery import discover
+
+        spec = RunSpec.parse(self.spec)
+        enter(self.environment, spec.run.threads)
+        catalog = discover(spec.plugins).catalog  # first: single-file plugins may define the classes of the objects
+        # Pickle made by the driver of this very run a moment ago, over its own pipe; never from a file.
+        ready = pickle.loads(self.objects)
+        assembly = compose(spec, catalog, ready, with_strategy=False)
+        return Worker(assembly, Path(self.folder), keeps_checkpoints=self.keeps_checkpoints)
+
+
+class Serve:
+    """What a worker process runs; can be sent to it.
+
+    Args:
+        bootstrap: How to become a worker.
+    """
+
+    def __init__(self, bootstrap: Bootstrap) -> None:
+        self.bootstrap = bootstrap
+
+    def __call__(self, pipe: Connection, index: int) -> None:
+        """Serves jobs until the driver says so, or is gone."""
+        if hasattr(os, "setsid"):
+            os.setsid()  # children of a job end with it, and Ctrl-C is the driver's alone
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+        worker, error = None, None
+        try:
+            worker = self.bootstrap.worker()
+        except NasplugError as problem:
+            error = PluginError("a worker process cannot be set up", why=str(problem))
+        except Exception as problem:
+            text = f"{type(problem).__name__}: {problem}"
+            error = PluginError("a worker process cannot be set up", why=text)
+        lock = threading.Lock()
+
+        def send(kind: str, value: Any) -> None:
+            with lock:
+                pipe.send((kind, value))
+
+        def emit(number: int, measurement: Measurement) -> None:
+            try:
+                send("message", measurement)
+            except (OSError, ValueError):  # only for the display: never fail a trial for it
+                return
+
+        send("ready", None)
+        while True:
+            try:
+                job = pipe.recv()
+            except (EOFError, OSError):
+                break
+            if job is None:
+                break
+            try:
+                result: Any = error if worker is None else worker.run(job, emit)
+            except NasplugError as problem:
+                result = problem
+            try:
+                pickle.dumps(result)
+            except Exception as problem:
+                result = PluginError(
+                    "the result of a trial cannot leave its process",
+                    where=f"trial {job.trial.number}",
+                    why=f"{type(problem).__name__}: {problem}",
+                    fix="answer numbers, strings and lists of them",
+                )
+            try:
+                send("done", result)
+            except (OSError, ValueError):  # the job closed descriptors that are not its own
+                os._exit(70)
+        # Threads that a job left behind must not keep the process.
+        os._exit(0)
+
+
+def _end_with_parent() -> None:
+    """A killed driver cannot end its workers; without this they would train on for nobody."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        if hasattr(os, "killpg"):
+            os.killpg(0, signal.SIGKILL)
+        os._exit(1)
+
+
+def _pickled(objects: Mapping[str, Any]) -> bytes:
+    for name, value in objects.items():
+        try:
+            pickle.dumps(value)
+        except Exception as error:
+            raise SpecError(
+                f"the object given as {name!r} cannot be sent to worker processes",
+                where="run.executor: process",
+                why=f"{type(error).__name__}: {error}",
+                fix="define its class in an importable module (no lambda, no local class), or use executor='inline'",
+            ) from error
+    return pickle.dumps(dict(objects))
