@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import math
+import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -15,6 +17,7 @@ from nasplug.cost.candidate import Candidate
 from nasplug.errors import MissingExtraError, NasplugError, PluginError, SpecError, StorageError, TrialError
 from nasplug.records import Evaluation, Failure, Measurement, Trial
 from nasplug.run.compose import Assembly
+from nasplug.run.interruption import watching
 from nasplug.run.pricing import price
 from nasplug.run.seeding import seed_everything
 from nasplug.study.artifacts import checksum
@@ -69,8 +72,10 @@ class Worker:
         """
         started = time.perf_counter()
         known: dict[str, Any] = {}
+        folder = os.path.realpath(".")
         try:
-            self._run(job, emit, known)
+            with watching() as interruption:
+                self._run(job, emit, known)
         except NOT_THE_CANDIDATE:
             raise
         except MemoryError as error:
@@ -86,6 +91,14 @@ class Worker:
             known |= failure(_kind(error), error)
         except Exception as error:
             known |= failure(_kind(error), error)
+        except BaseException as error:
+            # `sys.exit()` and the like end the trial that says so, not the search; only the person may do that.
+            if interruption.happened:
+                raise
+            known |= failure("error", error)
+        finally:
+            with contextlib.suppress(OSError):  # where a candidate went must not be where the next one starts
+                os.chdir(folder)
         return job.trial.with_(**known, seconds=time.perf_counter() - started)
 
     def _run(self, job: Job, emit: Emit | None, known: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
 import shutil
 import signal
@@ -43,6 +45,56 @@ def test_a_killed_worker_costs_one_trial(toy_spec):
     _expect(study, "crash", "died with exit code")
 
 
+@pytest.mark.parametrize("trouble", ["exit0", "exit1", "exit3", "exit255", "close", "child"])
+def test_every_death_of_a_worker_is_noticed(toy_spec, trouble):
+    run = {"executor": "process", "workers": 2}
+    study = run_spec(toy_spec(**BAD, evaluator={"trouble": trouble}, run=run))
+    _expect(study, "crash", "died with exit code")
+    assert not _orphans()
+
+
+def _orphans():
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if b"nasplug-test-orphan" in (process / "cmdline").read_bytes() and _alive(int(process.name)):
+                found.append(process.name)
+    return found
+
+
+def test_a_thread_that_ends_a_later_trial_costs_nothing(toy_spec):
+    run = {"executor": "process", "workers": 2}
+    study = run_spec(toy_spec(**BAD, evaluator={"trouble": "thread", "seconds": 0.3}, run=run))
+    assert [trial.state for trial in study.trials] == ["complete"] * 12  # tried again, alone
+
+
+@pytest.mark.parametrize("trouble", ["sys.exit", "sys.exit text", "interrupt", "generator", "cancelled", "odd", "stop"])
+@pytest.mark.parametrize("executor", ["inline", "process"])
+def test_a_candidate_cannot_end_the_search(toy_spec, executor, trouble):
+    study = run_spec(toy_spec(**BAD, evaluator={"trouble": trouble}, run={"executor": executor}))
+    _expect(study, "error", "")
+
+
+def test_where_a_candidate_goes_is_not_where_the_next_one_starts(toy_spec):
+    before = os.getcwd()  # noqa: PTH109
+    run_spec(toy_spec(**BAD, evaluator={"trouble": "wander"}))
+    assert os.getcwd() == before  # noqa: PTH109
+
+
+def test_the_person_can_interrupt(toy_spec, tmp_path):
+    spec = toy_spec(evaluator={"seconds": 30.0}, run={"storage": str(tmp_path / "s.sqlite")})
+    for executor in ("inline", "process"):
+        run = dataclasses.replace(spec.run, executor=executor)
+        driver = _driver(tmp_path, spec.replace(run=run), after="except KeyboardInterrupt: sys.exit(77)")
+        try:
+            time.sleep(4)
+            driver.send_signal(signal.SIGINT)
+            assert driver.wait(timeout=20) == 77
+        finally:
+            driver.kill()
+    assert not any(trial.finished for trial in nas.load_study(tmp_path / "s.sqlite").trials)
+
+
 def test_a_hanging_worker_costs_one_trial(toy_spec):
     run = {"executor": "process", "workers": 2, "time_limit": 2.0}
     study = run_spec(toy_spec(**BAD, evaluator={"trouble": "hang"}, run=run))
@@ -67,10 +119,11 @@ def test_a_worker_does_not_outlive_a_killed_driver(toy_spec, tmp_path):
     driver = _driver(tmp_path, spec)
     try:
         deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and len(_children(driver.pid)) < 3:  # two workers and a resource tracker
+        # A resource tracker, the server that workers are forked off, and two workers.
+        while time.monotonic() < deadline and len(_descendants(driver.pid)) < 4:
             time.sleep(0.05)
-        workers = _children(driver.pid)
-        assert len(workers) >= 2
+        workers = _descendants(driver.pid)
+        assert len(workers) >= 4
         os.kill(driver.pid, signal.SIGKILL)
         driver.wait()
         deadline = time.monotonic() + 20
@@ -81,7 +134,7 @@ def test_a_worker_does_not_outlive_a_killed_driver(toy_spec, tmp_path):
         driver.kill()
 
 
-def _driver(folder: Path, spec, before: str = "") -> subprocess.Popen:
+def _driver(folder: Path, spec, before: str = "", after: str = "") -> subprocess.Popen:
     file = folder / "driver.py"
     file.write_text(
         textwrap.dedent(f"""
@@ -95,6 +148,7 @@ def _driver(folder: Path, spec, before: str = "") -> subprocess.Popen:
             except nas.NasplugError as error:
                 print(error, file=sys.stderr)
                 sys.exit(error.exit_code)
+            {after}
         """)
     )
     return subprocess.Popen([sys.executable, str(file)], stderr=subprocess.PIPE, text=True)
@@ -108,6 +162,11 @@ def _children(pid: int) -> list[int]:
         return [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
     except OSError:
         return []
+
+
+def _descendants(pid: int) -> list[int]:
+    children = _children(pid)
+    return children + [each for child in children for each in _descendants(child)]
 
 
 def _alive(pid: int) -> bool:

@@ -58,7 +58,8 @@ class _KillAt:
 
 
 @pytest.mark.parametrize(
-    "strategy", ["climb", "climb_unsaved", "random", {"regularized_evolution": {"population_size": 4, "tournament_size": 2}}]
+    "strategy",
+    ["climb", "climb_unsaved", "random", {"regularized_evolution": {"population_size": 4, "tournament_size": 2}}],
 )
 def test_trials_in_flight_know_after_a_resume_what_they_knew_when_proposed(
     toy_spec, outcome, tmp_path, monkeypatch, strategy

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 from typing import ClassVar
@@ -11,6 +15,24 @@ from typing import ClassVar
 import nasplug as nas
 
 NASPLUG_CONTRACT = "1.0"
+
+#: On the command line of processes that a candidate leaves behind.
+MARK = "nasplug-test-orphan"
+
+
+class Odd(BaseException):
+    """Not even an Exception."""
+
+
+RAISES = {
+    "sys.exit": SystemExit(0),
+    "sys.exit text": SystemExit("enough"),
+    "interrupt": KeyboardInterrupt(),
+    "generator": GeneratorExit(),
+    "cancelled": asyncio.CancelledError(),
+    "odd": Odd("odd"),
+    "stop": StopIteration(),
+}
 
 
 @nas.hookimpl
@@ -76,6 +98,19 @@ class ToyEvaluator:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.trouble == "hang":
             time.sleep(600)
+        if self.trouble.startswith("exit"):
+            os._exit(int(self.trouble.removeprefix("exit")))
+        if self.trouble in RAISES:
+            raise RAISES[self.trouble]
+        if self.trouble == "close":
+            os.closerange(3, 4096)
+        if self.trouble == "wander":
+            os.chdir("/")
+        if self.trouble == "child":
+            subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", MARK])
+            os._exit(3)
+        if self.trouble == "thread":  # it ends the process in the middle of a later trial
+            threading.Thread(target=lambda: (time.sleep(0.3), os._exit(0)), daemon=True).start()
 
 
 class Climb:

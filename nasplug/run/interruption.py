@@ -1,0 +1,39 @@
+"""Tells the person's Ctrl-C from a `KeyboardInterrupt` that a candidate raises by itself."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Interruption:
+    """Whether the person interrupted."""
+
+    def __init__(self) -> None:
+        self.happened = False
+
+
+@contextmanager
+def watching() -> Iterator[Interruption]:
+    """Takes note of interruptions, and passes them on to the handler that was there.
+
+    Only the main thread of a process is ever interrupted; in any other, nothing happens.
+    """
+    found = Interruption()
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield found
+        return
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        found.happened = True
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield found
+    finally:
+        signal.signal(signal.SIGINT, before)
