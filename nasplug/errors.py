@@ -62,6 +62,10 @@ class PluginImportError(PluginError):
     exit_code = 3
 
 
+class TrustError(NasplugError):
+    """A file asks for code from outside the installed plugins, and nobody said that the file is trusted."""
+
+
 class MissingExtraError(NasplugError):
     """An optional library is needed and not installed."""
 

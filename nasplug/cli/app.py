@@ -21,6 +21,7 @@ from typing import Protocol
 
 from nasplug.cli.parser import Parser
 from nasplug.errors import NasplugError, UnknownNameError, did_you_mean
+from nasplug.plugins.trust import untrusted
 
 INTERRUPTED = 130
 
@@ -42,6 +43,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "new-plugin": ("nasplug.cli.new_plugin", "make a new plugin package that works at once"),
     "test-plugin": ("nasplug.cli.test_plugin", "run the conformance tests on an installed plugin"),
 }
+
+
+#: Commands that run what the person names. All others read a file, which may come from a stranger.
+RUNNING = frozenset({"demo", "run", "bench", "test-plugin"})
 
 
 class Command(Protocol):
@@ -99,7 +104,11 @@ def _dispatch(words: list[str]) -> int:
     parser = Parser(prog=f"nasplug {name}", description=_description(name, command))
     _add_global(parser)
     command.add_arguments(parser)
-    return command.run(parser.parse_args(rest, known))
+    arguments = parser.parse_args(rest, known)
+    if arguments.trust or name in RUNNING:
+        return command.run(arguments)
+    with untrusted(arguments.plugin):
+        return command.run(arguments)
 
 
 def _split(words: list[str]) -> tuple[list[str], str | None, list[str]]:
@@ -142,6 +151,9 @@ def _add_global(parser: Parser) -> None:
         default=[],
         help="load one Python file as a plugin, beside the installed ones; may be repeated",
     )
+    options.add_argument(
+        "--trust", action="store_true", help="let the file that is read name code from outside the installed plugins"
+    )
     options.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
@@ -181,6 +193,7 @@ def _help(files: list[str]) -> str:
         "",
         "options:",
         "  --plugin FILE  load one Python file as a plugin, beside the installed ones; may be repeated",
+        "  --trust        let the file that is read name code from outside the installed plugins",
         "  --debug        show the traceback of an error",
         "  --version      print the version",
         "  -h, --help     print this; `nasplug COMMAND --help` explains a command",

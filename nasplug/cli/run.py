@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from nasplug.cli.app import INTERRUPTED
 from nasplug.cli.loading import find_plugins, overridden, stored_spec
 from nasplug.cli.parser import Parser
 from nasplug.errors import StorageError
+from nasplug.plugins.trust import asks_for_code, untrusted
 
 if TYPE_CHECKING:
     from nasplug.run.spec import RunSpec
@@ -48,6 +50,13 @@ def run(arguments: argparse.Namespace) -> int:
         raise StorageError(
             "there is nothing to resume", where=storage, why="the study file does not exist", fix="leave --resume out"
         )
+    with contextlib.ExitStack() as stack:
+        if is_study(Path(arguments.spec)) and not arguments.trust:  # unlike a specification, nobody has read it
+            stack.enter_context(untrusted(arguments.plugin))
+        return _run(arguments, spec, storage)
+
+
+def _run(arguments: argparse.Namespace, spec: RunSpec, storage: str) -> int:
     find_plugins(arguments, more=spec.plugins, warn=True)
     from nasplug.cli.progress import LiveDisplay
     from nasplug.run.api import run_spec
@@ -109,7 +118,8 @@ def print_summary(study: Study, storage: str, seconds: float) -> None:
             shown[name] = best.costs[name]
     print(f"Best trial {best.number}: {output.values(shown)}")
     print(f"Study: {storage}")
-    suggestions = [("trials", storage), ("report", storage), ("export", storage, "--trial", str(best.number))]
+    trust = ("--trust",) if asks_for_code(study.meta.get("spec")) else ()
+    suggestions = [("trials", storage), ("report", storage), ("export", storage, "--trial", str(best.number), *trust)]
     for label, words in zip(("Next:", "     ", "     "), suggestions, strict=True):
         print(f"{label}  {output.command(*words)}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasplug.errors import StorageError, StudyError
+from nasplug.plugins.trust import trusted, untrusted
 
 if TYPE_CHECKING:
     from torch import nn
@@ -98,18 +100,20 @@ def write_bundle(study: Study, trial: Trial, network: nn.Module, folder: str | P
     return folder
 
 
-def read_bundle(folder: str | Path, *, catalog: Catalog | None = None) -> nn.Module:
+def read_bundle(folder: str | Path, *, catalog: Catalog | None = None, trust: bool = False) -> nn.Module:
     """Builds an exported network again and loads its weights; needs the plugins of its space and its wrappers.
 
     Args:
         folder: What :func:`write_bundle` wrote.
-        catalog: Where the space is looked up; default: all installed plugins and the single files it names.
+        catalog: Where the space is looked up; default: all installed plugins and, with `trust`, the files it names.
+        trust: Whether class paths and plugin files that the bundle names may run.
 
     Returns:
         The network, in inference mode.
 
     Raises:
         StorageError: A file is missing or does not belong to the other.
+        TrustError: It names code from outside the installed plugins.
         NasplugError: A plugin is not installed.
     """
     import torch
@@ -120,7 +124,8 @@ def read_bundle(folder: str | Path, *, catalog: Catalog | None = None) -> nn.Mod
     weights = folder / data["weights"]["file"]
     if hashlib.sha256(weights.read_bytes()).hexdigest() != data["weights"]["sha256"]:
         raise StorageError("the weights are not those that were exported", where=str(weights), fix="export once more")
-    network = _build(data, catalog)
+    with contextlib.nullcontext() if trust or not trusted() else untrusted():
+        network = _build(data, catalog)
     try:
         load_model(network, str(weights))
     except RuntimeError as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nasplug.errors import PluginError, PluginImportError, UnknownNameError, did_you_mean
+from nasplug.plugins.trust import check_location, check_origin
 
 #: What can be announced, and what each kind is for.
 KINDS: dict[str, str] = {
@@ -52,16 +53,24 @@ class Entry:
         Raises:
             PluginImportError: The module does not import, or has no such attribute.
         """
-        return load_location(self.location, where=f"{self.kind} {self.name!r} of {self.distribution}")
+        return _load(self.location, f"{self.kind} {self.name!r} of {self.distribution}")
 
 
 def load_location(location: str, *, where: str) -> Any:
     """Imports `"package.module:Attribute"` (or `"package.module.Attribute"`).
 
     Raises:
+        TrustError: It is outside the installed plugins, and comes out of a file that nobody here trusts.
         PluginImportError: It cannot be imported; the cause is chained.
         MissingExtraError: Passed on from the module, as it already says what to install.
     """
+    check_location(location, where)
+    value = _load(location, where)
+    check_origin(value, location, where)
+    return value
+
+
+def _load(location: str, where: str) -> Any:
     module_name, _, attribute = location.partition(":")
     if not attribute:
         module_name, _, attribute = location.rpartition(".")

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 
 from nasplug.errors import NasplugError, SpecError, did_you_mean
 from nasplug.plugins.catalog import KINDS, Catalog, load_location
+from nasplug.plugins.trust import check_argument, check_kind
 
 T = TypeVar("T", bound=type)
 
@@ -109,10 +110,15 @@ def component(name: str, /, **args: Any) -> Component:
 def resolve(kind: str, wanted: Component, catalog: Catalog, *, where: str) -> Any:
     """The class or factory behind a component.
 
-    A name with a dot that no plugin registers is tried as a class path.
+    Raises:
+        UnknownNameError: There is no such slug.
+        PluginError: A class path names what cannot be a component of this kind.
+        TrustError: A class path comes out of a file that nobody here trusts.
     """
     if wanted.is_path:
-        return load_location(wanted.name, where=where)
+        factory = load_location(wanted.name, where=where)
+        check_kind(factory, kind, wanted.name, where)
+        return factory
     return catalog.get(kind, wanted.name).load()
 
 
@@ -144,6 +150,7 @@ def instantiate(kind: str, wanted: Component, catalog: Catalog, *, where: str) -
     for name, value in wanted.args.items():
         nested = _nested_kind(hints.get(name))
         if nested is None or value is None:
+            check_argument(value, hints.get(name, Any), f"{where}.{name}")
             data[name] = value
         elif not isinstance(value, (str, Mapping, list, tuple, Component)):
             built[name] = value  # a ready object of a Python caller

@@ -21,6 +21,7 @@ import pluggy
 from nasplug.errors import NasplugError, PluginError, PluginImportError
 from nasplug.hookspecs import CONTRACT_VERSION, PROJECT, CatalogSpecs
 from nasplug.plugins.catalog import Catalog
+from nasplug.plugins.trust import check_files
 
 GROUP = "nasplug"
 #: Comma-separated entry-point names: only these are loaded. Empty: none but the built-in ones.
@@ -70,11 +71,13 @@ def discover(files: Iterable[str | Path] = ()) -> Discovery:
 
     Raises:
         PluginError: A file in `files` is no plugin.
+        TrustError: A file comes out of a study that nobody here trusts.
     """
     base = _discover_installed(os.environ.get(ENVIRONMENT_VARIABLE))
     paths = [Path(file) for file in files]
     if not paths:
         return base
+    check_files(paths)
     catalog = Catalog()
     catalog.merge(base.catalog)
     plugins = list(base.plugins)

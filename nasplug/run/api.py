@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -15,7 +15,8 @@ from nasplug.errors import NasplugError, SpecError, StorageError
 from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.component import Component, instantiate
 from nasplug.plugins.discovery import discover, version
-from nasplug.records import Budget
+from nasplug.plugins.trust import trusted, untrusted
+from nasplug.records import Budget, Trial
 from nasplug.run.compose import Assembly, compose
 from nasplug.run.loop import Listener, Search
 from nasplug.run.processes import prepare
@@ -178,7 +179,13 @@ def run_spec(
         storage.close()
 
 
-def load_study(path: str | Path, *, catalog: Catalog | None = None, objects: Mapping[str, Any] | None = None) -> Study:
+def load_study(
+    path: str | Path,
+    *,
+    catalog: Catalog | None = None,
+    objects: Mapping[str, Any] | None = None,
+    trust: bool = False,
+) -> Study:
     """Opens a study file for reading, also beside a running search.
 
     The space is there if its plugin is installed (see `study.meta["unavailable"]` for the reason if not). Task,
@@ -188,6 +195,8 @@ def load_study(path: str | Path, *, catalog: Catalog | None = None, objects: Map
         path: The study file.
         catalog: Where slugs are looked up; default: all installed plugins.
         objects: Ready-made objects by key of the specification, for studies started from Python.
+        trust: Whether class paths and plugin files that the study names may run; without, only the components of
+            installed plugins are made.
 
     Raises:
         StorageError: The file is missing, damaged or no study.
@@ -202,11 +211,15 @@ def load_study(path: str | Path, *, catalog: Catalog | None = None, objects: Map
     spec = RunSpec.parse(meta["spec"])
     found: Catalog | None = None
     space = None
+    guard: Callable[[], Any] = contextlib.nullcontext if trust or not trusted() else untrusted
     try:
-        found = catalog or discover(spec.plugins).catalog
-        space = (objects or {}).get("space") or instantiate("space", spec.space, found, where="space")
+        with guard():
+            found = catalog or discover(spec.plugins).catalog
+            space = (objects or {}).get("space") or instantiate("space", spec.space, found, where="space")
+            for trial in trials[:1]:
+                _check_member(space, trial)
     except NasplugError as error:
-        meta["unavailable"] = str(error)
+        space, meta["unavailable"] = None, str(error)
     study = Study(
         space=space,
         objectives=spec.objectives,
@@ -218,13 +231,31 @@ def load_study(path: str | Path, *, catalog: Catalog | None = None, objects: Map
     )
     if space is not None and found is not None:
         parts = found
-        study._open = lambda: compose(spec, parts, objects, with_strategy=False).study()
+
+        def opened() -> Study:
+            with guard():
+                return compose(spec, parts, objects, with_strategy=False).study()
+
+        study._open = opened
     for trial in trials:
         if trial.finished:
             study._observe(trial)
         else:
             study._propose(trial)
     return study
+
+
+def _check_member(space: Any, trial: Trial) -> None:
+    """Refuses a space that is not the one whose architectures the file holds."""
+    try:
+        space.validate(trial.architecture)
+    except Exception as error:  # a stranger's genotype may break any space
+        raise StorageError(
+            "the architectures in this file are not of the space that it names",
+            where=f"trial {trial.number}",
+            why=f"{type(error).__name__}: {error}",
+            fix="open it with the versions and plugins that wrote it",
+        ) from error
 
 
 def _open_meta(

@@ -41,7 +41,7 @@ def test_export_writes_what_can_be_read_back(cli, study, tmp_path):
 
     from nasplug.run.api import load_study
 
-    done = cli("export", study, "--trial", "1", "--out", "net")
+    done = cli("export", study, "--trust", "--trial", "1", "--out", "net")
     assert done.code == 0, done.err
     assert "net/weights.safetensors" in done.out
     data = json.loads((tmp_path / "net" / "architecture.json").read_text())
@@ -51,22 +51,22 @@ def test_export_writes_what_can_be_read_back(cli, study, tmp_path):
     assert data["outputs"] == 10
     assert data["trial"]["number"] == 1
     assert data["versions"]["trained"]["torch"] == torch.__version__.partition("+")[0]
-    opened = load_study(study)
+    opened = load_study(study, trust=True)
     images = torch.rand(4, 1, 8, 8)
     with torch.inference_mode():
-        assert torch.equal(read_bundle(tmp_path / "net")(images), opened.network(opened.trial(1))(images))
+        assert torch.equal(read_bundle(tmp_path / "net", trust=True)(images), opened.network(opened.trial(1))(images))
 
 
 def test_export_takes_the_best_and_names_the_folder(cli, study):
     best = cli("trials", study, "--sort", "val_acc", "--limit", "1", "--json").json["trials"][0]
-    done = cli("export", study, "--json").json
+    done = cli("export", study, "--trust", "--json").json
     assert done["trial"] == best["number"]
     assert done["weights"] == str(study.with_name(f"nets-trial-{best['number']}") / "weights.safetensors")
 
 
 @pytest.mark.parametrize("damage", ["weights", "json", "absent"])
 def test_a_damaged_export_is_refused(cli, study, tmp_path, damage):
-    cli("export", study, "--out", "net")
+    cli("export", study, "--trust", "--out", "net")
     if damage == "weights":
         path = tmp_path / "net" / "weights.safetensors"
         path.write_bytes(path.read_bytes()[:-1] + b"x")
@@ -74,7 +74,7 @@ def test_a_damaged_export_is_refused(cli, study, tmp_path, damage):
         (tmp_path / "net" / "architecture.json").write_text("{}")
     folder = tmp_path / ("nowhere" if damage == "absent" else "net")
     with pytest.raises(StorageError):
-        read_bundle(folder)
+        read_bundle(folder, trust=True)
 
 
 @pytest.mark.slow
@@ -83,7 +83,7 @@ def test_onnx_computes_the_same(cli, study, tmp_path):
     import numpy as np
     import onnxruntime
 
-    done = cli("export", study, "--out", "net", "--onnx", "net.onnx", "--json")
+    done = cli("export", study, "--trust", "--out", "net", "--onnx", "net.onnx", "--json")
     assert done.json["onnx_difference"] < 1e-5
     session = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"))
     for batch in (1, 5):
@@ -93,7 +93,7 @@ def test_onnx_computes_the_same(cli, study, tmp_path):
 
 def test_an_unknown_trial(cli, study):
     for words in (["export", study, "--trial", "7"], ["retrain", study, "--trial", "7"], ["cost", f"{study}#7"]):
-        done = cli(*words)
+        done = cli(*words, "--trust")
         assert done.code == 2
         assert "there is no trial 7" in done.err
         assert "trials 0 to 2" in done.err
@@ -101,7 +101,7 @@ def test_an_unknown_trial(cli, study):
 
 def test_retrain_trains_tests_once_and_writes(cli, study, tmp_path):
     done = cli(
-        "retrain", study, "--trial", "2", "--epochs", "3", "--hyperparameter", "lr=1e-2", "--seed", "5",
+        "retrain", study, "--trust", "--trial", "2", "--epochs", "3", "--hyperparameter", "lr=1e-2", "--seed", "5",
         "--set", "task.image_classification.batch_size=32", "--out", "full", "--json",
     )  # fmt: skip
     assert done.code == 0, done.err
@@ -112,12 +112,12 @@ def test_retrain_trains_tests_once_and_writes(cli, study, tmp_path):
     assert len(result["measurements"]) == 3
     assert 0 <= result["test"]["test_acc"] <= 1
     assert result["validation"]["val_acc"] == max(item["metrics"]["val_acc"] for item in result["measurements"])
-    read_bundle(tmp_path / "full")
-    again = cli("retrain", study, "--trial", "2", "--epochs", "3", "--out", "full")
+    read_bundle(tmp_path / "full", trust=True)
+    again = cli("retrain", study, "--trust", "--trial", "2", "--epochs", "3", "--out", "full")
     assert again.code == 3
     assert "holds an earlier retraining" in again.err
     same = cli(
-        "retrain", study, "--trial", "2", "--epochs", "3", "--hyperparameter", "lr=1e-2", "--seed", "5",
+        "retrain", study, "--trust", "--trial", "2", "--epochs", "3", "--hyperparameter", "lr=1e-2", "--seed", "5",
         "--set", "task.image_classification.batch_size=32", "--out", "twin", "--json",
     ).json  # fmt: skip
     assert same["test"] == result["test"]
@@ -133,7 +133,7 @@ def test_retrain_trains_tests_once_and_writes(cli, study, tmp_path):
     ],
 )
 def test_retrain_refuses_bad_words(cli, study, tmp_path, words, message):
-    done = cli("retrain", study, "--trial", "0", "--epochs", "1", "--out", "full", *words)
+    done = cli("retrain", study, "--trust", "--trial", "0", "--epochs", "1", "--out", "full", *words)
     assert done.code == 2
     assert message in done.err
     assert not (tmp_path / "full" / "retrain.json").exists()
@@ -147,7 +147,7 @@ def test_without_test_data_the_weights_are_kept(cli, study, tmp_path, monkeypatc
         raise DataError("there are no test images")
 
     monkeypatch.setattr(ImageDataModule, "test_dataloader", absent)
-    done = cli("retrain", study, "--trial", "0", "--epochs", "1", "--out", "full")
+    done = cli("retrain", study, "--trust", "--trial", "0", "--epochs", "1", "--out", "full")
     assert done.code == 0
     assert "not tested: there are no test images" in done.out
     assert (tmp_path / "full" / "weights.safetensors").is_file()
@@ -155,7 +155,7 @@ def test_without_test_data_the_weights_are_kept(cli, study, tmp_path, monkeypatc
 
 def test_costs_of_a_trial(cli, study):
     trial = cli("trials", study, "--json").json["trials"][1]
-    done = cli("cost", f"{study}#1", "--json").json
+    done = cli("cost", f"{study}#1", "--trust", "--json").json
     assert list(done) == ["model", "input", "params", "trainable_params", "macs", "targets"]
     assert done["params"] == trial["costs"]["params"]
     assert done["input"] == [1, 8, 8]

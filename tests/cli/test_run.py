@@ -43,10 +43,10 @@ def test_a_second_run_goes_on_where_the_first_ended(cli, spec):
 
 def test_a_study_file_resumes_by_itself(cli, spec):
     cli("run", spec(), "--set", "budget.trials=5")
-    done = cli("run", "--resume", "runs/search.sqlite", "--set", "budget.trials=8", "--json")
+    done = cli("run", "--trust", "--resume", "runs/search.sqlite", "--set", "budget.trials=8", "--json")
     assert done.code == 0
     assert done.json["trials"] == 8
-    assert cli("run", "runs/search.sqlite", "--json").json["trials"] == 8
+    assert cli("run", "runs/search.sqlite", "--trust", "--json").json["trials"] == 8
 
 
 def test_fresh_refuses_to_resume_and_changes_nothing(cli, spec, tmp_path):
@@ -123,4 +123,4 @@ def test_a_plugin_file_reaches_worker_processes_and_the_study(cli, spec):
 
     done = cli("--plugin", TINY, "run", path)
     assert done.code == 0, done.err
-    assert cli("run", "runs/search.sqlite").code == 0
+    assert cli("run", "runs/search.sqlite", "--plugin", TINY).code == 0

@@ -104,8 +104,10 @@ def _timm(name: str, shape: Sequence[int]) -> Any:
 
 def _python(location: str) -> Any:
     from nasplug.plugins.catalog import load_location
+    from nasplug.plugins.trust import trusting
 
-    found, module = load_location(location, where="nasplug npu"), importlib.import_module("torch.nn").Module
+    with trusting():  # named on the command line, not in a file
+        found, module = load_location(location, where="nasplug npu"), importlib.import_module("torch.nn").Module
     if not isinstance(found, module):
         try:
             found = found()
