@@ -31,7 +31,7 @@ from pymoo.operators.sampling.rnd import IntegerRandomSampling
 from pymoo.optimize import minimize
 
 import nasplug as nas
-from nasplug.records import Evaluation
+from nasplug.contract.records import Evaluation
 from nasplug.spaces.nasbench201 import NASBench201
 from nasplug.tables import TabularBenchmark
 

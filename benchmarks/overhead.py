@@ -186,8 +186,8 @@ def lightning(rounds: int) -> dict[str, Any]:
     import pytorch_lightning as pl
     import torch
 
+    from nasplug.ledger.rng import derived_seed
     from nasplug.run.seeding import seed_everything
-    from nasplug.study.rng import derived_seed
 
     torch.set_num_threads(1)
 

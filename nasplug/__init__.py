@@ -10,23 +10,39 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     # `X as X` is how type checkers are told that a name is public.
+    from nasplug.contract import errors as errors
+    from nasplug.contract.errors import NasplugError as NasplugError
+    from nasplug.contract.hookspecs import CONTRACT_VERSION as CONTRACT_VERSION
+    from nasplug.contract.hookspecs import hookimpl as hookimpl
+    from nasplug.contract.protocols import Choice as Choice
+    from nasplug.contract.protocols import Crosses as Crosses
+    from nasplug.contract.protocols import Enumerates as Enumerates
+    from nasplug.contract.protocols import Evaluator as Evaluator
+    from nasplug.contract.protocols import HardwareTarget as HardwareTarget
+    from nasplug.contract.protocols import HasGraph as HasGraph
+    from nasplug.contract.protocols import HasNeighbours as HasNeighbours
+    from nasplug.contract.protocols import HasVector as HasVector
+    from nasplug.contract.protocols import HasWorkload as HasWorkload
+    from nasplug.contract.protocols import Mutates as Mutates
+    from nasplug.contract.protocols import SearchSpace as SearchSpace
+    from nasplug.contract.protocols import Strategy as Strategy
+    from nasplug.contract.protocols import Tabulates as Tabulates
+    from nasplug.contract.protocols import Task as Task
+    from nasplug.contract.records import Architecture as Architecture
+    from nasplug.contract.records import Budget as Budget
+    from nasplug.contract.records import Constraint as Constraint
+    from nasplug.contract.records import Evaluation as Evaluation
+    from nasplug.contract.records import Failure as Failure
+    from nasplug.contract.records import Measurement as Measurement
+    from nasplug.contract.records import Objective as Objective
+    from nasplug.contract.records import Proposal as Proposal
+    from nasplug.contract.records import Trial as Trial
     from nasplug.cost.candidate import Candidate as Candidate
-    from nasplug.errors import NasplugError as NasplugError
-    from nasplug.hookspecs import CONTRACT_VERSION as CONTRACT_VERSION
-    from nasplug.hookspecs import hookimpl as hookimpl
+    from nasplug.ledger.study import Study as Study
     from nasplug.lightning.plugins import Plugins as Plugins
     from nasplug.plugins.catalog import Catalog as Catalog
     from nasplug.plugins.component import Component as Component
     from nasplug.plugins.component import component as component
-    from nasplug.records import Architecture as Architecture
-    from nasplug.records import Budget as Budget
-    from nasplug.records import Constraint as Constraint
-    from nasplug.records import Evaluation as Evaluation
-    from nasplug.records import Failure as Failure
-    from nasplug.records import Measurement as Measurement
-    from nasplug.records import Objective as Objective
-    from nasplug.records import Proposal as Proposal
-    from nasplug.records import Trial as Trial
     from nasplug.run.api import load_study as load_study
     from nasplug.run.api import run_spec as run_spec
     from nasplug.run.api import search as search
@@ -34,32 +50,17 @@ if TYPE_CHECKING:
     from nasplug.run.spec import read_spec as read_spec
     from nasplug.spaces.choices import ChoiceSpace as ChoiceSpace
     from nasplug.spaces.graph import Graph as Graph
-    from nasplug.spaces.protocols import Choice as Choice
-    from nasplug.spaces.protocols import Crosses as Crosses
-    from nasplug.spaces.protocols import Enumerates as Enumerates
-    from nasplug.spaces.protocols import Evaluator as Evaluator
-    from nasplug.spaces.protocols import HardwareTarget as HardwareTarget
-    from nasplug.spaces.protocols import HasGraph as HasGraph
-    from nasplug.spaces.protocols import HasNeighbours as HasNeighbours
-    from nasplug.spaces.protocols import HasVector as HasVector
-    from nasplug.spaces.protocols import HasWorkload as HasWorkload
-    from nasplug.spaces.protocols import Mutates as Mutates
-    from nasplug.spaces.protocols import SearchSpace as SearchSpace
-    from nasplug.spaces.protocols import Strategy as Strategy
-    from nasplug.spaces.protocols import Tabulates as Tabulates
-    from nasplug.spaces.protocols import Task as Task
-    from nasplug.study.study import Study as Study
     from nasplug.tasks import ImageClassification as ImageClassification
     from nasplug.tasks import LightningTask as LightningTask
 
 _HOMES = {
     "nasplug.cost.candidate": ("Candidate",),
-    "nasplug.errors": ("NasplugError",),
-    "nasplug.hookspecs": ("CONTRACT_VERSION", "hookimpl"),
+    "nasplug.contract.errors": ("NasplugError",),
+    "nasplug.contract.hookspecs": ("CONTRACT_VERSION", "hookimpl"),
     "nasplug.lightning.plugins": ("Plugins",),
     "nasplug.plugins.catalog": ("Catalog",),
     "nasplug.plugins.component": ("Component", "component"),
-    "nasplug.records": (
+    "nasplug.contract.records": (
         "Architecture",
         "Budget",
         "Constraint",
@@ -74,7 +75,7 @@ _HOMES = {
     "nasplug.run.spec": ("RunSpec", "read_spec"),
     "nasplug.spaces.choices": ("ChoiceSpace",),
     "nasplug.spaces.graph": ("Graph",),
-    "nasplug.spaces.protocols": (
+    "nasplug.contract.protocols": (
         "Choice",
         "Crosses",
         "Enumerates",
@@ -90,12 +91,12 @@ _HOMES = {
         "Tabulates",
         "Task",
     ),
-    "nasplug.study.study": ("Study",),
+    "nasplug.ledger.study": ("Study",),
     "nasplug.tasks": ("ImageClassification", "LightningTask"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = sorted([*_HOME_OF, "__version__"])
+__all__ = sorted([*_HOME_OF, "__version__", "errors"])
 
 
 def __getattr__(name: str) -> Any:
@@ -103,6 +104,8 @@ def __getattr__(name: str) -> Any:
         from nasplug.plugins.discovery import version
 
         return version()
+    if name == "errors":
+        return importlib.import_module("nasplug.contract.errors")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'nasplug' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME_OF[name]), name)

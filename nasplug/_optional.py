@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 from types import ModuleType
 
-from nasplug.errors import MissingExtraError
+from nasplug.contract.errors import MissingExtraError
 
 
 def available(module: str) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 
 from nasplug._optional import require
 from nasplug.bench.curves import Floats, bands
-from nasplug.errors import DataError
+from nasplug.contract.errors import DataError
 
 #: Numbers of queries that a printed table shows, as far as the budget goes.
 MILESTONES = (10, 20, 50, 100, 150, 200, 300, 500, 1000)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nasplug.errors import SpecError, did_you_mean
+from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.tables.benchmark import TabularBenchmark, direction
 
 Floats = npt.NDArray[np.float64]

@@ -15,11 +15,11 @@ import numpy as np
 
 from nasplug.bench.comparison import Comparison, Outcome
 from nasplug.bench.curves import Scale
-from nasplug.errors import PluginError, SpecError
+from nasplug.contract.errors import PluginError, SpecError
+from nasplug.contract.protocols import SearchSpace
 from nasplug.plugins.component import Component
 from nasplug.run.api import machine, search, versions
 from nasplug.run.processes import context, prepare
-from nasplug.spaces.protocols import SearchSpace
 from nasplug.tables.benchmark import TIME, TabularBenchmark
 from nasplug.tables.table import Table
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from nasplug.contract.errors import SpecError
+from nasplug.contract.hookspecs import hookimpl
 from nasplug.cost.candidate import Candidate
-from nasplug.errors import SpecError
-from nasplug.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from nasplug.cost.counts import Counts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nasplug.hookspecs import hookimpl
+from nasplug.contract.hookspecs import hookimpl
 from nasplug.plugins.catalog import Catalog
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from nasplug.hookspecs import hookimpl
-from nasplug.records import Proposal
-from nasplug.study.study import Study
+from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.records import Proposal
+from nasplug.ledger.study import Study
 
 
 class RandomSearch:

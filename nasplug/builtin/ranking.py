@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from nasplug.records import Trial
-from nasplug.study.pareto import points
-from nasplug.study.study import Study
+from nasplug.contract.records import Trial
+from nasplug.ledger.pareto import points
+from nasplug.ledger.study import Study
 
 
 def comparable(study: Study, trial: Trial) -> bool:

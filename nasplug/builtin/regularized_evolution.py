@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from nasplug.builtin.ranking import comparable, fronts
-from nasplug.errors import SpecError
-from nasplug.hookspecs import hookimpl
-from nasplug.records import Architecture, Proposal, Trial
-from nasplug.spaces.protocols import Crosses, Mutates
-from nasplug.study.study import Study
+from nasplug.contract.errors import SpecError
+from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.protocols import Crosses, Mutates
+from nasplug.contract.records import Architecture, Proposal, Trial
+from nasplug.ledger.study import Study
 
 
 class RegularizedEvolution:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from nasplug.errors import SpecError
-from nasplug.hookspecs import hookimpl
-from nasplug.records import Measurement, Objective, Trial
-from nasplug.study.study import Study
+from nasplug.contract.errors import SpecError
+from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.records import Measurement, Objective, Trial
+from nasplug.ledger.study import Study
 
 
 class MedianStopper:

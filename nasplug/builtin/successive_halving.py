@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from nasplug.builtin.inner import InnerSearch
 from nasplug.builtin.random import RandomSearch
 from nasplug.builtin.ranking import best_first, comparable
-from nasplug.errors import SpecError
-from nasplug.hookspecs import hookimpl
-from nasplug.records import Budget, Proposal, Trial
-from nasplug.spaces.protocols import Strategy
-from nasplug.study.study import Study
+from nasplug.contract.errors import SpecError
+from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.protocols import Strategy
+from nasplug.contract.records import Budget, Proposal, Trial
+from nasplug.ledger.nested import InnerSearch
+from nasplug.ledger.study import Study
 
 #: Keys of `proposal.info`: the rung, of which 0 is the lowest, and the bracket of the synchronous mode.
 RUNG, BRACKET = "rung", "bracket"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.protocols import HardwareTarget
 from nasplug.cost.candidate import Candidate
-from nasplug.errors import SpecError, did_you_mean
-from nasplug.hookspecs import hookimpl
-from nasplug.spaces.protocols import HardwareTarget
 
 
 class TargetCost:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from nasplug.cli.parser import Parser
-from nasplug.errors import NasplugError, UnknownNameError, did_you_mean
+from nasplug.contract.errors import NasplugError, UnknownNameError, did_you_mean
 from nasplug.plugins.trust import untrusted
 
 INTERRUPTED = 130

@@ -11,7 +11,7 @@ from typing import Any
 from nasplug.cli import output
 from nasplug.cli.loading import find_plugins
 from nasplug.cli.parser import Parser, positive
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 
 SUMMARY = "Compare strategies on a table of results: regret curves over many seeds."
 

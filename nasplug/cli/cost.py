@@ -9,7 +9,7 @@ from nasplug._optional import require
 from nasplug.cli import output
 from nasplug.cli.loading import find_plugins, open_study, pick_trial
 from nasplug.cli.parser import Parser, image_shape, key_value
-from nasplug.errors import SpecError, UnknownNameError, did_you_mean
+from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
     from nasplug.cost.candidate import Candidate
@@ -46,7 +46,7 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prints the costs."""
     catalog = find_plugins(arguments).catalog
-    from nasplug.run.compose import find_target
+    from nasplug.run.assemble import find_target
 
     targets = [find_target(name, catalog) for name in dict.fromkeys(arguments.target)]  # refuse before building
     candidate = _candidate(arguments)

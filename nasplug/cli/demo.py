@@ -18,14 +18,14 @@ from nasplug.cli import output
 from nasplug.cli.app import INTERRUPTED
 from nasplug.cli.loading import find_plugins
 from nasplug.cli.parser import Parser, natural, positive
-from nasplug.errors import MissingExtraError, StorageError
+from nasplug.contract.errors import MissingExtraError, StorageError
 
 if TYPE_CHECKING:
+    from nasplug.contract.records import Trial
+    from nasplug.ledger.study import Study
     from nasplug.plugins.catalog import Catalog
     from nasplug.plugins.discovery import Discovery
-    from nasplug.records import Trial
     from nasplug.run.spec import RunSpec
-    from nasplug.study.study import Study
 
 SUMMARY = "Search networks for handwritten digits: a complete example."
 
@@ -209,8 +209,8 @@ def _baseline() -> dict[str, float]:
 def _print_result(study: Study, best: Trial, result: dict[str, Any]) -> None:
     from rich.console import Console
 
+    from nasplug.contract.protocols import HasGraph
     from nasplug.report.text import draw_text
-    from nasplug.spaces.protocols import HasGraph
 
     console = Console()
     costs = {name: best.costs[name] for name in ("params", "macs")}

@@ -8,7 +8,7 @@ from pathlib import Path
 from nasplug.cli import output
 from nasplug.cli.loading import open_study, pick_trial
 from nasplug.cli.parser import Parser, natural
-from nasplug.study.artifacts import beside
+from nasplug.ledger.artifacts import beside
 
 SUMMARY = "Write a found network to files: weights, architecture, ONNX."
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from nasplug.cli import output
 from nasplug.cli.loading import find_plugins
 from nasplug.cli.parser import Parser
-from nasplug.errors import NasplugError, UnknownNameError, did_you_mean
-from nasplug.plugins.catalog import KINDS
+from nasplug.contract.errors import NasplugError, UnknownNameError, did_you_mean
+from nasplug.contract.kinds import KINDS
 
 if TYPE_CHECKING:
     from nasplug.plugins.catalog import Catalog, Entry
@@ -157,7 +157,7 @@ def _default(factory: Any) -> Any:
 
 
 def _capabilities(factory: Any) -> list[str]:
-    from nasplug.spaces.protocols import CAPABILITIES
+    from nasplug.contract.protocols import CAPABILITIES
 
     space = _default(factory)
     if not isinstance(space, type):

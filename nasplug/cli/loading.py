@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nasplug.errors import SpecError, StudyError
+from nasplug.contract.errors import SpecError, StudyError
 
 if TYPE_CHECKING:
+    from nasplug.contract.records import Trial
+    from nasplug.ledger.study import Study
     from nasplug.plugins.discovery import Discovery
-    from nasplug.records import Trial
-    from nasplug.run.compose import Assembly
+    from nasplug.run.assemble import Assembly
     from nasplug.run.spec import RunSpec
-    from nasplug.study.study import Study
 
 
 def find_plugins(arguments: argparse.Namespace, *, more: tuple[str, ...] = (), warn: bool = False) -> Discovery:
@@ -41,10 +41,10 @@ def read_study(path: str | Path) -> Study:
     Raises:
         StorageError: The file is missing, damaged or no study.
     """
-    from nasplug.records import Budget, Constraint, Objective
-    from nasplug.study.artifacts import artifact_folder
-    from nasplug.study.storage import SQLiteStorage
-    from nasplug.study.study import Study
+    from nasplug.contract.records import Budget, Constraint, Objective
+    from nasplug.ledger.artifacts import artifact_folder
+    from nasplug.ledger.storage import SQLiteStorage
+    from nasplug.ledger.study import Study
 
     storage = SQLiteStorage(path, writable=False)
     try:
@@ -76,8 +76,8 @@ def stored_spec(path: str | Path) -> RunSpec:
     """
     import dataclasses
 
+    from nasplug.ledger.storage import SQLiteStorage
     from nasplug.run.spec import RunSpec
-    from nasplug.study.storage import SQLiteStorage
 
     storage = SQLiteStorage(path, writable=False)
     try:
@@ -111,7 +111,7 @@ def overridden(spec: RunSpec, overrides: Sequence[str]) -> RunSpec:
 
 def open_study(path: str | Path, arguments: argparse.Namespace) -> tuple[Study, Assembly]:
     """Opens a study with everything that is needed to build and load its networks."""
-    from nasplug.run.compose import compose
+    from nasplug.run.assemble import compose
 
     looked_at = read_study(path)
     spec = stored_spec(path)
@@ -146,7 +146,7 @@ def pick_trial(study: Study, number: int | None, path: str | Path) -> Trial:
 
 def _checked(meta: dict[str, Any], path: str | Path) -> dict[str, Any]:
     if "spec" not in meta:
-        from nasplug.errors import StorageError
+        from nasplug.contract.errors import StorageError
 
         raise StorageError(
             "this study has no specification",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from nasplug.cli.loading import find_plugins
 from nasplug.cli.parser import Parser
-from nasplug.errors import NasplugError, PluginError, SpecError
+from nasplug.contract.errors import NasplugError, PluginError, SpecError
 
 SUMMARY = "Make a new plugin package that works at once."
 

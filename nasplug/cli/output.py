@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nasplug.errors import NasplugError
+    from nasplug.contract.errors import NasplugError
 
 
 def print_json(value: Any) -> None:

@@ -8,7 +8,7 @@ from nasplug.cli import output
 from nasplug.cli.loading import read_study
 from nasplug.cli.parser import Parser, key_value
 from nasplug.cli.trials import print_trials, trial_json
-from nasplug.errors import SpecError, UnknownNameError, did_you_mean
+from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
 
 SUMMARY = "Show the best trials of a study and their hypervolume."
 

@@ -14,7 +14,7 @@ from nasplug.cli.output import duration, number
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from nasplug.records import Measurement, Trial
+    from nasplug.contract.records import Measurement, Trial
     from nasplug.run.loop import Search
 
 #: Outside a terminal, lines that tell nothing new are at least this many seconds apart.

@@ -6,7 +6,7 @@ import argparse
 
 from nasplug.cli.loading import find_plugins, read_study
 from nasplug.cli.parser import Parser
-from nasplug.study.artifacts import beside
+from nasplug.ledger.artifacts import beside
 
 SUMMARY = "Write a study's report: one HTML page."
 

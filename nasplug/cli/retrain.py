@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from nasplug.cli import output
 from nasplug.cli.loading import find_plugins, overridden, pick_trial, read_study, stored_spec
 from nasplug.cli.parser import Parser, key_value, natural, positive
-from nasplug.errors import StorageError
-from nasplug.study.artifacts import beside
+from nasplug.contract.errors import StorageError
+from nasplug.ledger.artifacts import beside
 
 if TYPE_CHECKING:
     from nasplug.export.retrain import Retrained

@@ -13,12 +13,12 @@ from nasplug.cli import output
 from nasplug.cli.app import INTERRUPTED
 from nasplug.cli.loading import find_plugins, overridden, stored_spec
 from nasplug.cli.parser import Parser
-from nasplug.errors import StorageError
+from nasplug.contract.errors import StorageError
 from nasplug.plugins.trust import asks_for_code, untrusted
 
 if TYPE_CHECKING:
+    from nasplug.ledger.study import Study
     from nasplug.run.spec import RunSpec
-    from nasplug.study.study import Study
 
 SUMMARY = "Run a search from a specification, or resume it."
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nasplug.cli import output
 from nasplug.cli.parser import Parser
-from nasplug.errors import NasplugError, SpecError
+from nasplug.contract.errors import NasplugError, SpecError
 
 if TYPE_CHECKING:
     from nasplug.tables.table import Column, Table

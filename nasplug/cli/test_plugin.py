@@ -15,7 +15,7 @@ from pathlib import Path
 from nasplug._optional import available, require
 from nasplug.cli.loading import find_plugins
 from nasplug.cli.parser import Parser
-from nasplug.errors import PluginImportError
+from nasplug.contract.errors import PluginImportError
 
 SUMMARY = "Run the conformance tests on an installed plugin."
 

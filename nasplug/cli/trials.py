@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from nasplug.cli import output
 from nasplug.cli.loading import read_study
 from nasplug.cli.parser import Parser, positive
-from nasplug.errors import UnknownNameError, did_you_mean
+from nasplug.contract.errors import UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
-    from nasplug.records import Trial
-    from nasplug.study.study import Study
+    from nasplug.contract.records import Trial
+    from nasplug.ledger.study import Study
 
 SUMMARY = "List the trials of a study."
 

@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nasplug.records import Architecture
-    from nasplug.spaces.protocols import SearchSpace, Task
+    from nasplug.contract.protocols import SearchSpace, Task
+    from nasplug.contract.records import Architecture
     from nasplug.workloads.workload import Workload
 
 
@@ -54,7 +54,7 @@ class Candidate:
         Raises:
             TaskError: The network cannot be read.
         """
-        from nasplug.spaces.protocols import HasWorkload
+        from nasplug.contract.protocols import HasWorkload
 
         space: Any = self.space
         as_built = isinstance(space, HasWorkload) and not self.trained and not self.transformed

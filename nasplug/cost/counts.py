@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.utils.flop_counter import FlopCounterMode
 
+from nasplug.contract.errors import TaskError
 from nasplug.cost.meta import meta_copy
-from nasplug.errors import TaskError
 
 
 @dataclass(frozen=True, slots=True)

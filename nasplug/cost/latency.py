@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from nasplug.errors import SpecError, TaskError
+from nasplug.contract.errors import SpecError, TaskError
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nasplug.errors import DataError
+from nasplug.contract.errors import DataError
 
 SPLITS = ("train", "val", "test")
 

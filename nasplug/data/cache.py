@@ -23,8 +23,8 @@ import filelock
 import numpy as np
 import platformdirs
 
+from nasplug.contract.errors import DataError
 from nasplug.data.arrays import ImageArrays
-from nasplug.errors import DataError
 
 #: Part of every key; raise it when the meaning of cached arrays changes.
 FORMAT = 1

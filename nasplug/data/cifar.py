@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nasplug.contract.errors import DataError
 from nasplug.data.arrays import ImageArrays
 from nasplug.data.cache import cached
 from nasplug.data.pickles import load_arrays
 from nasplug.data.source import ImageSource, existing_folder
-from nasplug.errors import DataError
 
 _PIXELS = 3 * 32 * 32
 

@@ -7,11 +7,11 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from nasplug.contract.errors import DataError, SpecError
 from nasplug.data.arrays import ImageArrays
 from nasplug.data.batches import Batch, Batches, BatchImages, BatchSampler, batches
 from nasplug.data.prepared import Augment, Part, PreparedImages, check_batching, prepare
 from nasplug.data.source import ImageSource
-from nasplug.errors import DataError, SpecError
 
 Loader = Batches | DataLoader[Batch]
 

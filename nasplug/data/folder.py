@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nasplug.contract.errors import DataError
 from nasplug.data.arrays import ImageArrays
 from nasplug.data.cache import cached
 from nasplug.data.images import SUFFIXES, Fit, decode_image
 from nasplug.data.source import ImageSource, existing_folder
-from nasplug.errors import DataError
 
 _SPLIT_NAMES = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nasplug.contract.errors import DataError
 from nasplug.data.arrays import ImageArrays
 from nasplug.data.source import ImageSource, existing_folder
-from nasplug.errors import DataError
 
 _UNSIGNED_BYTES = 0x08
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nasplug.contract.errors import DataError, did_you_mean
 from nasplug.data.arrays import SPLITS, ImageArrays
 from nasplug.data.cache import cached
 from nasplug.data.images import decode_image
 from nasplug.data.source import ImageSource, existing_file
-from nasplug.errors import DataError, did_you_mean
 
 
 class Npz(ImageSource):

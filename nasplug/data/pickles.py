@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nasplug.errors import DataError
+from nasplug.contract.errors import DataError
 
 
 class _Dtype:

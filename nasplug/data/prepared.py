@@ -8,9 +8,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.data.arrays import ImageArrays
 from nasplug.data.splits import TEST_SEED, Indices, balanced_subset, stratified_split
-from nasplug.errors import SpecError, did_you_mean
 
 _CHUNK = 2048
 

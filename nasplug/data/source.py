@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from pathlib import Path
 
+from nasplug.contract.errors import DataError
+from nasplug.contract.kinds import component_type
 from nasplug.data.arrays import ImageArrays
-from nasplug.errors import DataError
-from nasplug.plugins.component import component_type
 
 
 @component_type("data")

@@ -11,16 +11,16 @@ from typing import Any, Literal
 # built only if torch is there already.
 import torch
 
-from nasplug.errors import SpecError, TrialError, did_you_mean
+from nasplug.contract.errors import SpecError, TrialError, did_you_mean
+from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.records import Evaluation, Measurement, Trial
 from nasplug.evaluate.recorder import Recorder
 from nasplug.evaluate.scoring import ScoreName, Scoring
 from nasplug.evaluate.trainer import DEFAULTS, PRECISIONS, as_checkpoint, check_options, fit, lightning_of, place, quiet
 from nasplug.evaluate.weights import FILE_NAME, save_weights
-from nasplug.hookspecs import hookimpl
-from nasplug.records import Evaluation, Measurement, Trial
+from nasplug.ledger.artifacts import check_artifact
+from nasplug.ledger.study import Study
 from nasplug.run.seeding import seed_everything
-from nasplug.study.artifacts import check_artifact
-from nasplug.study.study import Study
 
 Keep = Literal["best", "last", "none"]
 

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nasplug.contract.records import Measurement, Objective
 from nasplug.evaluate.scoring import Best, Scoring, main_objective
 from nasplug.evaluate.weights import Snapshot, snapshot, structure
-from nasplug.records import Measurement, Objective
 
 #: Takes all earlier measurements and the new one; answers why to stop, or None.
 Report = Callable[[tuple[Measurement, ...], Measurement], str | None]

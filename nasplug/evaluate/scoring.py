@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
 
-from nasplug.errors import SpecError
-from nasplug.records import Measurement, Objective
+from nasplug.contract.errors import SpecError
+from nasplug.contract.records import Measurement, Objective
 
 ScoreName = Literal["best", "last", "mean"]
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from nasplug.errors import SpecError, did_you_mean
+from nasplug.contract.errors import SpecError, did_you_mean
 
 #: Trainer options that a run decides elsewhere, with the place where.
 DECIDED_ELSEWHERE: dict[str, str] = {

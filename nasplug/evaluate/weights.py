@@ -11,10 +11,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
-from nasplug.errors import NasplugError, StorageError, StudyError
-from nasplug.records import Trial
-from nasplug.study.artifacts import check_artifact
-from nasplug.study.study import Study
+from nasplug.contract.errors import NasplugError, StorageError, StudyError
+from nasplug.contract.records import Trial
+from nasplug.ledger.artifacts import check_artifact
+from nasplug.ledger.study import Study
 
 #: Name of the file inside the folder of a trial.
 FILE_NAME = "weights.safetensors"

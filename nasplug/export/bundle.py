@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nasplug.errors import StorageError, StudyError
+from nasplug.contract.errors import StorageError, StudyError
 from nasplug.plugins.trust import trusted, untrusted
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from nasplug.contract.records import Trial
+    from nasplug.ledger.study import Study
     from nasplug.plugins.catalog import Catalog
-    from nasplug.records import Trial
-    from nasplug.study.study import Study
 
 FORMAT = 1
 ARCHITECTURE = "architecture.json"
@@ -142,12 +142,12 @@ def read_bundle(folder: str | Path, *, catalog: Catalog | None = None, trust: bo
 def _build(data: Mapping[str, Any], catalog: Catalog | None) -> Any:
     import pluggy
 
-    from nasplug.hookspecs import PROJECT, StudySpecs
+    from nasplug.contract.hookspecs import PROJECT, StudySpecs
+    from nasplug.contract.records import Architecture, Proposal, Trial
+    from nasplug.ledger.study import Study
     from nasplug.plugins.component import Component, instantiate
     from nasplug.plugins.discovery import discover
-    from nasplug.records import Architecture, Proposal, Trial
-    from nasplug.run.compose import SpaceBuilder
-    from nasplug.study.study import Study
+    from nasplug.run.assemble import SpaceBuilder
 
     catalog = catalog or discover(data["plugins"]).catalog
     manager = pluggy.PluginManager(PROJECT)

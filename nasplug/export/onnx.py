@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasplug._optional import require
-from nasplug.errors import NasplugError, TaskError
+from nasplug.contract.errors import NasplugError, TaskError
 
 if TYPE_CHECKING:
     import torch

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nasplug.errors import NasplugError, StudyError
+from nasplug.contract.errors import NasplugError, StudyError
+from nasplug.contract.records import Budget, Proposal, Trial
 from nasplug.export.bundle import write_bundle
 from nasplug.plugins.catalog import Catalog
-from nasplug.records import Budget, Proposal, Trial
-from nasplug.run.compose import Assembly, compose
+from nasplug.run.assemble import Assembly, compose
 from nasplug.run.spec import RunSpec
 from nasplug.run.worker import Emit, Job, Worker
 

@@ -9,15 +9,15 @@ from typing import Any
 import pluggy
 from pytorch_lightning import Callback
 
-from nasplug.errors import PluginError, SpecError, UnknownNameError, did_you_mean
-from nasplug.hookspecs import PROJECT, StudySpecs, hookimpl
+from nasplug.contract.errors import PluginError, SpecError, UnknownNameError, did_you_mean
+from nasplug.contract.hookspecs import PROJECT, StudySpecs, hookimpl
+from nasplug.contract.protocols import HardwareTarget
+from nasplug.contract.records import Architecture, Objective, Proposal, Trial
+from nasplug.ledger.study import Study
 from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.component import Component, instantiate
-from nasplug.records import Architecture, Objective, Proposal, Trial
-from nasplug.run.compose import find_target
+from nasplug.run.assemble import find_target
 from nasplug.run.pricing import CostCaller
-from nasplug.spaces.protocols import HardwareTarget
-from nasplug.study.study import Study
 
 #: What can work in a Trainer. A name that is registered as several of these is used as all of them.
 KINDS = ("wrapper", "callback", "cost", "stopper")

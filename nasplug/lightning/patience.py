@@ -7,7 +7,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from nasplug.records import Objective
+from nasplug.contract.records import Objective
 
 
 class PatienceCallback(Callback):

@@ -10,10 +10,10 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
 
+from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.contract.protocols import HardwareTarget
 from nasplug.cost.candidate import Candidate
-from nasplug.errors import SpecError, did_you_mean
 from nasplug.run.pricing import CostCaller, price
-from nasplug.spaces.protocols import HardwareTarget
 
 
 class CostLogger(Callback):

@@ -8,9 +8,9 @@ import pluggy
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 
+from nasplug.contract.records import Measurement, Trial
 from nasplug.evaluate.recorder import numbers
-from nasplug.records import Measurement, Trial
-from nasplug.study.study import Study
+from nasplug.ledger.study import Study
 
 
 class Stopping(Callback):

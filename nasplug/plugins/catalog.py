@@ -7,26 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from nasplug.errors import PluginError, PluginImportError, UnknownNameError, did_you_mean
+from nasplug.contract.errors import PluginError, PluginImportError, UnknownNameError, did_you_mean
+from nasplug.contract.kinds import KINDS
 from nasplug.plugins.trust import check_location, check_origin
-
-#: What can be announced, and what each kind is for.
-KINDS: dict[str, str] = {
-    "strategy": "proposes architectures",
-    "space": "the set of architectures a search may visit",
-    "task": "data, and how to train and score a network on them",
-    "data": "a source of images and labels",
-    "evaluator": "turns a proposal into metrics",
-    "cost": "prices a candidate",
-    "target": "hardware a network can run on",
-    "wrapper": "transforms every network that is built",
-    "stopper": "stops hopeless trainings early",
-    "callback": "a Lightning callback for every trial's Trainer",
-    "module": "a Lightning module that trains a network",
-    "metric": "a torchmetrics metric by name",
-    "benchmark": "a table of known results",
-    "command": "a subcommand of the command line",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,24 +167,24 @@ class Catalog:
         self.add("wrapper", name, location, summary=summary)
 
     def stopper(self, name: str, location: str, *, summary: str = "") -> None:
-        """Announces a plugin that answers `report`."""
+        """Announces a plugin that answers `should_prune`."""
         self.add("stopper", name, location, summary=summary)
 
     def callback(self, name: str, location: str, *, summary: str = "") -> None:
         """Announces a Lightning callback (or a plugin with `configure_callbacks`)."""
         self.add("callback", name, location, summary=summary)
 
-    def module(self, name: str, location: str, *, summary: str = "") -> None:
-        """Announces a LightningModule that takes a network."""
-        self.add("module", name, location, summary=summary)
+    def executor(self, name: str, location: str, *, summary: str = "") -> None:
+        """Announces an executor."""
+        self.add("executor", name, location, summary=summary)
 
-    def metric(self, name: str, location: str, *, summary: str = "") -> None:
-        """Announces a torchmetrics metric."""
-        self.add("metric", name, location, summary=summary)
+    def tracker(self, name: str, location: str, *, summary: str = "") -> None:
+        """Announces a tracker."""
+        self.add("tracker", name, location, summary=summary)
 
-    def benchmark(self, name: str, location: str, *, summary: str = "") -> None:
-        """Announces a tabular benchmark."""
-        self.add("benchmark", name, location, summary=summary)
+    def exporter(self, name: str, location: str, *, summary: str = "") -> None:
+        """Announces an exporter; its name is the format."""
+        self.add("exporter", name, location, summary=summary)
 
     def command(self, name: str, location: str, *, summary: str = "") -> None:
         """Announces a subcommand: a module-level object with `add_arguments(parser)` and `run(arguments) -> int`."""

@@ -4,33 +4,14 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-from nasplug.errors import NasplugError, SpecError, did_you_mean
-from nasplug.plugins.catalog import KINDS, Catalog, load_location
+from nasplug.contract.errors import NasplugError, SpecError, did_you_mean
+from nasplug.contract.kinds import kind_of
+from nasplug.plugins.catalog import Catalog, load_location
 from nasplug.plugins.trust import check_argument, check_kind
-
-T = TypeVar("T", bound=type)
-
-#: Which annotation in a constructor means "a component of this kind": filled by :func:`component_type`.
-_KIND_OF_TYPE: dict[type, str] = {}
-
-
-def component_type(kind: str) -> Callable[[T], T]:
-    """Declares that constructor parameters annotated with the decorated class take components of `kind`.
-
-    With `def __init__(self, inner: Strategy)`, a specification may then write `inner: random`.
-    """
-    if kind not in KINDS:
-        raise ValueError(kind)
-
-    def declare(cls: T) -> T:
-        _KIND_OF_TYPE[cls] = kind
-        return cls
-
-    return declare
 
 
 @dataclass(frozen=True)
@@ -148,7 +129,7 @@ def instantiate(kind: str, wanted: Component, catalog: Catalog, *, where: str) -
     hints = _hints(factory)
     built, data = {}, {}
     for name, value in wanted.args.items():
-        nested = _nested_kind(hints.get(name))
+        nested = kind_of(hints.get(name))
         if nested is None or value is None:
             check_argument(value, hints.get(name, Any), f"{where}.{name}")
             data[name] = value
@@ -189,17 +170,6 @@ def _hints(factory: Any) -> dict[str, Any]:
         return typing.get_type_hints(function)
     except (NameError, TypeError):  # a hint that exists for type checkers only
         return {}
-
-
-def _nested_kind(hint: Any) -> str | None:
-    """The component kind that a type hint asks for, looking through `X | None` and `list[X]`."""
-    if isinstance(hint, type) and hint in _KIND_OF_TYPE:
-        return _KIND_OF_TYPE[hint]
-    for part in typing.get_args(hint):
-        kind = _nested_kind(part)
-        if kind is not None:
-            return kind
-    return None
 
 
 def _check_types(factory: Any, data: dict[str, Any], *, skip: set[str | int], where: str) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from typing import Any
 
 import pluggy
 
-from nasplug.errors import NasplugError, PluginError, PluginImportError
-from nasplug.hookspecs import CONTRACT_VERSION, PROJECT, CatalogSpecs
+from nasplug.contract.errors import NasplugError, PluginError, PluginImportError
+from nasplug.contract.hookspecs import CONTRACT_VERSION, PROJECT, CatalogSpecs
 from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.trust import check_files
 

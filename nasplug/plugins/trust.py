@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from nasplug.errors import PluginError, TrustError
+from nasplug.contract.errors import PluginError, TrustError
 
 #: Files that may be loaded as plugins; None while everything is trusted.
 _ALLOWED: ContextVar[frozenset[Path] | None] = ContextVar("nasplug_trust", default=None)

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from nasplug.ledger.study import Study
 from nasplug.report import series
 from nasplug.report.formats import duration, number, shorten, text
-from nasplug.study.study import Study
 
 
 def title(study: Study) -> str:

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from nasplug._optional import require
-from nasplug.errors import NasplugError, StorageError
+from nasplug.contract.errors import NasplugError, StorageError
+from nasplug.contract.protocols import HasGraph
+from nasplug.contract.records import Trial
+from nasplug.ledger.study import Study
 from nasplug.plugins.discovery import version
-from nasplug.records import Trial
 from nasplug.report import drawing, facts, plots, reasons, series, tables
 from nasplug.report.figures import PALETTE, Picture, save_png, style, to_svg
 from nasplug.report.formats import clean, duration, number, shorten, text
 from nasplug.spaces.graph import Graph
-from nasplug.spaces.protocols import HasGraph
-from nasplug.study.study import Study
 
 #: How many networks are drawn.
 DRAWN = 3

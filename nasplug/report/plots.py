@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from nasplug.records import Objective, Trial
+from nasplug.contract.records import Objective, Trial
+from nasplug.ledger.pareto import is_candidate, pareto_front
+from nasplug.ledger.study import Study
 from nasplug.report import series
 from nasplug.report.figures import CYCLE, LIGHT, Picture, new_figure
 from nasplug.report.formats import number, shorten
-from nasplug.study.pareto import is_candidate, pareto_front
-from nasplug.study.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

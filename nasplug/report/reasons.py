@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nasplug.records import Trial
+from nasplug.contract.records import Trial
+from nasplug.ledger.study import Study
 from nasplug.report.formats import text
-from nasplug.study.study import Study
 
 #: How many reasons a page lists.
 MOST = 12

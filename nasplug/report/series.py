@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from nasplug.records import Objective, Trial
-from nasplug.study.study import Study
+from nasplug.contract.records import Objective, Trial
+from nasplug.ledger.study import Study
 
 #: Exact hypervolume takes time exponential in the number of objectives.
 MOST_OBJECTIVES = 6
@@ -125,7 +125,7 @@ def ranking(study: Study) -> list[Trial]:
 
     Trials that repeat an earlier one are left out.
     """
-    from nasplug.study.pareto import best_key
+    from nasplug.ledger.pareto import best_key
 
     originals = [trial for trial in study.trials if trial.copied_from is None and trial.state == "complete"]
     good = [trial for trial in originals if study.is_candidate(trial)]

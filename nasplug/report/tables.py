@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from nasplug.errors import StudyError
-from nasplug.records import Trial
+from nasplug.contract.errors import StudyError
+from nasplug.contract.protocols import HasVector
+from nasplug.contract.records import Trial
+from nasplug.ledger.study import Study
 from nasplug.report import series
 from nasplug.report.formats import duration, number, shorten, text
-from nasplug.spaces.protocols import HasVector
-from nasplug.study.study import Study
 
 #: How many trials the table of the best ones has.
 TOP = 20

@@ -11,19 +11,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from nasplug.errors import NasplugError, SpecError, StorageError
+from nasplug.contract.errors import NasplugError, SpecError, StorageError
+from nasplug.contract.records import Budget, Trial
+from nasplug.ledger.artifacts import artifact_folder, new_identifier
+from nasplug.ledger.storage import SQLiteStorage, open_storage
+from nasplug.ledger.study import Study
 from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.component import Component, instantiate
 from nasplug.plugins.discovery import discover, version
 from nasplug.plugins.trust import trusted, untrusted
-from nasplug.records import Budget, Trial
-from nasplug.run.compose import Assembly, compose
+from nasplug.run.assemble import Assembly, compose
 from nasplug.run.loop import Listener, Search
 from nasplug.run.processes import prepare
 from nasplug.run.spec import BudgetSpec, RunOptions, RunSpec
-from nasplug.study.artifacts import artifact_folder, new_identifier
-from nasplug.study.storage import SQLiteStorage, open_storage
-from nasplug.study.study import Study
 
 
 def search(

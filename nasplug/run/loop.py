@@ -13,14 +13,14 @@ import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from nasplug.errors import PluginError, ReplayError
-from nasplug.records import Measurement, Proposal, Trial
-from nasplug.run.compose import Assembly
+from nasplug.contract.errors import PluginError, ReplayError
+from nasplug.contract.records import Measurement, Proposal, Trial
+from nasplug.ledger.rng import derived_seed
+from nasplug.ledger.storage import Storage
+from nasplug.ledger.study import Study
+from nasplug.run.assemble import Assembly
 from nasplug.run.executors import EXECUTORS, Executor
 from nasplug.run.worker import Job
-from nasplug.study.rng import derived_seed
-from nasplug.study.storage import Storage
-from nasplug.study.study import Study
 
 #: Seconds between snapshots of the strategy; what lies after the last one is replayed on resume.
 SNAPSHOT_EVERY = 5.0

@@ -8,11 +8,11 @@ from typing import Any
 
 import pluggy
 
+from nasplug.contract.errors import PluginError
+from nasplug.contract.protocols import HardwareTarget
 from nasplug.cost.candidate import Candidate
-from nasplug.errors import PluginError
 from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.component import Component
-from nasplug.spaces.protocols import HardwareTarget
 
 #: How cost plugins are told from others in a study's plugin manager.
 PREFIX = "cost:"

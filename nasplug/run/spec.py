@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from nasplug.errors import SpecError, did_you_mean
+from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.contract.records import Constraint, Objective
 from nasplug.plugins.component import Component, plain
-from nasplug.records import Constraint, Objective
 
 #: Options that change how fast or where a run goes, never its trials; a resumed run may change them.
 FREE_OPTIONS = frozenset({"executor", "workers", "storage", "time_limit"})
@@ -107,7 +107,7 @@ class RunSpec:
 
         Raises:
             SpecError: An unknown key, a missing space, or a value of the wrong form. Names of components are looked
-                up later, by :func:`nasplug.run.compose.compose`.
+                up later, by :func:`nasplug.run.assemble.compose`.
         """
         if not isinstance(data, Mapping):
             raise SpecError("a specification is a mapping of keys", where="specification")

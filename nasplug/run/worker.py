@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nasplug.contract.errors import MissingExtraError, NasplugError, PluginError, SpecError, StorageError, TrialError
+from nasplug.contract.records import Evaluation, Failure, Measurement, Trial
 from nasplug.cost.candidate import Candidate
-from nasplug.errors import MissingExtraError, NasplugError, PluginError, SpecError, StorageError, TrialError
-from nasplug.records import Evaluation, Failure, Measurement, Trial
-from nasplug.run.compose import Assembly
+from nasplug.ledger.artifacts import checksum
+from nasplug.run.assemble import Assembly
 from nasplug.run.interruption import watching
 from nasplug.run.pricing import price
 from nasplug.run.seeding import seed_everything
-from nasplug.study.artifacts import checksum
 
 Emit = Callable[[int, Measurement], None]
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from nasplug.errors import SpaceError, did_you_mean
-from nasplug.records import Architecture, Genotype, freeze
-from nasplug.spaces.protocols import Choice
+from nasplug.contract.errors import SpaceError, did_you_mean
+from nasplug.contract.protocols import Choice
+from nasplug.contract.records import Architecture, Genotype, freeze
 
 if TYPE_CHECKING:
-    from nasplug.spaces.protocols import Task
+    from nasplug.contract.protocols import Task
 
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode

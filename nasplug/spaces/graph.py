@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from nasplug.errors import SpaceError
+from nasplug.contract.errors import SpaceError
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nasplug._optional import require
-from nasplug.errors import SpaceError, TrialError, did_you_mean
-from nasplug.records import Architecture, Genotype, Scalar
+from nasplug.contract.errors import SpaceError, TrialError, did_you_mean
+from nasplug.contract.protocols import Choice, Task
+from nasplug.contract.records import Architecture, Genotype, Scalar
 from nasplug.spaces.choices import ChoiceSpace
-from nasplug.spaces.protocols import Choice, Task
 
 #: Arguments that the task decides.
 _TASK_DECIDES = ("num_classes", "in_chans", "pretrained")

@@ -10,11 +10,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from nasplug.errors import DataError, SpecError, TrialError, did_you_mean
-from nasplug.hookspecs import hookimpl
-from nasplug.records import Architecture, Evaluation, Measurement, Trial
-from nasplug.spaces.protocols import SearchSpace, Tabulates
-from nasplug.study.study import Study
+from nasplug.contract.errors import DataError, SpecError, TrialError, did_you_mean
+from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.protocols import SearchSpace, Tabulates
+from nasplug.contract.records import Architecture, Evaluation, Measurement, Trial
+from nasplug.ledger.study import Study
 from nasplug.tables.rows import Index
 from nasplug.tables.table import Table
 

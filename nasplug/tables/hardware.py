@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nasplug.contract.errors import SpecError, TrialError, did_you_mean
+from nasplug.contract.hookspecs import hookimpl
 from nasplug.cost.candidate import Candidate
-from nasplug.errors import SpecError, TrialError, did_you_mean
-from nasplug.hookspecs import hookimpl
 from nasplug.tables.rows import RowFinder
 from nasplug.tables.table import STRUCTURE, Table
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nasplug.errors import DataError, SpecError, TrialError
-from nasplug.records import Architecture
-from nasplug.spaces.protocols import Tabulates
+from nasplug.contract.errors import DataError, SpecError, TrialError
+from nasplug.contract.protocols import Tabulates
+from nasplug.contract.records import Architecture
 from nasplug.tables import nasbench201
 from nasplug.tables.table import Table
 

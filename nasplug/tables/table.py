@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasplug._optional import require
-from nasplug.errors import DataError, did_you_mean
+from nasplug.contract.errors import DataError, did_you_mean
 
 Column = npt.NDArray[Any]
 #: Columns that are no results.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from nasplug.contract.errors import TaskError, did_you_mean
 from nasplug.data.digits import Digits
 from nasplug.data.prepared import Augment, PreparedImages, check_batching, prepare
 from nasplug.data.source import ImageSource
-from nasplug.errors import TaskError, did_you_mean
 from nasplug.tasks.settings import OptimizerName, ScheduleName, TrainingSettings
 
 if TYPE_CHECKING:

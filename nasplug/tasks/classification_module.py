@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torchmetrics.classification import MulticlassAccuracy
 
-from nasplug.errors import TaskError
+from nasplug.contract.errors import TaskError
 from nasplug.tasks.optimizers import make_optimizer, make_scheduler
 from nasplug.tasks.settings import TrainingSettings
 

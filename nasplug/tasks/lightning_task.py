@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nasplug.errors import TaskError, did_you_mean
+from nasplug.contract.errors import TaskError, did_you_mean
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningDataModule, LightningModule

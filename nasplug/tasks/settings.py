@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self, get_args
 
-from nasplug.errors import TaskError, did_you_mean
+from nasplug.contract.errors import TaskError, did_you_mean
 
 OptimizerName = Literal["adamw", "adam", "nadam", "radam", "adagrad", "sgd", "nesterov", "rmsprop"]
 ScheduleName = Literal["none", "cosine", "onecycle"]

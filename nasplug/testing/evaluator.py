@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from nasplug.builtin.random import RandomSearch
-from nasplug.records import FAILURE_KINDS, Trial
-from nasplug.study.study import Study
+from nasplug.contract.records import FAILURE_KINDS, Trial
+from nasplug.ledger.study import Study
 from nasplug.testing.search import outcome, run_search
 from nasplug.testing.synthetic import SyntheticSpace
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import nasplug.testing as suites_by_name
-from nasplug.errors import UnknownNameError, did_you_mean
+from nasplug.contract.errors import UnknownNameError, did_you_mean
 from nasplug.plugins.catalog import Catalog, Entry
 from nasplug.plugins.component import Component, instantiate
 from nasplug.plugins.discovery import Discovery, Plugin, discover

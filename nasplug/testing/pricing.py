@@ -6,8 +6,8 @@ from typing import Any
 
 import pluggy
 
+from nasplug.contract.hookspecs import PROJECT, StudySpecs
 from nasplug.cost.candidate import Candidate
-from nasplug.hookspecs import PROJECT, StudySpecs
 from nasplug.run.pricing import CostCaller, price
 
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from nasplug.contract.records import Trial
+from nasplug.ledger.artifacts import artifact_folder, new_identifier
+from nasplug.ledger.storage import open_storage
+from nasplug.ledger.study import Study
 from nasplug.plugins.component import Component
 from nasplug.plugins.discovery import discover
-from nasplug.records import Trial
-from nasplug.run.compose import Assembly, compose
+from nasplug.run.assemble import Assembly, compose
 from nasplug.run.executors import Executor, InlineExecutor
 from nasplug.run.loop import Listener, Search
 from nasplug.run.spec import RunSpec
-from nasplug.study.artifacts import artifact_folder, new_identifier
-from nasplug.study.storage import open_storage
-from nasplug.study.study import Study
 from nasplug.testing.synthetic import SyntheticEvaluator, SyntheticSpace
 
 

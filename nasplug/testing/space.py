@@ -12,10 +12,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from nasplug.errors import SpaceError
-from nasplug.records import Architecture, freeze
-from nasplug.spaces.graph import Graph
-from nasplug.spaces.protocols import (
+from nasplug.contract.errors import SpaceError
+from nasplug.contract.protocols import (
     Crosses,
     Enumerates,
     HasGraph,
@@ -25,6 +23,8 @@ from nasplug.spaces.protocols import (
     Mutates,
     Tabulates,
 )
+from nasplug.contract.records import Architecture, freeze
+from nasplug.spaces.graph import Graph
 from nasplug.testing.networks import assert_trains, fingerprint, seeded_build
 from nasplug.testing.randomness import untouched_random_state
 from nasplug.testing.synthetic import Shapes

@@ -10,10 +10,10 @@ import pluggy
 import pytest
 
 import nasplug.run.loop as loop
-from nasplug.errors import NasplugError
-from nasplug.hookspecs import PROJECT, StudySpecs, hookimpl
-from nasplug.records import Proposal, Trial
-from nasplug.study.study import Study
+from nasplug.contract.errors import NasplugError
+from nasplug.contract.hookspecs import PROJECT, StudySpecs, hookimpl
+from nasplug.contract.records import Proposal, Trial
+from nasplug.ledger.study import Study
 from nasplug.testing.randomness import untouched_random_state
 from nasplug.testing.search import Interrupted, outcome, run_search
 from nasplug.testing.synthetic import SyntheticCost, SyntheticEvaluator, SyntheticSpace

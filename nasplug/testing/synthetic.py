@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasplug.errors import TaskError, TrialError
-from nasplug.hookspecs import hookimpl
-from nasplug.records import Architecture, Evaluation, Measurement, Scalar, Trial
+from nasplug.contract.errors import TaskError, TrialError
+from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.protocols import Choice, Task
+from nasplug.contract.records import Architecture, Evaluation, Measurement, Scalar, Trial
+from nasplug.ledger.study import Study
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
-from nasplug.spaces.protocols import Choice, Task
-from nasplug.study.study import Study
 
 if TYPE_CHECKING:
     from nasplug.cost.candidate import Candidate

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from nasplug.contract.errors import SpecError
 from nasplug.cost.candidate import Candidate
-from nasplug.errors import SpecError
 from nasplug.testing.networks import fingerprint, seeded_build
 from nasplug.testing.pricing import manager_of
 from nasplug.testing.randomness import untouched_random_state

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from nasplug.records import Proposal, Trial
-from nasplug.run.compose import SpaceBuilder
+from nasplug.contract.records import Proposal, Trial
+from nasplug.ledger.study import Study
+from nasplug.run.assemble import SpaceBuilder
 from nasplug.run.seeding import seed_everything
-from nasplug.study.study import Study
 from nasplug.testing.networks import assert_trains, fingerprint
 from nasplug.testing.pricing import manager_of
 from nasplug.testing.synthetic import Shapes, SyntheticSpace

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nasplug.errors import SpaceError, did_you_mean
+from nasplug.contract.errors import SpaceError, did_you_mean
 from nasplug.workloads.workload import BITS, DENSITIES, OPERATIONS, SHAPES, Workload
 
 #: The row that stands for the input of the network.

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from nasplug.contract.errors import TaskError
 from nasplug.cost.meta import meta_copy
-from nasplug.errors import TaskError
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
 from nasplug.workloads.operators import CONSTANTS, HANDLERS, Call
 from nasplug.workloads.workload import Workload

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nasplug._optional import require
-from nasplug.errors import DataError
+from nasplug.contract.errors import DataError
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
 from nasplug.workloads.workload import Workload
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from nasplug.errors import DataError
+from nasplug.contract.errors import DataError
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -10,7 +10,7 @@ import pytest
 from nasplug.bench import Comparison, compare, random_search
 from nasplug.bench.curves import Scale
 from nasplug.cli import main
-from nasplug.errors import DataError, SpecError
+from nasplug.contract.errors import DataError, SpecError
 from nasplug.tables import Table, TabularBenchmark
 
 pytest.importorskip("pyarrow")

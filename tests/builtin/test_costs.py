@@ -7,9 +7,9 @@ import nasplug as nas
 from nasplug.builtin import counts
 from nasplug.builtin.counts import Macs, Params
 from nasplug.builtin.target import TargetCost
+from nasplug.contract.errors import SpecError
 from nasplug.cost.candidate import Candidate
-from nasplug.errors import SpecError
-from nasplug.run.compose import find_target
+from nasplug.run.assemble import find_target
 
 
 def candidate(input_shape=(3, 8, 8)) -> Candidate:

@@ -7,9 +7,9 @@ import pytest
 
 import nasplug as nas
 from nasplug.builtin.stoppers import MedianStopper, Patience
-from nasplug.errors import SpecError
-from nasplug.records import Architecture, Measurement, Objective, Proposal, Trial
-from nasplug.study.study import Study
+from nasplug.contract.errors import SpecError
+from nasplug.contract.records import Architecture, Measurement, Objective, Proposal, Trial
+from nasplug.ledger.study import Study
 
 
 def curve(number: int, *values: float, state: str = "complete", **more) -> Trial:

@@ -12,12 +12,12 @@ from nasplug.builtin.random import RandomSearch
 from nasplug.builtin.ranking import best_first, crowding_distance
 from nasplug.builtin.regularized_evolution import RegularizedEvolution
 from nasplug.builtin.successive_halving import Asha, SuccessiveHalving, rung_epochs
-from nasplug.errors import PluginError, SpecError
+from nasplug.contract.errors import PluginError, SpecError
+from nasplug.contract.records import Objective, Proposal, Trial
+from nasplug.ledger.study import Study
 from nasplug.plugins.discovery import discover
-from nasplug.records import Objective, Proposal, Trial
-from nasplug.run.compose import compose
+from nasplug.run.assemble import compose
 from nasplug.run.spec import RunSpec
-from nasplug.study.study import Study
 from nasplug.testing import SyntheticCost, SyntheticEvaluator, SyntheticSpace, run_search
 from nasplug.testing.synthetic import OPERATIONS, accuracy
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nasplug.cli import COMMANDS, app
-from nasplug.errors import NasplugError
+from nasplug.contract.errors import NasplugError
 
 TINY = Path(__file__).parent / "tiny_plugin.py"
 

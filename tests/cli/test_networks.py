@@ -10,7 +10,7 @@ import yaml
 
 from nasplug._optional import available
 from nasplug.cli import main
-from nasplug.errors import StorageError
+from nasplug.contract.errors import StorageError
 from nasplug.export.bundle import read_bundle
 
 NETS = Path(__file__).parent / "nets_plugin.py"
@@ -140,8 +140,8 @@ def test_retrain_refuses_bad_words(cli, study, tmp_path, words, message):
 
 
 def test_without_test_data_the_weights_are_kept(cli, study, tmp_path, monkeypatch):
+    from nasplug.contract.errors import DataError
     from nasplug.data.datamodule import ImageDataModule
-    from nasplug.errors import DataError
 
     def absent(self):
         raise DataError("there are no test images")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from nasplug.errors import SpecError, UnknownNameError
+from nasplug.contract.errors import SpecError, UnknownNameError
+from nasplug.contract.protocols import Strategy
 from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.component import Component, component, instantiate
-from nasplug.spaces.protocols import Strategy
 
 
 class Inner:

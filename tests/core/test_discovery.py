@@ -9,8 +9,8 @@ import textwrap
 
 import pytest
 
-from nasplug.errors import PluginError, PluginImportError
-from nasplug.hookspecs import CONTRACT_VERSION
+from nasplug.contract.errors import PluginError, PluginImportError
+from nasplug.contract.hookspecs import CONTRACT_VERSION
 from nasplug.plugins import discovery
 from nasplug.plugins.catalog import Catalog
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 import nasplug as nas
-from nasplug.errors import SpecError, StorageError, UnknownNameError
+from nasplug.contract.errors import SpecError, StorageError, UnknownNameError
+from nasplug.ledger.storage import SQLiteStorage
 from nasplug.run.api import run_spec
-from nasplug.study.storage import SQLiteStorage
 
 #: The toy evaluator misbehaves on architectures that begin with x; here two of them come in the middle of good ones.
 BAD = {"strategy": "random", "enqueue": [list(genes) for genes in ("abcdab", "xabcda", "bbbbbb", "xxxxxx")]}

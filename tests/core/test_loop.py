@@ -13,7 +13,7 @@ from typing import ClassVar
 import pytest
 
 import nasplug as nas
-from nasplug.errors import PluginError, ReplayError, SpecError
+from nasplug.contract.errors import PluginError, ReplayError, SpecError
 from nasplug.run.api import run_spec
 
 
@@ -135,7 +135,7 @@ def test_a_resumed_run_must_propose_the_same(toy_spec, tmp_path, monkeypatch):
     path = str(tmp_path / "s.sqlite")
     spec = toy_spec(strategy="climb_unsaved", budget={"trials": 4}, run={"storage": path})
     run_spec(spec)
-    import nasplug.study.study as module
+    import nasplug.ledger.study as module
 
     original = module.stream
     monkeypatch.setattr(module, "stream", lambda seed, role, index: original(seed + 1, role, index))
@@ -203,7 +203,7 @@ class Twin:
 
 def test_a_cost_key_with_two_owners_names_both(toy_spec):
     from nasplug.plugins.discovery import discover
-    from nasplug.run.compose import compose
+    from nasplug.run.assemble import compose
     from nasplug.run.pricing import price
 
     spec = toy_spec(costs=["size", {"rogue": {"key": "cpu/latency_s"}}, {"target": {}}])

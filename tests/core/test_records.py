@@ -7,8 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nasplug.errors import NasplugError, SpecError, TrialError
-from nasplug.records import Architecture, Budget, Constraint, Failure, Measurement, Objective, Proposal, Trial, freeze
+from nasplug.contract.errors import NasplugError, SpecError, TrialError
+from nasplug.contract.records import (
+    Architecture,
+    Budget,
+    Constraint,
+    Failure,
+    Measurement,
+    Objective,
+    Proposal,
+    Trial,
+    freeze,
+)
 
 scalars = st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=3) | st.floats(-1, 1)
 genotypes = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3), max_leaves=8)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from nasplug.ledger.storage import SQLiteStorage
 from nasplug.run import loop
 from nasplug.run.api import run_spec
-from nasplug.study.storage import SQLiteStorage
 
 
 @pytest.mark.parametrize("cut", [1, 6, 11])

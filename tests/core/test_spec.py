@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 from nasplug.run.spec import RunSpec, read_spec
 
 TEXT = """

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nasplug as nas
-from nasplug.errors import StudyError
-from nasplug.records import Architecture, Constraint, Objective, Proposal, Trial
-from nasplug.study.rng import derived_seed, stream
-from nasplug.study.study import Study
+from nasplug.contract.errors import StudyError
+from nasplug.contract.records import Architecture, Constraint, Objective, Proposal, Trial
+from nasplug.ledger.rng import derived_seed, stream
+from nasplug.ledger.study import Study
 
 
 def study_of(rows, objectives=(("acc", "max"), ("params", "min")), constraints=()):

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from nasplug.contract.errors import TaskError
 from nasplug.cost.counts import Counts, count
 from nasplug.cost.meta import meta_copy
-from nasplug.errors import TaskError
 
 
 class Function(nn.Module):

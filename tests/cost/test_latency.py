@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
+from nasplug.contract.errors import SpecError, TaskError
 from nasplug.cost.latency import measure_latency
-from nasplug.errors import SpecError, TaskError
 
 
 class Clock:

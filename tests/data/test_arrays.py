@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import nasplug.data
+from nasplug.contract.errors import DataError
 from nasplug.data import ImageArrays
-from nasplug.errors import DataError
 
 X = np.zeros((4, 5, 6, 3), np.uint8)
 Y = np.array([0, 1, 1, 0])

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nasplug.contract.errors import DataError
 from nasplug.data import ImageArrays, cache
-from nasplug.errors import DataError
 
 
 def arrays(value: int = 7) -> ImageArrays:

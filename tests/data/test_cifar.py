@@ -9,9 +9,9 @@ import pickletools
 import numpy as np
 import pytest
 
+from nasplug.contract.errors import DataError
 from nasplug.data import Cifar
 from nasplug.data.pickles import load_arrays
-from nasplug.errors import DataError
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 256, (12, 32, 32, 3)).astype(np.uint8)

@@ -7,8 +7,8 @@ import pytest
 import torch
 from pytorch_lightning import LightningModule, Trainer
 
+from nasplug.contract.errors import DataError, SpecError
 from nasplug.data import Digits, ImageArrays, ImageDataModule, Npz
-from nasplug.errors import DataError, SpecError
 
 
 def seen(loader) -> list[float]:

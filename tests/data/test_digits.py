@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
+from nasplug.contract.errors import DataError
 from nasplug.data import Digits
-from nasplug.errors import DataError
 
 
 def test_the_real_digits_with_a_fixed_test_part():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nasplug.contract.errors import DataError
 from nasplug.data import ImageFolder
-from nasplug.errors import DataError
 
 
 def write(folder, value, count=2, size=(6, 6), suffix=".png"):

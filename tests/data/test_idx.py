@@ -6,9 +6,9 @@ import struct
 import numpy as np
 import pytest
 
+from nasplug.contract.errors import DataError
 from nasplug.data import Idx
 from nasplug.data.idx import read_idx
-from nasplug.errors import DataError
 
 X = np.random.default_rng(0).integers(0, 256, (6, 5, 4)).astype(np.uint8)
 Y = np.array([0, 1, 2, 0, 1, 2], np.uint8)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nasplug.contract.errors import DataError
 from nasplug.data.splits import balanced_subset, stratified_split
-from nasplug.errors import DataError
 
 LABELS = np.repeat([0, 1, 2], [70, 20, 10])
 

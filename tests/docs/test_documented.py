@@ -9,8 +9,8 @@ import re
 import pytest
 
 import nasplug as nas
-from nasplug.hookspecs import CatalogSpecs, StudySpecs
-from nasplug.plugins.catalog import KINDS
+from nasplug.contract.hookspecs import CatalogSpecs, StudySpecs
+from nasplug.contract.kinds import KINDS
 from nasplug.plugins.discovery import discover
 from tests.docs.pages import ROOT, pages
 

@@ -12,7 +12,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 import nasplug as nas
-from nasplug.errors import SpecError, StorageError
+from nasplug.contract.errors import SpecError, StorageError
 from nasplug.evaluate.lightning import LightningEvaluator
 
 

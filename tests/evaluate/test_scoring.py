@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
+from nasplug.contract.records import Measurement
 from nasplug.evaluate.scoring import Best, Scoring
-from nasplug.records import Measurement
 
 
 def measured(*values: float) -> list[Measurement]:

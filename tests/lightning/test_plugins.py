@@ -15,7 +15,7 @@ from torch import nn
 
 import nasplug as nas
 from nasplug.builtin.counts import Params
-from nasplug.errors import PluginError, SpecError, UnknownNameError
+from nasplug.contract.errors import PluginError, SpecError, UnknownNameError
 from nasplug.lightning.plugins import Plugins
 
 FILE = Path(__file__).parents[1] / "support" / "trainer_plugin.py"

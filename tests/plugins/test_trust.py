@@ -13,7 +13,7 @@ import yaml
 
 import nasplug as nas
 from nasplug.cli import main
-from nasplug.errors import NasplugError, PluginError, TrustError
+from nasplug.contract.errors import NasplugError, PluginError, TrustError
 from nasplug.plugins.component import Component, instantiate
 from nasplug.plugins.discovery import discover
 from nasplug.plugins.trust import asks_for_code, check_kind, trusted, trusting, untrusted

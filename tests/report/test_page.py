@@ -12,9 +12,9 @@ from html.parser import HTMLParser
 import pytest
 
 import nasplug as nas
-from nasplug.errors import MissingExtraError, StorageError
-from nasplug.records import Failure
-from nasplug.study.study import Study
+from nasplug.contract.errors import MissingExtraError, StorageError
+from nasplug.contract.records import Failure
+from nasplug.ledger.study import Study
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")

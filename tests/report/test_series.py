@@ -7,9 +7,9 @@ import math
 import pytest
 
 import nasplug as nas
+from nasplug.ledger.study import Study
 from nasplug.report import facts, reasons, series, tables
 from nasplug.report.formats import duration, number, shorten, text
-from nasplug.study.study import Study
 
 ARCHITECTURE = nas.Architecture("s", (1,), "1")
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasplug.errors import SpaceError
+from nasplug.contract.errors import SpaceError
 from nasplug.spaces.nasbench101 import NASBench101
 from nasplug.spaces.nasbench101.cells import (
     BACKWARD,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nasplug.errors import SpaceError
+from nasplug.contract.errors import SpaceError
 from nasplug.spaces.nasbench201 import NASBench201
 from nasplug.spaces.nasbench201.space import parameters
 from nasplug.testing import SpaceConformance

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from nasplug.contract.errors import SpaceError
 from nasplug.cost.counts import count
-from nasplug.errors import SpaceError
 from nasplug.spaces.nasbench101.cells import Cell, edge_bit
 from nasplug.spaces.nasbench101.network import BatchNorm, CellNetwork
 from nasplug.spaces.nasbench101.network import build_network as build101

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import nasplug as nas
-from nasplug.errors import SpaceError, TrialError
+from nasplug.contract.errors import SpaceError, TrialError
 from nasplug.spaces.timm import TimmSpace, create, find_models
 
 pytest.importorskip("timm")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nasplug as nas
-from nasplug.errors import DataError, SpaceError, SpecError, StudyError, TrialError
+from nasplug.contract.errors import DataError, SpaceError, SpecError, StudyError, TrialError
 from nasplug.spaces.nasbench101 import NASBench101
 from nasplug.spaces.nasbench201 import NASBench201
 from nasplug.tables import Table, TabularBenchmark

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import nasplug as nas
+from nasplug.contract.errors import DataError, NasplugError, SpecError, TrialError
 from nasplug.cost.candidate import Candidate
-from nasplug.errors import DataError, NasplugError, SpecError, TrialError
 from nasplug.spaces.nasbench101 import NASBench101
 from nasplug.spaces.nasbench101.enumeration import all_cells
 from nasplug.spaces.nasbench201 import NASBench201

@@ -8,7 +8,7 @@ import struct
 import numpy as np
 import pytest
 
-from nasplug.errors import DataError
+from nasplug.contract.errors import DataError
 from nasplug.spaces.nasbench101.cells import OPERATIONS, Cell, canonical, module_hash, parameters
 from nasplug.tables.readers import read_table
 from nasplug.tables.readers.model_metrics import Evaluation, parse

@@ -9,7 +9,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
-from nasplug.errors import DataError
+from nasplug.contract.errors import DataError
 from nasplug.tables import nasbench201
 from nasplug.tables.readers import read_table
 from tests.tables.official_files import arch_state, arch_string, run_state

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nasplug.errors import DataError
+from nasplug.contract.errors import DataError
 from nasplug.tables.readers.plain_pickle import Skipped, load_plain
 
 

@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
-from nasplug.errors import DataError, SpecError, UnknownNameError
+from nasplug.contract.errors import DataError, SpecError, UnknownNameError
 from nasplug.tables import nasbench201
 from nasplug.tables.readers import read_table
 from nasplug.tables.table import Table

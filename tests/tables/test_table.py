@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nasplug.errors import DataError
+from nasplug.contract.errors import DataError
 from nasplug.tables import Table
 from nasplug.tables.table import Result
 

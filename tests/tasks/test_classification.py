@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from nasplug.contract.errors import DataError, SpecError, TaskError
+from nasplug.contract.protocols import Task
 from nasplug.data import Digits, ImageDataModule, Npz
-from nasplug.errors import DataError, SpecError, TaskError
-from nasplug.spaces.protocols import Task
 from nasplug.tasks import ClassificationModule, ImageClassification
 from nasplug.tasks.settings import TrainingSettings
 

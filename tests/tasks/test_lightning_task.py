@@ -9,8 +9,8 @@ from pytorch_lightning import LightningDataModule, LightningModule
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from nasplug.errors import TaskError
-from nasplug.spaces.protocols import Task
+from nasplug.contract.errors import TaskError
+from nasplug.contract.protocols import Task
 from nasplug.tasks import LightningTask
 
 

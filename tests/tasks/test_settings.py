@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 import torch
 
-from nasplug.errors import TaskError
+from nasplug.contract.errors import TaskError
 from nasplug.tasks.optimizers import _OPTIMIZERS, _SCHEDULES, cosine, make_optimizer, make_scheduler, onecycle
 from nasplug.tasks.settings import OptimizerName, ScheduleName, TrainingSettings
 

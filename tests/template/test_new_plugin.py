@@ -14,7 +14,7 @@ import pytest
 
 from nasplug.cli import main
 from nasplug.cli.new_plugin import check_name, make_plugin, template_folder
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 
 
 def install_by_hand(package: Path, where: Path) -> dict[str, str]:

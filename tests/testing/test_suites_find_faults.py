@@ -10,7 +10,7 @@ import pytest
 
 import nasplug as nas
 from nasplug.builtin.random import RandomSearch
-from nasplug.errors import NasplugError, PluginError, ReplayError
+from nasplug.contract.errors import NasplugError, PluginError, ReplayError
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.testing import (
     CostConformance,

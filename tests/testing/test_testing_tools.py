@@ -12,7 +12,7 @@ import pytest
 
 import nasplug as nas
 from nasplug.cli import main
-from nasplug.errors import UnknownNameError
+from nasplug.contract.errors import UnknownNameError
 from nasplug.plugins.discovery import discover
 from nasplug.testing import Interrupted, Shapes, SyntheticEvaluator, SyntheticSpace, outcome, run_search
 from nasplug.testing.installed import examples_of, find_plugin, suites

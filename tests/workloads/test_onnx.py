@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nasplug.errors import DataError
+from nasplug.contract.errors import DataError
 
 onnx = pytest.importorskip("onnx")
 torch = pytest.importorskip("torch")

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from nasplug.errors import DataError, SpaceError, TaskError
+from nasplug.contract.errors import DataError, SpaceError, TaskError
 from nasplug.spaces.nasbench101 import NASBench101
 from nasplug.spaces.nasbench201 import NASBench201
 from nasplug.testing import Shapes

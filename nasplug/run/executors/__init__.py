@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from nasplug.records import Trial
-from nasplug.run.compose import Assembly
+from nasplug.contract.records import Trial
+from nasplug.run.assemble import Assembly
 from nasplug.run.executors.inline import InlineExecutor as InlineExecutor
 from nasplug.run.executors.process import ProcessExecutor as ProcessExecutor
 from nasplug.run.worker import Emit, Job

@@ -13,9 +13,9 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Self
 
-from nasplug.errors import NasplugError, PluginError, SpecError
-from nasplug.records import Measurement
-from nasplug.run.compose import Assembly, compose
+from nasplug.contract.errors import NasplugError, PluginError, SpecError
+from nasplug.contract.records import Measurement
+from nasplug.run.assemble import Assembly, compose
 from nasplug.run.processes import enter
 from nasplug.run.spec import RunSpec
 from nasplug.run.worker import Worker

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from pathlib import Path
 
-from nasplug.records import Trial
-from nasplug.run.compose import Assembly
+from nasplug.contract.records import Trial
+from nasplug.run.assemble import Assembly
 from nasplug.run.worker import Emit, Job, Worker
 
 

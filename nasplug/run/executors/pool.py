@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal
 
-from nasplug.errors import PluginError
+from nasplug.contract.errors import PluginError
 
 #: Seconds between looks at time limits and at processes that ended without a word.
 POLL = 0.2

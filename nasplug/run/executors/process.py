@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nasplug.records import Failure, Measurement, Trial
-from nasplug.run.compose import Assembly
+from nasplug.contract.records import Failure, Measurement, Trial
+from nasplug.run.assemble import Assembly
 from nasplug.run.executors.bootstrap import Bootstrap, Serve
 from nasplug.run.executors.pool import Event, Pool
 from nasplug.run.processes import context

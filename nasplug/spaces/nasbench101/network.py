@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from nasplug.errors import SpaceError
+from nasplug.contract.errors import SpaceError
 from nasplug.spaces.nasbench101.cells import OPERATIONS, Cell, prune, vertex_channels
 
 BN_EPS = 1e-5

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from nasplug.errors import SpaceError, did_you_mean
-from nasplug.records import Architecture
+from nasplug.contract.errors import SpaceError, did_you_mean
+from nasplug.contract.protocols import Choice
+from nasplug.contract.records import Architecture
 from nasplug.spaces.graph import Graph
 from nasplug.spaces.nasbench101.cells import (
     MAX_EDGES,
@@ -23,10 +24,9 @@ from nasplug.spaces.nasbench101.cells import (
 )
 from nasplug.spaces.nasbench101.enumeration import all_cells, cell_of, code_of, codes_of, labelling_of
 from nasplug.spaces.nasbench101.repair import embed, repair
-from nasplug.spaces.protocols import Choice
 
 if TYPE_CHECKING:
-    from nasplug.spaces.protocols import Task
+    from nasplug.contract.protocols import Task
     from nasplug.workloads.workload import Workload
 
 INNER = MAX_VERTICES - 2

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from nasplug.errors import SpaceError, did_you_mean
+from nasplug.contract.errors import SpaceError, did_you_mean
 from nasplug.spaces.nasbench201.space import EDGES, OPERATIONS
 
 STAGES = 3

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from nasplug.errors import SpaceError
-from nasplug.records import Architecture
+from nasplug.contract.errors import SpaceError
+from nasplug.contract.protocols import Choice
+from nasplug.contract.records import Architecture
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
-from nasplug.spaces.protocols import Choice
 
 if TYPE_CHECKING:
-    from nasplug.spaces.protocols import Task
+    from nasplug.contract.protocols import Task
     from nasplug.workloads.workload import Workload
 
 #: Operations in the order of their digits in tables.

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from nasplug.errors import DataError
+from nasplug.contract.errors import DataError
 from nasplug.spaces.nasbench101.cells import OPERATIONS, Cell, canonical, edge_bit, is_valid, module_hash, prune
 from nasplug.tables.readers.model_metrics import ModelMetrics, parse
 from nasplug.tables.readers.tfrecord import read_records

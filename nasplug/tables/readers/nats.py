@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from nasplug._optional import require
-from nasplug.errors import DataError, SpaceError
+from nasplug.contract.errors import DataError, SpaceError
 from nasplug.spaces.nasbench201 import NASBench201
 from nasplug.tables import nasbench201
 from nasplug.tables.readers.plain_pickle import load_plain

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from nasplug._optional import require
-from nasplug.errors import DataError
+from nasplug.contract.errors import DataError
 from nasplug.tables import nasbench201
 from nasplug.tables.readers.plain_pickle import load_plain
 from nasplug.tables.table import Table

@@ -16,7 +16,7 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
-from nasplug.errors import DataError
+from nasplug.contract.errors import DataError
 
 _HEADER, _FOOTER = struct.Struct("<QI"), struct.Struct("<I")
 #: The Castagnoli polynomial, bits reversed.

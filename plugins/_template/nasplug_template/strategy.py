@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import nasplug as nas
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 
 
 class Template:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from nasplug_template.strategy import Template
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 from nasplug.plugins.discovery import discover
 from nasplug.testing import StrategyConformance, run_search
 

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 
 from nasplug.cli import output
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 
 
 class MotifsCommand:

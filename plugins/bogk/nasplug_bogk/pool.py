@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from nasplug.records import Architecture
-from nasplug.spaces.protocols import Mutates
+from nasplug.contract.protocols import Mutates
+from nasplug.contract.records import Architecture
 from nasplug_bogk.kernels.embedding import Array
 
 #: Gives every architecture a worth, float64 (n,).

@@ -9,12 +9,12 @@ from typing import Any, get_args
 import numpy as np
 
 from nasplug.builtin.ranking import best_first, comparable
-from nasplug.errors import SpecError, did_you_mean
-from nasplug.hookspecs import hookimpl
-from nasplug.records import Architecture, Proposal, Trial
+from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.protocols import HasGraph
+from nasplug.contract.records import Architecture, Proposal, Trial
+from nasplug.ledger.study import Study
 from nasplug.spaces.graph import Graph
-from nasplug.spaces.protocols import HasGraph
-from nasplug.study.study import Study
 from nasplug_bogk import acquisition as worth
 from nasplug_bogk.acquisition import Acquisition
 from nasplug_bogk.fitting import fit

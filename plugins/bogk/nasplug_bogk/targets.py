@@ -10,9 +10,9 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from nasplug.builtin.ranking import comparable
-from nasplug.records import Objective, Trial
-from nasplug.study.pareto import points
-from nasplug.study.study import Study
+from nasplug.contract.records import Objective, Trial
+from nasplug.ledger.pareto import points
+from nasplug.ledger.study import Study
 from nasplug_bogk.kernels.embedding import Array
 
 #: `log_error` is -log(1 - y) for results in [0, 1), and -log(100 - y) for results in per cent; `quantile` puts normal

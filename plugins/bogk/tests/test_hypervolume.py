@@ -8,7 +8,7 @@ import pytest
 from nasplug_bogk.hypervolume import log_expected_hypervolume_improvement, non_dominated, reference_of
 from nasplug_bogk.strategy import BayesianOptimisation
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 from nasplug.testing import SyntheticCost, outcome, run_search
 
 FRONT = np.array([[0.0, 2.0], [1.0, 1.5], [1.0, 0.2], [2.5, 0.0], [-5.0, 9.0], [0.5, 0.5]])

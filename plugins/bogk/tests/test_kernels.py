@@ -19,7 +19,7 @@ from nasplug_bogk.kernels import (
 )
 from nasplug_bogk.kernels.neighbours import contract, simplify
 
-from nasplug.errors import SpecError, UnknownNameError
+from nasplug.contract.errors import SpecError, UnknownNameError
 from nasplug.spaces.graph import Graph
 
 LABELS = ("conv", "pool", "skip")

@@ -9,7 +9,7 @@ from nasplug_bogk.kernels import WeisfeilerLehman
 from nasplug_bogk.motifs import describe, draw, motifs
 
 from nasplug.cli import main
-from nasplug.errors import StudyError
+from nasplug.contract.errors import StudyError
 from nasplug.spaces.graph import Graph
 from nasplug.testing import run_search
 

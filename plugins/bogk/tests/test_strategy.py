@@ -10,9 +10,9 @@ import pytest
 from nasplug_bogk.strategy import BayesianOptimisation
 from nasplug_bogk.targets import targets, usable
 
-from nasplug.errors import SpecError, UnknownNameError
-from nasplug.records import Constraint, Failure, Objective, Proposal, Trial
-from nasplug.study.study import Study
+from nasplug.contract.errors import SpecError, UnknownNameError
+from nasplug.contract.records import Constraint, Failure, Objective, Proposal, Trial
+from nasplug.ledger.study import Study
 from nasplug.testing import SyntheticCost, SyntheticEvaluator, SyntheticSpace, outcome, run_search
 from nasplug.testing.synthetic import best_accuracy
 

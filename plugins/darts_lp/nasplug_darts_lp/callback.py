@@ -11,7 +11,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from torch.nn.functional import kl_div, log_softmax, softmax
 
-from nasplug.errors import SpecError, did_you_mean
+from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug_darts_lp.quantise import quantisers
 from nasplug_darts_lp.quantisers.base import checked_bits
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nasplug.errors import TaskError
+from nasplug.contract.errors import TaskError
 from nasplug_darts_lp.quantisers import ActivationQuantiser, WeightQuantiser, activation_quantiser, weight_quantiser
 from nasplug_darts_lp.quantisers.base import per_channel
 from nasplug_darts_lp.recognition import pad_same, recognise

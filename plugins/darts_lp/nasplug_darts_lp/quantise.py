@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from nasplug.errors import TaskError, did_you_mean
-from nasplug.hookspecs import hookimpl
+from nasplug.contract.errors import TaskError, did_you_mean
+from nasplug.contract.hookspecs import hookimpl
 from nasplug_darts_lp.exact import exact_form
 from nasplug_darts_lp.layers import QuantConv2d, QuantLinear
 from nasplug_darts_lp.quantisers import ActivationQuantiser, Static, WeightQuantiser

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from nasplug.errors import SpecError
-from nasplug.hookspecs import hookimpl
-from nasplug.records import Failure, Proposal
-from nasplug.study.study import Study
+from nasplug.contract.errors import SpecError
+from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.records import Failure, Proposal
+from nasplug.ledger.study import Study
 from nasplug_darts_lp.search.mixing import Annealing, Kind, Mixing
 from nasplug_darts_lp.search.power import power_model
 from nasplug_darts_lp.search.rounds import Record, Rounds

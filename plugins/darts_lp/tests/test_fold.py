@@ -13,7 +13,7 @@ from nasplug_darts_lp.quantise import quantise
 from nasplug_darts_lp.quantisers import ACTIVATIONS, WEIGHTS
 from torch import nn
 
-from nasplug.errors import SpecError, TaskError
+from nasplug.contract.errors import SpecError, TaskError
 
 
 class Residual(nn.Module):

@@ -16,7 +16,7 @@ from nasplug_darts_lp.recognition import recognise
 from torch import nn
 
 import nasplug as nas
-from nasplug.errors import NasplugError, SpecError, TaskError
+from nasplug.contract.errors import NasplugError, SpecError, TaskError
 from nasplug.testing import WrapperConformance
 from nasplug.testing.networks import assert_trains
 from nasplug.testing.synthetic import SyntheticSpace

@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import nasplug as nas
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 
 
 class Module(pl.LightningModule):

@@ -20,7 +20,7 @@ from nasplug_darts_lp.quantisers.staircase import Stairs, staircase
 from nasplug_darts_lp.quantisers.weights import GAUSSIAN_STEPS
 from torch import nn
 
-from nasplug.errors import SpecError, UnknownNameError
+from nasplug.contract.errors import SpecError, UnknownNameError
 
 SQUEEZED = ("double_st", "single_st", "threshold_st")
 

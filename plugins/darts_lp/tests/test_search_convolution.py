@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from nasplug_darts_lp.search.convolution import ConvChoices, SeparateConvNorm, SharedConv, SharedConvNorm, conv_norm
 from nasplug_darts_lp.search.power import MPIC, BitOperations, ConvShape, Table, TargetPower, power_model
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 
 CHOICES = ConvChoices(4, 6, (3, 5), weight_bits=(1, 2, 4), activation_bits=(2, 8))
 

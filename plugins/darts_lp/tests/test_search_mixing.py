@@ -12,7 +12,7 @@ from nasplug_darts_lp.search.mixing import Mixing
 from nasplug_darts_lp.search.scaling import WeightedSum
 from nasplug_darts_lp.search.schedules import check_schedule, learning_rate
 
-from nasplug.errors import SpecError, TrialError
+from nasplug.contract.errors import SpecError, TrialError
 
 LOGITS = torch.tensor([0.5, -1.0, 1.5, 0.0])
 

@@ -19,7 +19,7 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 import nasplug as nas
-from nasplug.errors import SpecError, TaskError
+from nasplug.contract.errors import SpecError, TaskError
 
 SPACE = LayersSpace(width=0.125, blocks=1, weight_bits=(1, 4), activation_bits=(2, 8), first_last_bits=None)
 TASK = nas.ImageClassification(limit=60, batch_size=16)

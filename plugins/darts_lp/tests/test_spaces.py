@@ -14,7 +14,7 @@ from nasplug_darts_lp.spaces.cell import CellSpace
 from nasplug_darts_lp.spaces.layers import LayersSpace
 from nasplug_darts_lp.spaces.layouts import layout, places
 
-from nasplug.errors import SpecError, UnknownNameError
+from nasplug.contract.errors import SpecError, UnknownNameError
 from nasplug.testing import Shapes
 from nasplug.workloads.extract import extract
 

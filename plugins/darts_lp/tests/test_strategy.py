@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import nasplug as nas
 from nasplug.cli.app import main
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 from nasplug.testing import outcome
 
 TASK = nas.component("image_classification", limit=80, batch_size=16)

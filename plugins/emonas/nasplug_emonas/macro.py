@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from nasplug.errors import SpecError, did_you_mean
-from nasplug.records import Architecture, Genotype
+from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.contract.protocols import Choice, Task
+from nasplug.contract.records import Architecture, Genotype
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
-from nasplug.spaces.protocols import Choice, Task
 from nasplug_emonas.phases import Phase, active, bits, pairs
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nasplug.errors import SpaceError, SpecError
-from nasplug.records import Architecture, Genotype
+from nasplug.contract.errors import SpaceError, SpecError
+from nasplug.contract.protocols import Choice, Task
+from nasplug.contract.records import Architecture, Genotype
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
-from nasplug.spaces.protocols import Choice, Task
 from nasplug_emonas.cells import BLOCKS, INPUTS, OPERATIONS, Cell, canonical, unused
 
 if TYPE_CHECKING:

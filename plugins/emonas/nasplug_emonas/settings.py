@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
-from nasplug.errors import SpecError, did_you_mean
+from nasplug.contract.errors import SpecError, did_you_mean
 
 #: What must be new about an offspring: its genotype beside parents and siblings, or its network in the whole search.
 Distinct: TypeAlias = Literal["genotype", "network"]

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from nasplug.builtin.ranking import comparable
-from nasplug.errors import SpecError, UnknownNameError, did_you_mean
-from nasplug.hookspecs import hookimpl
-from nasplug.records import Architecture, Proposal, Trial
-from nasplug.spaces.protocols import HasVector
-from nasplug.study.study import Study
+from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
+from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.protocols import HasVector
+from nasplug.contract.records import Architecture, Proposal, Trial
+from nasplug.ledger.study import Study
 from nasplug_emonas.evolution import Evolution, Genes, Individual
 from nasplug_emonas.settings import SETTINGS, Distinct
 

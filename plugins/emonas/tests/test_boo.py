@@ -13,8 +13,8 @@ from nasplug_emonas.boo.counting import count, counted, macs_by_module
 from nasplug_emonas.boo.formats import BitFormat
 from torch import nn
 
+from nasplug.contract.errors import SpecError, TaskError, TrialError
 from nasplug.cost.counts import count as core_count
-from nasplug.errors import SpecError, TaskError, TrialError
 from nasplug.testing import run_search
 
 FLOATS = ("float32", "float16", "bfloat16")

@@ -13,7 +13,7 @@ from nasplug_emonas.boo.regulariser import BooRegulariser, slope
 from torch import nn
 
 import nasplug as nas
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 
 FORM = BitFormat.parse("Q3.0/sign_magnitude")
 

@@ -14,7 +14,7 @@ from nasplug_emonas.boo.formats import BitFormat
 
 import nasplug as nas
 from nasplug.cli.app import main
-from nasplug.errors import StudyError
+from nasplug.contract.errors import StudyError
 
 
 @pytest.fixture(scope="module")

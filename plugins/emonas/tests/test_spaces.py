@@ -14,8 +14,8 @@ from nasplug_emonas.networks.operations import FactorizedReduce, operation
 from nasplug_emonas.phases import Phase, pairs, repair
 from torch import nn
 
+from nasplug.contract.errors import SpaceError, SpecError
 from nasplug.cost.counts import count
-from nasplug.errors import SpaceError, SpecError
 from nasplug.spaces.graph import Graph
 from nasplug.testing import Shapes
 

@@ -17,7 +17,7 @@ from pymoo.operators.mutation.pm import PM
 from pymoo.operators.repair.rounding import RoundingRepair
 from pymoo.operators.selection.tournament import TournamentSelection
 
-from nasplug.errors import NasplugError, SpecError
+from nasplug.contract.errors import NasplugError, SpecError
 from nasplug.testing import SyntheticCost, SyntheticEvaluator, SyntheticSpace, run_search
 
 BOTH = {"val_acc": "max", "params": "min"}

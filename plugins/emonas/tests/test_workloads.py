@@ -12,8 +12,8 @@ from nasplug_emonas.cells import OPERATIONS
 from nasplug_emonas.macro import MacroSpace
 from nasplug_emonas.micro import MicroSpace
 
+from nasplug.contract.errors import SpecError
 from nasplug.cost.candidate import Candidate
-from nasplug.errors import SpecError
 from nasplug.testing import Shapes
 from nasplug.workloads.extract import extract
 

@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
-from nasplug.errors import DataError
+from nasplug.contract.errors import DataError
 from nasplug_infonas.encoding import EncodedGraphs
 
 #: Operations int8 (B, V) and adjacency uint8 (B, V, V).

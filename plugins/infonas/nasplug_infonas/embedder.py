@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from nasplug.errors import SpecError, StorageError
-from nasplug.records import Architecture
+from nasplug.contract.errors import SpecError, StorageError
+from nasplug.contract.records import Architecture
 from nasplug.spaces.graph import Graph
 from nasplug_infonas.encoding import EncodedGraphs, Encoding
 from nasplug_infonas.models.vae import GraphVAE, VAESettings

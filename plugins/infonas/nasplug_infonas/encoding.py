@@ -10,11 +10,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nasplug.errors import SpaceError, did_you_mean
-from nasplug.records import Architecture
+from nasplug.contract.errors import SpaceError, did_you_mean
+from nasplug.contract.protocols import Enumerates, HasGraph, HasVector
+from nasplug.contract.records import Architecture
+from nasplug.ledger.rng import stream
 from nasplug.spaces.graph import Graph
-from nasplug.spaces.protocols import Enumerates, HasGraph, HasVector
-from nasplug.study.rng import stream
 
 #: Row of a graph that has fewer nodes than the encoding has rows.
 PADDING = -1

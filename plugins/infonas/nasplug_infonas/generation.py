@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from nasplug.errors import SpaceError, SpecError
+from nasplug.contract.errors import SpaceError, SpecError
+from nasplug.ledger.rng import derived_seed
 from nasplug.spaces.graph import Graph
-from nasplug.study.rng import derived_seed
 from nasplug_infonas.embedder import Embedder
 from nasplug_infonas.encoding import INPUT, OUTPUT, PADDING, EncodedGraphs
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nasplug.errors import DataError
+from nasplug.contract.errors import DataError
 from nasplug_infonas.batches import GraphBatch, GraphBatches
 from nasplug_infonas.encoding import EncodedGraphs
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import nasplug as nas
-from nasplug.errors import DataError, SpecError, StorageError, TaskError
-from nasplug.records import Architecture, Genotype, freeze
+from nasplug.contract.errors import DataError, SpecError, StorageError, TaskError
+from nasplug.contract.records import Architecture, Genotype, freeze
 
 Floats = NDArray[np.float32]
 

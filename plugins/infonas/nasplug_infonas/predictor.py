@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, pearsonr, spearmanr
 
-from nasplug.errors import StudyError
-from nasplug.records import Architecture
+from nasplug.contract.errors import StudyError
+from nasplug.contract.records import Architecture
 from nasplug_infonas.embedder import Embedder, Kind
 from nasplug_infonas.regressors import Belief, RegressorName, make_regressor
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
+from nasplug.contract.protocols import Enumerates
 from nasplug.evaluate.trainer import DEFAULTS, place
-from nasplug.spaces.protocols import Enumerates
-from nasplug.study.rng import stream
+from nasplug.ledger.rng import stream
 from nasplug.tasks.settings import ScheduleName
 from nasplug_infonas.batches import GraphDataModule
 from nasplug_infonas.embedder import Embedder

@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 from scipy.stats import norm, rankdata
 from torch import nn
 
-from nasplug.errors import UnknownNameError, did_you_mean
+from nasplug.contract.errors import UnknownNameError, did_you_mean
 from nasplug_infonas.isolation import isolated
 
 #: Vectors may be float32, values and beliefs are float64.

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nasplug.errors import DataError, SpecError
+from nasplug.contract.errors import DataError, SpecError
 from nasplug.evaluate.trainer import DEFAULTS, place
-from nasplug.study.rng import stream
+from nasplug.ledger.rng import stream
 from nasplug_infonas.batches import GraphBatches
 from nasplug_infonas.embedder import Embedder
 from nasplug_infonas.encoding import EncodedGraphs, Encoding

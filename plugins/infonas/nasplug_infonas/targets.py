@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 from nasplug_infonas.iodata import IOData, LabelledNetwork
 
 Floats = NDArray[np.float32]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from nasplug_infonas.encoding import PUBLISHED, EncodedGraphs, Encoding, representatives
 
-from nasplug.errors import SpaceError
+from nasplug.contract.errors import SpaceError
 from nasplug.spaces.graph import Graph
 from nasplug.spaces.nasbench101 import NASBench101
 from nasplug.spaces.nasbench201 import NASBench201

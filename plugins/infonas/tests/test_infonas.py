@@ -18,7 +18,7 @@ from nasplug_infonas.pretrain import graphs_of
 from nasplug_infonas.semisupervised import InfoNASSettings, train_accuracy, train_infonas
 from nasplug_infonas.targets import TargetSettings
 
-from nasplug.errors import DataError, SpecError
+from nasplug.contract.errors import DataError, SpecError
 from nasplug.spaces.nasbench101 import NASBench101
 
 SPACE = NASBench101()

@@ -10,7 +10,7 @@ from nasplug_infonas.targets import THESIS, TargetSettings, contributions, make_
 from torch import nn
 
 import nasplug as nas
-from nasplug.errors import DataError, SpecError, TaskError
+from nasplug.contract.errors import DataError, SpecError, TaskError
 from nasplug.testing import SyntheticSpace, run_search
 
 

@@ -13,7 +13,7 @@ from nasplug_infonas.models.losses import ReconstructionAccuracy, vae_loss
 from nasplug_infonas.models.vae import Codes, GINLayer, GraphVAE, Reconstruction, VAESettings
 from torch.nn.functional import binary_cross_entropy
 
-from nasplug.errors import DataError, SpecError
+from nasplug.contract.errors import DataError, SpecError
 from nasplug.spaces.nasbench101 import NASBench101
 
 ENCODING = PUBLISHED["nasbench101"]

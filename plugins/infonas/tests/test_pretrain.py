@@ -14,7 +14,7 @@ from nasplug_infonas.models.vae import GraphVAE, VAESettings
 from nasplug_infonas.pretrain import PretrainSettings, graphs_of, pretrain
 from safetensors.torch import save_file
 
-from nasplug.errors import SpaceError, SpecError, StorageError
+from nasplug.contract.errors import SpaceError, SpecError, StorageError
 from nasplug.spaces.graph import Graph
 from nasplug.spaces.nasbench101 import NASBench101
 from nasplug.spaces.nasbench201 import NASBench201

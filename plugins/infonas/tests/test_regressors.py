@@ -11,7 +11,7 @@ from nasplug_infonas.strategies.bo import expected_improvement
 from nasplug_infonas.strategies.embedded import open_embedder
 from scipy.stats import multivariate_normal
 
-from nasplug.errors import StudyError, UnknownNameError
+from nasplug.contract.errors import StudyError, UnknownNameError
 from nasplug.testing import SyntheticSpace
 
 

@@ -18,7 +18,7 @@ from nasplug_infonas.strategies.screen import SCREENED, Screen
 
 import nasplug as nas
 from nasplug.builtin.random import RandomSearch
-from nasplug.errors import PluginError, SpecError
+from nasplug.contract.errors import PluginError, SpecError
 from nasplug.plugins.discovery import discover
 from nasplug.testing import SyntheticEvaluator, SyntheticSpace, run_search
 from nasplug.testing.synthetic import OPERATIONS, accuracy

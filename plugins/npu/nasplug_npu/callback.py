@@ -11,7 +11,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
 
-from nasplug.errors import NasplugError, SpecError, did_you_mean
+from nasplug.contract.errors import NasplugError, SpecError, did_you_mean
 from nasplug.workloads.extract import extract
 from nasplug_npu.unit import NPU
 

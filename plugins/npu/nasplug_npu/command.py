@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 
 if TYPE_CHECKING:
     from nasplug.cli.parser import Parser

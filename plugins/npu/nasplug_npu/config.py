@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from nasplug.errors import SpecError, did_you_mean
+from nasplug.contract.errors import SpecError, did_you_mean
 
 DATAFLOWS = ("tree", "systolic_ws", "systolic_os", "systolic_is", "ethos_u55")
 PRECISIONS = ("none", "weight_only", "symmetric", "full2d")

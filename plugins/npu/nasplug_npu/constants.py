@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nasplug.errors import DataError
+from nasplug.contract.errors import DataError
 
 #: The process that tables without one of their own belong to.
 BASE_NODE, BASE_VDD = 45.0, 0.9

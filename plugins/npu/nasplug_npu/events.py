@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nasplug.errors import DataError
+from nasplug.contract.errors import DataError
 
 Array = npt.NDArray[np.float64]
 

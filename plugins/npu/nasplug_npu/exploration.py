@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nasplug.errors import SpecError, did_you_mean
+from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.workloads.workload import Workload
 from nasplug_npu.area_model import area
 from nasplug_npu.bounds import lower_bounds

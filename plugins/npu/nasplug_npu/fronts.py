@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 from nasplug_npu.exploration import Exploration
 from nasplug_npu.roofline import label_inside_decades, new_figure
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nasplug.contract.errors import DataError, SpecError, UnknownNameError, did_you_mean
 from nasplug.cost.candidate import Candidate
-from nasplug.errors import DataError, SpecError, UnknownNameError, did_you_mean
 from nasplug.workloads.workload import Workload
 from nasplug_npu._extras import require
 from nasplug_npu.networks import NETWORKS

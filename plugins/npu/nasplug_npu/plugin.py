@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nasplug.hookspecs import hookimpl
+from nasplug.contract.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from nasplug.plugins.catalog import Catalog

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from nasplug.cli.parser import parse_scalar
-from nasplug.errors import SpecError, UnknownNameError, did_you_mean
+from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
 from nasplug_npu.config import NPUConfig
 from nasplug_npu.rates import RateConfig
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from nasplug.errors import SpecError, did_you_mean
+from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug_npu.model.rows import Array, Rows
 
 

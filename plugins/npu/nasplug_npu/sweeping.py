@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nasplug.errors import SpecError, did_you_mean
+from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.workloads.workload import Workload
 from nasplug_npu.config import NPUConfig
 from nasplug_npu.model.energy import coefficients

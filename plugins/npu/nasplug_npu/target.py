@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nasplug.contract.errors import SpecError
+from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.protocols import HardwareTarget
 from nasplug.cost.candidate import Candidate
-from nasplug.errors import SpecError
-from nasplug.hookspecs import hookimpl
-from nasplug.spaces.protocols import HardwareTarget
 from nasplug_npu.area_model import area, has_area
 from nasplug_npu.unit import NPU
 

@@ -13,7 +13,7 @@ from pytorch_lightning import LightningModule, Trainer
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 from nasplug.workloads.extract import extract
 
 

@@ -11,7 +11,7 @@ from nasplug_npu.model.points import NUMBERS, Points
 from nasplug_npu.presets import parse
 from nasplug_npu.sweeping import grid
 
-from nasplug.errors import DataError, NasplugError, SpecError, UnknownNameError
+from nasplug.contract.errors import DataError, NasplugError, SpecError, UnknownNameError
 
 
 @pytest.mark.parametrize("name", preset_names())

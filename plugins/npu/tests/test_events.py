@@ -10,7 +10,7 @@ from nasplug_npu.events import chrome_trace, simulate, slowdown
 from nasplug_npu.model.pipeline import pipeline_cycles
 from nasplug_npu.model.sparsity import slowest_share
 
-from nasplug.errors import DataError
+from nasplug.contract.errors import DataError
 
 clocks = st.integers(0, 50)
 tiles = st.lists(st.tuples(clocks, clocks, clocks), min_size=1, max_size=12)

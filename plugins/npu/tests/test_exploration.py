@@ -14,7 +14,7 @@ from nasplug_npu.bounds import lower_bounds
 from nasplug_npu.networks import NETWORKS
 from nasplug_npu.sweeping import grid
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 
 AXES = {
     "macs": [16, 32, 64, 128, 256],

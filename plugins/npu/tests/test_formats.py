@@ -12,7 +12,7 @@ from nasplug_npu.formats.vela import read_vela
 from nasplug_npu.formats.zigzag import to_zigzag
 from nasplug_npu.networks import NETWORKS
 
-from nasplug.errors import DataError
+from nasplug.contract.errors import DataError
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
 
 KEPT = ("ci", "co", "ho", "wo", "kh", "kw", "sh", "sw", "groups")

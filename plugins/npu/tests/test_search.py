@@ -12,8 +12,8 @@ from nasplug_npu.target import NPUCost, NPUHardware, NPUTarget
 
 import nasplug as nas
 from nasplug.cli import main
-from nasplug.errors import SpecError, TrialError
-from nasplug.records import FAILURE_KINDS
+from nasplug.contract.errors import SpecError, TrialError
+from nasplug.contract.records import FAILURE_KINDS
 from nasplug.testing import Shapes, run_search
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
 from nasplug.workloads.extract import extract

@@ -6,11 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nasplug.errors import StorageError
+from nasplug.contract.errors import StorageError
 
 if TYPE_CHECKING:
     from nasplug.cli.parser import Parser
-    from nasplug.study.study import Study
+    from nasplug.ledger.study import Study
 
 #: Endings that ask for an SQLite database. Everything else becomes a journal, which Optuna writes fifty times as fast.
 _DATABASES = (".db", ".sqlite", ".sqlite3")

@@ -13,10 +13,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from nasplug.errors import StudyError
-from nasplug.records import Scalar, Trial
-from nasplug.spaces.protocols import HasVector
-from nasplug.study.study import Study
+from nasplug.contract.errors import StudyError
+from nasplug.contract.protocols import HasVector
+from nasplug.contract.records import Scalar, Trial
+from nasplug.ledger.study import Study
 from nasplug_optuna.outcome import directions, excesses, intermediate, objective_values
 from nasplug_optuna.parameters import parameter_name
 from nasplug_optuna.quiet import quiet

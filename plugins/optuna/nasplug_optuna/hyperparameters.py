@@ -7,8 +7,8 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from nasplug.errors import SpecError
-from nasplug.records import Scalar
+from nasplug.contract.errors import SpecError
+from nasplug.contract.records import Scalar
 
 _FORMS = "[lowest, highest], [lowest, highest, log], [lowest, highest, int], [a, b, c] of texts, or a fixed value"
 

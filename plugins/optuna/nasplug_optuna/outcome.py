@@ -6,8 +6,8 @@ import math
 
 from optuna.study import StudyDirection
 
-from nasplug.records import Trial
-from nasplug.study.study import Study
+from nasplug.contract.records import Trial
+from nasplug.ledger.study import Study
 
 
 def directions(study: Study) -> list[StudyDirection]:

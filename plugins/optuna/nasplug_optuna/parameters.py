@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from nasplug.errors import SpecError, did_you_mean
-from nasplug.records import Scalar
-from nasplug.spaces.protocols import Choice
+from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.contract.protocols import Choice
+from nasplug.contract.records import Scalar
 
 #: Which choices Optuna may treat as ordered: none, those of numbers in order, or all of them.
 Ordered = Literal["none", "numeric", "all"]

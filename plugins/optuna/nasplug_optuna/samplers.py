@@ -11,7 +11,7 @@ import numpy as np
 import optuna
 from optuna.samplers import BaseSampler
 
-from nasplug.errors import MissingExtraError, SpecError, UnknownNameError, did_you_mean
+from nasplug.contract.errors import MissingExtraError, SpecError, UnknownNameError, did_you_mean
 from nasplug.plugins.catalog import load_location
 from nasplug_optuna.parameters import Ordered, Parameters
 from nasplug_optuna.quiet import quiet

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import optuna
 from optuna.trial import TrialState
 
-from nasplug.errors import SpecError
-from nasplug.hookspecs import hookimpl
-from nasplug.records import Proposal, Trial
-from nasplug.spaces.protocols import HasVector
-from nasplug.study.study import Study
+from nasplug.contract.errors import SpecError
+from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.protocols import HasVector
+from nasplug.contract.records import Proposal, Trial
+from nasplug.ledger.study import Study
 from nasplug_optuna.hyperparameters import divide
 from nasplug_optuna.outcome import directions, excesses, intermediate, objective_values
 from nasplug_optuna.parameters import Ordered, Parameters

@@ -15,10 +15,10 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from nasplug.cli import main
-from nasplug.errors import StudyError
-from nasplug.records import Architecture, Objective, Proposal, Trial
-from nasplug.spaces.protocols import Choice
-from nasplug.study.study import Study
+from nasplug.contract.errors import StudyError
+from nasplug.contract.protocols import Choice
+from nasplug.contract.records import Architecture, Objective, Proposal, Trial
+from nasplug.ledger.study import Study
 from nasplug.testing import SyntheticCost, SyntheticEvaluator, SyntheticSpace, run_search
 
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}

@@ -17,11 +17,11 @@ from nasplug_optuna.strategy import CMAES, GP, NSGA2, TPE, BruteForce, Grid
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from nasplug.errors import MissingExtraError, NasplugError, SpecError, UnknownNameError
-from nasplug.hookspecs import hookimpl
+from nasplug.contract.errors import MissingExtraError, NasplugError, SpecError, UnknownNameError
+from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.protocols import Choice
+from nasplug.ledger.study import Study
 from nasplug.spaces.choices import ChoiceSpace
-from nasplug.spaces.protocols import Choice
-from nasplug.study.study import Study
 from nasplug.testing import Interrupted, SyntheticCost, SyntheticEvaluator, SyntheticSpace, outcome, run_search
 from nasplug.testing.synthetic import accuracy
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from nasplug.errors import SpecError, did_you_mean
-from nasplug.records import Architecture, Genotype, Scalar
+from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.contract.protocols import Choice, Task
+from nasplug.contract.records import Architecture, Genotype, Scalar
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
-from nasplug.spaces.protocols import Choice, Task
 from nasplug_qnas.functions import Function, FunctionSet, function_set
 
 if TYPE_CHECKING:

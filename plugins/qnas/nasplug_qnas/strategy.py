@@ -8,11 +8,11 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from nasplug.errors import SpecError, UnknownNameError, did_you_mean
-from nasplug.hookspecs import hookimpl
-from nasplug.records import Proposal, Scalar, Trial
-from nasplug.spaces.protocols import HasVector
-from nasplug.study.study import Study
+from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
+from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.protocols import HasVector
+from nasplug.contract.records import Proposal, Scalar, Trial
+from nasplug.ledger.study import Study
 from nasplug_qnas.algorithm import SETTINGS, Candidate, QNASAlgorithm
 from nasplug_qnas.algorithm.crossover import GeneCrossover
 from nasplug_qnas.algorithm.pulses import Scale, UniformPulses

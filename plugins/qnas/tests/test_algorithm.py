@@ -12,7 +12,7 @@ import pytest
 from nasplug_qnas.algorithm import SETTINGS, QNASAlgorithm, QNASSettings
 from nasplug_qnas.functions import function_set
 
-from nasplug.errors import SpecError, StorageError
+from nasplug.contract.errors import SpecError, StorageError
 
 RANGES = {"momentum": (0.0, 0.999), "decay": (0.1, 0.999), "weight_decay": (1e-5, 1e-3)}
 

@@ -12,7 +12,7 @@ from nasplug_qnas.algorithm.penalty import reduction_penalty, reduction_table
 from nasplug_qnas.algorithm.selection import best_survive, elite_survives
 from nasplug_qnas.functions import function_set
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 
 
 def population(fitness, generation, failed=None):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nasplug_qnas.algorithm import UniformPulses
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 
 
 def test_update_moves_both_ends_by_hand_computed_amounts():

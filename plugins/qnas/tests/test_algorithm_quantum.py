@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nasplug_qnas.algorithm import QuantumNodes
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 
 
 class FixedDraws:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nasplug_qnas.functions import FUNCTION_SETS, Function, FunctionSet, function_set
 
-from nasplug.errors import SpecError, UnknownNameError
+from nasplug.contract.errors import SpecError, UnknownNameError
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from nasplug_qnas.networks import ChainNetwork
 from nasplug_qnas.networks.blocks import ConvBlock, ResidualV1, ResidualV1Pr, SameConv2d, he_initialise
 from torch import nn
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 
 #: The residual network behind 93.85 % on CIFAR-10, reported with 7.07 M parameters.
 BEST_RESIDUAL = (

@@ -13,7 +13,7 @@ from nasplug_qnas.networks.optimisers import OPTIMISERS
 from nasplug_qnas.networks.rmsprop import TFRMSprop
 from nasplug_qnas.networks.schedules import SCHEMES, special_boundaries
 
-from nasplug.errors import SpecError, UnknownNameError
+from nasplug.contract.errors import SpecError, UnknownNameError
 
 CURVATURE = torch.tensor([1.0, 4.0, 0.3], dtype=torch.float64)
 

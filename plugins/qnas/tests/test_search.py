@@ -16,7 +16,7 @@ from nasplug_qnas.algorithm import SETTINGS, QNASSettings
 import nasplug as nas
 import nasplug.run.loop as loop
 from nasplug.plugins.discovery import discover
-from nasplug.run.compose import compose
+from nasplug.run.assemble import compose
 from nasplug.run.spec import RunSpec, read_spec
 from nasplug.testing import outcome
 

@@ -7,7 +7,7 @@ import pytest
 from nasplug_qnas.functions import FUNCTION_SETS
 from nasplug_qnas.spaces import ConvSpace, ResidualSpace
 
-from nasplug.errors import NasplugError, SpecError
+from nasplug.contract.errors import NasplugError, SpecError
 from nasplug.testing import Shapes
 
 CIFAR = Shapes((3, 32, 32), 10)

@@ -11,12 +11,12 @@ from nasplug_qnas.pareto import by_fronts
 from nasplug_qnas.spaces import ConvSpace
 from nasplug_qnas.strategy import QNAS
 
-from nasplug.errors import NasplugError, SpecError
-from nasplug.hookspecs import hookimpl
-from nasplug.records import Evaluation
+from nasplug.contract.errors import NasplugError, SpecError
+from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.protocols import Choice
+from nasplug.contract.records import Evaluation
+from nasplug.ledger.rng import stream
 from nasplug.spaces.choices import ChoiceSpace
-from nasplug.spaces.protocols import Choice
-from nasplug.study.rng import stream
 from nasplug.testing import SyntheticEvaluator, SyntheticSpace, outcome, run_search
 
 

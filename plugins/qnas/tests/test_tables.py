@@ -10,7 +10,7 @@ import pytest
 from nasplug_qnas.strategy import QNAS
 
 import nasplug as nas
-from nasplug.records import Evaluation
+from nasplug.contract.records import Evaluation
 from nasplug.spaces.nasbench101 import NASBench101
 from nasplug.spaces.nasbench201 import NASBench201
 from nasplug.tables import Table, TabularBenchmark

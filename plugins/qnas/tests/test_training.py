@@ -14,7 +14,7 @@ from nasplug_qnas.training.module import RecipeModule
 from nasplug_qnas.training.recipe import Optimiser, Recipe, Scheme
 from nasplug_qnas.training.task import RecipeClassification
 
-from nasplug.errors import TaskError
+from nasplug.contract.errors import TaskError
 
 torch.set_num_threads(1)
 

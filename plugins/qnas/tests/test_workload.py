@@ -7,8 +7,8 @@ import pytest
 import torch
 from nasplug_qnas.spaces import ConvSpace, ResidualSpace
 
+from nasplug.contract.errors import SpecError
 from nasplug.cost.candidate import Candidate
-from nasplug.errors import SpecError
 from nasplug.testing import Shapes
 from nasplug.workloads.extract import extract
 

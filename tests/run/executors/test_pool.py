@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nasplug.errors import PluginError
+from nasplug.contract.errors import PluginError
 from nasplug.run.executors.pool import Pool
 from nasplug.run.processes import context
 

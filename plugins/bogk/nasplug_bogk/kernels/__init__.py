@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
-from nasplug.errors import SpecError, UnknownNameError, did_you_mean
+from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
 from nasplug_bogk.kernels.convolution import GraphConvolution
 from nasplug_bogk.kernels.counts import CountEmbedding
 from nasplug_bogk.kernels.embedding import Embedding

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 from nasplug.spaces.graph import Graph
 from nasplug_bogk.kernels.embedding import Array, Embedding
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.sparse import csr_array
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 from nasplug.spaces.graph import Graph
 from nasplug_bogk.kernels.convolution import averaging
 from nasplug_bogk.kernels.embedding import Array, Embedding

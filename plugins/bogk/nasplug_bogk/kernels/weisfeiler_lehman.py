@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Literal
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 from nasplug.spaces.graph import Graph
 from nasplug_bogk.kernels.counts import CountEmbedding
 from nasplug_bogk.kernels.neighbours import neighbours

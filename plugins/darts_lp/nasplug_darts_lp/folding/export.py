@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from nasplug.errors import MissingExtraError, NasplugError
+from nasplug.contract.errors import MissingExtraError, NasplugError
 from nasplug.export.onnx import exported, run_onnx
 from nasplug_darts_lp.folding.fold import FoldedNetwork
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from nasplug.errors import SpecError, TaskError
+from nasplug.contract.errors import SpecError, TaskError
 from nasplug_darts_lp.exact import ExactBatchNorm2d, ExactBatchNormAct2d
 from nasplug_darts_lp.folding.chains import Chain, chain_to
 from nasplug_darts_lp.folding.modules import CodePool, IntegerConv2d, IntegerLinear, Rescale, Rows, Thresholds

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ import torch
 from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 from nasplug_darts_lp.exact import ExactAvgPool, ExactBatchNorm2d
 from nasplug_darts_lp.layers import QuantConv2d, QuantLinear
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from nasplug.errors import SpecError, UnknownNameError, did_you_mean
+from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
 from nasplug_darts_lp.quantisers.base import ActivationQuantiser, Codes, Levels, count
 from nasplug_darts_lp.quantisers.baselines import LSQ, PACT, Fixed, Static
 from nasplug_darts_lp.quantisers.squeeze import LearnableThreshold, SqueezeThreshold

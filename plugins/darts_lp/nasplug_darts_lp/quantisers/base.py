@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nasplug.errors import SpecError, did_you_mean
+from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug_darts_lp.quantisers.ranges import best_range
 from nasplug_darts_lp.quantisers.staircase import Gradient, Stairs, staircase
 

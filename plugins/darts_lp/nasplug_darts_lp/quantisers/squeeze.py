@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 from nasplug_darts_lp.quantisers.base import ActivationQuantiser, one_of, per_channel
 from nasplug_darts_lp.quantisers.gradients import scale_gradient
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 
+from nasplug.contract.errors import TaskError
 from nasplug.data.batches import Batches, BatchImages, BatchSampler, batches
-from nasplug.errors import TaskError
 
 _WHERE = "darts_lp.search"
 

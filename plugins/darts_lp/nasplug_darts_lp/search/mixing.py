@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias, get_args
 import torch
 from torch import Tensor
 
-from nasplug.errors import SpecError, TrialError, did_you_mean
+from nasplug.contract.errors import SpecError, TrialError, did_you_mean
 
 Kind: TypeAlias = Literal["softmax", "gumbel", "gumbel_hard"]
 Annealing: TypeAlias = Literal["linear", "exponential", "constant"]

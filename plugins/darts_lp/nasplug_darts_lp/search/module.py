@@ -9,7 +9,7 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
 
-from nasplug.errors import TrialError
+from nasplug.contract.errors import TrialError
 from nasplug_darts_lp.search.lookahead import second_order
 from nasplug_darts_lp.search.schedules import learning_rate
 from nasplug_darts_lp.search.settings import SearchSettings

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
-from nasplug.errors import SpecError, did_you_mean
-from nasplug.spaces.protocols import HardwareTarget
+from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.contract.protocols import HardwareTarget
 
 #: Bits of a layer in floating point, for counting.
 FLOAT_BITS = 32

@@ -13,8 +13,8 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from nasplug.errors import StorageError
-from nasplug.records import freeze
+from nasplug.contract.errors import StorageError
+from nasplug.contract.records import freeze
 from nasplug_darts_lp.search.supernet import Supernet
 from nasplug_darts_lp.search.training import Plan, Round, State, train_round
 

@@ -21,7 +21,7 @@ from typing import Literal, TypeAlias, get_args
 import torch
 from torch import Tensor, nn
 
-from nasplug.errors import SpecError, did_you_mean
+from nasplug.contract.errors import SpecError, did_you_mean
 
 Reading: TypeAlias = Literal["none", "gradient", "normalise", "importance"]
 

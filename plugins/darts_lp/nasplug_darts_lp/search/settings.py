@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
-from nasplug.errors import SpecError, did_you_mean
+from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug_darts_lp.search.schedules import Schedule, check_schedule
 
 Optimisation: TypeAlias = Literal["bilevel", "joint"]

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-from nasplug.records import Architecture
+from nasplug.contract.records import Architecture
 from nasplug_darts_lp.search.logits import Logits, Weights
 from nasplug_darts_lp.search.mixing import Mixing
 from nasplug_darts_lp.search.power import BitOperations, PowerModel
 from nasplug_darts_lp.search.scaling import Reading
 
 if TYPE_CHECKING:
-    from nasplug.spaces.protocols import SearchSpace
+    from nasplug.contract.protocols import SearchSpace
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nasplug.errors import SpecError, TrialError
+from nasplug.contract.errors import SpecError, TrialError
+from nasplug.contract.protocols import Task
 from nasplug.evaluate.trainer import DEFAULTS, fit, lightning_of, place
-from nasplug.spaces.protocols import Task
 from nasplug_darts_lp.search.division import divided
 from nasplug_darts_lp.search.isolation import isolated
 from nasplug_darts_lp.search.module import SupernetModule

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nasplug.errors import SpecError, did_you_mean
-from nasplug.records import Architecture, Genotype, Scalar
+from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.contract.protocols import Choice, Task
+from nasplug.contract.records import Architecture, Genotype, Scalar
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
-from nasplug.spaces.protocols import Choice, Task
 from nasplug_darts_lp.spaces.layers import check_bits
 
 if TYPE_CHECKING:

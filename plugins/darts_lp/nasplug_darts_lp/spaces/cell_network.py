@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nasplug.errors import SpecError
-from nasplug.records import Architecture
+from nasplug.contract.errors import SpecError
+from nasplug.contract.records import Architecture
 from nasplug_darts_lp.spaces.blocks import ConvNorm, Quantisers, conv2d, linear
 from nasplug_darts_lp.spaces.cell import INPUTS, Edge
 

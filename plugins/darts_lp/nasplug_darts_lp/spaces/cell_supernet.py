@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from nasplug.errors import SpecError
-from nasplug.records import Architecture
+from nasplug.contract.errors import SpecError
+from nasplug.contract.records import Architecture
 from nasplug_darts_lp.search.logits import Weights, chance
 from nasplug_darts_lp.search.supernet import Supernet, SupernetOptions, most_probable
 from nasplug_darts_lp.spaces.blocks import linear

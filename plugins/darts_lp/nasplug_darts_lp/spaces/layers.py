@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from nasplug.errors import SpecError
-from nasplug.records import Architecture, Genotype, Scalar
+from nasplug.contract.errors import SpecError
+from nasplug.contract.protocols import Choice, Task
+from nasplug.contract.records import Architecture, Genotype, Scalar
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
-from nasplug.spaces.protocols import Choice, Task
 from nasplug_darts_lp.spaces.layouts import Place, places
 from nasplug_darts_lp.spaces.layouts import layout as find_layout
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from nasplug.errors import SpecError
-from nasplug.records import Architecture
+from nasplug.contract.errors import SpecError
+from nasplug.contract.records import Architecture
 from nasplug_darts_lp.spaces.blocks import ConvNorm, Quantisers, ResidualConv, Stem, conv2d, linear, shortcut
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from nasplug.records import Architecture
+from nasplug.contract.records import Architecture
 from nasplug_darts_lp.search.convolution import ConvChoices, conv_norm
 from nasplug_darts_lp.search.logits import Weights, chance
 from nasplug_darts_lp.search.power import FLOAT_BITS, ConvShape

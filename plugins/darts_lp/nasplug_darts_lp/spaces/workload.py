@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nasplug.records import Architecture
+from nasplug.contract.records import Architecture
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
 from nasplug.workloads.workload import Workload
 from nasplug_darts_lp.spaces.cell import INPUTS, Edge

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nasplug.errors import TrialError
+from nasplug.contract.errors import TrialError
 from nasplug_emonas.boo.formats import BitFormat
 
 _BLOCK = 1 << 15  # weights at a time: what is computed in between stays in the processor's cache

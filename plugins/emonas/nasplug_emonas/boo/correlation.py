@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nasplug.errors import StudyError
-from nasplug.records import Trial
-from nasplug.study.study import Study
+from nasplug.contract.errors import StudyError
+from nasplug.contract.records import Trial
+from nasplug.ledger.study import Study
 from nasplug_emonas.boo.formats import BitFormat
 
 #: From this rank correlation on, ordering by ones is ordering by size.

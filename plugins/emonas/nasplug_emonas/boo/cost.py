@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nasplug.errors import SpecError
-from nasplug.hookspecs import hookimpl
+from nasplug.contract.errors import SpecError
+from nasplug.contract.hookspecs import hookimpl
 from nasplug_emonas.boo.formats import BitFormat, Code
 
 if TYPE_CHECKING:

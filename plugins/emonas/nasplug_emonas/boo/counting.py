@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from nasplug.contract.errors import TaskError
 from nasplug.cost.meta import meta_copy
-from nasplug.errors import TaskError
 from nasplug_emonas.boo.bits import ones
 from nasplug_emonas.boo.formats import BitFormat
 

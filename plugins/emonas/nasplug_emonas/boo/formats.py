@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
-from nasplug.errors import SpecError, did_you_mean
+from nasplug.contract.errors import SpecError, did_you_mean
 
 Code: TypeAlias = Literal["twos_complement", "sign_magnitude"]
 #: Floating-point formats (IEEE 754, and bfloat16) and their bits.

@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 from nasplug_emonas.boo.bits import bounds, encode, popcount, scale_of
 from nasplug_emonas.boo.counting import counted
 from nasplug_emonas.boo.formats import BitFormat, Code

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 from nasplug_emonas.phases import Phase
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 from nasplug_emonas.cells import INPUTS, Cell, unused
 from nasplug_emonas.networks.operations import FactorizedReduce, operation, relu_conv_bn
 

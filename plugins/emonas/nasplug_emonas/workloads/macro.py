@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
 from nasplug.workloads.workload import Workload
 from nasplug_emonas.phases import Phase

@@ -9,7 +9,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss, mse_loss
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 from nasplug_infonas.batches import GraphBatch
 from nasplug_infonas.encoding import Encoding
 from nasplug_infonas.interleave import LabelledBatch

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 
 Mode = Literal["dense", "concat"]
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 
 OperationHead = Literal["sigmoid", "softmax"]
 

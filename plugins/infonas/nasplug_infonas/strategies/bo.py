@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from nasplug.records import Trial
-from nasplug.study.rng import derived_seed
-from nasplug.study.study import Study
+from nasplug.contract.records import Trial
+from nasplug.ledger.rng import derived_seed
+from nasplug.ledger.study import Study
 from nasplug_infonas.embedder import Embedder, Kind
 from nasplug_infonas.regressors import Belief, RegressorName, make_regressor
 from nasplug_infonas.strategies.embedded import EmbeddedSpace

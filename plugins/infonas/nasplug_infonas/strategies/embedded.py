@@ -12,9 +12,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from nasplug.errors import StorageError
-from nasplug.records import Architecture
-from nasplug.spaces.protocols import Enumerates
+from nasplug.contract.errors import StorageError
+from nasplug.contract.protocols import Enumerates
+from nasplug.contract.records import Architecture
 from nasplug_infonas.embedder import Embedder, Kind
 from nasplug_infonas.encoding import EncodedGraphs, Encoding, representatives
 from nasplug_infonas.models.vae import VAESettings

@@ -7,10 +7,10 @@ from typing import Any
 
 import pluggy
 
-from nasplug.errors import PluginError
-from nasplug.hookspecs import PROJECT, StudySpecs
-from nasplug.records import Proposal, Trial
-from nasplug.study.study import Study
+from nasplug.contract.errors import PluginError
+from nasplug.contract.hookspecs import PROJECT, StudySpecs
+from nasplug.contract.records import Proposal, Trial
+from nasplug.ledger.study import Study
 
 
 class InnerStudy(Study):

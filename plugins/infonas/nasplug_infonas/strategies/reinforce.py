@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nasplug.errors import SpecError
-from nasplug.records import Trial
-from nasplug.study.rng import derived_seed
-from nasplug.study.study import Study
+from nasplug.contract.errors import SpecError
+from nasplug.contract.records import Trial
+from nasplug.ledger.rng import derived_seed
+from nasplug.ledger.study import Study
 from nasplug_infonas.embedder import Embedder, Kind
 from nasplug_infonas.isolation import isolated
 from nasplug_infonas.strategies.embedded import EmbeddedSpace

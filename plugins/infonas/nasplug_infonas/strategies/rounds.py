@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nasplug.errors import SpecError
-from nasplug.hookspecs import hookimpl
-from nasplug.records import Proposal, Trial
-from nasplug.spaces.protocols import HasGraph
-from nasplug.study.study import Study
+from nasplug.contract.errors import SpecError
+from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.protocols import HasGraph
+from nasplug.contract.records import Proposal, Trial
+from nasplug.ledger.study import Study
 from nasplug_infonas.embedder import Embedder, Kind
 from nasplug_infonas.isolation import limited
 from nasplug_infonas.strategies.embedded import EmbeddedSpace, open_embedder

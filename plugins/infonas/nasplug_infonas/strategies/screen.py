@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from nasplug.builtin.random import RandomSearch
 from nasplug.builtin.ranking import comparable
-from nasplug.errors import SpecError
-from nasplug.hookspecs import hookimpl
-from nasplug.records import Architecture, Proposal, Trial
-from nasplug.spaces.protocols import HasGraph, Strategy
-from nasplug.study.rng import derived_seed
-from nasplug.study.study import Study
+from nasplug.contract.errors import SpecError
+from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.protocols import HasGraph, Strategy
+from nasplug.contract.records import Architecture, Proposal, Trial
+from nasplug.ledger.rng import derived_seed
+from nasplug.ledger.study import Study
 from nasplug_infonas.embedder import Embedder, Kind
 from nasplug_infonas.isolation import limited
 from nasplug_infonas.regressors import Regressor, RegressorName, make_regressor

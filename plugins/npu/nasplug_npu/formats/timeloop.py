@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nasplug.errors import DataError
+from nasplug.contract.errors import DataError
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
 from nasplug.workloads.workload import Workload
 

@@ -6,7 +6,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from nasplug.errors import DataError, did_you_mean
+from nasplug.contract.errors import DataError, did_you_mean
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from nasplug.errors import DataError
+from nasplug.contract.errors import DataError
 from nasplug.workloads.workload import OPERATIONS, Workload
 
 Array = npt.NDArray[np.float64]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 from nasplug_qnas.algorithm.arrays import BoolArray, FloatArray, IntArray
 
 

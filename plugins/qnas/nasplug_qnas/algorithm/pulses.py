@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from nasplug.errors import SpecError, did_you_mean
+from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug_qnas.algorithm.arrays import BoolArray, FloatArray, check_fraction, check_positive, check_shape
 
 Scale: TypeAlias = Literal["linear", "log"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nasplug.errors import SpecError, StorageError
+from nasplug.contract.errors import SpecError, StorageError
 from nasplug_qnas.algorithm.arrays import BoolArray, FloatArray, IntArray, check_shape
 from nasplug_qnas.algorithm.crossover import gene_crossover, numeric_crossover
 from nasplug_qnas.algorithm.penalty import reduction_penalty, reduction_table

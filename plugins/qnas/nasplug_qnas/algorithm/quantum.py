@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 from nasplug_qnas.algorithm.arrays import BoolArray, FloatArray, IntArray, check_fraction, check_positive, check_shape
 
 Guard: TypeAlias = Literal["skip", "clip"]

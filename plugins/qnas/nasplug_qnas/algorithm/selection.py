@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 from nasplug_qnas.algorithm.arrays import BoolArray, FloatArray, IntArray
 from nasplug_qnas.algorithm.population import Population
 

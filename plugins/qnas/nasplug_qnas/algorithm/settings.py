@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 from nasplug_qnas.algorithm.arrays import check_fraction, check_positive
 from nasplug_qnas.algorithm.crossover import GeneCrossover
 from nasplug_qnas.algorithm.quantum import Guard

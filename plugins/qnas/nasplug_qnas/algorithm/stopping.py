@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 
 
 def stagnated(best: Sequence[float | None], window: int, min_gain: float = 0.005) -> bool:

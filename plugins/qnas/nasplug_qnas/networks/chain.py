@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from torch import Tensor, nn
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 from nasplug_qnas.functions import Function
 from nasplug_qnas.networks.blocks import ConvBlock, ResidualV1, ResidualV1Pr, he_initialise
 

@@ -26,7 +26,7 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from nasplug.errors import SpecError, UnknownNameError, did_you_mean
+from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
 from nasplug_qnas.networks.adam_to_sgd import AdamToSGD
 from nasplug_qnas.networks.rmsprop import TFRMSprop
 from nasplug_qnas.networks.swats import SWATS

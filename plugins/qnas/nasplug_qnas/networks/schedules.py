@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, LambdaLR, LRScheduler
 from torch.optim.optimizer import ParamsT
 
-from nasplug.errors import SpecError, UnknownNameError, did_you_mean
+from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
 from nasplug_qnas.networks.optimisers import build_optimiser
 
 

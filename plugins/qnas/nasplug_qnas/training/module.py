@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from nasplug.errors import TaskError
+from nasplug.contract.errors import TaskError
 from nasplug.tasks.classification_module import ClassificationModule
 from nasplug_qnas.networks import configure
 from nasplug_qnas.networks.optimisers import OPTIMISERS

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self, TypeAlias, get_args
 
-from nasplug.errors import TaskError, did_you_mean
+from nasplug.contract.errors import TaskError, did_you_mean
 
 Scheme: TypeAlias = Literal["constant", "cosine", "cosine500", "special", "cyclic", "swats", "adam2sgd"]
 Optimiser: TypeAlias = Literal["momentum", "rmsprop_tf", "rmsprop", "adam", "adamw", "swats", "adam2sgd"]

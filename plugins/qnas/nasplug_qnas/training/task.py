@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from nasplug.contract.errors import TaskError, did_you_mean
 from nasplug.data.prepared import Augment
 from nasplug.data.source import ImageSource
-from nasplug.errors import TaskError, did_you_mean
 from nasplug.tasks.classification import ImageClassification
 from nasplug_qnas.training.recipe import Optimiser, Recipe, Scheme
 

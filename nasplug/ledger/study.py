@@ -7,18 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nasplug.errors import StudyError
-from nasplug.records import Architecture, Budget, Constraint, Failure, Objective, Proposal, Scalar, Trial
-from nasplug.study import pareto
-from nasplug.study.rng import stream
+from nasplug.contract.errors import StudyError
+from nasplug.contract.records import Architecture, Budget, Constraint, Failure, Objective, Proposal, Scalar, Trial
+from nasplug.ledger import pareto
+from nasplug.ledger.rng import stream
 
 if TYPE_CHECKING:
     import tempfile
 
     import numpy as np
 
+    from nasplug.contract.protocols import HardwareTarget, SearchSpace, Task
     from nasplug.run.worker import TrialContext
-    from nasplug.spaces.protocols import HardwareTarget, SearchSpace, Task
 
 
 class Study:
@@ -172,7 +172,7 @@ class Study:
         return pareto.pareto_front(self.candidates(), self.objectives)
 
     def hypervolume(self, reference: Mapping[str, float] | None = None) -> float:
-        """Dominated volume of the objective space; see :func:`nasplug.study.pareto.hypervolume`."""
+        """Dominated volume of the objective space; see :func:`nasplug.ledger.pareto.hypervolume`."""
         return pareto.hypervolume(self.candidates(), self.objectives, reference)
 
     # -- for strategies ------------------------------------------------------------------------------------------

@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from nasplug.plugins.component import component_type
-from nasplug.records import Architecture, Evaluation, Proposal, Scalar, Trial
+from nasplug.contract.kinds import component_type
+from nasplug.contract.records import Architecture, Evaluation, Proposal, Scalar, Trial
 
 if TYPE_CHECKING:
     import numpy as np
 
     from nasplug.cost.candidate import Candidate
+    from nasplug.ledger.study import Study
     from nasplug.spaces.graph import Graph
-    from nasplug.study.study import Study
     from nasplug.workloads.workload import Workload
 
 
@@ -224,7 +224,7 @@ class Strategy(Protocol):
     """
 
     def propose(self, study: Study, count: int) -> list[Proposal]:
-        """The hook; see :class:`nasplug.hookspecs.StudySpecs`."""
+        """The hook; see :class:`nasplug.contract.hookspecs.StudySpecs`."""
 
 
 @component_type("evaluator")
@@ -233,7 +233,7 @@ class Evaluator(Protocol):
     """Turns a trial into metrics. May have `objectives` like a task, if it needs no task."""
 
     def evaluate(self, study: Study, trial: Trial) -> Evaluation | None:
-        """The hook; see :class:`nasplug.hookspecs.StudySpecs`."""
+        """The hook; see :class:`nasplug.contract.hookspecs.StudySpecs`."""
 
 
 #: Capability protocols by name, for error messages and for the documentation.

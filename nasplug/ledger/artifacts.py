@@ -12,10 +12,10 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nasplug.errors import StudyError
+from nasplug.contract.errors import StudyError
 
 if TYPE_CHECKING:
-    from nasplug.records import Trial
+    from nasplug.contract.records import Trial
 
 _CHUNK = 1 << 20
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from nasplug.errors import StudyError
-from nasplug.records import Constraint, Objective, Trial
+from nasplug.contract.errors import StudyError
+from nasplug.contract.records import Constraint, Objective, Trial
 
 
 def violation(trial: Trial, constraints: Sequence[Constraint]) -> float:

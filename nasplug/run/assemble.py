@@ -9,15 +9,15 @@ from typing import Any
 
 import pluggy
 
-from nasplug.errors import PluginError, SpecError, did_you_mean
-from nasplug.hookspecs import PROJECT, StudySpecs, hookimpl
+from nasplug.contract.errors import PluginError, SpecError, did_you_mean
+from nasplug.contract.hookspecs import PROJECT, StudySpecs, hookimpl
+from nasplug.contract.protocols import CAPABILITIES, HardwareTarget, SearchSpace, Task
+from nasplug.contract.records import Budget, Objective, Trial
+from nasplug.ledger.study import Study
 from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.component import Component, instantiate
-from nasplug.records import Budget, Objective, Trial
 from nasplug.run.pricing import PREFIX, CostCaller, cost_callers, namespace_of
 from nasplug.run.spec import RunSpec
-from nasplug.spaces.protocols import CAPABILITIES, HardwareTarget, SearchSpace, Task
-from nasplug.study.study import Study
 
 
 class SpaceBuilder:

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
-from nasplug.errors import StorageError
-from nasplug.records import Trial
+from nasplug.contract.errors import StorageError
+from nasplug.contract.records import Trial
 
 FORMAT = 1
 #: Marks the file for `file(1)` and for us: "nasp" in ASCII.

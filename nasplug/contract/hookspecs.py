@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
+    from nasplug.contract.protocols import HardwareTarget
+    from nasplug.contract.records import Evaluation, Measurement, Proposal, Trial
     from nasplug.cost.candidate import Candidate
+    from nasplug.ledger.study import Study
     from nasplug.plugins.catalog import Catalog
-    from nasplug.records import Evaluation, Measurement, Proposal, Trial
-    from nasplug.spaces.protocols import HardwareTarget
-    from nasplug.study.study import Study
 
 #: Version of this contract. A plugin module may set `NASPLUG_CONTRACT`; another major number leaves it out.
 CONTRACT_VERSION = "1.0"

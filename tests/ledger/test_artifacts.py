@@ -7,9 +7,9 @@ import shutil
 import pytest
 
 import nasplug as nas
-from nasplug.errors import PluginError, StorageError, StudyError
-from nasplug.study.artifacts import artifact_folder, beside, check_artifact, checksum
-from nasplug.study.storage import SQLiteStorage
+from nasplug.contract.errors import PluginError, StorageError, StudyError
+from nasplug.ledger.artifacts import artifact_folder, beside, check_artifact, checksum
+from nasplug.ledger.storage import SQLiteStorage
 
 
 class Writer:

@@ -104,7 +104,7 @@ class TrialError(NasplugError):
     """Raised inside a trial to fail it with a stated kind, e.g. a loss that is not finite.
 
     Args:
-        kind: One of :data:`nasplug.records.FAILURE_KINDS`.
+        kind: One of :data:`nasplug.contract.records.FAILURE_KINDS`.
         what: As for :class:`NasplugError`.
     """
 

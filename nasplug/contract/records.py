@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
-from nasplug.errors import SpecError
+from nasplug.contract.errors import SpecError
 
 Scalar = str | int | float | bool | None
 Genotype = Scalar | tuple["Genotype", ...]

@@ -1,0 +1,1 @@
+"""The ground floor: hooks, records, protocols, errors. Imports nothing of the rest."""
