@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from nasplug.contract.errors import NasplugError as NasplugError
     from nasplug.contract.hookspecs import CONTRACT_VERSION as CONTRACT_VERSION
     from nasplug.contract.hookspecs import hookimpl as hookimpl
+    from nasplug.contract.io import Inputs as Inputs
+    from nasplug.contract.io import OutputSpec as OutputSpec
+    from nasplug.contract.io import TensorSpec as TensorSpec
     from nasplug.contract.protocols import Choice as Choice
     from nasplug.contract.protocols import Crosses as Crosses
     from nasplug.contract.protocols import Enumerates as Enumerates
@@ -33,16 +36,26 @@ if TYPE_CHECKING:
     from nasplug.contract.records import Constraint as Constraint
     from nasplug.contract.records import Evaluation as Evaluation
     from nasplug.contract.records import Failure as Failure
+    from nasplug.contract.records import Inherit as Inherit
     from nasplug.contract.records import Measurement as Measurement
     from nasplug.contract.records import Objective as Objective
     from nasplug.contract.records import Proposal as Proposal
     from nasplug.contract.records import Trial as Trial
+    from nasplug.contract.tracker import Tracker as Tracker
     from nasplug.cost.candidate import Candidate as Candidate
+    from nasplug.evaluate.trialrun import TrialRun as TrialRun
+    from nasplug.evaluate.workrun import WorkRun as WorkRun
+    from nasplug.ledger.ledger import Ledger as Ledger
+    from nasplug.ledger.nested import NestedStudy as NestedStudy
     from nasplug.ledger.study import Study as Study
+    from nasplug.ledger.view import StudyView as StudyView
+    from nasplug.ledger.work import Outcome as Outcome
+    from nasplug.ledger.work import Work as Work
     from nasplug.lightning.plugins import Plugins as Plugins
     from nasplug.plugins.catalog import Catalog as Catalog
     from nasplug.plugins.component import Component as Component
     from nasplug.plugins.component import component as component
+    from nasplug.report.section import Section as Section
     from nasplug.run.api import load_study as load_study
     from nasplug.run.api import run_spec as run_spec
     from nasplug.run.api import search as search
@@ -66,6 +79,7 @@ _HOMES = {
         "Constraint",
         "Evaluation",
         "Failure",
+        "Inherit",
         "Measurement",
         "Objective",
         "Proposal",
@@ -91,7 +105,16 @@ _HOMES = {
         "Tabulates",
         "Task",
     ),
+    "nasplug.contract.io": ("Inputs", "OutputSpec", "TensorSpec"),
+    "nasplug.contract.tracker": ("Tracker",),
+    "nasplug.evaluate.trialrun": ("TrialRun",),
+    "nasplug.evaluate.workrun": ("WorkRun",),
+    "nasplug.ledger.ledger": ("Ledger",),
+    "nasplug.ledger.nested": ("NestedStudy",),
     "nasplug.ledger.study": ("Study",),
+    "nasplug.ledger.view": ("StudyView",),
+    "nasplug.ledger.work": ("Outcome", "Work"),
+    "nasplug.report.section": ("Section",),
     "nasplug.tasks": ("ImageClassification", "LightningTask"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -25,6 +25,12 @@ def register(catalog: Catalog) -> None:
         "nasplug.builtin.successive_halving:Asha",
         summary="Asynchronous successive halving over any strategy.",
     )
+    catalog.executor(
+        "inline", "nasplug.run.executors.inline:InlineExecutor", summary="One job at a time in this process."
+    )
+    catalog.executor(
+        "process", "nasplug.run.executors.process:ProcessExecutor", summary="Reused processes on this machine."
+    )
     catalog.evaluator(
         "lightning",
         "nasplug.evaluate.lightning:LightningEvaluator",

@@ -6,7 +6,7 @@ from typing import Any
 
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.records import Proposal
-from nasplug.ledger.study import Study
+from nasplug.ledger.view import StudyView
 
 
 class RandomSearch:
@@ -22,11 +22,11 @@ class RandomSearch:
         self._seen: set[str] = set()
 
     @hookimpl
-    def propose(self, study: Study, count: int) -> list[Proposal]:
+    def propose(self, study: StudyView, count: int) -> list[Proposal]:
         """Draws `count` architectures, each from a stream of its own."""
         return [self._draw(study, study.proposed + offset) for offset in range(count)]
 
-    def _draw(self, study: Study, number: int) -> Proposal:
+    def _draw(self, study: StudyView, number: int) -> Proposal:
         rng = study.rng("random.propose", number)
         architecture = study.space.sample(rng)
         if self.distinct:

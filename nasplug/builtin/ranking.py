@@ -10,10 +10,10 @@ import numpy as np
 
 from nasplug.contract.records import Trial
 from nasplug.ledger.pareto import points
-from nasplug.ledger.study import Study
+from nasplug.ledger.view import StudyView
 
 
-def comparable(study: Study, trial: Trial) -> bool:
+def comparable(study: StudyView, trial: Trial) -> bool:
     """Whether a trial can be compared with others: it has all objectives, or is known to break a constraint.
 
     A trial that was rejected for a constraint before its training has no metrics, but its violation says how far it
@@ -24,7 +24,7 @@ def comparable(study: Study, trial: Trial) -> bool:
     return trial.state == "pruned" and 0.0 < study.violation(trial) < math.inf
 
 
-def best_first(study: Study, trials: Sequence[Trial]) -> list[Trial]:
+def best_first(study: StudyView, trials: Sequence[Trial]) -> list[Trial]:
     """Sorts comparable trials; feasible ones come first.
 
     Feasible trials are ordered by the objective, or with several objectives by their non-dominated front and inside a
@@ -46,7 +46,7 @@ def best_first(study: Study, trials: Sequence[Trial]) -> list[Trial]:
     return [feasible[i] for i in order] + infeasible
 
 
-def fronts(study: Study, trials: Sequence[Trial]) -> tuple[list[int], list[float]]:
+def fronts(study: StudyView, trials: Sequence[Trial]) -> tuple[list[int], list[float]]:
     """Index of the non-dominated front of every trial, and its crowding distance inside that front.
 
     Args:

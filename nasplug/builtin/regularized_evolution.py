@@ -12,7 +12,7 @@ from nasplug.contract.errors import SpecError
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import Crosses, Mutates
 from nasplug.contract.records import Architecture, Proposal, Trial
-from nasplug.ledger.study import Study
+from nasplug.ledger.view import StudyView
 
 
 class RegularizedEvolution:
@@ -67,7 +67,7 @@ class RegularizedEvolution:
         self._population: deque[Trial] = deque(maxlen=self.population_size)
 
     @hookimpl
-    def propose(self, study: Study, count: int) -> list[Proposal]:
+    def propose(self, study: StudyView, count: int) -> list[Proposal]:
         """Random architectures until the population can be full, then children of tournament winners."""
         self._catch_up(study)
         seen = self._seen | {trial.architecture.key for trial in study.pending}
@@ -81,7 +81,7 @@ class RegularizedEvolution:
             proposals.append(proposal)
         return proposals
 
-    def _catch_up(self, study: Study) -> None:
+    def _catch_up(self, study: StudyView) -> None:
         """Reads the trials that were finished since the last call; all of them after a resume."""
         for trial in study.trials[self._read :]:
             self._seen.add(trial.architecture.key)
@@ -89,7 +89,7 @@ class RegularizedEvolution:
                 self._population.append(trial)
         self._read = len(study.trials)
 
-    def _random(self, study: Study, rng: np.random.Generator, seen: set[str]) -> Proposal:
+    def _random(self, study: StudyView, rng: np.random.Generator, seen: set[str]) -> Proposal:
         architecture = study.space.sample(rng)
         for _ in range(self.attempts if self.distinct else 0):
             if architecture.key not in seen:
@@ -97,7 +97,7 @@ class RegularizedEvolution:
             architecture = study.space.sample(rng)
         return study.proposal(architecture, origin="random")
 
-    def _child(self, study: Study, rng: np.random.Generator, seen: set[str]) -> Proposal:
+    def _child(self, study: StudyView, rng: np.random.Generator, seen: set[str]) -> Proposal:
         parents = [self._tournament(study, rng)]
         if self.crossover > 0 and rng.random() < self.crossover:
             parents.append(self._tournament(study, rng))
@@ -108,7 +108,7 @@ class RegularizedEvolution:
             child = self._vary(study, parents, rng)
         return study.proposal(child, origin="mutation" if len(parents) == 1 else "crossover", parents=_numbers(parents))
 
-    def _vary(self, study: Study, parents: list[Trial], rng: np.random.Generator) -> Architecture:
+    def _vary(self, study: StudyView, parents: list[Trial], rng: np.random.Generator) -> Architecture:
         space: Any = study.space  # its capabilities are checked against `requires` before the search starts
         start = parents[0].architecture
         if len(parents) == 2:
@@ -116,7 +116,7 @@ class RegularizedEvolution:
         child: Architecture = space.mutate(start, rng)
         return child
 
-    def _tournament(self, study: Study, rng: np.random.Generator) -> Trial:
+    def _tournament(self, study: StudyView, rng: np.random.Generator) -> Trial:
         feasible = [trial for trial in self._population if study.is_candidate(trial)]
         pool = feasible or list(self._population)
         drawn: list[int] = rng.choice(len(pool), min(self.tournament_size, len(pool)), replace=False).tolist()

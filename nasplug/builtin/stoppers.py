@@ -9,8 +9,8 @@ from typing import Any
 
 from nasplug.contract.errors import SpecError
 from nasplug.contract.hookspecs import hookimpl
-from nasplug.contract.records import Measurement, Objective, Trial
-from nasplug.ledger.study import Study
+from nasplug.contract.records import Measurement, Objective
+from nasplug.evaluate.trialrun import TrialRun
 
 
 class MedianStopper:
@@ -33,20 +33,20 @@ class MedianStopper:
         self.warmup, self.trials, self.every = warmup, trials, every
 
     @hookimpl
-    def report(self, study: Study, trial: Trial, measurement: Measurement) -> str | None:
+    def should_prune(self, run: TrialRun, measurement: Measurement) -> str | None:
         """See the hook."""
         step = measurement.step
         if step <= self.warmup or (step - self.warmup) % self.every:
             return None
-        own = [*trial.measurements, measurement]
+        own = [*run.measurements, measurement]
         earlier = [
             metrics
-            for other in study.trials
+            for other in run.study.trials
             if other.copied_from is None and other.state in ("complete", "pruned")
             for metrics in _at(other.measurements, step)
         ]
         behind = []
-        for objective in study.objectives:
+        for objective in run.study.objectives:
             if objective.name not in measurement.metrics:
                 continue  # a cost: nothing that training could show
             values = _signed(objective, earlier)
@@ -63,7 +63,7 @@ class MedianStopper:
 class Patience:
     """Ends a training in which no measured objective improves for some epochs.
 
-    The trial is complete, as its result stands; that is why this is no pruning through the `report` hook but a
+    The trial is complete, as its result stands; that is why this is no pruning through the hook `should_prune` but a
     Lightning callback.
 
     Args:
@@ -79,11 +79,11 @@ class Patience:
         self.epochs, self.min_delta = epochs, min_delta
 
     @hookimpl
-    def configure_callbacks(self, study: Study, trial: Trial) -> Sequence[Any]:
+    def configure_callbacks(self, run: TrialRun) -> Sequence[Any]:
         """One new callback."""
         from nasplug.lightning.patience import PatienceCallback
 
-        return [PatienceCallback(study.objectives, self.epochs, self.min_delta)]
+        return [PatienceCallback(run.study.objectives, self.epochs, self.min_delta)]
 
 
 def _at(measurements: Sequence[Measurement], step: int) -> list[Mapping[str, float]]:

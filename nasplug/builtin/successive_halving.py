@@ -10,9 +10,9 @@ from nasplug.builtin.ranking import best_first, comparable
 from nasplug.contract.errors import SpecError
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import Strategy
-from nasplug.contract.records import Budget, Proposal, Trial
+from nasplug.contract.records import Budget, Inherit, Proposal, Trial
 from nasplug.ledger.nested import InnerSearch
-from nasplug.ledger.study import Study
+from nasplug.ledger.view import StudyView
 
 #: Keys of `proposal.info`: the rung, of which 0 is the lowest, and the bracket of the synchronous mode.
 RUNG, BRACKET = "rung", "bracket"
@@ -98,20 +98,20 @@ class SuccessiveHalving:
         self._inner.forget()
 
     @hookimpl
-    def propose(self, study: Study, count: int) -> list[Proposal]:
+    def propose(self, study: StudyView, count: int) -> list[Proposal]:
         """Promotions where they are due, new architectures otherwise."""
         self._catch_up(study)
         return self._asynchronous(study, count) if self.mode == "async" else self._synchronous(study, count)
 
     @hookimpl
-    def observe(self, study: Study, trial: Trial) -> None:
+    def observe(self, study: StudyView, trial: Trial) -> None:
         """Passes results of the lowest rung on to the inner strategy."""
         self._catch_up(study)
         self._inner.observe(study, trial, Budget(self._epochs[0]))
 
     # -- the two schedules ---------------------------------------------------------------------------------------
 
-    def _asynchronous(self, study: Study, count: int) -> list[Proposal]:
+    def _asynchronous(self, study: StudyView, count: int) -> list[Proposal]:
         promoted = self._promoted | self._in_flight(study)
         due = [
             (trial, rung)
@@ -124,7 +124,7 @@ class SuccessiveHalving:
             proposals += self._fresh(study, count - len(proposals), 0)
         return proposals
 
-    def _synchronous(self, study: Study, count: int) -> list[Proposal]:
+    def _synchronous(self, study: StudyView, count: int) -> list[Proposal]:
         waiting = [(_place(trial), trial) for trial in study.pending if _place(trial) is not None]
         bracket = max([len(self._brackets) - 1, 0, *(place[0] for place, _ in waiting if place)])
         rungs = self._rungs(bracket)
@@ -151,7 +151,7 @@ class SuccessiveHalving:
 
     # -- what both need ------------------------------------------------------------------------------------------
 
-    def _catch_up(self, study: Study) -> None:
+    def _catch_up(self, study: StudyView) -> None:
         """Reads the trials that were finished since the last call; all of them after a resume."""
         if not self._epochs:
             self._epochs = rung_epochs(self.eta, self.min_epochs, self.max_epochs or study.budget.epochs)
@@ -169,15 +169,15 @@ class SuccessiveHalving:
             self._brackets.append([[] for _ in self._epochs])
         return self._brackets[bracket]
 
-    def _in_flight(self, study: Study) -> set[int]:
+    def _in_flight(self, study: StudyView) -> set[int]:
         return {trial.proposal.parent for trial in study.pending if trial.proposal.parent is not None}
 
-    def _top(self, study: Study, members: list[Trial], least: int = 0) -> list[Trial]:
+    def _top(self, study: StudyView, members: list[Trial], least: int = 0) -> list[Trial]:
         """The best 1/eta of a rung, `least` ones at least if so many can be promoted."""
         able = [trial for trial in members if _is_able(study, trial)]
         return best_first(study, able)[: max(least, len(members) // self.eta)]
 
-    def _fresh(self, study: Study, count: int, bracket: int) -> list[Proposal]:
+    def _fresh(self, study: StudyView, count: int, bracket: int) -> list[Proposal]:
         budget = Budget(self._epochs[0])
         return [
             Proposal(item.architecture, item.hyperparameters, budget, info={**item.info, **self._label(0, bracket)})
@@ -186,7 +186,9 @@ class SuccessiveHalving:
 
     def _promotion(self, trial: Trial, rung: int, bracket: int) -> Proposal:
         budget = Budget(self._epochs[rung])
-        return Proposal(trial.architecture, trial.hyperparameters, budget, trial.number, self._label(rung, bracket))
+        return Proposal(
+            trial.architecture, trial.hyperparameters, budget, Inherit(trial.number), self._label(rung, bracket)
+        )
 
     def _label(self, rung: int, bracket: int) -> dict[str, Any]:
         return {RUNG: rung} if self.mode == "async" else {RUNG: rung, BRACKET: bracket}
@@ -244,6 +246,6 @@ def _place(trial: Trial) -> tuple[int, int] | None:
     return (info.get(BRACKET, 0), info[RUNG]) if RUNG in info else None
 
 
-def _is_able(study: Study, trial: Trial) -> bool:
+def _is_able(study: StudyView, trial: Trial) -> bool:
     # A copy continues the same training as its source, which is a member itself.
     return trial.state == "complete" and trial.copied_from is None and comparable(study, trial)

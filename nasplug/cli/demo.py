@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
     _write_spec(spec, out / "search.yaml")
     try:
-        study = run_spec(spec, listener=LiveDisplay())
+        study = run_spec(spec, trackers=[LiveDisplay()])
         best = study.best
         result = _final(study, best, spec, found.catalog, out / "network")
     except KeyboardInterrupt:

@@ -43,28 +43,27 @@ def read_study(path: str | Path) -> Study:
     """
     from nasplug.contract.records import Budget, Constraint, Objective
     from nasplug.ledger.artifacts import artifact_folder
-    from nasplug.ledger.storage import SQLiteStorage
-    from nasplug.ledger.study import Study
+    from nasplug.ledger.ledger import Ledger
+    from nasplug.ledger.sqlite import SQLiteStorage
+    from nasplug.ledger.view import Setting
 
     storage = SQLiteStorage(path, writable=False)
     try:
         meta, trials = _checked(storage.meta(), path), storage.trials()
     finally:
         storage.close()
-    study = Study(
-        objectives=[Objective(name, direction) for name, direction in meta["objectives"].items()],
-        constraints=[Constraint.parse(text) for text in meta["constraints"]],
-        seed=meta["spec"].get("run", {}).get("seed", 0),
-        budget=Budget(meta["spec"].get("budget", {}).get("epochs", 1)),
-        folder=artifact_folder(path, meta.get("id")),
-        meta=meta,
+    ledger = Ledger(
+        Setting(
+            objectives=tuple(Objective(name, direction) for name, direction in meta["objectives"].items()),
+            constraints=tuple(Constraint.parse(text) for text in meta["constraints"]),
+            seed=meta["spec"].get("run", {}).get("seed", 0),
+            budget=Budget(meta["spec"].get("budget", {}).get("epochs", 1)),
+            folder=artifact_folder(path, meta.get("id")),
+            meta=meta,
+        )
     )
-    for trial in trials:
-        if trial.finished:
-            study._observe(trial)
-        else:
-            study._propose(trial)
-    return study
+    ledger.restore(trials)
+    return ledger.result()
 
 
 def stored_spec(path: str | Path) -> RunSpec:
@@ -76,7 +75,7 @@ def stored_spec(path: str | Path) -> RunSpec:
     """
     import dataclasses
 
-    from nasplug.ledger.storage import SQLiteStorage
+    from nasplug.ledger.sqlite import SQLiteStorage
     from nasplug.run.spec import RunSpec
 
     storage = SQLiteStorage(path, writable=False)
@@ -116,12 +115,9 @@ def open_study(path: str | Path, arguments: argparse.Namespace) -> tuple[Study, 
     looked_at = read_study(path)
     spec = stored_spec(path)
     assembly = compose(spec, find_plugins(arguments, more=spec.plugins).catalog, with_strategy=False)
-    study = assembly.study(folder=looked_at.folder, meta=looked_at.meta)
-    for trial in looked_at.trials:
-        study._observe(trial)
-    for trial in looked_at.pending:
-        study._propose(trial)
-    return study, assembly
+    ledger = assembly.ledger(folder=looked_at.setting.folder, meta=looked_at.meta)
+    ledger.restore([*looked_at.trials, *looked_at.pending])
+    return ledger.result(lambda: assembly), assembly
 
 
 def pick_trial(study: Study, number: int | None, path: str | Path) -> Trial:

@@ -10,12 +10,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from nasplug.cli.output import duration, number
+from nasplug.contract.tracker import Plan, Tracker
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from nasplug.contract.records import Measurement, Trial
-    from nasplug.run.loop import Search
+    from nasplug.ledger.view import StudyView
 
 #: Outside a terminal, lines that tell nothing new are at least this many seconds apart.
 QUIET = 0.2
@@ -29,8 +30,8 @@ class _Running:
         self.measurement: Measurement | None = None
 
 
-class LiveDisplay:
-    """Shows a run; the listener of :func:`nasplug.search` and of the command line.
+class LiveDisplay(Tracker):
+    """Shows a run; the tracker of :func:`nasplug.search` and of the command line.
 
     Args:
         console: Where to show it; default: stderr.
@@ -45,7 +46,8 @@ class LiveDisplay:
         self._console = console or Console(stderr=True, highlight=False)
         self._live: Any = None
         self._lock = threading.Lock()
-        self._search: Search | None = None
+        self._study: StudyView | None = None
+        self._plan = Plan()
         self._running: dict[int, _Running] = {}
         self._waiting: list[Trial] = []
         self._counts = {"complete": 0, "pruned": 0, "failed": 0}
@@ -61,16 +63,15 @@ class LiveDisplay:
         """Wall time since the display was made, until the end of the run."""
         return (self._end or time.monotonic()) - self._begin
 
-    # -- the listener --------------------------------------------------------------------------------------------
+    # -- the tracker --------------------------------------------------------------------------------------------
 
-    def started(self, search: Search) -> None:
+    def started(self, study: StudyView, plan: Plan) -> None:
         """Begins to show; takes over what a resumed study holds."""
         with self._lock:
-            self._search = search
-            self._resumed = search.resumed
+            self._study, self._plan, self._resumed = study, plan, plan.resumed
             for trial in self._waiting:
-                self._running[trial.number] = _Running(search.study.budget_of(trial).epochs)
-            for trial in search.study.trials:
+                self._running[trial.number] = _Running(study.budget_of(trial).epochs)
+            for trial in study.trials:
                 self._count(trial)
             self._known = sum(self._counts.values())
         if self._resumed:
@@ -90,13 +91,13 @@ class LiveDisplay:
     def submitted(self, trial: Trial) -> None:
         """A trial waits for a worker, or runs."""
         with self._lock:
-            if self._search is None:  # a resumed run hands over its unfinished trials before it starts
+            if self._study is None:  # a resumed run hands over its unfinished trials before it starts
                 self._waiting.append(trial)
             else:
-                self._running[trial.number] = _Running(self._search.study.budget_of(trial).epochs)
+                self._running[trial.number] = _Running(self._study.budget_of(trial).epochs)
 
     def measured(self, number: int, measurement: Measurement) -> None:
-        """A running trial reported an epoch."""
+        """Shows an epoch that a running trial reported."""
         with self._lock:
             if number in self._running:
                 self._running[number].measurement = measurement
@@ -123,9 +124,9 @@ class LiveDisplay:
 
     def _count(self, trial: Trial) -> bool:
         """Counts a finished trial and tells whether it is the best so far."""
-        assert self._search is not None
+        assert self._study is not None
         self._counts[trial.state] += 1
-        study = self._search.study
+        study = self._study
         if not study.is_candidate(trial):
             return False
         if self._best is None or study.score(trial) > study.score(self._best):
@@ -153,23 +154,23 @@ class LiveDisplay:
         self._console.print("  ".join(parts), markup=False, soft_wrap=True)
 
     def _total(self) -> int | None:
-        return None if self._search is None else self._search.spec.budget.trials
+        return self._plan.trials
 
     def _shown(self, trial: Trial) -> str:
         """Objectives and size of a trial."""
-        assert self._search is not None
-        names = [objective.name for objective in self._search.study.objectives]
+        assert self._study is not None
+        names = [objective.name for objective in self._study.objectives]
         names += [name for name in ("params",) if name in trial.costs and name not in names]
         return ", ".join(f"{name} {number(trial.values[name])}" for name in names if name in trial.values)
 
     def _left(self) -> str:
         """An estimate of the time left, from the pace of this run; in the end the time it took."""
-        assert self._search is not None
+        assert self._study is not None
         done, total = sum(self._counts.values()), self._total()
         if self._end is not None or done == total:
             return f"in {duration(self.seconds)}"
         fresh = done - self._known
-        limit = self._search.spec.budget.seconds
+        limit = self._plan.seconds
         bounds = [] if limit is None else [max(0.0, limit - self.seconds)]
         if total is not None and fresh > 0:
             bounds.append((total - done) * self.seconds / fresh)
@@ -195,8 +196,6 @@ class LiveDisplay:
 
         with self._lock:
             running = self._visible()
-            search = self._search
-        assert search is not None
         done, total = sum(self._counts.values()), self._total()
         counts = ", ".join(f"{count} {state}" for state, count in self._counts.items() if count)
         grid = Table.grid(padding=(0, 1))
@@ -208,7 +207,7 @@ class LiveDisplay:
             ProgressBar(total=total or None, completed=done, width=20, pulse=total is None),
             Text(", ".join(part for part in (f"{done}/{total}" if total else str(done), counts, self._left()) if part)),
         )
-        for trial, state in running[: min(search.spec.run.workers, max(1, self._console.height - 4))]:
+        for trial, state in running[: min(self._plan.workers, max(1, self._console.height - 4))]:
             measured = state.measurement
             step = 0 if measured is None else measured.step
             text = "starting" if measured is None else f"epoch {step}/{state.epochs}  {_metrics(measured)}"

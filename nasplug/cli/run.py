@@ -64,7 +64,7 @@ def _run(arguments: argparse.Namespace, spec: RunSpec, storage: str) -> int:
     print(describe(spec), file=sys.stderr)
     display = LiveDisplay()
     try:
-        study = run_spec(spec, listener=display, resume=not arguments.fresh)
+        study = run_spec(spec, trackers=[display], resume=not arguments.fresh)
     except KeyboardInterrupt:
         print(interrupted(storage, _again(arguments)), file=sys.stderr)
         return INTERRUPTED

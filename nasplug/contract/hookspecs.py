@@ -8,8 +8,11 @@ Two levels, kept apart:
   the order the specification fixes, never in the order of installation. A plugin implements the hooks it needs and
   may take fewer arguments than a hook offers.
 
+Hooks of the driver get the `study`: everything that may be known, and nothing that can be changed. Hooks of a worker get
+the `run`: one trial on its way, with its network, data, seeds, device, folder and live report.
+
 `propose`, `evaluate`, `cost` and `hardware_target` are public and stable. A hook gains arguments only with a default,
-and :data:`CONTRACT_VERSION` tells when an old plugin cannot work any more.
+and `CONTRACT_VERSION` tells when an old plugin cannot work any more.
 """
 
 from __future__ import annotations
@@ -23,11 +26,14 @@ if TYPE_CHECKING:
     from nasplug.contract.protocols import HardwareTarget
     from nasplug.contract.records import Evaluation, Measurement, Proposal, Trial
     from nasplug.cost.candidate import Candidate
+    from nasplug.evaluate.trialrun import TrialRun
     from nasplug.ledger.study import Study
+    from nasplug.ledger.view import StudyView
     from nasplug.plugins.catalog import Catalog
+    from nasplug.report.section import Section
 
 #: Version of this contract. A plugin module may set `NASPLUG_CONTRACT`; another major number leaves it out.
-CONTRACT_VERSION = "1.0"
+CONTRACT_VERSION = "2.0"
 
 PROJECT = "nasplug"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -42,47 +48,104 @@ class CatalogSpecs:
         """Announces what the distribution offers.
 
         Args:
-            catalog: Takes names, lazy locations and one-line summaries; see :class:`nasplug.Catalog`.
+            catalog: Takes names, lazy locations and one-line summaries; see `nasplug.Catalog`.
         """
 
 
 class StudySpecs:
     """Asked of the plugins that one run specification configures."""
 
+    # -- in the driver -------------------------------------------------------------------------------------------
+
     @hookspec(firstresult=True)
-    def propose(self, study: Study, count: int) -> list[Proposal] | None:
-        """Names up to `count` architectures to evaluate next. Runs in the driver.
+    def propose(self, study: StudyView, count: int) -> list[Proposal] | None:
+        """Names up to `count` architectures to evaluate next. Runs in the driver, and trains nothing there.
 
         Args:
             study: The study with every result this proposal may know: `study.trials`. Draw random numbers from
                 `study.rng(role, index)` only, with an index of your own such as a generation or `study.proposed`.
+                What must be trained first is work: `study.work(...)` hands it to the executor.
             count: How many proposals are wanted at most. It may decide how many come now, never which.
 
         Returns:
-            Proposals; `[]` to wait for results of the trials in `study.pending`. Waiting with nothing pending ends
-            the search.
+            Proposals; `[]` to wait for work that was asked for, or for results of the trials in `study.pending`.
+            Waiting with nothing pending ends the search.
         """
 
+    @hookspec
+    def observe(self, study: StudyView, trial: Trial) -> None:
+        """Takes note of a finished trial. Runs in the driver, strictly in the order of trial numbers.
+
+        Args:
+            study: The study; `trial` is already its last finished trial.
+            trial: The finished trial, whatever its state.
+        """
+
+    # -- in a worker ---------------------------------------------------------------------------------------------
+
     @hookspec(firstresult=True)
-    def build(self, study: Study, trial: Trial) -> Any:
-        """Turns the trial's architecture into a `torch.nn.Module`. Runs in a worker.
+    def build(self, run: TrialRun) -> Any:
+        """Turns the trial's architecture into a `torch.nn.Module`.
 
         The search space answers. A plugin that transforms networks (quantise, shrink, ablate) is a wrapper:
         `@hookimpl(wrapper=True)`, which takes the inner network and returns a new one. Wrappers listed later in the
-        specification are applied later.
+        specification are applied later. Ask `run.network` for the result, which is built once.
 
         Args:
-            study: The study, for its task and space.
-            trial: The trial to build for.
+            run: The trial to build for.
         """
 
     @hookspec(firstresult=True)
-    def evaluate(self, study: Study, trial: Trial) -> Evaluation | None:
-        """Trains or looks up the trial and answers its metrics. Runs in a worker, with seeds and device set.
+    def configure_data(self, run: TrialRun) -> Any:
+        """Gives the `LightningDataModule` of a trial.
+
+        The task answers. A plugin that changes data (fewer labels, one fold, noise) is a wrapper, as for `build`. Ask
+        `run.data()` for the result.
 
         Args:
-            study: `study.build(trial)` gives the network, `study.task` the data and the training module.
-            trial: What to evaluate.
+            run: The trial to prepare data for.
+        """
+
+    @hookspec(firstresult=True)
+    def inherit(self, run: TrialRun, network: Any, weights: Mapping[str, Any]) -> bool | None:
+        """Fits the weights of an earlier trial to the network of this one, which may have another structure.
+
+        Asked for proposals that inherit with the mode `weights`; plugins are asked before the core, which takes
+        weights that fit exactly.
+
+        Args:
+            run: The trial; `run.parent` is the earlier one.
+            network: The untrained network, to be changed in place.
+            weights: Tensor by name, as the earlier trial kept them.
+
+        Returns:
+            True if the network has the weights now, None to leave it to the next plugin. If nobody takes them, the
+            trial fails with that reason.
+        """
+
+    @hookspec(firstresult=True)
+    def edit(self, network: Any, edit: Mapping[str, Any]) -> Any:
+        """Repeats one recorded change of structure on a network that was built anew.
+
+        Asked for every record of `trial.edits`, in order, wherever the network of a trial is built after its training:
+        for costs, export, retraining and `study.network`.
+
+        Args:
+            network: The network before the change; may be changed in place.
+            edit: The record, as the plugin that changed the network wrote it with `run.edit(...)`.
+
+        Returns:
+            The changed network, or None if the record is another plugin's.
+        """
+
+    @hookspec(firstresult=True)
+    def evaluate(self, run: TrialRun) -> Evaluation | None:
+        """Trains or looks up the trial and answers its metrics, with seeds and device set.
+
+        Args:
+            run: `run.network` and `run.data()` are what is trained, `run.task` makes the training module,
+                `run.report(...)` says what was measured and whether to stop, `run.stage(...)` divides a trial into
+                several fits.
 
         Returns:
             The evaluation, or None to leave it to the next evaluator.
@@ -90,13 +153,14 @@ class StudySpecs:
 
     @hookspec
     def cost(self, candidate: Candidate, target: HardwareTarget | None) -> Mapping[str, float] | None:
-        """Prices a candidate. Runs in a worker, before training.
+        """Prices a candidate, before training.
 
         A plugin whose class attribute `needs_trained_weights` is true is asked after training instead. Costs known
-        before training are checked against the constraints, and a candidate that breaks one is never trained.
+        before training are checked against the constraints, and a candidate that breaks one is never trained. If the
+        network's structure changes in training, all costs are asked again.
 
         Args:
-            candidate: Architecture, network, and shapes; see :class:`nasplug.Candidate`.
+            candidate: Architecture, network, and example inputs; see `nasplug.Candidate`.
             target: The hardware target of the run, if the specification names one.
 
         Returns:
@@ -115,13 +179,12 @@ class StudySpecs:
         """
 
     @hookspec(firstresult=True)
-    def report(self, study: Study, trial: Trial, measurement: Measurement) -> str | None:
-        """Takes note of metrics during a training and may stop it. Runs in a worker, once per step.
+    def should_prune(self, run: TrialRun, measurement: Measurement) -> str | None:
+        """Takes note of metrics during a training and may stop it early, once per step.
 
         Args:
-            study: `study.trials` holds the results that were known when the trial was proposed, so that the answer
-                does not depend on the number of workers.
-            trial: The running trial; `trial.measurements` holds the earlier steps.
+            run: The trial; `run.measurements` holds its earlier steps, `run.study.trials` the results that were known
+                when it was proposed, so that the answer does not depend on the number of workers.
             measurement: The new step, with all its metrics.
 
         Returns:
@@ -129,19 +192,19 @@ class StudySpecs:
         """
 
     @hookspec
-    def configure_callbacks(self, study: Study, trial: Trial) -> Sequence[Any] | None:
-        """Gives Lightning callbacks for the trial's Trainer. Runs in a worker.
+    def configure_callbacks(self, run: TrialRun) -> Sequence[Any] | None:
+        """Gives Lightning callbacks for the trial's Trainer.
 
         Args:
-            study: The study.
-            trial: The trial that is about to be trained.
+            run: The trial that is about to be trained.
         """
 
+    # -- afterwards ----------------------------------------------------------------------------------------------
+
     @hookspec
-    def observe(self, study: Study, trial: Trial) -> None:
-        """Takes note of a finished trial. Runs in the driver, strictly in the order of trial numbers.
+    def sections(self, study: Study) -> Sequence[Section] | None:
+        """Adds sections to the report of a study.
 
         Args:
-            study: The study; `trial` is already its last finished trial.
-            trial: The finished trial, whatever its state.
+            study: The study that the report is about.
         """

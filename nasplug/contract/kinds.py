@@ -26,6 +26,26 @@ KINDS: dict[str, str] = {
     "command": "a subcommand of the command line",
 }
 
+#: Methods that a component of a kind has, one of each group.
+METHODS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "strategy": (("propose",),),
+    "space": (("architecture",), ("validate",), ("sample",), ("build",)),
+    "task": (("datamodule",), ("module",), ("check_hyperparameters",)),
+    "data": (("load",),),
+    "evaluator": (("evaluate",),),
+    "cost": (("cost",),),
+    "target": (("hardware_target",),),
+    "wrapper": (("build", "configure_data", "inherit", "edit"),),
+    "stopper": (("should_prune", "configure_callbacks"),),
+    "callback": (("configure_callbacks", "on_train_start"),),
+    "executor": (("start",), ("submit",), ("finished",), ("close",)),
+    "tracker": (("observed",),),
+    "exporter": (("export",),),
+}
+#: What a plugin in a user's own Trainer may be: any of these.
+TRAINER = ("wrapper", "callback", "cost", "stopper")
+METHODS["plugin"] = (tuple(name for kind in TRAINER for group in METHODS[kind] for name in group),)
+
 _KIND_OF_TYPE: dict[type, str] = {}
 
 

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from nasplug.contract.kinds import component_type
-from nasplug.contract.records import Architecture, Evaluation, Proposal, Scalar, Trial
+from nasplug.contract.records import Architecture, Evaluation, Proposal, Scalar
 
 if TYPE_CHECKING:
     import numpy as np
 
     from nasplug.cost.candidate import Candidate
-    from nasplug.ledger.study import Study
+    from nasplug.evaluate.trialrun import TrialRun
+    from nasplug.ledger.view import StudyView
+    from nasplug.run.executors.launch import Launch
+    from nasplug.run.jobs import Done, Job
     from nasplug.spaces.graph import Graph
     from nasplug.workloads.workload import Workload
 
@@ -32,6 +35,9 @@ class SearchSpace(Protocol):
     """
 
     name: str
+
+    # A space may have `produces`, a tuple of the outputs its networks can give (see `nasplug.contract.io.OUTPUTS`), and
+    # `check_inputs(inputs)`, which refuses inputs that its networks cannot take.
 
     def architecture(self, genotype: Any) -> Architecture:
         """Makes an architecture with its canonical key.
@@ -223,8 +229,8 @@ class Strategy(Protocol):
       run replays the strategy from the first trial, which costs time but is just as exact.
     """
 
-    def propose(self, study: Study, count: int) -> list[Proposal]:
-        """The hook; see :class:`nasplug.contract.hookspecs.StudySpecs`."""
+    def propose(self, study: StudyView, count: int) -> list[Proposal]:
+        """The hook; see `nasplug.contract.hookspecs.StudySpecs`."""
 
 
 @component_type("evaluator")
@@ -232,8 +238,36 @@ class Strategy(Protocol):
 class Evaluator(Protocol):
     """Turns a trial into metrics. May have `objectives` like a task, if it needs no task."""
 
-    def evaluate(self, study: Study, trial: Trial) -> Evaluation | None:
-        """The hook; see :class:`nasplug.contract.hookspecs.StudySpecs`."""
+    def evaluate(self, run: TrialRun) -> Evaluation | None:
+        """The hook; see `nasplug.contract.hookspecs.StudySpecs`."""
+
+
+@component_type("executor")
+@runtime_checkable
+class Executor(Protocol):
+    """Runs jobs; knows nothing of strategies and storage.
+
+    Attributes:
+        separate: Whether jobs run in processes of their own, so that a time limit can be kept.
+    """
+
+    separate: bool
+
+    def start(self, launch: Launch) -> None:
+        """Gets ready to work for a run.
+
+        Args:
+            launch: The run; `launch.bootstrap()` is what a process elsewhere needs to become a worker of it.
+        """
+
+    def submit(self, job: Job) -> None:
+        """Takes a job; it starts when a worker is free, in order of submission."""
+
+    def finished(self) -> list[Done]:
+        """Waits until at least one job is finished and returns what became of those that are, in any order."""
+
+    def close(self, *, kill: bool = False) -> None:
+        """Ends all workers; with `kill`, at once."""
 
 
 #: Capability protocols by name, for error messages and for the documentation.

@@ -1,7 +1,8 @@
 """The plain records that cross every border: frozen, hashable where it matters, with an exact JSON round trip.
 
-Nothing here imports more than the standard library. Mappings inside records are plain dictionaries that nobody
-changes after construction.
+Records are `msgspec` structures, which are written and read several times as fast as classes of the standard library
+and check types while reading. Mappings inside records are plain dictionaries that nobody changes after construction.
+JSON has no NaN and no infinity; in records of trials they are written as the texts `nan`, `inf` and `-inf`.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any, Literal, Self
+
+import msgspec
 
 from nasplug.contract.errors import SpecError
 
@@ -21,8 +24,21 @@ Direction = Literal["max", "min"]
 State = Literal["waiting", "running", "complete", "pruned", "failed"]
 
 FINISHED: frozenset[str] = frozenset({"complete", "pruned", "failed"})
-#: Why a trial failed. `crash` is a worker process that died, `metric` a result that is missing or not finite.
-FAILURE_KINDS: tuple[str, ...] = ("build", "shape", "nan", "oom", "timeout", "crash", "metric", "data", "error")
+#: Why a trial failed. `crash` is a worker process that died, `metric` a result that is missing or not finite,
+#: `structure` a network that changed without a record of it, `work` something that the strategy had to train before.
+FAILURE_KINDS: tuple[str, ...] = (
+    "build",
+    "shape",
+    "nan",
+    "oom",
+    "timeout",
+    "crash",
+    "metric",
+    "data",
+    "structure",
+    "work",
+    "error",
+)
 
 
 def freeze(value: Any) -> Genotype:
@@ -40,8 +56,7 @@ def freeze(value: Any) -> Genotype:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Architecture:
+class Architecture(msgspec.Struct, frozen=True, eq=False):
     """A point of a search space.
 
     Attributes:
@@ -51,17 +66,27 @@ class Architecture:
             space can tell. Equality and hash use `(space, key)`.
     """
 
-    space: str = field(compare=True)
-    genotype: Genotype = field(compare=False)
-    key: str = field(compare=True)
+    space: str
+    genotype: Any
+    key: str
+
+    def __post_init__(self) -> None:
+        if isinstance(self.genotype, list):  # as JSON has it
+            msgspec.structs.force_setattr(self, "genotype", freeze(self.genotype))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Architecture) and self.key == other.key and self.space == other.space
+
+    def __hash__(self) -> int:
+        return hash((self.space, self.key))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Returns plain data for JSON."""
         return {"space": self.space, "genotype": self.genotype, "key": self.key}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_json`."""
+        """Returns the architecture that `to_json` gave."""
         return cls(data["space"], freeze(data["genotype"]), data["key"])
 
 
@@ -125,8 +150,7 @@ class Constraint:
         return f"{self.name} {self.operator} {self.bound:g}"
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(msgspec.Struct, frozen=True):
     """How much training one trial may have. `epochs` counts from the first epoch of the oldest ancestor."""
 
     epochs: int = 1
@@ -136,81 +160,88 @@ class Budget:
             raise SpecError(f"a budget of {self.epochs} epochs is negative", where="budget.epochs")
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a trial failed: a kind out of :data:`FAILURE_KINDS`, one readable line, and the traceback for authors."""
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a trial failed: a kind out of `FAILURE_KINDS`, one readable line, and the traceback for authors."""
 
     kind: str
     message: str
     traceback: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Inherit(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a candidate takes over from an earlier trial.
+
+    Attributes:
+        trial: Number of the earlier trial.
+        mode: `training` continues it with its optimiser, epochs counted on (promotion to a larger budget); `weights`
+            starts a training of its own from its trained weights, which the `inherit` hook fits to the network.
+    """
+
+    trial: int
+    mode: Literal["training", "weights"] = "training"
+
+
+class Proposal(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a strategy wants evaluated.
 
     Attributes:
         architecture: The network.
         hyperparameters: Handed to the task's module as keyword arguments; may be evolved by the strategy.
-        budget: None means the budget of the run.
-        parent: Number of a trial whose weights and optimiser state this one continues (promotion).
+        budget: Budget of this trial; None means that of the run.
+        inherits: What it takes over from an earlier trial.
         info: Provenance for humans and for the strategy itself: generation, rung, parent individual. JSON data.
         failure: Why there is nothing to train, if the strategy failed at its own work for this trial, such as the
             training of a supernet. The trial is recorded as failed for this reason and never runs.
+        seed: Seed of the trial; None derives it from the study's seed and the trial's number. Two proposals of one
+            architecture with different seeds are a repetition, two architectures with one seed a paired comparison.
     """
 
     architecture: Architecture
-    hyperparameters: Mapping[str, Scalar] = field(default_factory=dict)
+    hyperparameters: Mapping[str, Any] = {}
     budget: Budget | None = None
-    parent: int | None = None
-    info: Mapping[str, Any] = field(default_factory=dict)
+    inherits: Inherit | None = None
+    info: Mapping[str, Any] = {}
     failure: Failure | None = None
+    seed: int | None = None
+
+    @property
+    def parent(self) -> int | None:
+        """Number of the trial that this one inherits from."""
+        return None if self.inherits is None else self.inherits.trial
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        data: dict[str, Any] = {"architecture": self.architecture.to_json()}
-        if self.hyperparameters:
-            data["hyperparameters"] = dict(self.hyperparameters)
-        if self.budget is not None:
-            data["epochs"] = self.budget.epochs
-        if self.parent is not None:
-            data["parent"] = self.parent
-        if self.info:
-            data["info"] = dict(self.info)
-        if self.failure is not None:
-            data["failure"] = asdict(self.failure)
+        """Returns plain data for JSON; fields that have their default are left out."""
+        data: dict[str, Any] = msgspec.to_builtins(self)
         return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_json`."""
-        epochs, failure = data.get("epochs"), data.get("failure")
-        return cls(
-            architecture=Architecture.from_json(data["architecture"]),
-            hyperparameters=data.get("hyperparameters", {}),
-            budget=None if epochs is None else Budget(epochs),
-            parent=data.get("parent"),
-            info=data.get("info", {}),
-            failure=None if failure is None else Failure(**failure),
-        )
+        """Returns the proposal that `to_json` gave."""
+        return msgspec.convert(data, cls)
 
     def identity(self) -> tuple[Any, ...]:
-        """Two proposals with equal identity describe the same training (up to the random seed)."""
+        """Returns what two proposals share that describe the same training (up to a derived random seed)."""
         hyperparameters = json.dumps(dict(self.hyperparameters), sort_keys=True) if self.hyperparameters else ""
         epochs = None if self.budget is None else self.budget.epochs
-        return (self.architecture.space, self.architecture.key, hyperparameters, epochs, self.parent)
+        inherits = None if self.inherits is None else (self.inherits.trial, self.inherits.mode)
+        return (self.architecture.space, self.architecture.key, hyperparameters, epochs, inherits, self.seed)
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """Several metrics at one step (epoch) of a training."""
+class Measurement(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+    """Several metrics at one step (epoch) of a training.
+
+    Attributes:
+        step: Completed epochs of the stage.
+        metrics: Metric by name.
+        stage: Name of the stage, such as a fold; empty in a trial of one fit.
+    """
 
     step: int
-    metrics: Mapping[str, float]
+    metrics: Mapping[str, Any]
+    stage: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(msgspec.Struct, frozen=True):
     """What an evaluator answers.
 
     Attributes:
@@ -218,49 +249,56 @@ class Evaluation:
         measurements: Metrics per step, in order.
         artifacts: Name to path, relative to the study's folder: `weights`, `checkpoint`.
         network: The trained network, for costs that need trained weights. Never crosses a process border.
-        pruned: Why the training was stopped early by a `report` hook, or None.
+        pruned: Why the training was stopped early by a pruner, or None.
+        edits: What changed in the network's structure while it trained, in order: JSON records that the `edit` hook
+            can repeat on the network as it was built.
     """
 
     metrics: Mapping[str, float]
     measurements: tuple[Measurement, ...] = ()
-    artifacts: Mapping[str, str] = field(default_factory=dict)
+    artifacts: Mapping[str, str] = {}
     network: Any = None
     pruned: str | None = None
+    edits: tuple[Mapping[str, Any], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(msgspec.Struct, frozen=True, omit_defaults=True):
     """One proposal and what became of it.
 
     Attributes:
         number: Position in the study, from 0.
         proposal: What was asked for.
         state: `waiting running complete pruned failed`.
-        seed: Seed of everything random inside the trial, derived from (study seed, number).
+        seed: Seed of everything random inside the trial: the proposal's, or derived from (study seed, number).
         metrics: What the evaluator answered.
-        costs: What the cost plugins answered.
-        measurements: Metrics per step.
+        costs: What the cost plugins answered, for the network as it ended.
+        measurements: Metrics per step, and per stage where a trial is several fits.
         artifacts: Name to path, relative to the study's folder.
         checksums: SHA-256 of artifacts by name, checked whenever one is read.
         failure: Set exactly when the state is `failed`.
-        reason: Why a trial was pruned (a constraint, a stopper), for humans.
+        reason: Why a trial was pruned (a constraint, a pruner), for humans.
         copied_from: Number of an earlier trial with the same identity whose results these are.
         seconds: Wall time of the evaluation.
+        edits: What changed in the network's structure while it trained. Whoever builds the trial's network gets it
+            with these changes.
+        stages: Metrics of every stage by name, where a trial is several fits.
     """
 
     number: int
     proposal: Proposal
     state: State = "waiting"
     seed: int = 0
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    costs: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = {}
+    costs: Mapping[str, Any] = {}
     measurements: tuple[Measurement, ...] = ()
-    artifacts: Mapping[str, str] = field(default_factory=dict)
-    checksums: Mapping[str, str] = field(default_factory=dict)
+    artifacts: Mapping[str, str] = {}
+    checksums: Mapping[str, str] = {}
     failure: Failure | None = None
     reason: str | None = None
     copied_from: int | None = None
     seconds: float = 0.0
+    edits: tuple[Mapping[str, Any], ...] = ()
+    stages: Mapping[str, Mapping[str, Any]] = {}
 
     @property
     def architecture(self) -> Architecture:
@@ -283,42 +321,63 @@ class Trial:
         return {**self.costs, **self.metrics} if self.costs else self.metrics
 
     def with_(self, **changes: Any) -> Trial:
-        """A changed copy."""
-        return replace(self, **changes)
+        """Returns a changed copy."""
+        return msgspec.structs.replace(self, **changes)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for JSON; empty fields are left out."""
-        data: dict[str, Any] = {"number": self.number, "proposal": self.proposal.to_json(), "state": self.state}
-        for name in ("seed", "metrics", "costs", "artifacts", "checksums", "reason", "copied_from", "seconds"):
-            value = getattr(self, name)
-            if value or (name == "copied_from" and value is not None):
-                data[name] = value
-        if self.measurements:
-            data["measurements"] = [[m.step, m.metrics] for m in self.measurements]
-        if self.failure is not None:
-            data["failure"] = {
-                "kind": self.failure.kind,
-                "message": self.failure.message,
-                "traceback": self.failure.traceback,
-            }
+        """Returns plain data for JSON; fields that have their default are left out."""
+        data: dict[str, Any] = msgspec.to_builtins(self)
         return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_json`."""
-        failure = data.get("failure")
-        return cls(
-            number=data["number"],
-            proposal=Proposal.from_json(data["proposal"]),
-            state=data["state"],
-            seed=data.get("seed", 0),
-            metrics=data.get("metrics", {}),
-            costs=data.get("costs", {}),
-            measurements=tuple([Measurement(step, metrics) for step, metrics in data.get("measurements", ())]),
-            artifacts=data.get("artifacts", {}),
-            checksums=data.get("checksums", {}),
-            failure=None if failure is None else Failure(**failure),
-            reason=data.get("reason"),
-            copied_from=data.get("copied_from"),
-            seconds=data.get("seconds", 0.0),
+        """Returns the trial that `to_json` gave."""
+        return msgspec.convert(data, cls)
+
+    def encode(self) -> bytes:
+        """Returns the trial as JSON text.
+
+        Raises:
+            TypeError: It holds something that JSON cannot say.
+        """
+        mappings = (self.metrics, self.costs, *[m.metrics for m in self.measurements], *self.stages.values())
+        if all([math.isfinite(value) for mapping in mappings for value in mapping.values()]):
+            return _ENCODER.encode(self)
+        return _ENCODER.encode(
+            self.with_(
+                metrics=_say(self.metrics),
+                costs=_say(self.costs),
+                measurements=tuple([Measurement(m.step, _say(m.metrics), m.stage) for m in self.measurements]),
+                stages={name: _say(metrics) for name, metrics in self.stages.items()},
+            )
         )
+
+    @staticmethod
+    def decode(text: bytes | str) -> Trial:
+        """Returns the trial that `encode` wrote.
+
+        Raises:
+            msgspec.MsgspecError: The text is not a trial.
+        """
+        trial = _DECODER.decode(text)
+        raw = text.encode() if isinstance(text, str) else text
+        if b'"nan"' not in raw and b'inf"' not in raw:
+            return trial
+        return trial.with_(
+            metrics=_hear(trial.metrics),
+            costs=_hear(trial.costs),
+            measurements=tuple([Measurement(m.step, _hear(m.metrics), m.stage) for m in trial.measurements]),
+            stages={name: _hear(metrics) for name, metrics in trial.stages.items()},
+        )
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(Trial)
+
+
+def _say(metrics: Mapping[str, float]) -> dict[str, float | str]:
+    return {name: value if math.isfinite(value) else str(float(value)) for name, value in metrics.items()}
+
+
+def _hear(metrics: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(value) if isinstance(value, str) else value for name, value in metrics.items()}

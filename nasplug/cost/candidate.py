@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from nasplug.contract.io import Inputs
 
 if TYPE_CHECKING:
     from nasplug.contract.protocols import SearchSpace, Task
@@ -19,7 +21,7 @@ class Candidate:
         architecture: What is priced; None for a bare network, as in `nasplug cost timm:resnet18`.
         space: The space of the architecture, for capabilities such as a workload without building.
         task: The task, if there is one.
-        input_shape: Shape of one input without the batch dimension.
+        inputs: What the network is called with; None for a search without a task.
         trained: Whether `network` has trained weights.
         transformed: Whether wrappers change what the space builds.
     """
@@ -27,7 +29,7 @@ class Candidate:
     def __init__(
         self,
         build: Callable[[], Any],
-        input_shape: tuple[int, ...],
+        inputs: Inputs | Sequence[int] | None,
         *,
         architecture: Architecture | None = None,
         space: SearchSpace | None = None,
@@ -36,9 +38,25 @@ class Candidate:
         transformed: bool = False,
     ) -> None:
         self._build = build
-        self.input_shape = tuple(input_shape)
+        self.inputs = None if inputs is None or inputs == () else Inputs.of(inputs)
         self.architecture, self.space, self.task = architecture, space, task
         self.trained, self.transformed = trained, transformed
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of the first input without the batch dimension; empty without a task."""
+        return () if self.inputs is None else self.inputs.shape
+
+    def of_network(self, network: Any) -> Candidate:
+        """Returns the same candidate with its trained network."""
+        return Candidate(
+            lambda: network,
+            self.inputs,
+            architecture=self.architecture,
+            space=self.space,
+            task=self.task,
+            trained=True,
+        )
 
     @cached_property
     def network(self) -> Any:

@@ -13,13 +13,14 @@ import torch
 
 from nasplug.contract.errors import SpecError, TrialError, did_you_mean
 from nasplug.contract.hookspecs import hookimpl
-from nasplug.contract.records import Evaluation, Measurement, Trial
+from nasplug.contract.records import Evaluation
 from nasplug.evaluate.recorder import Recorder
 from nasplug.evaluate.scoring import ScoreName, Scoring
+from nasplug.evaluate.structure import check_unchanged, structure
 from nasplug.evaluate.trainer import DEFAULTS, PRECISIONS, as_checkpoint, check_options, fit, lightning_of, place, quiet
+from nasplug.evaluate.trialrun import TrialRun
 from nasplug.evaluate.weights import FILE_NAME, save_weights
 from nasplug.ledger.artifacts import check_artifact
-from nasplug.ledger.study import Study
 from nasplug.run.seeding import seed_everything
 
 Keep = Literal["best", "last", "none"]
@@ -68,7 +69,7 @@ class LightningEvaluator:
         check_options(self.trainer, "evaluator.trainer")
 
     @hookimpl
-    def evaluate(self, study: Study, trial: Trial) -> Evaluation:
+    def evaluate(self, run: TrialRun) -> Evaluation:
         """Trains the trial.
 
         Raises:
@@ -76,39 +77,34 @@ class LightningEvaluator:
             SpecError: The device is not there.
         """
         with quiet():
-            return self._evaluate(study, trial)
+            return self._evaluate(run)
 
-    def _evaluate(self, study: Study, trial: Trial) -> Evaluation:
-        assert study.task is not None  # `needs_task`, checked when the run is composed
-        context = study.context
-        epochs = study.budget_of(trial).epochs
-        options = {**DEFAULTS, **self.trainer, **place("auto" if context is None else context.device)}
-        if context is not None:
-            torch.set_num_threads(context.threads)
+    def _evaluate(self, run: TrialRun) -> Evaluation:
+        epochs, seed = run.budget.epochs, run.trial.seed
+        options = {**DEFAULTS, **self.trainer, **place(run.device)}
+        torch.set_num_threads(run.threads)
         if options["accelerator"] == "gpu":
             gc.collect()  # what earlier trials left in reference cycles holds memory of the device
-        parent = _parent_checkpoint(study, trial)
+        inherits = run.trial.proposal.inherits
+        parent = _parent_checkpoint(run) if inherits is not None and inherits.mode == "training" else None
 
-        network = study.build(trial)
-        module = study.task.module(network, trial.hyperparameters)
-        data = study.task.datamodule()
+        network = run.network
+        if inherits is not None and inherits.mode == "weights":
+            run.inherit(network, _parent_weights(run))
+        before = structure(network)
+        module = run.task.module(network, run.trial.hyperparameters)
+        data = run.data()
         lightning = lightning_of(module)
-
-        def report(earlier: tuple[Measurement, ...], measurement: Measurement) -> str | None:
-            if context is None:
-                return None
-            return context.report(study, trial.with_(measurements=earlier), measurement)
-
         recorder = as_checkpoint(Recorder, lightning)(
-            network, study.objectives, self.scoring, keeps_best=self.keep == "best", report=report
+            network, run.study.objectives, self.scoring, keeps_best=self.keep == "best", report=run.report
         )
-        callbacks = [] if context is None else context.callbacks(study, trial)
+        callbacks = run.callbacks()
         if options["logger"] or callbacks:  # who may write files
-            options.setdefault("default_root_dir", study.artifacts(trial))
+            options.setdefault("default_root_dir", run.folder)
         trainer = lightning.Trainer(
             **options, max_epochs=epochs, precision=self.precision, callbacks=[*callbacks, recorder]
         )
-        seed_everything(trial.seed)
+        seed_everything(seed)
         if epochs == 0:
             fit(trainer, lambda: trainer.validate(module, datamodule=data, verbose=False))
             recorder.on_untrained(trainer)
@@ -116,45 +112,62 @@ class LightningEvaluator:
             more = {} if parent is None else {"ckpt_path": str(parent), "weights_only": True}
             fit(trainer, lambda: trainer.fit(module, datamodule=data, **more))
         _check(recorder, epochs, parent)
-        checkpointed = context is not None and context.keeps_checkpoints
+        if run.edits:
+            edited = run.trial.with_(edits=run.trial.edits + tuple(run.edits))
+            check_unchanged(structure(run.rebuilt(edited)), structure(network), f"trial {run.number}", edited=True)
+        else:
+            check_unchanged(before, structure(network), f"trial {run.number}")
         return Evaluation(
-            artifacts=self._write(study, trial, network, recorder, trainer if checkpointed else None),
+            artifacts=self._write(run, network, recorder, trainer if run.keeps_checkpoints else None),
             metrics=recorder.result(),
             measurements=tuple(recorder.measurements),
             network=network,
             pruned=recorder.pruned,
+            edits=tuple(run.edits),
         )
 
-    def _write(self, study: Study, trial: Trial, network: Any, recorder: Recorder, trainer: Any) -> dict[str, str]:
+    def _write(self, run: TrialRun, network: Any, recorder: Recorder, trainer: Any) -> dict[str, str]:
         """Writes checkpoint and weights, in this order: keeping the best weights ends the training for good."""
         written: dict[str, Path] = {}
         if trainer is not None:
-            written["checkpoint"] = study.artifacts(trial) / "last.ckpt"
+            written["checkpoint"] = run.folder / "last.ckpt"
             trainer.save_checkpoint(written["checkpoint"], weights_only=False)
         if recorder.best_weights is not None:
             network.load_state_dict(recorder.best_weights)
         if self.keep != "none" and recorder.pruned is None:
-            written["weights"] = study.artifacts(trial) / FILE_NAME
+            written["weights"] = run.folder / FILE_NAME
             save_weights(network, written["weights"])
-        return {name: path.relative_to(study.artifacts()).as_posix() for name, path in written.items()}
+        return {name: run.artifact(path) for name, path in written.items()}
 
 
-def _parent_checkpoint(study: Study, trial: Trial) -> Path | None:
-    if trial.proposal.parent is None:
-        return None
-    parent = study.trial(trial.proposal.parent)
-    name = parent.artifacts.get("checkpoint")
-    if name is None or not (study.artifacts() / name).is_file():
+def _parent_checkpoint(run: TrialRun) -> Path:
+    return _parent_file(run, "checkpoint", "sets `keeps_checkpoints = True`, and proposes complete ones")
+
+
+def _parent_weights(run: TrialRun) -> dict[str, Any]:
+    from safetensors.torch import load_file
+
+    path = _parent_file(run, "weights", "proposes complete ones, whose evaluator keeps weights")
+    return load_file(path)
+
+
+def _parent_file(run: TrialRun, kind: str, fix: str) -> Path:
+    parent = run.parent
+    assert parent is not None
+    source = run.study
+    name = parent.artifacts.get(kind)
+    path = source.artifacts() / (name or "")
+    if name is None or not path.is_file():
         raise TrialError(
             "error",
-            f"it continues trial {parent.number}, which has no checkpoint",
-            where=f"trial {trial.number}",
+            f"it continues trial {parent.number}, which has no {kind}",
+            where=f"trial {run.number}",
             why=f"trial {parent.number} is {parent.state}"
             + ("" if name is None else f" and its file {name!r} is missing"),
-            fix="a strategy that proposes parents sets `keeps_checkpoints = True`, and proposes complete ones",
+            fix=f"a strategy that proposes parents {fix}",
         )
-    check_artifact(parent, "checkpoint", study.artifacts() / name)
-    return study.artifacts() / name
+    check_artifact(parent, kind, path)
+    return path
 
 
 def _check(recorder: Recorder, epochs: int, parent: Path | None) -> None:

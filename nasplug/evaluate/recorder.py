@@ -13,8 +13,8 @@ from nasplug.contract.records import Measurement, Objective
 from nasplug.evaluate.scoring import Best, Scoring, main_objective
 from nasplug.evaluate.weights import Snapshot, snapshot, structure
 
-#: Takes all earlier measurements and the new one; answers why to stop, or None.
-Report = Callable[[tuple[Measurement, ...], Measurement], str | None]
+#: Takes a new measurement; answers why to stop, or None.
+Report = Callable[[Measurement], str | None]
 
 #: What validation saw: the structure of the network, and a copy of its weights if they may be the best.
 _Seen = tuple[tuple[Any, ...], Snapshot | None]
@@ -88,7 +88,7 @@ class Recorder:
         metrics = numbers(trainer.callback_metrics)
         self._measure(step, metrics, self._seen or self._look(metrics))
         self._seen = None
-        reason = self._report(tuple(self.measurements[:-1]), self.measurements[-1])
+        reason = self._report(self.measurements[-1])
         if reason is not None and step < (trainer.max_epochs or math.inf):  # at the end there is nothing to stop
             self.pruned = reason
             trainer.should_stop = True

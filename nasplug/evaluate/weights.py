@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nasplug.contract.errors import NasplugError, StorageError, StudyError
 from nasplug.contract.records import Trial
 from nasplug.ledger.artifacts import check_artifact
-from nasplug.ledger.study import Study
+from nasplug.ledger.view import StudyView
 
 #: Name of the file inside the folder of a trial.
 FILE_NAME = "weights.safetensors"
@@ -63,7 +63,7 @@ def save_weights(network: nn.Module, path: Path) -> None:
         ) from error
 
 
-def load_weights(study: Study, trial: Trial, network: nn.Module) -> nn.Module:
+def load_weights(study: StudyView, trial: Trial, network: nn.Module) -> nn.Module:
     """Fills a freshly built network with the weights that a trial kept, and sets it to inference mode.
 
     Args:

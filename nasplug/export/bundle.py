@@ -83,6 +83,7 @@ def write_bundle(study: Study, trial: Trial, network: nn.Module, folder: str | P
         "plugins": spec.get("plugins", []),
         "architecture": trial.architecture.to_json(),
         "hyperparameters": dict(trial.hyperparameters),
+        "edits": [dict(record) for record in trial.edits],
         "input_shape": list(study.task.input_shape),
         "outputs": study.task.outputs,
         "classes": None if classes is None else list(classes),
@@ -140,29 +141,28 @@ def read_bundle(folder: str | Path, *, catalog: Catalog | None = None, trust: bo
 
 
 def _build(data: Mapping[str, Any], catalog: Catalog | None) -> Any:
-    import pluggy
-
-    from nasplug.contract.hookspecs import PROJECT, StudySpecs
     from nasplug.contract.records import Architecture, Proposal, Trial
-    from nasplug.ledger.study import Study
+    from nasplug.evaluate.trialrun import TrialRun
+    from nasplug.ledger.ledger import Ledger
+    from nasplug.ledger.view import Setting
     from nasplug.plugins.component import Component, instantiate
     from nasplug.plugins.discovery import discover
-    from nasplug.run.assemble import SpaceBuilder
+    from nasplug.plugins.manager import Manager
+    from nasplug.run.base import Base
 
     catalog = catalog or discover(data["plugins"]).catalog
-    manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(StudySpecs)
-    manager.register(SpaceBuilder(), name="space")
+    manager = Manager([("space", Base())])
     for position, item in enumerate(data["build"]):
         wrapper = instantiate("wrapper", Component.parse(item, where="build"), catalog, where=f"build[{position}]")
         manager.register(wrapper, name=f"build#{position}")
     space = instantiate("space", Component.parse(data["space"], where="space"), catalog, where="space")
     architecture = Architecture.from_json(data["architecture"])
     space.validate(architecture)
-    study = Study(space=space, task=Shapes(tuple(data["input_shape"]), data["outputs"]))
+    ledger = Ledger(Setting(space=space, task=Shapes(tuple(data["input_shape"]), data["outputs"])))
     number, seed = data["trial"]["number"], data["trial"]["seed"]
-    trial = Trial(number, Proposal(architecture, data["hyperparameters"]), seed=seed)
-    return manager.hook.build(study=study, trial=trial)
+    proposal = Proposal(architecture, data["hyperparameters"])
+    trial = Trial(number, proposal, seed=seed, edits=tuple(data.get("edits", ())))
+    return TrialRun(trial, ledger.view, manager=manager).network
 
 
 def _read(folder: Path) -> dict[str, Any]:

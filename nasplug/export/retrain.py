@@ -10,18 +10,19 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nasplug.contract.errors import NasplugError, StudyError
-from nasplug.contract.records import Budget, Proposal, Trial
+from nasplug.contract.records import Budget, Measurement, Proposal, Trial
 from nasplug.export.bundle import write_bundle
 from nasplug.plugins.catalog import Catalog
 from nasplug.run.assemble import Assembly, compose
+from nasplug.run.jobs import Job, Message
 from nasplug.run.spec import RunSpec
-from nasplug.run.worker import Emit, Job, Worker
+from nasplug.run.worker import Worker
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def retrain(
     epochs: int,
     seed: int = 0,
     hyperparameters: Mapping[str, Any] | None = None,
-    emit: Emit | None = None,
+    emit: Callable[[int, Measurement], None] | None = None,
 ) -> Retrained:
     """Trains the architecture of a trial from new weights, tests it, and writes it to `folder`.
 
@@ -69,6 +70,10 @@ def retrain(
     """
     import torch
 
+    def say(key: int | str, message: Message) -> None:
+        if emit is not None and isinstance(message, Measurement) and isinstance(key, int):
+            emit(key, message)
+
     started = time.perf_counter()
     evaluator = spec.evaluator
     if evaluator.args.get("keep") == "none":  # a search may do without weights, this is about nothing else
@@ -85,7 +90,11 @@ def retrain(
     proposal = Proposal(trial.architecture, given, Budget(epochs), info={"retrained": trial.number})
     torch.set_num_threads(spec.run.threads)
     with tempfile.TemporaryDirectory(prefix="nasplug-") as scratch:
-        done = Worker(assembly, Path(scratch)).run(Job(Trial(trial.number, proposal, seed=seed)), emit)
+        # The structure as it ended is what was found, and what is trained.
+        done = Worker(assembly, Path(scratch)).run(
+            Job(Trial(trial.number, proposal, seed=seed, edits=trial.edits)), say
+        )
+        assert isinstance(done, Trial)
         if done.state != "complete":
             reason = done.failure.message if done.failure is not None else done.reason
             raise NasplugError(
@@ -94,8 +103,10 @@ def retrain(
                 why=reason,
                 fix="change the hyperparameters (--hyperparameter) or the task (--set), or take another trial",
             )
-        study = assembly.study(folder=Path(scratch), meta={"spec": spec.to_plain()})
-        study._observe(done)
+        done = done.with_(edits=trial.edits + done.edits)
+        ledger = assembly.ledger(folder=Path(scratch), meta={"spec": spec.to_plain()})
+        ledger.observe(done)
+        study = ledger.result(lambda: assembly)
         network = study.network(done)
         test, untested = _test(assembly, network, given)
         write_bundle(study, done, network, folder)

@@ -6,16 +6,18 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-import pluggy
 from pytorch_lightning import Callback
 
 from nasplug.contract.errors import PluginError, SpecError, UnknownNameError, did_you_mean
-from nasplug.contract.hookspecs import PROJECT, StudySpecs, hookimpl
+from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import HardwareTarget
 from nasplug.contract.records import Architecture, Objective, Proposal, Trial
-from nasplug.ledger.study import Study
+from nasplug.evaluate.trialrun import TrialRun
+from nasplug.ledger.ledger import Ledger
+from nasplug.ledger.view import Setting
 from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.component import Component, instantiate
+from nasplug.plugins.manager import Manager, hooks_of
 from nasplug.run.assemble import find_target
 from nasplug.run.pricing import CostCaller
 
@@ -37,21 +39,21 @@ class Composition:
         manager: Has all plugins with hooks other than `cost`.
         costs: Cost plugins with their targets, in order.
         lightning: Lightning callbacks that were named or handed over, in order.
-        study: What hooks are told: objectives and target, no trials and no space.
-        trial: Stands for the training.
+        run: Stands for the training: objectives and target, no other trials and no space.
     """
 
     def __init__(self, catalog: Catalog, target: str | None, objectives: Mapping[str, str]) -> None:
         self._catalog = catalog
         self._target = None if target is None else find_target(target, catalog)
-        self.manager = _new_manager()
+        self.manager = Manager()
         self.costs: list[tuple[CostCaller, HardwareTarget | None]] = []
         self.lightning: list[Callback] = []
-        self.study = Study(
-            objectives=[Objective(name, direction) for name, direction in objectives.items()],  # type: ignore[arg-type]
+        setting = Setting(
+            objectives=tuple(Objective(name, direction) for name, direction in objectives.items()),  # type: ignore[arg-type]
             target=self._target,
         )
-        self.trial = Trial(0, Proposal(Architecture("trainer", (), "trainer")), state="running")
+        trial = Trial(0, Proposal(Architecture("trainer", (), "trainer")), state="running")
+        self.run = TrialRun(trial, Ledger(setting).view, manager=self.manager)
 
     def add(self, component: Any) -> None:
         """Adds a slug, a component or an instance.
@@ -65,14 +67,14 @@ class Composition:
             return
         item = Component.parse(component, where=_WHERE)
         if item.is_path:
-            plugin = instantiate("callback", item, self._catalog, where=_WHERE)
+            plugin = instantiate("plugin", item, self._catalog, where=_WHERE)
             self._add_plugin(plugin, _name_of(plugin, self._catalog), self._target)
             return
         kinds = [kind for kind in KINDS if self._catalog.has(kind, item.name)]
         if not kinds:
             self._add_target(item)
             return
-        if "stopper" in kinds and not self.study.objectives:
+        if "stopper" in kinds and not self.run.study.objectives:
             raise SpecError(
                 f"the stopper {item.name!r} must know what to watch",
                 where=_WHERE,
@@ -95,32 +97,31 @@ class Composition:
 
     def callbacks(self) -> list[Callback]:
         """Lightning callbacks of all plugins, in order; the same plugins must not be asked twice."""
-        answers = self.manager.hook.configure_callbacks(study=self.study, trial=self.trial)
-        return [*self.lightning, *(callback for answer in reversed(answers) for callback in answer or ())]
+        return [*self.lightning, *self.run.callbacks()]
 
     @property
     def wraps(self) -> bool:
         """Whether a plugin transforms networks."""
-        return bool(self.manager.hook.build.get_hookimpls())
+        return bool(self.manager.who("build"))
 
     @property
     def stops(self) -> bool:
         """Whether a plugin may stop trainings."""
-        return bool(self.manager.hook.report.get_hookimpls())
+        return bool(self.manager.who("should_prune"))
 
     def wrap(self, network: Any) -> Any:
         """The network as all wrappers make it."""
         base = _Network(network)
-        self.manager.register(base)
+        self.manager.register(base, "network")
         try:
-            return self.manager.hook.build(study=self.study, trial=self.trial)
+            return self.manager.hook.build(run=self.run)
         finally:
             self.manager.unregister(base)
 
     def _add_plugin(self, plugin: Any, name: str, target: HardwareTarget | None) -> None:
         if inspect.isclass(plugin):
             raise SpecError(f"{name} is a class", where=_WHERE, fix=f"make an instance: {plugin.__name__}(...)")
-        hooks = _hooks_of(plugin)
+        hooks = hooks_of(plugin)
         if not hooks and not isinstance(plugin, Callback):
             raise PluginError(
                 "is neither a Lightning callback nor an object with nasplug hooks", where=f"{_WHERE}: {name}"
@@ -129,12 +130,11 @@ class Composition:
             self.lightning.append(plugin)
         if "cost" in hooks:
             # A manager of its own: every cost is asked for its own target.
-            manager = _new_manager()
-            _register(manager, plugin, name)
+            manager = Manager([(f"{_WHERE}: {name}", plugin)])
             needs_weights = bool(getattr(plugin, "needs_trained_weights", False))
             self.costs.append((CostCaller(name, needs_weights, manager.hook.cost), target))
         if hooks - {"cost"}:
-            _register(self.manager, plugin, name)
+            self.manager.register(plugin, f"{_WHERE}: {name}#{len(self.manager.named())}")
 
     def _add_target(self, item: Component) -> None:
         """A target by its bare name stands for the cost `target` asked of it."""
@@ -168,25 +168,6 @@ class _Network:
     @hookimpl(trylast=True)
     def build(self) -> Any:
         return self._network
-
-
-def _new_manager() -> pluggy.PluginManager:
-    manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(StudySpecs)
-    return manager
-
-
-def _register(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
-    try:
-        manager.register(plugin, name=f"{name}#{len(manager.get_plugins())}")
-    except (pluggy.PluginValidationError, ValueError) as error:
-        raise PluginError("does not fit the contract", where=f"{_WHERE}: {name}", why=str(error)) from error
-
-
-def _hooks_of(plugin: Any) -> set[str]:
-    manager = pluggy.PluginManager(PROJECT)
-    names = (name for name in vars(StudySpecs) if not name.startswith("_"))
-    return {name for name in names if manager.parse_hookimpl_opts(plugin, name) is not None}
 
 
 def _name_of(plugin: Any, catalog: Catalog) -> str:

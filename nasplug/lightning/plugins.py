@@ -62,7 +62,7 @@ class Plugins(Callback):
         if self._plugins.costs:  # behind the others, to see what they made of the network
             self.callbacks.append(CostLogger(self._plugins.costs, network_attribute, input_shape))
         if self._plugins.stops:
-            self.callbacks.append(Stopping(self._plugins.manager, self._plugins.study, self._plugins.trial))
+            self.callbacks.append(Stopping(self._plugins.run))
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Wraps the network and moves the callbacks in, right behind this one; Lightning sets them up next.

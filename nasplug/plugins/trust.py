@@ -18,23 +18,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nasplug.contract.errors import PluginError, TrustError
+from nasplug.contract.kinds import METHODS
 
 #: Files that may be loaded as plugins; None while everything is trusted.
 _ALLOWED: ContextVar[frozenset[Path] | None] = ContextVar("nasplug_trust", default=None)
-
-#: What a class of a kind must have, one of each group, before it is called.
-_MEMBERS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "strategy": (("propose",),),
-    "space": (("architecture",), ("validate",), ("sample",), ("build",)),
-    "task": (("datamodule",), ("module",), ("check_hyperparameters",)),
-    "data": (("load",),),
-    "evaluator": (("evaluate",),),
-    "cost": (("cost",),),
-    "target": (("hardware_target",),),
-    "wrapper": (("build",),),
-    "stopper": (("report", "configure_callbacks"),),
-    "callback": (("configure_callbacks", "on_train_start"),),
-}
 
 
 def trusted() -> bool:
@@ -119,7 +106,7 @@ def check_kind(factory: Any, kind: str, location: str, where: str) -> None:
             fix=f"name a class, or annotate what the function returns as one that is a {kind}",
         )
     present = set(dir(made)) | set(getattr(made, "__annotations__", ()))
-    missing = [" or ".join(group) for group in _MEMBERS.get(kind, ()) if not present & set(group)]
+    missing = [" or ".join(group) for group in METHODS.get(kind, ()) if not present & set(group)]
     if missing:
         raise PluginError(
             f"{location!r} is not a {kind}: this one lacks {', '.join(missing)}",

@@ -13,17 +13,22 @@ from typing import Any
 
 from nasplug.contract.errors import NasplugError, SpecError, StorageError
 from nasplug.contract.records import Budget, Trial
+from nasplug.contract.tracker import Tracker
 from nasplug.ledger.artifacts import artifact_folder, new_identifier
-from nasplug.ledger.storage import SQLiteStorage, open_storage
+from nasplug.ledger.ledger import Ledger
+from nasplug.ledger.sqlite import SQLiteStorage
+from nasplug.ledger.storage import open_storage
 from nasplug.ledger.study import Study
+from nasplug.ledger.view import Setting
 from nasplug.plugins.catalog import Catalog
-from nasplug.plugins.component import Component, instantiate
+from nasplug.plugins.component import instantiate
 from nasplug.plugins.discovery import discover, version
 from nasplug.plugins.trust import trusted, untrusted
 from nasplug.run.assemble import Assembly, compose
-from nasplug.run.loop import Listener, Search
+from nasplug.run.loop import Search
+from nasplug.run.parts import plain_or_object
 from nasplug.run.processes import prepare
-from nasplug.run.spec import BudgetSpec, RunOptions, RunSpec
+from nasplug.run.spec import BudgetSpec, RunSpec
 
 
 def search(
@@ -39,23 +44,24 @@ def search(
     costs: Sequence[Any] = (),
     stoppers: Sequence[Any] = (),
     callbacks: Sequence[Any] = (),
+    trackers: Sequence[Any] = (),
     enqueue: Sequence[Any] = (),
     trials: int | None = None,
     epochs: int = 1,
     seconds: float | None = None,
     workers: int = 1,
-    executor: str | None = None,
+    executor: Any = None,
     batch: int = 4,
     seed: int = 0,
     threads: int = 1,
     device: str = "cpu",
+    gpus: float | None = None,
     storage: str | Path | None = None,
     time_limit: float | None = None,
     remeasure: bool = False,
     clock: str | None = None,
     plugins: Sequence[str | Path] = (),
     progress: bool | None = None,
-    listener: Listener | None = None,
 ) -> Study:
     """Runs a search and returns its study; with an existing `storage` it resumes.
 
@@ -73,23 +79,24 @@ def search(
         costs: Cost plugins beyond those that objectives and constraints name.
         stoppers: Plugins that stop trainings early.
         callbacks: Lightning callbacks for every trial.
+        trackers: Who follows the run; besides slugs, any `nasplug.Tracker`.
         enqueue: Genotypes to evaluate first.
         trials: Number of trials; None goes on until the strategy ends or the time is over.
         epochs: Epochs per trial.
         seconds: Wall time after which nothing new is proposed.
         workers: Worker processes; more than one selects the executor `process`.
-        executor: `inline` or `process`.
+        executor: Where trials run: `inline`, `process`, or that of a package.
         batch: How many trials are proposed ahead of results; decides the trials, unlike `workers`.
         seed: Of every random stream.
         threads: Torch threads per trial.
         device: `cpu`, `cuda` or `auto`.
+        gpus: Part of a GPU for each trial; None shares those that there are evenly.
         storage: Study file, or None for memory.
         time_limit: Seconds per trial; needs the executor `process`.
         remeasure: Train repeated proposals again.
         clock: Metric with the seconds a trial takes: run the batch on a simulated clock, see :class:`RunOptions`.
         plugins: Paths of single-file plugins.
         progress: Show a live display; default: only in a terminal.
-        listener: Watches the run, instead of the display.
 
     Raises:
         NasplugError: Bad input, a broken plugin or an unusable study file; no candidate makes it raise.
@@ -97,53 +104,66 @@ def search(
     objects: dict[str, Any] = {}
     if executor is None:
         executor = "process" if workers > 1 else "inline"
+    given = {
+        "space": space,
+        "strategy": strategy,
+        "task": task,
+        "evaluator": evaluator,
+        "build": build,
+        "costs": costs,
+        "stoppers": stoppers,
+        "callbacks": callbacks,
+        "trackers": [item for item in trackers if not isinstance(item, Tracker)],
+    }
+    options = {
+        "executor": executor,
+        "workers": workers,
+        "batch": batch,
+        "seed": seed,
+        "threads": threads,
+        "device": device,
+        "gpus": gpus,
+        "storage": None if storage is None else str(storage),
+        "time_limit": time_limit,
+        "remeasure": remeasure,
+        "clock": clock,
+    }
     spec = RunSpec.parse(
         {
-            "space": _plain_or_object("space", space, objects),
-            "strategy": _plain_or_object("strategy", strategy, objects),
-            "task": None if task is None else _plain_or_object("task", task, objects),
-            "evaluator": _plain_or_object("evaluator", evaluator, objects),
-            "build": _plain_or_objects("build", build, objects),
-            "costs": _plain_or_objects("costs", costs, objects),
-            "stoppers": _plain_or_objects("stoppers", stoppers, objects),
-            "callbacks": _plain_or_objects("callbacks", callbacks, objects),
+            **{key: plain_or_object(key, value, objects) for key, value in given.items()},
             "target": target,
             "objectives": {} if objectives is None else dict(objectives),
             "constraints": list(constraints),
             "enqueue": list(enqueue),
             "budget": BudgetSpec(trials, epochs, seconds),
-            "run": RunOptions(
-                executor,
-                workers,
-                batch,
-                seed,
-                threads,
-                device,
-                None if storage is None else str(storage),
-                time_limit,
-                remeasure,
-                clock,
-            ),
+            "run": {key: value for key, value in options.items() if value is not None},
             "plugins": [str(path) for path in plugins],
         }
     )
-    if listener is None and (sys.stderr.isatty() if progress is None else progress):
+    followers = [item for item in trackers if isinstance(item, Tracker)]
+    if sys.stderr.isatty() if progress is None else progress:
         from nasplug.cli.progress import LiveDisplay
 
-        listener = LiveDisplay()
-    return run_spec(spec, objects=objects, listener=listener)
+        followers.append(LiveDisplay())
+    return run_spec(spec, objects=objects, trackers=followers)
 
 
 def run_spec(
-    spec: RunSpec, *, objects: Mapping[str, Any] | None = None, listener: Listener | None = None, resume: bool = True
+    spec: RunSpec,
+    *,
+    objects: Mapping[str, Any] | None = None,
+    trackers: Sequence[Tracker] = (),
+    resume: bool = True,
+    snapshot_every: float = 5.0,
 ) -> Study:
     """Runs a specification, or what is left of it.
 
     Args:
         spec: The specification.
         objects: Ready-made objects by key of the specification.
-        listener: Watches.
+        trackers: Who follows the run, beside those of the specification.
         resume: False refuses a storage that already has trials.
+        snapshot_every: Seconds between snapshots of the strategy's state in the study file.
 
     Raises:
         SpecError: The specification cannot run, or the study file belongs to another one.
@@ -151,25 +171,37 @@ def run_spec(
     """
     if spec.budget.trials is None and spec.budget.seconds is None:
         # A strategy may end by itself; most do not, and then this would never come back.
-        raise SpecError("the search has no end", where="budget", fix="give budget.trials or budget.seconds")
-    if spec.run.executor == "process":
+        raise SpecError("no stopping criterion", where="budget", fix="set budget.trials or budget.seconds")
+    if spec.run.executor.name == "process":
         prepare(training=spec.task is not None)
-    assembly = compose(spec, discover(spec.plugins).catalog, objects)
-    if spec.run.time_limit is not None and spec.run.executor == "inline":
+    catalog = discover(spec.plugins).catalog
+    assembly = compose(spec, catalog, objects)
+    executor = instantiate("executor", spec.run.executor, catalog, where="run.executor")
+    if spec.run.time_limit is not None and not executor.separate:
         raise SpecError(
             "a time limit cannot be kept inside one process", where="run.time_limit", fix="run.executor: process"
         )
-    if spec.run.executor == "inline" and "torch" in sys.modules:
+    if not executor.separate and "torch" in sys.modules:
         import torch
 
         torch.set_num_threads(spec.run.threads)
     storage = open_storage(spec.run.storage)
     try:
         meta = _open_meta(storage.meta(), assembly, objects or {}, resume=resume, path=spec.run.storage)
+        storage.trials()  # a damaged file is refused before anything is written to it
         storage.write_meta(meta)
-        study = assembly.study(folder=artifact_folder(spec.run.storage, meta["id"]), meta=meta)
+        ledger = assembly.ledger(folder=artifact_folder(spec.run.storage, meta["id"]), meta=meta)
+        search = Search(
+            assembly,
+            ledger,
+            storage,
+            executor,
+            objects=objects,
+            trackers=trackers,
+            snapshot_every=snapshot_every,
+        )
         try:
-            return Search(assembly, study, storage, objects=objects, listener=listener).run()
+            search.run()
         finally:
             # A killed run has no end in the file, which says as much.
             meta["runs"][-1]["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
@@ -177,6 +209,7 @@ def run_spec(
                 storage.write_meta({"runs": meta["runs"]})
     finally:
         storage.close()
+    return ledger.result(lambda: assembly)
 
 
 def load_study(
@@ -220,29 +253,27 @@ def load_study(
                 _check_member(space, trial)
     except NasplugError as error:
         space, meta["unavailable"] = None, str(error)
-    study = Study(
-        space=space,
-        objectives=spec.objectives,
-        constraints=spec.constraints,
-        seed=spec.run.seed,
-        budget=Budget(spec.budget.epochs),
-        folder=artifact_folder(path, meta.get("id")),
-        meta=meta,
+    ledger = Ledger(
+        Setting(
+            space=space,
+            objectives=spec.objectives,
+            constraints=spec.constraints,
+            seed=spec.run.seed,
+            budget=Budget(spec.budget.epochs),
+            folder=artifact_folder(path, meta.get("id")),
+            meta=meta,
+        )
     )
-    if space is not None and found is not None:
-        parts = found
+    ledger.restore(trials)
+    if space is None or found is None:
+        return ledger.result()
+    parts = found
 
-        def opened() -> Study:
-            with guard():
-                return compose(spec, parts, objects, with_strategy=False).study()
+    def opened() -> Assembly:
+        with guard():
+            return compose(spec, parts, objects, with_strategy=False)
 
-        study._open = opened
-    for trial in trials:
-        if trial.finished:
-            study._observe(trial)
-        else:
-            study._propose(trial)
-    return study
+    return ledger.result(opened)
 
 
 def _check_member(space: Any, trial: Trial) -> None:
@@ -320,14 +351,3 @@ def machine() -> dict[str, Any]:
     import os
 
     return {"system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count()}
-
-
-def _plain_or_object(key: str, value: Any, objects: dict[str, Any]) -> Component:
-    if isinstance(value, (str, Mapping, Component)):
-        return Component.parse(value, where=key)
-    objects[key] = value
-    return Component(f"{type(value).__module__}.{type(value).__qualname__}", is_path=True)
-
-
-def _plain_or_objects(key: str, values: Sequence[Any], objects: dict[str, Any]) -> list[Component]:
-    return [_plain_or_object(f"{key}[{i}]", value, objects) for i, value in enumerate(values)]

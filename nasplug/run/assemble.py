@@ -1,60 +1,32 @@
-"""Composition: from a specification to configured plugins in one manager, checked before anything runs."""
+"""Assembly: from a specification to configured plugins in one manager, checked before anything runs."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
-
-import pluggy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import PluginError, SpecError, did_you_mean
-from nasplug.contract.hookspecs import PROJECT, StudySpecs, hookimpl
+from nasplug.contract.io import check_flow, inputs_of
 from nasplug.contract.protocols import CAPABILITIES, HardwareTarget, SearchSpace, Task
 from nasplug.contract.records import Budget, Objective, Trial
-from nasplug.ledger.study import Study
+from nasplug.cost.candidate import Candidate
+from nasplug.ledger.ledger import Ledger
+from nasplug.ledger.view import Setting, StudyView
 from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.component import Component, instantiate
+from nasplug.plugins.manager import Manager
+from nasplug.run.base import Base, Enqueued, TrialCallbacks
+from nasplug.run.parts import PART, PARTS, Part, check_members
 from nasplug.run.pricing import PREFIX, CostCaller, cost_callers, namespace_of
 from nasplug.run.spec import RunSpec
 
-
-class SpaceBuilder:
-    """Answers `build` with the search space, inside all wrappers."""
-
-    @hookimpl(trylast=True)
-    def build(self, study: Study, trial: Trial) -> Any:
-        """The untransformed network."""
-        if study.task is None:
-            raise SpecError("a network is to be built and there is no task", where="specification", fix="add `task:`")
-        return study.space.build(trial.architecture, study.task)
-
-
-class Enqueued:
-    """Proposes given architectures before the strategy is asked."""
-
-    def __init__(self, genotypes: tuple[Any, ...]) -> None:
-        self.genotypes = genotypes
-
-    @hookimpl(tryfirst=True)
-    def propose(self, study: Study, count: int) -> list[Any] | None:
-        """The next of the given architectures, None when all were proposed."""
-        start = study.proposed
-        rest = self.genotypes[start : start + count]
-        return [study.proposal(study.space.architecture(item), origin="enqueued") for item in rest] or None
-
-
-class TrialCallbacks:
-    """Gives every trial a fresh Lightning callback."""
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self.make = make
-
-    @hookimpl
-    def configure_callbacks(self, study: Study, trial: Trial) -> list[Any]:
-        """One new callback."""
-        return [self.make()]
+if TYPE_CHECKING:
+    from nasplug.evaluate.trialrun import TrialRun
+    from nasplug.ledger.study import Study
 
 
 @dataclass
@@ -63,46 +35,105 @@ class Assembly:
 
     Attributes:
         spec: What was composed, with objectives and costs filled in.
-        manager: The study-level plugin manager.
+        manager: The plugins.
         space: The search space.
         task: The task, or None.
         strategy: None in workers.
         target: The hardware target, or None.
         costs: Cost plugins in the order of the specification.
+        trackers: Who follows the run; none in workers.
     """
 
     spec: RunSpec
-    manager: pluggy.PluginManager
+    manager: Manager
     space: SearchSpace
     task: Task | None
     strategy: Any
     target: HardwareTarget | None = None
     costs: list[CostCaller] = field(default_factory=list)
+    trackers: list[Any] = field(default_factory=list)
 
     @cached_property
     def needs_history(self) -> bool:
-        """Whether a plugin answers `report`, and so must be told the results of other trials."""
-        return bool(self.manager.hook.report.get_hookimpls())
+        """Whether a plugin prunes, and so must be told the results of other trials."""
+        return bool(self.manager.who("should_prune"))
 
     @cached_property
     def keeps_checkpoints(self) -> bool:
         """Whether trainings may be continued, so that optimiser states must be kept."""
         return bool(getattr(self.strategy, "keeps_checkpoints", False))
 
-    def study(self, **more: Any) -> Study:
-        """A new study of this run."""
-        study = Study(
+    def ledger(self, *, folder: Path | None = None, meta: Mapping[str, Any] | None = None) -> Ledger:
+        """Returns a new ledger of this run.
+
+        Args:
+            folder: Folder of artifacts; None for a temporary one.
+            meta: Facts about the run.
+        """
+        return Ledger(
+            Setting(
+                space=self.space,
+                task=self.task,
+                objectives=self.spec.objectives,
+                constraints=self.spec.constraints,
+                seed=self.spec.run.seed,
+                budget=Budget(self.spec.budget.epochs),
+                target=self.target,
+                folder=folder,
+                meta=meta or {},
+            )
+        )
+
+    def candidate(self, run: TrialRun) -> Candidate:
+        """Returns what cost plugins are asked to price of a trial before it is trained."""
+        return Candidate(
+            lambda: run.network,
+            None if self.task is None else inputs_of(self.task),
+            architecture=run.trial.architecture,
             space=self.space,
             task=self.task,
-            objectives=self.spec.objectives,
-            constraints=self.spec.constraints,
-            seed=self.spec.run.seed,
-            budget=Budget(self.spec.budget.epochs),
-            target=self.target,
-            **more,
+            transformed=bool(self.spec.build) or bool(run.trial.edits),
         )
-        study._builder = lambda study, trial: self.manager.hook.build(study=study, trial=trial)
-        return study
+
+    def network(self, study: StudyView, trial: Trial) -> Any:
+        """Returns the trial's untrained network as it ended: through the space, all wrappers and its edits."""
+        from nasplug.evaluate.trialrun import TrialRun
+
+        return TrialRun(trial, study, manager=self.manager, device="cpu", threads=self.spec.run.threads).network
+
+    def sections(self, study: Study) -> list[Any]:
+        """Returns what plugins add to the report, in the order of the specification."""
+        answers = self.manager.hook.sections(study=study)
+        return [section for answer in reversed(answers) for section in answer or ()]
+
+
+@dataclass
+class _Maker:
+    """Makes the components of a specification, or takes the ready-made objects of Python callers."""
+
+    spec: RunSpec
+    catalog: Catalog
+    objects: Mapping[str, Any]
+
+    def one(self, part: Part, item: Component, where: str) -> Any:
+        if where in self.objects:
+            made = self.objects[where]
+        elif part.kind == "callback":
+            made = _callback(item, self.catalog, where)
+        else:
+            made = instantiate(part.kind, item, self.catalog, where=where)
+        if isinstance(made, type):
+            raise SpecError(
+                f"{made.__qualname__} is a class", where=where, fix=f"make an instance: {made.__name__}(...)"
+            )
+        check_members(made, part, item.name, PluginError)
+        return _ready_callback(made) if part.kind == "callback" else made
+
+    def all(self, key: str) -> list[tuple[Component, Any]]:
+        part, items = PART[key], getattr(self.spec, key)
+        if part.many:
+            return [(item, self.one(part, item, f"{key}[{i}]")) for i, item in enumerate(items)]
+        return [] if items is None else [(items, self.one(part, items, key))]
 
 
 def compose(
@@ -113,99 +144,62 @@ def compose(
     Args:
         spec: The specification.
         catalog: Where slugs are looked up.
-        objects: Ready-made objects by key of the specification (`task`, `space`, ...), from Python callers; a list
-            for the keys that are lists. They take the place of the component of that key.
+        objects: Ready-made objects by key of the specification (`task`, `space`, `costs[0]`, ...), from Python
+            callers. They take the place of the component of that key.
         with_strategy: False in workers.
 
     Raises:
-        SpecError: Anything that cannot work, with the nearest right word.
+        SpecError: Anything that cannot work, with a suggestion.
+        PluginError: A component that does not fit the contract.
     """
-    objects = objects or {}
+    make = _Maker(spec, catalog, objects or {})
+    made = {
+        part.key: make.all(part.key) for part in PARTS if part.key != "costs" and (with_strategy or not part.driver)
+    }
+    space: Any = made["space"][0][1]
+    task: Any = made["task"][0][1] if made["task"] else None
+    evaluator: Any = made["evaluator"][0][1]
+    _check_task(space, task, evaluator, spec)
 
-    def make(kind: str, key: str, item: Component, position: int | None = None) -> Any:
-        where = key if position is None else f"{key}[{position}]"
-        if where in objects:
-            return objects[where]
-        return instantiate(kind, item, catalog, where=where)
-
-    manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(StudySpecs)
-    space = make("space", "space", spec.space)
-    _check_protocol(space, SearchSpace, "space", spec.space.name)
-    task = None if spec.task is None else make("task", "task", spec.task)
-    if task is not None:
-        _check_protocol(task, Task, "task", spec.task.name if spec.task else "")
-        if hasattr(task, "check"):
-            task.check()
-    _register(manager, SpaceBuilder(), "space")
-    evaluator = make("evaluator", "evaluator", spec.evaluator)
-    _register(manager, evaluator, f"evaluator:{spec.evaluator.name}")
-    if task is None and getattr(evaluator, "needs_task", False):
-        raise SpecError(f"the evaluator {spec.evaluator.name!r} needs a task", where="task", fix="add `task: NAME`")
-
-    target = _target(manager, spec, catalog)
-    costs: dict[str, Any] = {}
-    for position, item in enumerate(spec.costs):
-        plugin = make("cost", "costs", item, position)
-        costs[namespace_of(item, plugin, catalog)] = plugin
-    spec = _complete(spec, catalog, evaluator, task, target, set(costs))
-    for item in spec.costs[len(costs) :]:  # those that objectives and constraints pull in
-        costs[item.name] = make("cost", "costs", item)
+    manager = Manager([("space", Base()), (f"evaluator:{spec.evaluator.name}", evaluator)])
+    target = None if spec.target is None else find_target(spec.target, catalog, manager)
+    spec, costs = _costs(make, evaluator, task, target)
     for namespace, plugin in costs.items():
-        _register(manager, plugin, f"{PREFIX}{namespace}")
-    for position, item in enumerate(spec.build):
-        _register(manager, make("wrapper", "build", item, position), f"build:{item.name}#{position}")
-    for position, item in enumerate(spec.stoppers):
-        _register(manager, make("stopper", "stoppers", item, position), f"stopper:{item.name}#{position}")
-    for position, item in enumerate(spec.callbacks):
-        plugin = _callback(item, position, catalog, objects)
-        _register(manager, plugin, f"callback:{item.name}#{position}")
+        manager.register(plugin, f"{PREFIX}{namespace}")
+    for key, prefix in (("build", "build"), ("stoppers", "stopper"), ("callbacks", "callback")):
+        for position, (item, plugin) in enumerate(made[key]):
+            manager.register(plugin, f"{prefix}:{item.name}#{position}")
     strategy = None
     if with_strategy:
-        strategy = make("strategy", "strategy", spec.strategy)
+        strategy = made["strategy"][0][1]
         _check_strategy(strategy, spec, space, task)
-        _register(manager, strategy, f"strategy:{spec.strategy.name}")
+        manager.register(strategy, f"strategy:{spec.strategy.name}")
         if spec.enqueue:
             for genotype in spec.enqueue:
                 space.architecture(genotype)
-            _register(manager, Enqueued(spec.enqueue), "enqueue")
-    return Assembly(spec, manager, space, task, strategy, target, cost_callers(manager))
+            manager.register(Enqueued(spec.enqueue), "enqueue")
+    trackers = [tracker for _, tracker in made.get("trackers", ())]
+    return Assembly(spec, manager, space, task, strategy, target, cost_callers(manager), trackers)
 
 
-def _register(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
-    try:
-        manager.register(plugin, name=name)
-    except pluggy.PluginValidationError as error:
-        raise PluginError("does not fit the contract", where=name, why=str(error)) from error
-    except ValueError as error:  # registered twice
-        raise SpecError(f"{name} is named twice", where="specification", why=str(error)) from error
-
-
-def _check_protocol(value: Any, protocol: type, kind: str, name: str) -> None:
-    members = [member for member in dir(protocol) if not member.startswith("_")]
-    members += [member for member in getattr(protocol, "__annotations__", {}) if member not in members]
-    missing = [member for member in members if not _has(value, member)]
-    if missing:
-        raise PluginError(
-            f"a {kind} has {', '.join(members)}; this one lacks {', '.join(missing)}", where=f"{kind} {name!r}"
-        )
-
-
-def _has(value: Any, member: str) -> bool:
-    """Like hasattr, without running properties, which may load data."""
-    return hasattr(type(value), member) or member in getattr(value, "__dict__", {})
+def _check_task(space: Any, task: Any, evaluator: Any, spec: RunSpec) -> None:
+    if task is None:
+        if getattr(evaluator, "needs_task", False):
+            raise SpecError(f"the evaluator {spec.evaluator.name!r} needs a task", where="task", fix="add `task: NAME`")
+        return
+    if hasattr(task, "check"):
+        task.check()
+    if getattr(evaluator, "needs_task", False):
+        check_flow(space, task, spec.space.name)
 
 
 def _check_strategy(strategy: Any, spec: RunSpec, space: Any, task: Any) -> None:
-    where = f"strategy: {spec.strategy.name}"
-    if not hasattr(strategy, "propose"):
-        raise PluginError("a strategy has a `propose` hook", where=where)
     for protocol in getattr(strategy, "requires", ()):
         if not isinstance(space, protocol):
             has = [name for name, known in CAPABILITIES.items() if isinstance(space, known)]
             raise SpecError(
-                f"needs a space with the capability {protocol.__name__}, which {spec.space.name!r} has not",
-                where=where,
+                f"needs a space with the capability {protocol.__name__}; {spec.space.name!r} does not have it",
+                where=f"strategy: {spec.strategy.name}",
                 why=f"the space has {', '.join(has) or 'none'}",
                 fix="take another space or another strategy; `nasplug list space` shows capabilities",
             )
@@ -214,25 +208,17 @@ def _check_strategy(strategy: Any, spec: RunSpec, space: Any, task: Any) -> None
         task.check_hyperparameters(names)
 
 
-def _target(manager: pluggy.PluginManager, spec: RunSpec, catalog: Catalog) -> HardwareTarget | None:
-    if spec.target is None:
-        return None
-    return find_target(spec.target, catalog, manager)
-
-
-def find_target(name: str, catalog: Catalog, manager: pluggy.PluginManager | None = None) -> HardwareTarget:
+def find_target(name: str, catalog: Catalog, manager: Manager | None = None) -> HardwareTarget:
     """Finds a hardware target by name, through the plugin that announces its family.
 
     Raises:
         UnknownNameError: No plugin announces the part before the colon.
         SpecError: The plugin does not know the variant.
     """
-    if manager is None:
-        manager = pluggy.PluginManager(PROJECT)
-        manager.add_hookspecs(StudySpecs)
+    manager = manager or Manager()
     family = name.split(":")[0]
     plugin = instantiate("target", Component(family), catalog, where="target")
-    _register(manager, plugin, f"target:{family}")
+    manager.register(plugin, f"target:{family}")
     found: HardwareTarget | None = manager.hook.hardware_target(name=name)
     if found is None:
         variants = getattr(plugin, "variants", ())
@@ -242,17 +228,29 @@ def find_target(name: str, catalog: Catalog, manager: pluggy.PluginManager | Non
     return found
 
 
+def _costs(make: _Maker, evaluator: Any, task: Any, target: HardwareTarget | None) -> tuple[RunSpec, dict[str, Any]]:
+    """The cost plugins by namespace, those that objectives and constraints pull in included."""
+    given: dict[str, Any] = {}
+    for position, item in enumerate(make.spec.costs):
+        plugin = make.one(PART["costs"], item, f"costs[{position}]")
+        given[namespace_of(item, plugin, make.catalog)] = plugin
+    spec = _complete(make.spec, make.catalog, evaluator, task, target, set(given))
+    for item in spec.costs[len(make.spec.costs) :]:
+        given[item.name] = make.one(PART["costs"], item, "costs")
+    return spec, given
+
+
 def _complete(
     spec: RunSpec, catalog: Catalog, evaluator: Any, task: Any, target: HardwareTarget | None, given: set[str]
 ) -> RunSpec:
     """Fills in the default objective and the costs that objectives and constraints name, and checks all names."""
     source = evaluator if hasattr(type(evaluator), "objectives") or hasattr(evaluator, "objectives") else task
-    metrics: Mapping[str, str] = getattr(source, "objectives", {})
+    metrics: Mapping[str, Any] = getattr(source, "objectives", {})
     if not spec.objectives:
         if not metrics:
             raise SpecError("no objective is given", where="objectives", fix="write {METRIC: max}")
         name, direction = next(iter(metrics.items()))
-        spec = spec.replace(objectives=(Objective(name, direction),))  # type: ignore[arg-type]
+        spec = spec.replace(objectives=(Objective(name, direction),))
     family = None if target is None else target.name.split(":")[0]
     more: dict[str, Component] = {}
     for name in [objective.name for objective in spec.objectives] + [item.name for item in spec.constraints]:
@@ -274,24 +272,32 @@ def _complete(
                 fix=f"{did_you_mean(name, known)}. Costs of a hardware target need `target: NAME`",
             )
     more = {name: item for name, item in more.items() if name not in given}
-    return spec.replace(costs=(*spec.costs, *more.values()))
+    return dataclasses.replace(spec, costs=(*spec.costs, *more.values()))
 
 
-def _callback(item: Component, position: int, catalog: Catalog, objects: Mapping[str, Any]) -> Any:
+def _ready_callback(made: Any) -> Any:
+    """A Lightning callback is made anew for every trial, as it keeps state; a plugin decides for itself."""
+    if isinstance(made, TrialCallbacks) or (
+        not hasattr(made, "on_train_start") and hasattr(made, "configure_callbacks")
+    ):
+        return made
+    if not hasattr(made, "on_train_start"):
+        raise PluginError(
+            "is neither a Lightning callback nor an object with the hook `configure_callbacks`",
+            where=f"callback {type(made).__name__!r}",
+        )
+    import copy
+
+    return TrialCallbacks(lambda: copy.deepcopy(made))
+
+
+def _callback(item: Component, catalog: Catalog, where: str) -> Any:
     from nasplug.plugins.component import resolve
 
-    where = f"callbacks[{position}]"
-    if where in objects:
-        ready = objects[where]
-        if hasattr(ready, "configure_callbacks") and not hasattr(ready, "on_train_start"):
-            return ready
-        import copy
-
-        return TrialCallbacks(lambda: copy.deepcopy(ready))
     factory = resolve("callback", item, catalog, where=where)
-    # A Lightning callback is made anew for every trial, as it keeps state; a plugin decides for itself.
     is_lightning = any(base.__name__ == "Callback" for base in getattr(factory, "__mro__", ()))
-    if is_lightning:
-        instantiate("callback", item, catalog, where=where)  # refuses wrong arguments now, not in the first trial
-        return TrialCallbacks(lambda: instantiate("callback", item, catalog, where=where))
-    return instantiate("callback", item, catalog, where=where)
+    made = instantiate("callback", item, catalog, where=where)  # refuses wrong arguments now, not in the first trial
+    if not is_lightning:
+        return made
+    fresh: Callable[[], Any] = lambda: instantiate("callback", item, catalog, where=where)  # noqa: E731
+    return TrialCallbacks(fresh)

@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pluggy
-
 from nasplug.contract.errors import PluginError
 from nasplug.contract.protocols import HardwareTarget
 from nasplug.cost.candidate import Candidate
 from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.component import Component
+from nasplug.plugins.manager import Manager
 
 #: How cost plugins are told from others in a study's plugin manager.
 PREFIX = "cost:"
@@ -68,11 +67,9 @@ def price(
     return values
 
 
-def cost_callers(manager: pluggy.PluginManager) -> list[CostCaller]:
+def cost_callers(manager: Manager) -> list[CostCaller]:
     """The cost plugins of a study, in the order of their registration."""
-    plugins = [
-        (name, plugin) for name, plugin in manager.list_name_plugin() if name.startswith(PREFIX) and plugin is not None
-    ]
+    plugins = [(name, plugin) for name, plugin in manager.named() if name.startswith(PREFIX)]
     callers = []
     for name, plugin in plugins:
         others = [other for _, other in plugins if other is not plugin]
@@ -80,7 +77,7 @@ def cost_callers(manager: pluggy.PluginManager) -> list[CostCaller]:
             CostCaller(
                 name.removeprefix(PREFIX),
                 bool(getattr(plugin, "needs_trained_weights", False)),
-                manager.subset_hook_caller("cost", remove_plugins=others),
+                manager.without(others, "cost"),
             )
         )
     return callers

@@ -11,9 +11,10 @@ from typing import Any, Self
 from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.contract.records import Constraint, Objective
 from nasplug.plugins.component import Component, plain
+from nasplug.run.parts import PART, parse_part, sequence
 
 #: Options that change how fast or where a run goes, never its trials; a resumed run may change them.
-FREE_OPTIONS = frozenset({"executor", "workers", "storage", "time_limit"})
+FREE_OPTIONS = frozenset({"executor", "workers", "gpus", "storage", "time_limit"})
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,14 @@ class RunOptions:
     """How the search is run.
 
     Attributes:
-        executor: `inline` or `process`.
-        workers: Trials evaluated at the same time by `process`.
+        executor: Where trials run: `inline`, `process`, or that of a package.
+        workers: Trials evaluated at the same time.
         batch: Trial k is proposed with the results of exactly the first k - batch + 1 trials. This, and not the number
             of workers, decides what a strategy knows, so it changes the trials; more workers than `batch` stay idle.
         seed: Of every random stream.
         threads: Torch threads per trial. Part of the result, since they change floating-point sums.
         device: `cpu`, `cuda` or `auto`.
+        gpus: Part of a GPU that a trial gets, such as 0.5; None shares those that there are evenly among the workers.
         storage: The study file, or None for memory.
         time_limit: Seconds after which `process` kills a trial.
         remeasure: Train a repeated proposal again instead of copying the earlier result.
@@ -51,12 +53,13 @@ class RunOptions:
             machines would see them. For searches on tables; equal for any number of workers all the same.
     """
 
-    executor: str = "inline"
+    executor: Component = field(default_factory=lambda: Component("inline"))
     workers: int = 1
     batch: int = 4
     seed: int = 0
     threads: int = 1
     device: str = "cpu"
+    gpus: float | None = None
     storage: str | None = None
     time_limit: float | None = None
     remeasure: bool = False
@@ -77,6 +80,7 @@ class RunSpec:
         costs: Cost plugins; those that objectives and constraints name are added by themselves.
         stoppers: Plugins that stop trainings early.
         callbacks: Lightning callbacks for every trial.
+        trackers: Who follows the run.
         objectives: What to optimise; empty means the first objective of the task.
         constraints: Hard bounds.
         enqueue: Genotypes to evaluate before the strategy is asked.
@@ -94,6 +98,7 @@ class RunSpec:
     costs: tuple[Component, ...] = ()
     stoppers: tuple[Component, ...] = ()
     callbacks: tuple[Component, ...] = ()
+    trackers: tuple[Component, ...] = ()
     objectives: tuple[Objective, ...] = ()
     constraints: tuple[Constraint, ...] = ()
     enqueue: tuple[Any, ...] = ()
@@ -120,21 +125,17 @@ class RunSpec:
         given = {key: value for key, value in data.items() if value is not None}
         parsed: dict[str, Any] = {}
         for key, value in given.items():
-            if key in ("space", "strategy", "task", "evaluator"):
-                parsed[key] = Component.parse(value, where=key)
-            elif key in ("build", "costs", "stoppers", "callbacks"):
-                parsed[key] = tuple(
-                    Component.parse(item, where=f"{key}[{i}]") for i, item in enumerate(_sequence(value, key))
-                )
+            if key in PART:
+                parsed[key] = parse_part(key, value)
             elif key == "objectives":
                 parsed[key] = _objectives(value)
             elif key == "constraints":
                 parsed[key] = tuple(
                     item if isinstance(item, Constraint) else Constraint.parse(str(item))
-                    for item in _sequence(value, key)
+                    for item in sequence(value, key)
                 )
             elif key in ("enqueue", "plugins"):
-                parsed[key] = tuple(_sequence(value, key))
+                parsed[key] = tuple(sequence(value, key))
             elif key == "budget":
                 parsed[key] = _options(BudgetSpec, value, key)
             elif key == "run":
@@ -148,15 +149,7 @@ class RunSpec:
         return spec
 
     def _check(self) -> None:
-        from nasplug.run.executors import EXECUTORS
-
         run, budget = self.run, self.budget
-        if run.executor not in EXECUTORS:
-            raise SpecError(
-                f"there is no executor {run.executor!r}",
-                where="run.executor",
-                fix=did_you_mean(run.executor, EXECUTORS),
-            )
         for name, value, least in (
             ("run.workers", run.workers, 1),
             ("run.batch", run.batch, 1),
@@ -167,7 +160,7 @@ class RunSpec:
         ):
             if value < least:
                 raise SpecError(f"{value} is too small", where=name, fix=f"give at least {least}")
-        if run.executor == "inline" and run.workers > 1:
+        if run.executor.name == "inline" and run.workers > 1:
             raise SpecError(
                 f"the inline executor has one worker, not {run.workers}",
                 where="run.workers",
@@ -188,9 +181,9 @@ class RunSpec:
             value = getattr(self, item.name)
             if item.name in ("budget", "run"):
                 value = {
-                    option.name: getattr(value, option.name)
+                    option.name: plain(getattr(value, option.name))
                     for option in dataclasses.fields(value)
-                    if getattr(value, option.name) != option.default
+                    if getattr(value, option.name) != getattr(type(value)(), option.name)
                 }
             elif item.name == "objectives":
                 value = {objective.name: objective.direction for objective in value}
@@ -207,6 +200,7 @@ class RunSpec:
         data = self.to_plain()
         data["run"] = {key: value for key, value in data.get("run", {}).items() if key not in FREE_OPTIONS}
         # A longer run begins with the trials of a shorter one, so its length may grow when resumed.
+        data.pop("trackers", None)
         data["budget"] = {key: value for key, value in data.get("budget", {}).items() if key == "epochs"}
         return data
 
@@ -284,12 +278,6 @@ def apply_override(data: dict[str, Any], text: str) -> None:
             raise SpecError(f"{key!r} has no keys of its own", where=f"--set {text}")
 
 
-def _sequence(value: Any, where: str) -> Sequence[Any]:
-    if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence):
-        raise SpecError(f"{where} is a list, not {value!r}", where=where, fix=f"write `{where}: [...]`")
-    return value
-
-
 def _objectives(value: Any) -> tuple[Objective, ...]:
     if isinstance(value, Mapping):
         return tuple(Objective(str(name), direction) for name, direction in value.items())
@@ -307,9 +295,12 @@ def _options(cls: Any, value: Any, where: str) -> Any:
     for key in value:
         if key not in fields:
             raise SpecError(f"there is no key {key!r}", where=where, fix=did_you_mean(str(key), fields))
-    checked = {}
+    checked: dict[str, Any] = {}
     for key, item in value.items():
         kind = str(fields[key].type)
+        if kind == "Component":
+            checked[key] = Component.parse(item, where=f"{where}.{key}")
+            continue
         checked[key] = None if item is None and "None" in kind else _scalar(item, kind, f"{where}.{key}")
     return cls(**checked)
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from nasplug.contract.errors import DataError, SpecError, TrialError, did_you_mean
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import SearchSpace, Tabulates
-from nasplug.contract.records import Architecture, Evaluation, Measurement, Trial
-from nasplug.ledger.study import Study
+from nasplug.contract.records import Architecture, Evaluation, Measurement
+from nasplug.evaluate.trialrun import TrialRun
 from nasplug.tables.rows import Index
 from nasplug.tables.table import Table
 
@@ -143,13 +143,14 @@ class TabularBenchmark:
         return {metric: direction(metric) for metric in self.metrics}
 
     @hookimpl
-    def evaluate(self, study: Study, trial: Trial) -> Evaluation | None:
+    def evaluate(self, run: TrialRun) -> Evaluation | None:
         """See the hook: one look-up per metric, and one measurement per budget the trial passes through.
 
         Raises:
             TrialError: No such row, or the row has no value.
             SpecError: The table has no training of the trial's budget.
         """
+        trial = run.trial
         if trial.architecture.space != self.space.name:
             return None
         row = self.row(trial.architecture)
@@ -157,7 +158,7 @@ class TabularBenchmark:
         if self.schedule == "longest":
             budget = longest[-1]
         else:
-            budget = study.budget_of(trial).epochs
+            budget = run.budget.epochs
             if budget not in longest:
                 raise SpecError(
                     f"the table has no training of {budget} epochs",
@@ -165,16 +166,14 @@ class TabularBenchmark:
                     why=f"it has {', '.join(map(str, longest))}",
                     fix="set budget.epochs, or the rungs of the strategy, to one of these",
                 )
-        if len(longest) == 1 or study.context is None:
+        if len(longest) == 1:
             return Evaluation(self._answer(row, budget, trial.seed))
-        measurements: list[Measurement] = []
         for epochs in longest[: longest.index(budget) + 1]:
             measurement = Measurement(epochs - 1, self._answer(row, epochs, trial.seed))
-            reason = study.context.report(study, trial.with_(measurements=tuple(measurements)), measurement)
-            measurements.append(measurement)
+            reason = run.report(measurement)
             if reason is not None:
-                return Evaluation(measurement.metrics, tuple(measurements), pruned=reason)
-        return Evaluation(measurements[-1].metrics, tuple(measurements))
+                return Evaluation(measurement.metrics, tuple(run.measurements), pruned=reason)
+        return Evaluation(run.measurements[-1].metrics, tuple(run.measurements))
 
     def _answer(self, row: int, budget: int, seed: int) -> dict[str, float]:
         found = {}

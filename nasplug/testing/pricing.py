@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import pluggy
-
-from nasplug.contract.hookspecs import PROJECT, StudySpecs
 from nasplug.cost.candidate import Candidate
+from nasplug.plugins.manager import Manager
 from nasplug.run.pricing import CostCaller, price
 
 
-def manager_of(plugin: Any, name: str) -> pluggy.PluginManager:
-    """A study-level manager with one plugin, checked against the contract.
+def manager_of(plugin: Any, name: str) -> Manager:
+    """Returns a manager with one plugin, checked against the contract.
 
     Raises:
-        pluggy.PluginValidationError: A hook has an argument that the contract does not know.
+        PluginError: A hook has an argument that the contract does not know.
     """
-    manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(StudySpecs)
-    manager.register(plugin, name=name)
-    return manager
+    return Manager([(name, plugin)])
 
 
 def priced(plugin: Any, name: str, candidate: Candidate, target: Any = None) -> dict[str, float]:

@@ -6,14 +6,15 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pluggy
 import pytest
 
-import nasplug.run.loop as loop
 from nasplug.contract.errors import NasplugError
-from nasplug.contract.hookspecs import PROJECT, StudySpecs, hookimpl
+from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.records import Proposal, Trial
+from nasplug.ledger.ledger import Ledger
 from nasplug.ledger.study import Study
+from nasplug.ledger.view import StudyView
+from nasplug.plugins.manager import Manager
 from nasplug.testing.randomness import untouched_random_state
 from nasplug.testing.search import Interrupted, outcome, run_search
 from nasplug.testing.synthetic import SyntheticCost, SyntheticEvaluator, SyntheticSpace
@@ -108,16 +109,16 @@ class StrategyConformance:
 
     @pytest.mark.parametrize("share", [0.05, 0.35, 0.7, 0.95])
     @pytest.mark.parametrize("how", ["replay", "snapshot"])
-    def test_a_resumed_run_equals_an_uninterrupted_one(
-        self, how: str, share: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_resumed_run_equals_an_uninterrupted_one(self, how: str, share: float, tmp_path: Path) -> None:
         """A killed driver loses nothing, whether the strategy is restored or replayed."""
-        monkeypatch.setattr(loop, "SNAPSHOT_EVERY", 0.0 if how == "snapshot" else 1e9)
+        every = 0.0 if how == "snapshot" else 1e9
         trouble = {"failing": 0.2, "halting": 0.1}
         path = tmp_path / "study.sqlite"
         with pytest.raises(Interrupted):
-            self.search(trouble=trouble, storage=path, stop_after=max(1, round(share * self.trials)))
-        resumed = self.search(trouble=trouble, storage=path)
+            self.search(
+                trouble=trouble, storage=path, stop_after=max(1, round(share * self.trials)), snapshot_every=every
+            )
+        resumed = self.search(trouble=trouble, storage=path, snapshot_every=every)
         assert outcome(resumed) == outcome(self.search(trouble=trouble))
 
     def test_a_longer_run_begins_with_the_shorter_one(self, tmp_path: Path) -> None:
@@ -170,7 +171,7 @@ class StrategyConformance:
     def test_trials_of_others(self, tmp_path: Path) -> None:
         """Enqueued architectures were not proposed by the strategy, and must not confuse it."""
         space = self.make_space()
-        rng = Study(seed=9).rng("nasplug.testing.enqueue")
+        rng = Ledger.of(seed=9).view.rng("nasplug.testing.enqueue")
         genotypes = [space.sample(rng).genotype for _ in range(6)]
         whole = self.search(enqueue=genotypes)
         assert [trial.architecture.genotype for trial in whole.trials[:6]] == genotypes
@@ -192,15 +193,13 @@ class _Watched:
     """Stands in for a strategy and checks every single call."""
 
     def __init__(self, strategy: Any) -> None:
-        self._manager = pluggy.PluginManager(PROJECT)
-        self._manager.add_hookspecs(StudySpecs)
-        self._manager.register(strategy, name="strategy")
+        self._manager = Manager([("strategy", strategy)])
         for name in ("requires", "hyperparameters", "keeps_checkpoints"):
             if hasattr(strategy, name):
                 setattr(self, name, getattr(strategy, name))
 
     @hookimpl
-    def propose(self, study: Study, count: int) -> list[Proposal]:
+    def propose(self, study: StudyView, count: int) -> list[Proposal]:
         """Asks the strategy."""
         trials, pending = list(study.trials), list(study.pending)
         with untouched_random_state("propose()"):
@@ -212,7 +211,7 @@ class _Watched:
         return proposals
 
     @hookimpl
-    def observe(self, study: Study, trial: Trial) -> None:
+    def observe(self, study: StudyView, trial: Trial) -> None:
         """Tells the strategy."""
         with untouched_random_state("observe()"):
             self._manager.hook.observe(study=study, trial=trial)

@@ -14,13 +14,13 @@ import numpy as np
 from nasplug.contract.errors import TaskError, TrialError
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import Choice, Task
-from nasplug.contract.records import Architecture, Evaluation, Measurement, Scalar, Trial
-from nasplug.ledger.study import Study
+from nasplug.contract.records import Architecture, Evaluation, Measurement, Scalar
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
 
 if TYPE_CHECKING:
     from nasplug.cost.candidate import Candidate
+from nasplug.evaluate.trialrun import TrialRun
 
 #: Operations of the synthetic cell, the weakest first; the value of an operation is its position.
 OPERATIONS = ("skip", "narrow", "middle", "wide")
@@ -75,28 +75,23 @@ class SyntheticEvaluator:
         self.noise, self.failing, self.halting = noise, failing, halting
 
     @hookimpl
-    def evaluate(self, study: Study, trial: Trial) -> Evaluation:
+    def evaluate(self, run: TrialRun) -> Evaluation:
         """Looks the curve up, epoch by epoch."""
-        options = _options(trial.architecture)
-        if _share(trial.architecture, "fail") < self.failing:
+        architecture = run.trial.architecture
+        options = _options(architecture)
+        if _share(architecture, "fail") < self.failing:
             raise TrialError("shape", "this architecture fails by request")
-        epochs = study.budget_of(trial).epochs
-        noise = self.noise * float(np.random.default_rng(trial.seed).standard_normal())
+        noise = self.noise * float(np.random.default_rng(run.trial.seed).standard_normal())
         params = float(sum(4**option for option in options))
-        measurements: list[Measurement] = []
-        halted = _share(trial.architecture, "halt") < self.halting
+        halted = _share(architecture, "halt") < self.halting
         reason = "halted by request" if halted else None
-        for epoch in range(epochs):
+        for epoch in range(run.budget.epochs):
             metrics = {"val_acc": accuracy(options, epoch + 1) + noise, "params": params}
-            measurement = Measurement(epoch, metrics)
-            if study.context is not None:
-                seen = trial.with_(measurements=tuple(measurements))
-                reason = study.context.report(study, seen, measurement) or reason
-            measurements.append(measurement)
+            reason = run.report(Measurement(epoch, metrics)) or reason
             if reason:
                 break
-        final = measurements[-1].metrics if measurements else {"val_acc": 0.0, "params": params}
-        return Evaluation(final, tuple(measurements), pruned=reason)
+        final = run.measurements[-1].metrics if run.measurements else {"val_acc": 0.0, "params": params}
+        return Evaluation(final, tuple(run.measurements), pruned=reason)
 
 
 class SyntheticCost:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from nasplug.contract.records import Proposal, Trial
-from nasplug.ledger.study import Study
-from nasplug.run.assemble import SpaceBuilder
-from nasplug.run.seeding import seed_everything
+from nasplug.evaluate.trialrun import TrialRun
+from nasplug.ledger.ledger import Ledger
+from nasplug.plugins.manager import Manager
+from nasplug.run.base import Base
 from nasplug.testing.networks import assert_trains, fingerprint
 from nasplug.testing.pricing import manager_of
 from nasplug.testing.synthetic import Shapes, SyntheticSpace
@@ -39,12 +40,10 @@ class WrapperConformance:
         """A wrapped network, built as a worker does."""
         pytest.importorskip("torch", reason="networks are built with torch")
         space = self.make_space()
-        study = Study(space=space, task=Shapes(self.input_shape, self.outputs))
-        manager = manager_of(SpaceBuilder(), "space")
-        manager.register(self.make_wrapper(), name="wrapper")
+        ledger = Ledger.of(space, task=Shapes(self.input_shape, self.outputs))
+        manager = Manager([("space", Base()), ("wrapper", self.make_wrapper())])
         trial = Trial(0, Proposal(space.sample(np.random.default_rng(seed))), seed=seed)
-        seed_everything(seed)
-        return manager.hook.build(study=study, trial=trial)
+        return TrialRun(trial, ledger.view, manager=manager).network
 
     def test_it_is_a_wrapper(self) -> None:
         """It takes the network of the space and of the wrappers before it, and does not replace them."""

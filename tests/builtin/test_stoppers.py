@@ -8,8 +8,10 @@ import pytest
 import nasplug as nas
 from nasplug.builtin.stoppers import MedianStopper, Patience
 from nasplug.contract.errors import SpecError
-from nasplug.contract.records import Architecture, Measurement, Objective, Proposal, Trial
-from nasplug.ledger.study import Study
+from nasplug.contract.records import Architecture, Measurement, Proposal, Trial
+from nasplug.evaluate.trialrun import TrialRun
+from nasplug.ledger.ledger import Ledger
+from nasplug.ledger.view import StudyView
 
 
 def curve(number: int, *values: float, state: str = "complete", **more) -> Trial:
@@ -18,16 +20,16 @@ def curve(number: int, *values: float, state: str = "complete", **more) -> Trial
     return Trial(number, proposal, state=state, measurements=measurements, **more)
 
 
-def study_of(*trials: Trial, objectives=(("acc", "max"),)) -> Study:
-    study = Study(objectives=[Objective(name, direction) for name, direction in objectives])
-    for trial in trials:
-        study._observe(trial)
-    return study
+def study_of(*trials: Trial, objectives=(("acc", "max"),)) -> StudyView:
+    return Ledger.of(None, dict(objectives), trials=trials).view
 
 
-def ask(stopper: MedianStopper, study: Study, *values: float) -> str | None:
+def ask(stopper: MedianStopper, study: StudyView, *values: float) -> str | None:
     running = curve(99, *values, state="running")
-    return stopper.report(study, running.with_(measurements=running.measurements[:-1]), running.measurements[-1])
+    run = TrialRun(running, study)
+    for measurement in running.measurements[:-1]:
+        run.report(measurement)
+    return stopper.should_prune(run, running.measurements[-1])
 
 
 EARLIER = [curve(n, 0.1 * n, 0.1 * n + 0.1) for n in range(1, 6)]  # at step 2: 0.2 ... 0.6, median 0.4
@@ -71,7 +73,8 @@ def test_with_several_objectives_only_if_behind_in_all():
     running = trials[0]
     for f1, stops in ((0.6, False), (0.4, True)):
         now = Measurement(2, {"acc": 0.0, "f1": f1})
-        assert (MedianStopper().report(study, running.with_(measurements=()), now) is not None) is stops
+        run = TrialRun(running.with_(measurements=()), study)
+        assert (MedianStopper().should_prune(run, now) is not None) is stops
 
 
 def test_nan_is_behind():
@@ -115,10 +118,10 @@ def test_median_prunes_in_a_real_search_as_the_rule_says(project):
     assert pruned
     for trial in study.trials:
         seen = study_of(*study.trials[: trial.number], objectives=(("val_acc", "max"),))
-        reasons = [
-            stopper.report(seen, trial.with_(measurements=trial.measurements[:i]), measurement)
-            for i, measurement in enumerate(trial.measurements)
-        ]
+        run, reasons = TrialRun(trial, seen), []
+        for measurement in trial.measurements:
+            reasons.append(stopper.should_prune(run, measurement))
+            run.report(measurement)
         assert reasons[:-1] == [None] * (len(reasons) - 1)
         assert trial.reason == (reasons[-1] if trial.state == "pruned" else None)
         assert len(trial.measurements) == 3 or trial.state == "pruned"

@@ -13,8 +13,7 @@ from nasplug.builtin.ranking import best_first, crowding_distance
 from nasplug.builtin.regularized_evolution import RegularizedEvolution
 from nasplug.builtin.successive_halving import Asha, SuccessiveHalving, rung_epochs
 from nasplug.contract.errors import PluginError, SpecError
-from nasplug.contract.records import Objective, Proposal, Trial
-from nasplug.ledger.study import Study
+from nasplug.contract.records import Proposal, Trial
 from nasplug.plugins.discovery import discover
 from nasplug.run.assemble import compose
 from nasplug.run.spec import RunSpec
@@ -331,11 +330,7 @@ def test_crowding_distance_of_four_points():
 
 def test_order_of_trials():
     space = SyntheticSpace()
-    study = Study(
-        space=space,
-        objectives=[Objective("a", "max"), Objective("b", "min")],
-        constraints=[nas.Constraint.parse("c <= 1")],
-    )
+    study = nas.Ledger.of(space, {"a": "max", "b": "min"}, constraints=["c <= 1"]).view
     values = {  # number: a, b, c
         0: (1.0, 1.0, 3.0),  # infeasible
         1: (0.5, 0.5, 1.0),  # dominated by 3

@@ -38,11 +38,11 @@ class Scaled:
         self.factor = factor
 
     @nas.hookimpl(wrapper=True)
-    def build(self, study, trial):
+    def build(self, run):
         network = yield
         from torch import nn
 
-        scale = nn.Linear(study.task.outputs, study.task.outputs, bias=False)
+        scale = nn.Linear(run.task.outputs, run.task.outputs, bias=False)
         nn.init.eye_(scale.weight)
         scale.weight.data *= self.factor
         return nn.Sequential(network, scale)

@@ -18,7 +18,7 @@ def search(console, trials=6, **more):
     display = LiveDisplay(console)
     study = nas.search(
         space="tiny", evaluator="bowl", objectives={"height": "min"}, trials=trials, plugins=[TINY], epochs=2,
-        listener=display, costs=["weight"], **more,
+        trackers=[display], costs=["weight"], **more,
     )  # fmt: skip
     return study, display
 
@@ -75,7 +75,7 @@ def test_what_the_bars_say():
     display = Spy(console)
     nas.search(
         space="tiny", evaluator="bowl", objectives={"height": "min"}, trials=3, plugins=[TINY], epochs=2,
-        listener=display,
+        trackers=[display],
     )  # fmt: skip
     assert "0/3" in seen[0]
     assert "epoch 1/2" in seen[0]
@@ -90,7 +90,7 @@ def test_failures_are_counted_and_named(monkeypatch):
     stream = io.StringIO()
     nas.search(
         space="tiny", evaluator=nas.component("bowl", fail=True), objectives={"height": "min"}, trials=2,
-        plugins=[TINY], listener=LiveDisplay(Console(file=stream)),
+        plugins=[TINY], trackers=[LiveDisplay(Console(file=stream))],
     )  # fmt: skip
     assert "failed  (error: ValueError: no bowl here)" in stream.getvalue()
 

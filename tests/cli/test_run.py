@@ -80,7 +80,7 @@ def test_another_specification_is_refused(cli, spec):
         ({"space": {"tiny": {"width": "wide"}}}, "wrong type"),
         ({"budget": {"trials": 0}}, "budget.trials: 0 is too small"),
         ({"objectives": {"hieght": "min"}}, "nothing answers 'hieght'"),
-        ({"budget": {"epochs": 1}}, "the search has no end"),
+        ({"budget": {"epochs": 1}}, "no stopping criterion"),
     ],
 )
 def test_a_wrong_specification_is_one_message(cli, spec, tmp_path, changes, message):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from nasplug.ledger.copying import copy_study
+from nasplug.ledger.sqlite import SQLiteStorage
+
 KEYS = [
     "number", "state", "architecture", "hyperparameters", "epochs", "epochs_trained", "objectives", "metrics", "costs",
     "feasible", "seconds", "seed", "parent", "copied_from", "reason", "failure", "artifacts", "info",
@@ -93,20 +96,17 @@ def test_files_that_are_no_study(cli, tmp_path, name):
     (tmp_path / "text.sqlite").write_text("hello, this is no data base")
     wrong = cli(name, "text.sqlite")
     assert wrong.code == 3
-    assert "no nasplug study" in wrong.err
+    assert "not a nasplug study file" in wrong.err
     assert (tmp_path / "text.sqlite").read_text() == "hello, this is no data base"
 
 
 def test_looking_needs_no_plugin(cli, study, tmp_path):
     """Trials are shown even where the plugins of the search are not installed."""
-    import sqlite3
-
     copy = tmp_path / "copy.sqlite"
-    with sqlite3.connect(study) as source, sqlite3.connect(copy) as target:
-        source.backup(target)
-        target.execute(
-            "UPDATE meta SET value = replace(replace(value, 'tiny_plugin.py', 'gone.py'), '\"tiny\"', '\"gone\"')"
-        )
+    copy_study(study, copy)
+    storage = SQLiteStorage(copy)
+    storage.write_meta({"spec": {**storage.meta()["spec"], "space": "gone", "plugins": ["gone.py"]}})
+    storage.close()
     assert cli("trials", copy).code == cli("pareto", copy).code == 0
 
 

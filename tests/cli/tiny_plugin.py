@@ -48,20 +48,19 @@ class Bowl:
         self.sleep, self.fail = sleep, fail
 
     @nas.hookimpl
-    def evaluate(self, study, trial):
+    def evaluate(self, run):
+        trial = run.trial
         x, y = trial.architecture.genotype
         if self.fail or (x, y) == (0, 0):
             raise ValueError("no bowl here")
         height = float((x - 3) ** 2 + (y - 1) ** 2)
-        measurements = []
-        for step in range(1, study.budget_of(trial).epochs + 1):
+        for step in range(1, run.budget.epochs + 1):
             time.sleep(self.sleep)
-            measurements.append(nas.Measurement(step, {"height": height + 1 / step}))
-            study.context.report(study, trial, measurements[-1])
+            run.report(nas.Measurement(step, {"height": height + 1 / step}))
         if os.environ.get("TINY_INTERRUPT") == str(trial.number):
             os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C does
             time.sleep(5)
-        return nas.Evaluation({"height": height, "depth": -height, "odd": math.nan}, tuple(measurements))
+        return nas.Evaluation({"height": height, "depth": -height, "odd": math.nan}, tuple(run.measurements))
 
 
 class Weight:

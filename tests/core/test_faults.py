@@ -18,7 +18,7 @@ import pytest
 
 import nasplug as nas
 from nasplug.contract.errors import SpecError, StorageError, UnknownNameError
-from nasplug.ledger.storage import SQLiteStorage
+from nasplug.ledger.sqlite import SQLiteStorage
 from nasplug.run.api import run_spec
 
 #: The toy evaluator misbehaves on architectures that begin with x; here two of them come in the middle of good ones.
@@ -200,7 +200,7 @@ class _NoSpace:
     objectives = {"score": "max"}  # noqa: RUF012
 
     @nas.hookimpl
-    def evaluate(self, study, trial):
+    def evaluate(self, run):
         raise OSError(28, "No space left on device", "weights.safetensors")
 
 
@@ -228,7 +228,7 @@ def test_a_file_that_is_no_study_is_reported(tmp_path):
     other = tmp_path / "other.sqlite"
     sqlite3.connect(other).execute("CREATE TABLE mine (x)")
     for path in (text, other):
-        with pytest.raises(StorageError, match="no nasplug study"):
+        with pytest.raises(StorageError, match="not a nasplug study file"):
             SQLiteStorage(path)
     assert text.read_text() == "these are my notes, not a study"
     with pytest.raises(StorageError, match="there is no study file"):
@@ -238,7 +238,7 @@ def test_a_file_that_is_no_study_is_reported(tmp_path):
 def test_a_nonsense_record_is_reported(study_file):
     with sqlite3.connect(study_file) as connection:
         connection.execute("UPDATE trials SET record = '{\"number\": 3}' WHERE number = 3")
-    with pytest.raises(StorageError, match="a trial cannot be read"):
+    with pytest.raises(StorageError, match="does not match its checksum"):
         nas.load_study(study_file)
 
 
@@ -275,6 +275,9 @@ def test_a_study_can_be_copied_while_it_is_open(study_file, tmp_path, outcome):
         ({"run": {"workers": 2}}, SpecError, "executor: process"),
         ({"run": {"time_limit": 5}}, SpecError, "executor: process"),
         ({"run": {"batch": 0}}, SpecError, "at least 1"),
+        ({"run": {"executor": "proces"}}, UnknownNameError, "did you mean 'process'"),
+        ({"run": {"executor": {"process": {"cores": 2}}}}, SpecError, "no argument 'cores'"),
+        ({"trackers": ["log"]}, UnknownNameError, "no tracker 'log'"),
         ({"run": {"seed": "x"}}, SpecError, "no int"),
         ({"space": {"class_path": "no_such_module.Space"}}, nas.errors.PluginImportError, "No module named"),
         ({"space": {"class_path": "collections.UserList"}}, nas.errors.PluginError, "this one lacks"),
@@ -293,7 +296,7 @@ def test_objects_that_cannot_reach_a_worker_are_refused(toy_path):
         objectives = {"score": "max"}  # noqa: RUF012
 
         @nas.hookimpl
-        def evaluate(self, study, trial):
+        def evaluate(self, run):
             return nas.Evaluation({"score": 1.0})
 
     with pytest.raises(SpecError, match="cannot be sent to worker processes"):

@@ -135,7 +135,7 @@ def test_a_resumed_run_must_propose_the_same(toy_spec, tmp_path, monkeypatch):
     path = str(tmp_path / "s.sqlite")
     spec = toy_spec(strategy="climb_unsaved", budget={"trials": 4}, run={"storage": path})
     run_spec(spec)
-    import nasplug.ledger.study as module
+    import nasplug.ledger.view as module
 
     original = module.stream
     monkeypatch.setattr(module, "stream", lambda seed, role, index: original(seed + 1, role, index))
@@ -245,7 +245,7 @@ def test_a_strategy_that_breaks_the_contract_is_named(toy_path, strategy, match)
 
 
 def test_a_search_needs_an_end(toy_path):
-    with pytest.raises(SpecError, match="no end"):
+    with pytest.raises(SpecError, match="no stopping criterion"):
         nas.search(space="toy", evaluator="toy", plugins=[toy_path])
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 
 import pytest
@@ -13,6 +14,7 @@ from nasplug.contract.records import (
     Budget,
     Constraint,
     Failure,
+    Inherit,
     Measurement,
     Objective,
     Proposal,
@@ -46,7 +48,9 @@ def test_genotypes_hold_plain_data_only():
 def test_a_trial_survives_json():
     trial = Trial(
         7,
-        Proposal(Architecture("s", ("a",), "a"), {"lr": 0.1}, Budget(3), 2, {"generation": 1}),
+        Proposal(
+            Architecture("s", ("a",), "a"), {"lr": 0.1}, Budget(3), Inherit(2, "weights"), {"generation": 1}, seed=5
+        ),
         state="failed",
         seed=11,
         metrics={"val_acc": 0.1 + 0.2},
@@ -57,8 +61,31 @@ def test_a_trial_survives_json():
         reason="r",
         copied_from=0,
         seconds=1.5,
+        edits=({"op": "grow", "layer": "conv1", "by": 4},),
+        stages={"fold-0": {"dice": 0.5}},
     )
     assert Trial.from_json(json.loads(json.dumps(trial.to_json()))) == trial
+    assert Trial.decode(trial.encode()) == trial
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 0.1 + 0.2, -0.0, 5e-324, 2**60])
+def test_every_number_survives_json(value):
+    trial = Trial(
+        0,
+        Proposal(Architecture("s", ("a",), "a")),
+        metrics={"x": value},
+        costs={"y": value},
+        measurements=(Measurement(1, {"x": value}, "fold"),),
+        stages={"fold": {"x": value}},
+    )
+    again = Trial.decode(trial.encode())
+    for found in (again.metrics["x"], again.costs["y"], again.measurements[0].metrics["x"], again.stages["fold"]["x"]):
+        assert repr(found) == repr(value)
+
+
+def test_a_metric_called_nan_is_a_name():
+    trial = Trial(0, Proposal(Architecture("nan", ("nan",), "inf"), info={"nan": "nan"}), metrics={"nan": 1.0})
+    assert Trial.decode(trial.encode()) == trial
 
 
 @pytest.mark.parametrize(
@@ -95,7 +122,7 @@ def test_identity_tells_different_trainings_apart():
     for other in (
         Proposal(base.architecture, {"lr": 0.1}),
         Proposal(base.architecture, budget=Budget(2)),
-        Proposal(base.architecture, parent=1),
+        Proposal(base.architecture, inherits=Inherit(1)),
     ):
         assert other.identity() != base.identity()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,21 +9,19 @@ from hypothesis import strategies as st
 
 import nasplug as nas
 from nasplug.contract.errors import StudyError
-from nasplug.contract.records import Architecture, Constraint, Objective, Proposal, Trial
+from nasplug.contract.records import Architecture, Proposal, Trial
+from nasplug.ledger.ledger import Ledger
 from nasplug.ledger.rng import derived_seed, stream
-from nasplug.ledger.study import Study
+from nasplug.ledger.sqlite import SQLiteStorage
 
 
 def study_of(rows, objectives=(("acc", "max"), ("params", "min")), constraints=()):
-    study = Study(
-        objectives=[Objective(*pair) for pair in objectives],
-        constraints=[Constraint.parse(text) for text in constraints],
-    )
+    ledger = Ledger.of(None, dict(objectives), constraints=constraints)
     for number, row in enumerate(rows):
         state = row.pop("state", "complete") if isinstance(row, dict) else "complete"
         values = row if isinstance(row, dict) else {"acc": row[0], "params": row[1]}
-        study._observe(Trial(number, Proposal(Architecture("s", number, str(number))), state=state, metrics=values))
-    return study
+        ledger.observe(Trial(number, Proposal(Architecture("s", number, str(number))), state=state, metrics=values))
+    return ledger.result()
 
 
 def numbers(trials):
@@ -101,12 +97,9 @@ def test_streams_stay_what_they_are():
 def test_opening_a_study_without_its_plugin_still_reads_it(toy_spec, tmp_path):
     path = tmp_path / "s.sqlite"
     nas.run_spec(toy_spec(run={"storage": str(path)}))
-    import sqlite3
-
-    with sqlite3.connect(path) as connection:
-        text = connection.execute("SELECT value FROM meta WHERE key = 'spec'").fetchone()[0]
-        spec = json.loads(text) | {"plugins": []}
-        connection.execute("UPDATE meta SET value = ? WHERE key = 'spec'", [json.dumps(spec)])
+    storage = SQLiteStorage(path)
+    storage.write_meta({"spec": storage.meta()["spec"] | {"plugins": []}})
+    storage.close()
     study = nas.load_study(path)
     assert "no space 'toy'" in study.meta["unavailable"]
     assert study.best.metrics
@@ -115,7 +108,7 @@ def test_opening_a_study_without_its_plugin_still_reads_it(toy_spec, tmp_path):
 
 
 def test_a_study_in_memory_keeps_files_in_a_temporary_folder():
-    study = Study()
+    study = Ledger().result()
     folder = study.artifacts()
     assert folder.is_dir()
     del study

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import signal
 import warnings
 
@@ -287,7 +288,7 @@ def test_lightning_is_quiet_and_the_user_is_not(train, capfd, caplog):
 
 class Interrupts(Callback):
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        raise KeyboardInterrupt
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_ctrl_c_reaches_the_driver_and_still_works_afterwards(train):
@@ -300,8 +301,8 @@ def test_ctrl_c_reaches_the_driver_and_still_works_afterwards(train):
 def test_a_stopped_trial_is_pruned_with_its_measurements(train):
     class After2:
         @nas.hookimpl
-        def report(self, study, trial, measurement):
-            assert [item.step for item in trial.measurements] == list(range(1, measurement.step))
+        def should_prune(self, run, measurement):
+            assert [item.step for item in run.measurements] == list(range(1, measurement.step))
             return "enough" if measurement.step >= 2 else None
 
     trial = train(epochs=6, stoppers=[After2()]).trials[0]

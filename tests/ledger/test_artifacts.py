@@ -9,7 +9,7 @@ import pytest
 import nasplug as nas
 from nasplug.contract.errors import PluginError, StorageError, StudyError
 from nasplug.ledger.artifacts import artifact_folder, beside, check_artifact, checksum
-from nasplug.ledger.storage import SQLiteStorage
+from nasplug.ledger.sqlite import SQLiteStorage
 
 
 class Writer:
@@ -18,10 +18,10 @@ class Writer:
     objectives = {"score": "max"}  # noqa: RUF012
 
     @nas.hookimpl
-    def evaluate(self, study, trial):
-        path = study.artifacts(trial) / "weights.txt"
-        path.write_text(f"{study.seed} {trial.seed}")
-        return nas.Evaluation({"score": 1.0}, artifacts={"weights": path.relative_to(study.artifacts()).as_posix()})
+    def evaluate(self, run):
+        path = run.folder / "weights.txt"
+        path.write_text(f"{run.study.seed} {run.trial.seed}")
+        return nas.Evaluation({"score": 1.0}, artifacts={"weights": run.artifact(path)})
 
 
 def run(path, toy_path, seed=0, trials=3, **more):
@@ -117,7 +117,7 @@ def test_an_artifact_that_was_never_written_is_the_evaluators_fault(toy_path):
         objectives = {"score": "max"}  # noqa: RUF012
 
         @nas.hookimpl
-        def evaluate(self, study, trial):
+        def evaluate(self, run):
             return nas.Evaluation({"score": 1.0}, artifacts={"weights": "nowhere.txt"})
 
     with pytest.raises(PluginError, match=r"'nowhere\.txt' was not written"):

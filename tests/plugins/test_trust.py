@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sqlite3
 import subprocess
 import sys
 
@@ -14,6 +13,7 @@ import yaml
 import nasplug as nas
 from nasplug.cli import main
 from nasplug.contract.errors import NasplugError, PluginError, TrustError
+from nasplug.ledger.sqlite import SQLiteStorage
 from nasplug.plugins.component import Component, instantiate
 from nasplug.plugins.discovery import discover
 from nasplug.plugins.trust import asks_for_code, check_kind, trusted, trusting, untrusted
@@ -63,11 +63,11 @@ def doctored(toy_spec, tmp_path):
     def make(change):
         path = tmp_path / "s.sqlite"
         run_spec(toy_spec(budget={"trials": 3}, run={"storage": str(path)}))
-        with sqlite3.connect(path) as connection:
-            (text,) = connection.execute("SELECT value FROM meta WHERE key = 'spec'").fetchone()
-            spec = json.loads(text)
-            change(spec, executed, evil)
-            connection.execute("UPDATE meta SET value = ? WHERE key = 'spec'", (json.dumps(spec),))
+        storage = SQLiteStorage(path)  # with the right checksums, as an attacker would
+        spec = storage.meta()["spec"]
+        change(spec, executed, evil)
+        storage.write_meta({"spec": spec})
+        storage.close()
         return path, executed
 
     return make

@@ -83,7 +83,8 @@ class PseudoTraining:
         self.failures, self.epochs = failures, epochs
 
     @nas.hookimpl
-    def evaluate(self, study, trial):
+    def evaluate(self, run):
+        trial = run.trial
         rng = np.random.default_rng(trial.number)
         if self.failures and rng.random() < 0.08:
             raise ValueError(f"kernel of size {trial.number} does not fit <script>alert('x')</script>")
@@ -108,8 +109,8 @@ class Broken:
     objectives: ClassVar = {"val_acc": "max"}
 
     @nas.hookimpl
-    def evaluate(self, study, trial):
-        raise ValueError(f"cannot <b>multiply</b> shapes 3 and {trial.number}")
+    def evaluate(self, run):
+        raise ValueError(f"cannot <b>multiply</b> shapes 3 and {run.number}")
 
 
 def search(**changes):

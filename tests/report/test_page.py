@@ -14,7 +14,7 @@ import pytest
 import nasplug as nas
 from nasplug.contract.errors import MissingExtraError, StorageError
 from nasplug.contract.records import Failure
-from nasplug.ledger.study import Study
+from nasplug.ledger.ledger import Ledger
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
@@ -160,16 +160,16 @@ def test_hostile_names_everywhere(tmp_path):
         def sample(self, rng): ...
         def build(self, architecture, task): ...
 
-    study = Study(space=EvilSpace(), objectives=[nas.Objective(evil, "max"), nas.Objective("b", "min")])
+    ledger = Ledger.of(EvilSpace(), {evil: "max", "b": "min"})
     for number in range(6):
         proposal = nas.Proposal(architecture, {evil: evil}, info={evil: number})
         steps = tuple([nas.Measurement(step, {evil: step * 0.1}) for step in range(3)])
-        study._observe(
+        ledger.observe(
             nas.Trial(number, proposal, "complete", metrics={evil: number % 4, "b": number}, measurements=steps)
         )
-    study._observe(nas.Trial(6, nas.Proposal(architecture), "failed", failure=Failure(evil, evil, evil)))
-    study._observe(nas.Trial(7, nas.Proposal(architecture), "pruned", reason=evil))
-    path = write_report(study, tmp_path / "x.html", png_folder=tmp_path)
+    ledger.observe(nas.Trial(6, nas.Proposal(architecture), "failed", failure=Failure(evil, evil, evil)))
+    ledger.observe(nas.Trial(7, nas.Proposal(architecture), "pruned", reason=evil))
+    path = write_report(ledger.result(), tmp_path / "x.html", png_folder=tmp_path)
     page = path.read_text(encoding="utf-8")
     assert "script" not in Page(page).tags
     assert "\x1b" not in page
@@ -179,7 +179,7 @@ def test_hostile_names_everywhere(tmp_path):
 
 @pytest.mark.parametrize("objectives", [(), (nas.Objective("a", "max"),)])
 def test_an_empty_study(objectives, tmp_path):
-    page = Page(write_report(Study(objectives=objectives), tmp_path / "x.html").read_text(encoding="utf-8"))
+    page = Page(write_report(Ledger.of(None, objectives).result(), tmp_path / "x.html").read_text(encoding="utf-8"))
     assert "No trial has finished yet" in page.text
 
 
@@ -197,26 +197,26 @@ def test_one_trial(make, tmp_path):
 
 
 def test_values_that_are_not_finite(tmp_path):
-    study = Study(objectives=[nas.Objective("a", "max"), nas.Objective("b", "min")], constraints=[])
+    ledger = Ledger.of(None, {"a": "max", "b": "min"})
     architecture = nas.Architecture("s", (1,), "1")
     values = [math.nan, math.inf, -math.inf, 1.0, 2.0]
     for number, value in enumerate(values):
         steps = (nas.Measurement(0, {"a": value}), nas.Measurement(1, {"a": math.nan}))
         proposal = nas.Proposal(architecture, {"lr": value}, info={"x": value})
         metrics = {"a": value, "b": values[-1 - number], "c": value}
-        study._observe(nas.Trial(number, proposal, "complete", metrics=metrics, measurements=steps))
-    page = Page(write_report(study, tmp_path / "x.html", png_folder=tmp_path).read_text(encoding="utf-8"))
+        ledger.observe(nas.Trial(number, proposal, "complete", metrics=metrics, measurements=steps))
+    page = Page(write_report(ledger.result(), tmp_path / "x.html", png_folder=tmp_path).read_text(encoding="utf-8"))
     assert "not a number" in page.text
 
 
 def test_three_objectives_over_magnitudes(tmp_path):
     objectives = [nas.Objective("acc", "max"), nas.Objective("params", "min"), nas.Objective("latency_s", "min")]
-    study = Study(objectives=objectives)
+    ledger = Ledger.of(None, objectives)
     for i in range(40):
         metrics = {"acc": i / 40, "params": 1e3 * 1.3**i, "latency_s": 1e-5 * (1 + i * 17 % 40) ** 2}
         architecture = nas.Architecture("s", (i,), str(i))
-        study._observe(nas.Trial(i, nas.Proposal(architecture), "complete", metrics=metrics))
-    page = write_report(study, tmp_path / "x.html", png_folder=tmp_path).read_text(encoding="utf-8")
+        ledger.observe(nas.Trial(i, nas.Proposal(architecture), "complete", metrics=metrics))
+    page = write_report(ledger.result(), tmp_path / "x.html", png_folder=tmp_path).read_text(encoding="utf-8")
     assert {"pareto.png", "pareto-2.png", "hypervolume.png"} <= {path.name for path in tmp_path.iterdir()}
     assert ">10 M<" in page  # a tick of the logarithmic axis
     assert ">0.001<" in page
@@ -231,9 +231,8 @@ def test_without_a_graph_there_is_a_table_of_choices(make, tmp_path):
 
 
 def test_without_the_space_the_genotype_is_shown(small, tmp_path):
-    bare = Study(objectives=small.objectives, meta={**small.meta, "unavailable": "the plugin is gone"})
-    for trial in small.trials:
-        bare._observe(trial)
+    meta = {**small.meta, "unavailable": "the plugin is gone"}
+    bare = Ledger.of(None, small.objectives, meta=meta, trials=small.trials).result()
     text = Page(write_report(bare, tmp_path / "x.html").read_text(encoding="utf-8")).text
     assert "the plugin is gone" in text
     depth, width = small.best.architecture.genotype

@@ -7,7 +7,6 @@ import math
 import pytest
 
 import nasplug as nas
-from nasplug.ledger.study import Study
 from nasplug.report import facts, reasons, series, tables
 from nasplug.report.formats import duration, number, shorten, text
 
@@ -15,11 +14,11 @@ ARCHITECTURE = nas.Architecture("s", (1,), "1")
 
 
 def ledger(points, objectives=(("a", "max"), ("b", "min")), **options):
-    study = Study(objectives=[nas.Objective(*o) for o in objectives], **options)
+    book = nas.Ledger.of(None, dict(objectives), **options)
     for index, values in enumerate(points):
         metrics = dict(zip("abc", values, strict=False))
-        study._observe(nas.Trial(index, nas.Proposal(ARCHITECTURE), "complete", metrics=metrics))
-    return study
+        book.observe(nas.Trial(index, nas.Proposal(ARCHITECTURE), "complete", metrics=metrics))
+    return book.result()
 
 
 def test_running_best_knows_the_direction():
@@ -65,16 +64,19 @@ def test_ranking_puts_feasible_trials_first():
 
 def test_ranking_leaves_repeats_out():
     study = ledger([(1,), (2,)], [("a", "max")])
-    study._observe(study.trials[1].with_(number=2, copied_from=1))
+    repeated = nas.Ledger.of(
+        None, study.objectives, trials=[*study.trials, study.trials[1].with_(number=2, copied_from=1)]
+    )
+    study = repeated.result()
     assert [trial.number for trial in series.ranking(study)] == [1, 0]
 
 
 def test_cost_axis_prefers_the_usual_costs():
-    study = Study(objectives=[nas.Objective("acc", "max")])
+    book = nas.Ledger.of(None, {"acc": "max"})
     for i in range(2):
         costs = {"boo/ones": i, "npu/latency_s": i, "macs": 7.0, "params": math.nan}
-        study._observe(nas.Trial(i, nas.Proposal(ARCHITECTURE), "complete", metrics={"acc": i}, costs=costs))
-    assert series.cost_axis(study) == nas.Objective("npu/latency_s", "min")  # params unknown, macs constant
+        book.observe(nas.Trial(i, nas.Proposal(ARCHITECTURE), "complete", metrics={"acc": i}, costs=costs))
+    assert series.cost_axis(book.result()) == nas.Objective("npu/latency_s", "min")  # params unknown, macs constant
 
 
 def test_failures_are_grouped_whatever_their_numbers(study):

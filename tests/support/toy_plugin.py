@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import nasplug as nas
 
-NASPLUG_CONTRACT = "1.0"
+NASPLUG_CONTRACT = "2.0"
 
 #: On the command line of processes that a candidate leaves behind.
 MARK = "nasplug-test-orphan"
@@ -68,7 +68,8 @@ class ToyEvaluator:
         self.trouble, self.seconds, self.steps, self.count_in = trouble, seconds, steps, count_in
 
     @nas.hookimpl
-    def evaluate(self, study: nas.Study, trial: nas.Trial) -> nas.Evaluation:
+    def evaluate(self, run: nas.TrialRun) -> nas.Evaluation:
+        trial = run.trial
         genes = trial.architecture.genotype
         if self.count_in:
             with Path(self.count_in).open("a") as file:
@@ -78,14 +79,12 @@ class ToyEvaluator:
         if genes[0] == "x":
             self._misbehave()
         score = sum(gene == "a" for gene in genes) + trial.seed % 1000 / 10_000
-        measurements = []
         for step in range(self.steps):
             now = nas.Measurement(step, {"score": score * (step + 1) / self.steps, "loss": 1.0 / (step + 1)})
-            reason = study.context.report(study, trial.with_(measurements=tuple(measurements)), now)
-            measurements.append(now)
+            reason = run.report(now)
             if reason:
-                return nas.Evaluation({"score": score}, tuple(measurements), pruned=reason)
-        return nas.Evaluation({"score": score, "loss": -score}, tuple(measurements))
+                return nas.Evaluation({"score": score}, tuple(run.measurements), pruned=reason)
+        return nas.Evaluation({"score": score, "loss": -score}, tuple(run.measurements))
 
     def _misbehave(self) -> None:
         if self.trouble == "raise":
@@ -183,10 +182,10 @@ class Impatient:
     """Stops at step 1 when any earlier trial had a better score there."""
 
     @nas.hookimpl
-    def report(self, study, trial, measurement):
+    def should_prune(self, run, measurement):
         if measurement.step != 1:
             return None
-        earlier = [m.metrics["score"] for t in study.trials for m in t.measurements if m.step == 1]
+        earlier = [m.metrics["score"] for t in run.study.trials for m in t.measurements if m.step == 1]
         if any(value > measurement.metrics["score"] for value in earlier):
-            return f"behind {len(study.trials)} known trials"
+            return f"behind {len(run.study.trials)} known trials"
         return None

@@ -64,7 +64,7 @@ class Scale:
         self.by = by
 
     @nas.hookimpl(wrapper=True)
-    def build(self, study: nas.Study, trial: nas.Trial):
+    def build(self, run: nas.TrialRun):
         return Scaled((yield), self.by)
 
 
@@ -94,6 +94,6 @@ class After:
         self.epochs = epochs
 
     @nas.hookimpl
-    def report(self, study: nas.Study, trial: nas.Trial, measurement: nas.Measurement) -> str | None:
-        assert len(trial.measurements) == measurement.step - 1
+    def should_prune(self, run: nas.TrialRun, measurement: nas.Measurement) -> str | None:
+        assert len(run.measurements) == measurement.step - 1
         return "enough" if measurement.step >= self.epochs else None

@@ -149,9 +149,9 @@ def test_strategies(strategy, test, arguments, tmp_path):
 
 
 @pytest.mark.parametrize(("how", "fails"), [("snapshot", True), ("replay", False)])
-def test_an_inexact_state_shows_on_resume(how, fails, tmp_path, monkeypatch):
+def test_an_inexact_state_shows_on_resume(how, fails, tmp_path):
     suite = type("Suite", (StrategyConformance,), {"make_strategy": lambda self: Forgetful()})()
-    arguments = (how, 0.35, tmp_path, monkeypatch)
+    arguments = (how, 0.35, tmp_path)
     if fails:
         with pytest.raises((AssertionError, ReplayError)):
             suite.test_a_resumed_run_equals_an_uninterrupted_one(*arguments)
@@ -314,8 +314,8 @@ def test_evaluators(answer, test):
         objectives = {"val_acc": "max", "loss": "min"}  # noqa: RUF012
 
         @nas.hookimpl
-        def evaluate(self, trial):
-            return nas.Evaluation(answer(trial))
+        def evaluate(self, run):
+            return nas.Evaluation(answer(run.trial))
 
     suite = type("Suite", (EvaluatorConformance,), {"make_evaluator": lambda self: Evaluator()})()
     with pytest.raises(WRONG):

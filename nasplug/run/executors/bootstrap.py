@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from nasplug.contract.errors import NasplugError, PluginError, SpecError
-from nasplug.contract.records import Measurement
 from nasplug.run.assemble import Assembly, compose
+from nasplug.run.executors.devices import device_of
+from nasplug.run.jobs import Message
 from nasplug.run.processes import enter
 from nasplug.run.spec import RunSpec
 from nasplug.run.worker import Worker
@@ -50,8 +52,11 @@ class Bootstrap:
             assembly.spec.to_plain(), str(folder), assembly.keeps_checkpoints, dict(os.environ), _pickled(objects)
         )
 
-    def worker(self) -> Worker:
+    def worker(self, index: int = 0) -> Worker:
         """Composes the run in this process.
+
+        Args:
+            index: Index of the worker, which decides its GPU.
 
         Raises:
             NasplugError: As for `compose`.
@@ -64,7 +69,10 @@ class Bootstrap:
         # Pickle made by the driver of this very run a moment ago, over its own pipe; never from a file.
         ready = pickle.loads(self.objects)
         assembly = compose(spec, catalog, ready, with_strategy=False)
-        return Worker(assembly, Path(self.folder), keeps_checkpoints=self.keeps_checkpoints)
+        run, torch = spec.run, sys.modules.get("torch")
+        found = 0 if torch is None or run.device == "cpu" else torch.cuda.device_count()
+        device = device_of(index, run.workers, run.device, run.gpus, found)
+        return Worker(assembly, Path(self.folder), keeps_checkpoints=self.keeps_checkpoints, device=device)
 
 
 class Serve:
@@ -85,7 +93,7 @@ class Serve:
         threading.Thread(target=_end_with_parent, daemon=True).start()
         worker, error = None, None
         try:
-            worker = self.bootstrap.worker()
+            worker = self.bootstrap.worker(index)
         except NasplugError as problem:
             error = PluginError("a worker process cannot be set up", why=str(problem))
         except Exception as problem:
@@ -97,9 +105,9 @@ class Serve:
             with lock:
                 pipe.send((kind, value))
 
-        def emit(number: int, measurement: Measurement) -> None:
+        def emit(key: int | str, message: Message) -> None:
             try:
-                send("message", measurement)
+                send("message", message)
             except (OSError, ValueError):  # only for the display: never fail a trial for it
                 return
 
@@ -120,7 +128,7 @@ class Serve:
             except Exception as problem:
                 result = PluginError(
                     "the result of a trial cannot leave its process",
-                    where=f"trial {job.trial.number}",
+                    where=f"trial or work {job.key}",
                     why=f"{type(problem).__name__}: {problem}",
                     fix="answer numbers, strings and lists of them",
                 )

@@ -1,36 +1,51 @@
-"""Trials in the driver's own process, one at a time."""
+"""Jobs in the driver's own process, one at a time."""
 
 from __future__ import annotations
 
+import random
 from collections import deque
-from pathlib import Path
 
-from nasplug.contract.records import Trial
-from nasplug.run.assemble import Assembly
-from nasplug.run.worker import Emit, Job, Worker
+from nasplug.run.executors.launch import Launch
+from nasplug.run.jobs import Done, Job
+from nasplug.run.worker import Emit, Worker
 
 
 class InlineExecutor:
-    """One trial at a time in this process.
+    """One job at a time in this process: the easiest to debug, and the first to die with a candidate that crashes.
 
     Args:
-        assembly: The driver's assembly.
-        folder: Folder of artifacts; None for a temporary one.
-        emit: Called with live measurements.
+        shuffle: Seed for running waiting jobs in a random order, several at once, as uneven workers would finish; for
+            tests. None runs the oldest first.
     """
 
-    def __init__(self, assembly: Assembly, folder: Path | None, emit: Emit) -> None:
-        self._worker = Worker(assembly, folder, keeps_checkpoints=assembly.keeps_checkpoints)
+    #: Whether jobs run in processes of their own, which can be ended.
+    separate = False
+
+    def __init__(self, shuffle: int | None = None) -> None:
+        self._rng = None if shuffle is None else random.Random(shuffle)
         self._jobs: deque[Job] = deque()
-        self._emit = emit
+        self._worker: Worker | None = None
+        self._emit: Emit | None = None
+
+    def start(self, launch: Launch) -> None:
+        """Takes the driver's assembly as it is."""
+        assembly = launch.assembly
+        self._worker = Worker(assembly, launch.folder, keeps_checkpoints=assembly.keeps_checkpoints)
+        self._emit = launch.emit
 
     def submit(self, job: Job) -> None:
         """Queues the job."""
         self._jobs.append(job)
 
-    def finished(self) -> list[Trial]:
-        """Runs the oldest job."""
-        return [self._worker.run(self._jobs.popleft(), self._emit)]
+    def finished(self) -> list[Done]:
+        """Runs the oldest job, or some in a random order."""
+        assert self._worker is not None
+        done = []
+        for _ in range(1 if self._rng is None else self._rng.randint(1, len(self._jobs))):
+            if self._rng is not None:
+                self._jobs.rotate(self._rng.randrange(len(self._jobs)))
+            done.append(self._worker.run(self._jobs.popleft(), self._emit))
+        return done
 
     def close(self, *, kill: bool = False) -> None:
         """Forgets what is queued."""

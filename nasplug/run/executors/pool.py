@@ -38,18 +38,19 @@ class Event:
     Attributes:
         key: What the job was submitted as.
         kind: `message` while it runs, then one of `done`, `died` and `timeout`.
-        value: The message, the result, or the exit code (None if it is unknown).
+        value: The message, the result, the exit code (None if it is unknown), or the time limit.
     """
 
-    key: int
+    key: int | str
     kind: Literal["message", "done", "died", "timeout"]
     value: Any = None
 
 
 @dataclass(slots=True)
 class _Job:
-    key: int
+    key: int | str
     payload: Any
+    limit: float | None = None
     tries: int = 0
 
 
@@ -75,28 +76,28 @@ class Pool:
         workers: Number of processes.
         target: Function that a worker process runs; importable.
         context: Multiprocessing context that starts the processes.
-        time_limit: Seconds that a job may take once a worker has it.
 
     Raises:
         PluginError: Workers end before they are ready.
     """
 
-    def __init__(self, workers: int, target: Target, context: Any, time_limit: float | None = None) -> None:
-        self._target, self._context, self._limit = target, context, time_limit
+    def __init__(self, workers: int, target: Target, context: Any) -> None:
+        self._target, self._context = target, context
         self._slots: list[_Worker | None] = [None] * workers
         self._jobs: deque[_Job] = deque()
         self._again: deque[_Job] = deque()
         self._inbox: queue.SimpleQueue[tuple[_Worker, str, Any]] = queue.SimpleQueue()
         self._failed_starts = 0
 
-    def submit(self, key: int, payload: Any) -> None:
+    def submit(self, key: int | str, payload: Any, time_limit: float | None = None) -> None:
         """Takes a job; it starts when a worker is free, in order of submission.
 
         Args:
-            key: Number that events of this job carry.
+            key: Name that events of this job carry.
             payload: Anything that can be pickled.
+            time_limit: Seconds that the job may take once a worker has it.
         """
-        self._jobs.append(_Job(key, payload))
+        self._jobs.append(_Job(key, payload, time_limit))
         self._schedule()
 
     def events(self) -> list[Event]:
@@ -153,7 +154,7 @@ class Pool:
             job = source.popleft()
             alone, busy = bool(job.tries), busy + 1
             worker.job, worker.served = job, True
-            worker.deadline = None if self._limit is None else time.monotonic() + self._limit
+            worker.deadline = None if job.limit is None else time.monotonic() + job.limit
             with contextlib.suppress(OSError):  # it died just now, and its listener is about to say so
                 worker.pipe.send(job.payload)
 
@@ -229,7 +230,7 @@ class Pool:
                 continue
             if worker.job is not None and worker.deadline is not None and now > worker.deadline:
                 self._slots[worker.index] = None
-                found.append(Event(worker.job.key, "timeout"))
+                found.append(Event(worker.job.key, "timeout", worker.job.limit))
                 _end(worker)
             elif not worker.process.is_alive():
                 # Processes that it left behind may hold its pipe open, so that the listener waits for nothing.

@@ -55,12 +55,11 @@ def test_two_objectives_with_a_cost():
 
 
 @pytest.mark.parametrize("every", [0.0, 1e9])
-def test_a_resumed_search_equals_an_uninterrupted_one(every, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "SNAPSHOT_EVERY", every)
+def test_a_resumed_search_equals_an_uninterrupted_one(every, tmp_path):
     stored = RunSpec.parse({**SPEC, "run": {"batch": 4, "storage": str(tmp_path / "s.sqlite")}})
     stop = _StopAfter(6)
     with pytest.raises(KeyboardInterrupt):
-        nas.run_spec(stored, listener=stop)
+        nas.run_spec(stored, trackers=[stop], snapshot_every=every)
     whole = nas.run_spec(RunSpec.parse(SPEC))
     assert _without_files(nas.run_spec(stored)) == _without_files(whole)
 
@@ -124,7 +123,7 @@ def test_the_python_of_the_readme_runs():
     exec(compile(code, "README.md", "exec"), {})
 
 
-class _StopAfter:
+class _StopAfter(nas.Tracker):
     """Ends a run as Ctrl-C would."""
 
     def __init__(self, count):

@@ -1,0 +1,146 @@
+"""The ledger: who writes down what was proposed and what came of it. Drivers hold it, and tests of strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nasplug.contract.errors import StudyError
+from nasplug.contract.records import Budget, Constraint, Objective, Proposal, Trial
+from nasplug.ledger.rng import derived_seed
+from nasplug.ledger.study import Opened, Study
+from nasplug.ledger.view import Book, Setting, StudyView
+from nasplug.ledger.work import Outcome, Work, Works
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nasplug.contract.protocols import SearchSpace
+
+
+class Ledger:
+    """Writes down trials; `view` is what hooks may see of them.
+
+    Example:
+        >>> from nasplug.testing import SyntheticSpace
+        >>> ledger = Ledger.of(SyntheticSpace(), {"score": "max"})
+        >>> trial = ledger.propose(ledger.view.proposal(SyntheticSpace().architecture([0, 1, 2, 0, 1, 2])))
+        >>> ledger.observe(trial.with_(state="complete", metrics={"score": 0.5}))
+        >>> ledger.view.best.number
+        0
+
+    Args:
+        setting: What the study is about.
+        works: Outcomes of work, shared with the study that this one is nested in.
+    """
+
+    def __init__(self, setting: Setting | None = None, *, works: Works | None = None) -> None:
+        self.setting = setting or Setting()
+        self.book = Book(works=works or Works())
+        self.view = StudyView(self.setting, self.book)
+
+    @classmethod
+    def of(
+        cls,
+        space: SearchSpace | None = None,
+        objectives: Mapping[str, Any] | Sequence[Objective] = (),
+        *,
+        constraints: Sequence[str | Constraint] = (),
+        seed: int = 0,
+        epochs: int = 1,
+        trials: Iterable[Trial] = (),
+        **more: Any,
+    ) -> Ledger:
+        """Makes a ledger from plain values; for tests and notebooks.
+
+        Args:
+            space: Search space.
+            objectives: Metric or cost to `max` or `min`, or records of that.
+            constraints: Hard bounds such as `"macs <= 5e6"`.
+            seed: Seed of every random stream.
+            epochs: Default budget of a trial.
+            trials: Trials to take down, finished or pending.
+            **more: Further fields of `Setting`.
+        """
+        ledger = cls(
+            Setting(
+                space=space,
+                objectives=tuple(
+                    [Objective(name, direction) for name, direction in objectives.items()]
+                    if isinstance(objectives, Mapping)
+                    else objectives
+                ),
+                constraints=tuple(
+                    item if isinstance(item, Constraint) else Constraint.parse(item) for item in constraints
+                ),
+                seed=seed,
+                budget=Budget(epochs),
+                **more,
+            )
+        )
+        ledger.restore(trials)
+        return ledger
+
+    def propose(self, proposal: Proposal | Trial) -> Trial:
+        """Takes down a proposal and numbers it, or a pending trial as it is.
+
+        Raises:
+            StudyError: A trial of that number is there already.
+        """
+        if isinstance(proposal, Proposal):
+            number = self.view.proposed
+            seed = derived_seed(self.setting.seed, "trial", number) if proposal.seed is None else proposal.seed
+            trial = Trial(number, proposal, seed=seed)
+        else:
+            trial = proposal
+        if trial.number in self.book.pending or trial.number in self.book.by_number:
+            raise StudyError(f"trial {trial.number} was proposed already")
+        self.book.pending[trial.number] = trial
+        return trial
+
+    def observe(self, trial: Trial) -> None:
+        """Takes down what became of a trial.
+
+        Raises:
+            StudyError: The trial is not finished, or was observed already.
+        """
+        if not trial.finished:
+            raise StudyError(f"trial {trial.number} is {trial.state}, not finished")
+        if trial.number in self.book.by_number:
+            raise StudyError(f"trial {trial.number} was observed already")
+        self.book.pending.pop(trial.number, None)
+        self.book.trials.append(trial)
+        self.book.by_number[trial.number] = trial
+
+    def restore(self, trials: Iterable[Trial]) -> None:
+        """Takes down trials as a storage has them: finished ones as observed, others as pending."""
+        for trial in trials:
+            if trial.finished:
+                self.observe(trial)
+            else:
+                self.propose(trial)
+
+    @property
+    def requested(self) -> list[Work]:
+        """Work that was asked for and is not done."""
+        return list(self.book.works.requested.values())
+
+    def answer(self, outcome: Outcome) -> None:
+        """Takes down what became of a piece of work."""
+        self.book.works.answer(outcome)
+
+    def result(self, opened: Callable[[], Opened] | None = None, *, folder: Path | None = None) -> Study:
+        """Returns the study as a user holds it, with the same entries.
+
+        Args:
+            opened: Composes the run when somebody asks for the task or a network.
+            folder: Folder of artifacts, if not that of the setting.
+        """
+        if self.setting.folder is None and folder is None:
+            folder = self.view.artifacts()
+            study = Study(replace(self.setting, folder=folder), self.book, opened)
+            study.keep_alive(self.view)  # its temporary folder must not go before the study does
+            return study
+        return Study(replace(self.setting, folder=folder or self.setting.folder), self.book, opened)

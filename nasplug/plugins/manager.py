@@ -1,0 +1,118 @@
+"""One plugin manager for everything that asks hooks: runs, Trainers, exports, nested strategies, tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pluggy
+
+from nasplug.contract.errors import NasplugError, PluginError, SpecError
+from nasplug.contract.hookspecs import PROJECT, StudySpecs
+
+#: Names of the hooks of a study.
+HOOKS: tuple[str, ...] = tuple(name for name in vars(StudySpecs) if not name.startswith("_"))
+
+
+class Manager:
+    """The configured plugins of one study, in the order of their registration.
+
+    Args:
+        plugins: Name and plugin, registered at once.
+
+    Attributes:
+        hook: Calls hooks: `manager.hook.propose(study=..., count=...)`.
+    """
+
+    def __init__(self, plugins: Iterable[tuple[str, Any]] = ()) -> None:
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(StudySpecs)
+        self.hook: Any = self._manager.hook
+        for name, plugin in plugins:
+            self.register(plugin, name)
+
+    def register(self, plugin: Any, name: str) -> None:
+        """Adds a plugin.
+
+        Raises:
+            PluginError: Its hooks do not fit the contract.
+            SpecError: The name, or the very object, is there already.
+        """
+        try:
+            self._manager.register(plugin, name=name)
+        except pluggy.PluginValidationError as error:
+            raise PluginError("does not fit the contract", where=name, why=str(error)) from error
+        except ValueError as error:
+            raise SpecError(f"{name} is named twice", where="specification", why=str(error)) from error
+
+    def call(self, hook: str, **arguments: Any) -> Any:
+        """Calls a hook; what a plugin raises becomes an error that names it.
+
+        Raises:
+            PluginError: A plugin raised something other than an error of ours.
+        """
+        try:
+            return getattr(self.hook, hook)(**arguments)
+        except (NasplugError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            name = self._raiser(hook, error)
+            raise PluginError(
+                f"raised {type(error).__name__}: {error}",
+                where=f"{name}, hook {hook}",
+                fix="this is a fault of the plugin; `--debug` shows where",
+            ) from error
+
+    def guard(self, name: str, method: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Calls a method of a plugin; what it raises becomes an error that names it.
+
+        Raises:
+            PluginError: It raised something other than an error of ours.
+        """
+        try:
+            return function(*arguments)
+        except (NasplugError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            raise PluginError(
+                f"raised {type(error).__name__}: {error}",
+                where=f"{name}, {method}",
+                fix="this is a fault of the plugin; `--debug` shows where",
+            ) from error
+
+    def _raiser(self, hook: str, error: BaseException) -> str:
+        """The name of the plugin out of whose hook an error came."""
+        implementations = getattr(self.hook, hook).get_hookimpls()
+        codes = {
+            getattr(getattr(item.function, "__func__", item.function), "__code__", None): item.plugin_name
+            for item in implementations
+        }
+        frame = error.__traceback__
+        found = None
+        while frame is not None:
+            found = codes.get(frame.tb_frame.f_code, found)
+            frame = frame.tb_next
+        return found or "a plugin"
+
+    def unregister(self, plugin: Any) -> None:
+        """Removes a plugin."""
+        self._manager.unregister(plugin)
+
+    def named(self) -> list[tuple[str, Any]]:
+        """Returns name and plugin, in the order of registration."""
+        return [(name, plugin) for name, plugin in self._manager.list_name_plugin() if plugin is not None]
+
+    def who(self, hook: str) -> list[tuple[str, Any]]:
+        """Returns name and plugin of those that implement a hook, in the order they are asked."""
+        found = getattr(self.hook, hook).get_hookimpls()
+        return [(implementation.plugin_name, implementation.plugin) for implementation in reversed(found)]
+
+    def without(self, plugins: Iterable[Any], hook: str) -> Any:
+        """Returns a caller of a hook that leaves some plugins out."""
+        return self._manager.subset_hook_caller(hook, remove_plugins=list(plugins))
+
+
+def hooks_of(plugin: Any) -> set[str]:
+    """Returns the names of the hooks that an object implements."""
+    manager = pluggy.PluginManager(PROJECT)
+    return {name for name in HOOKS if manager.parse_hookimpl_opts(plugin, name) is not None}

@@ -1,0 +1,56 @@
+"""What an executor gets: plain records only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from nasplug.contract.records import Measurement, Trial
+from nasplug.ledger.work import Outcome, Work
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One trial, or one piece of a strategy's work.
+
+    Attributes:
+        trial: Trial to run; None for work.
+        work: Work to do; None for a trial.
+        history: Finished trials that it may know.
+        parent: Trial that the trial inherits from.
+    """
+
+    trial: Trial | None = None
+    work: Work | None = None
+    history: tuple[Trial, ...] = ()
+    parent: Trial | None = None
+
+    @property
+    def key(self) -> int | str:
+        """Number of the trial, or key of the work."""
+        if self.trial is not None:
+            return self.trial.number
+        assert self.work is not None
+        return self.work.key
+
+
+#: What became of a job.
+Done = Trial | Outcome
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """What a running piece of work says of itself.
+
+    Attributes:
+        key: Key of the work.
+        share: Done part, between 0 and 1.
+        metrics: What was measured so far.
+    """
+
+    key: str
+    share: float
+    metrics: dict[str, Any] = {}
+
+
+#: What running jobs say: measurements of trials, progress of work.
+Message = Measurement | Progress

@@ -1,0 +1,112 @@
+"""The parts of a specification that name components: one table for parsing, composing, the Python door and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nasplug.contract.errors import SpecError
+from nasplug.contract.kinds import METHODS
+from nasplug.plugins.component import Component
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One key of a specification.
+
+    Attributes:
+        key: Key of the specification, and of the Python functions.
+        kind: Kind of component.
+        many: Whether it is a list.
+        driver: Whether workers do without it.
+        attributes: What the object must have beside the methods of its kind.
+    """
+
+    key: str
+    kind: str
+    many: bool = False
+    driver: bool = False
+    attributes: tuple[str, ...] = ()
+
+    @property
+    def members(self) -> tuple[tuple[str, ...], ...]:
+        """What the object must have, one of each group."""
+        return (*((name,) for name in self.attributes), *METHODS[self.kind])
+
+
+#: In the order in which they are made.
+PARTS: tuple[Part, ...] = (
+    Part("space", "space", attributes=("name",)),
+    Part("task", "task", attributes=("input_shape", "outputs", "objectives")),
+    Part("evaluator", "evaluator"),
+    Part("costs", "cost", many=True),
+    Part("build", "wrapper", many=True),
+    Part("stoppers", "stopper", many=True),
+    Part("callbacks", "callback", many=True),
+    Part("strategy", "strategy", driver=True),
+    Part("trackers", "tracker", many=True, driver=True),
+)
+PART: Mapping[str, Part] = {part.key: part for part in PARTS}
+
+
+def parse_part(key: str, value: Any) -> Any:
+    """Reads the component, or the list of components, of one key.
+
+    Raises:
+        SpecError: The value has another form.
+    """
+    if not PART[key].many:
+        return Component.parse(value, where=key)
+    return tuple(Component.parse(item, where=f"{key}[{i}]") for i, item in enumerate(sequence(value, key)))
+
+
+def plain_or_object(key: str, value: Any, objects: dict[str, Any]) -> Any:
+    """Returns the component for a part as Python callers give it; ready-made objects go into `objects`.
+
+    Args:
+        key: Key of the part.
+        value: Slug, component, mapping or object; a sequence of those for the parts that are lists.
+        objects: Gets ready-made objects by key (`task`, `costs[0]`).
+    """
+    if PART[key].many:
+        return [_one(f"{key}[{i}]", item, objects) for i, item in enumerate(value)]
+    return None if value is None else _one(key, value, objects)
+
+
+def _one(where: str, value: Any, objects: dict[str, Any]) -> Component:
+    if isinstance(value, (str, Mapping, Component)):
+        return Component.parse(value, where=where)
+    objects[where] = value
+    return Component(f"{type(value).__module__}.{type(value).__qualname__}", is_path=True)
+
+
+def check_members(value: Any, part: Part, name: str, error: Callable[..., Exception]) -> None:
+    """Refuses an object that is not of the kind.
+
+    Args:
+        value: The object.
+        part: What it should be.
+        name: Its name, for messages.
+        error: Class of the error to raise.
+    """
+    missing = [" or ".join(group) for group in part.members if not any(_has(value, member) for member in group)]
+    if missing:
+        wanted = ", ".join(" or ".join(group) for group in part.members)
+        raise error(f"a {part.kind} has {wanted}; this one lacks {', '.join(missing)}", where=f"{part.kind} {name!r}")
+
+
+def _has(value: Any, member: str) -> bool:
+    """Like hasattr, without running properties, which may load data."""
+    return hasattr(type(value), member) or member in getattr(value, "__dict__", {})
+
+
+def sequence(value: Any, where: str) -> Sequence[Any]:
+    """Returns the value if it is a list.
+
+    Raises:
+        SpecError: It is not.
+    """
+    if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence):
+        raise SpecError(f"expected a list, got {value!r}", where=where, fix=f"write `{where}: [...]`")
+    return value
