@@ -1,4 +1,4 @@
-"""Imports of libraries that only some installations have."""
+"""Imports of libraries that only some installations have; for plugins as well."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ def available(module: str) -> bool:
         return False
 
 
-def require(module: str, *, extra: str, purpose: str) -> ModuleType:
+def require(module: str, *, extra: str, purpose: str, distribution: str = "nasplug") -> ModuleType:
     """Imports an optional module, or says which extra brings it.
 
     Args:
         module: Dotted name to import.
-        extra: The extra of the distribution `nasplug` that installs it.
+        extra: The extra that installs it.
         purpose: What it is needed for, as a verb phrase: "draw plots".
+        distribution: The distribution that has the extra, such as `nasplug-npu`.
 
     Raises:
         MissingExtraError: The module is not installed.
@@ -36,5 +37,5 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
             raise  # the library is there, something of its own is not: its own message says more
         raise MissingExtraError(
             f"{module.split('.')[0]} is needed to {purpose}, and is not installed",
-            fix=f'pip install "nasplug[{extra}]"',
+            fix=f'pip install "{distribution}[{extra}]"',
         ) from error

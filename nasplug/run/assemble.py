@@ -16,6 +16,7 @@ from nasplug.contract.records import Budget, Objective, Trial
 from nasplug.ledger.study import Study
 from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.component import Component, instantiate
+from nasplug.plugins.packages import missing
 from nasplug.run.pricing import PREFIX, CostCaller, cost_callers, namespace_of
 from nasplug.run.spec import RunSpec
 
@@ -268,10 +269,12 @@ def _complete(
             more["target"] = Component("target")
         else:
             known = [*metrics, *given, *catalog.names("cost"), *([f"{family}/latency_s"] if family else [])]
+            why, fix = missing(catalog, name, "cost", "target")
             raise SpecError(
                 f"nothing answers {name!r}, which an objective or constraint names",
                 where="objectives",
-                fix=f"{did_you_mean(name, known)}. Costs of a hardware target need `target: NAME`",
+                why=why,
+                fix=fix or f"{did_you_mean(name, known)}. Costs of a hardware target need `target: NAME`",
             )
     more = {name: item for name, item in more.items() if name not in given}
     return spec.replace(costs=(*spec.costs, *more.values()))

@@ -18,6 +18,7 @@ from nasplug.contract.errors import UnknownNameError, did_you_mean
 from nasplug.plugins.catalog import Catalog, Entry
 from nasplug.plugins.component import Component, instantiate
 from nasplug.plugins.discovery import Discovery, Plugin, discover
+from nasplug.plugins.packages import PACKAGES, is_installed
 
 #: Kinds that have a suite, with the factory method that the suite wants.
 _SUITES = {
@@ -54,9 +55,12 @@ def find_plugin(name: str, found: Discovery) -> Plugin:
         distribution = plugin.distribution.split(" ")[0]
         if name in (plugin.name, plugin.module) or wanted in (distribution, distribution.removeprefix("nasplug-")):
             return plugin
+    ours = next((package for package in PACKAGES if wanted in (package, package.removeprefix("nasplug-"))), None)
     raise UnknownNameError(
         f"no plugin {name!r} is installed",
-        fix=f"{did_you_mean(name, [plugin.name for plugin in found.plugins])}. Inside its folder: pip install -e .",
+        fix=f"pip install {ours}"
+        if ours and not is_installed(ours)
+        else f"{did_you_mean(name, [plugin.name for plugin in found.plugins])}. Inside its folder: pip install -e .",
     )
 
 

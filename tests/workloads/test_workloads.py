@@ -6,10 +6,10 @@ import json
 
 import numpy as np
 import pytest
+from nasplug_tables.spaces.nasbench101 import NASBench101
+from nasplug_tables.spaces.nasbench201 import NASBench201
 
 from nasplug.contract.errors import DataError, SpaceError, TaskError
-from nasplug.spaces.nasbench101 import NASBench101
-from nasplug.spaces.nasbench201 import NASBench201
 from nasplug.testing import Shapes
 from nasplug.workloads import Workload, WorkloadBuilder
 from nasplug.workloads.builder import INPUT

@@ -12,12 +12,12 @@ from nasplug_infonas.encoding import PUBLISHED, Encoding
 from nasplug_infonas.generation import acceptor, generate, graph_hash, quality
 from nasplug_infonas.models.vae import GraphVAE, VAESettings
 from nasplug_infonas.pretrain import PretrainSettings, graphs_of, pretrain
+from nasplug_tables.spaces.nasbench101 import NASBench101
+from nasplug_tables.spaces.nasbench201 import NASBench201
 from safetensors.torch import save_file
 
 from nasplug.contract.errors import SpaceError, SpecError, StorageError
 from nasplug.spaces.graph import Graph
-from nasplug.spaces.nasbench101 import NASBench101
-from nasplug.spaces.nasbench201 import NASBench201
 from nasplug.testing import SyntheticSpace
 from nasplug.testing.randomness import global_random_state
 

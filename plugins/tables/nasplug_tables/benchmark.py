@@ -15,8 +15,8 @@ from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import SearchSpace, Tabulates
 from nasplug.contract.records import Architecture, Evaluation, Measurement, Trial
 from nasplug.ledger.study import Study
-from nasplug.tables.rows import Index
-from nasplug.tables.table import Table
+from nasplug_tables.rows import Index
+from nasplug_tables.table import Table
 
 Floats = npt.NDArray[np.float64]
 #: Prefixes of metrics that a search may see when there are some, and of those it may see otherwise.
@@ -268,8 +268,8 @@ def direction(metric: str) -> str:
 
 
 def _space_of(table: Table) -> Any:
-    from nasplug.spaces.nasbench101 import NASBench101
-    from nasplug.spaces.nasbench201 import NASBench201
+    from nasplug_tables.spaces.nasbench101 import NASBench101
+    from nasplug_tables.spaces.nasbench201 import NASBench201
 
     known: dict[str, Any] = {"nasbench101": NASBench101, "nasbench201": NASBench201}
     named = table.info.get("space")

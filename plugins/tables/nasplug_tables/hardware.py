@@ -11,8 +11,8 @@ from typing import Any
 from nasplug.contract.errors import SpecError, TrialError, did_you_mean
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.cost.candidate import Candidate
-from nasplug.tables.rows import RowFinder
-from nasplug.tables.table import STRUCTURE, Table
+from nasplug_tables.rows import RowFinder
+from nasplug_tables.table import STRUCTURE, Table
 
 #: Quantities without a unit in their name, as HW-NAS-Bench (arXiv 2103.10584) has them: milliseconds and millijoules.
 _QUANTITIES = {

@@ -11,7 +11,7 @@ import itertools
 import random
 from functools import cache
 
-from nasplug.spaces.nasbench201.space import network_parameters
+from nasplug_tables.spaces.nasbench201.space import network_parameters
 
 #: Datasets of the benchmark and their numbers of classes.
 CLASSES = {"cifar10": 10, "cifar100": 100, "ImageNet16-120": 120}

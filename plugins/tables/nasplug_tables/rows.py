@@ -10,8 +10,8 @@ import numpy.typing as npt
 from nasplug.contract.errors import DataError, SpecError, TrialError
 from nasplug.contract.protocols import Tabulates
 from nasplug.contract.records import Architecture
-from nasplug.tables import nasbench201
-from nasplug.tables.table import Table
+from nasplug_tables import nasbench201
+from nasplug_tables.table import Table
 
 Codes = npt.NDArray[np.int64]
 

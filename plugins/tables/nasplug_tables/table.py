@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nasplug._optional import require
 from nasplug.contract.errors import DataError, did_you_mean
+from nasplug.optional import require
 
 Column = npt.NDArray[Any]
 #: Columns that are no results.
@@ -110,7 +110,7 @@ class Table:
             DataError: The file is missing, truncated or no Parquet file, or holds nested columns.
             MissingExtraError: pyarrow is not installed.
         """
-        require("pyarrow", extra="bench", purpose="read tables")
+        require("pyarrow", extra="bench", distribution="nasplug-tables", purpose="read tables")
         import pyarrow as pa
         import pyarrow.parquet as parquet
 
@@ -138,7 +138,7 @@ class Table:
         Raises:
             MissingExtraError: pyarrow is not installed.
         """
-        require("pyarrow", extra="bench", purpose="write tables")
+        require("pyarrow", extra="bench", distribution="nasplug-tables", purpose="write tables")
         import pyarrow as pa
         import pyarrow.parquet as parquet
 

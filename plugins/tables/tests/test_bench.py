@@ -6,12 +6,12 @@ import json
 
 import numpy as np
 import pytest
+from nasplug_tables import Table, TabularBenchmark
+from nasplug_tables.bench import Comparison, compare, random_search
+from nasplug_tables.bench.curves import Scale
 
-from nasplug.bench import Comparison, compare, random_search
-from nasplug.bench.curves import Scale
 from nasplug.cli import main
 from nasplug.contract.errors import DataError, SpecError
-from nasplug.tables import Table, TabularBenchmark
 
 pytest.importorskip("pyarrow")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from nasplug_tables import Table, TabularBenchmark
+from nasplug_tables.spaces.nasbench101 import NASBench101
+from nasplug_tables.spaces.nasbench201 import NASBench201
 
 import nasplug as nas
 from nasplug.contract.errors import DataError, SpaceError, SpecError, StudyError, TrialError
-from nasplug.spaces.nasbench101 import NASBench101
-from nasplug.spaces.nasbench201 import NASBench201
-from nasplug.tables import Table, TabularBenchmark
 from nasplug.testing import SyntheticSpace
 
 

@@ -6,11 +6,11 @@ import json
 
 import numpy as np
 import pytest
+from nasplug_tables.spaces.nasbench101.cells import OPERATIONS, Cell, module_hash, parameters
+from nasplug_tables.table import Table
+from official_files import evaluation, model_metrics, tfrecord, training
 
 from nasplug.cli import main
-from nasplug.spaces.nasbench101.cells import OPERATIONS, Cell, module_hash, parameters
-from nasplug.tables.table import Table
-from tests.tables.official_files import evaluation, model_metrics, tfrecord, training
 
 
 @pytest.fixture

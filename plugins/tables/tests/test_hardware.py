@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from nasplug_tables import nasbench201
+from nasplug_tables.hardware import TableCost, TableHardware, devices_of
+from nasplug_tables.spaces.nasbench101 import NASBench101
+from nasplug_tables.spaces.nasbench101.enumeration import all_cells
+from nasplug_tables.spaces.nasbench201 import NASBench201
+from nasplug_tables.table import Table
 
 import nasplug as nas
 from nasplug.contract.errors import DataError, NasplugError, SpecError, TrialError
 from nasplug.cost.candidate import Candidate
-from nasplug.spaces.nasbench101 import NASBench101
-from nasplug.spaces.nasbench101.enumeration import all_cells
-from nasplug.spaces.nasbench201 import NASBench201
-from nasplug.tables import nasbench201
-from nasplug.tables.hardware import TableCost, TableHardware, devices_of
-from nasplug.tables.table import Table
 from nasplug.testing import CostConformance, TargetConformance
 
 SPACE = NASBench201()

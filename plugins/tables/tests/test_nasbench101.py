@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from nasplug.contract.errors import SpaceError
-from nasplug.spaces.nasbench101 import NASBench101
-from nasplug.spaces.nasbench101.cells import (
+from nasplug_tables.spaces.nasbench101 import NASBench101
+from nasplug_tables.spaces.nasbench101.cells import (
     BACKWARD,
     Cell,
     canonical,
@@ -22,8 +20,10 @@ from nasplug.spaces.nasbench101.cells import (
     prune,
     relabellings,
 )
-from nasplug.spaces.nasbench101.enumeration import all_cells, cell_of, code_of, codes_of, labelling_of
-from nasplug.spaces.nasbench101.repair import embed, repair
+from nasplug_tables.spaces.nasbench101.enumeration import all_cells, cell_of, code_of, codes_of, labelling_of
+from nasplug_tables.spaces.nasbench101.repair import embed, repair
+
+from nasplug.contract.errors import SpaceError
 from nasplug.testing import SpaceConformance
 
 #: The best cell of the benchmark: mean test accuracy 94.32 %, 32,426,634 parameters.

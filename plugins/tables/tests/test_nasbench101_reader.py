@@ -7,14 +7,14 @@ import struct
 
 import numpy as np
 import pytest
+from nasplug_tables.readers import read_table
+from nasplug_tables.readers.model_metrics import Evaluation, parse
+from nasplug_tables.readers.tfrecord import masked_crc32c, read_records
+from nasplug_tables.spaces.nasbench101.cells import OPERATIONS, Cell, canonical, module_hash, parameters
+from nasplug_tables.table import Table
+from official_files import crc32c, evaluation, masked, model_metrics, tfrecord, training
 
 from nasplug.contract.errors import DataError
-from nasplug.spaces.nasbench101.cells import OPERATIONS, Cell, canonical, module_hash, parameters
-from nasplug.tables.readers import read_table
-from nasplug.tables.readers.model_metrics import Evaluation, parse
-from nasplug.tables.readers.tfrecord import masked_crc32c, read_records
-from nasplug.tables.table import Table
-from tests.tables.official_files import crc32c, evaluation, masked, model_metrics, tfrecord, training
 
 #: The first cell of the benchmark's files, and three small ones.
 FIRST = Cell(1_205_349, (0, 2, 0, 0, 1))

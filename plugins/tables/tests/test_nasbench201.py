@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from nasplug_tables.spaces.nasbench201 import NASBench201
+from nasplug_tables.spaces.nasbench201.space import parameters
 
 from nasplug.contract.errors import SpaceError
-from nasplug.spaces.nasbench201 import NASBench201
-from nasplug.spaces.nasbench201.space import parameters
 from nasplug.testing import SpaceConformance
 
 RESNET = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|"

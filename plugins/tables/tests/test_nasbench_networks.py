@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from nasplug_tables.spaces.nasbench101.cells import Cell, edge_bit
+from nasplug_tables.spaces.nasbench101.network import BatchNorm, CellNetwork
+from nasplug_tables.spaces.nasbench101.network import build_network as build101
+from nasplug_tables.spaces.nasbench201.network import CellNetwork as CellNetwork201
+from nasplug_tables.spaces.nasbench201.network import build_network as build201
+from nasplug_tables.spaces.nasbench201.space import EDGES, OPERATIONS
 
 from nasplug.contract.errors import SpaceError
 from nasplug.cost.counts import count
-from nasplug.spaces.nasbench101.cells import Cell, edge_bit
-from nasplug.spaces.nasbench101.network import BatchNorm, CellNetwork
-from nasplug.spaces.nasbench101.network import build_network as build101
-from nasplug.spaces.nasbench201.network import CellNetwork as CellNetwork201
-from nasplug.spaces.nasbench201.network import build_network as build201
-from nasplug.spaces.nasbench201.space import EDGES, OPERATIONS
 
 
 def cell_of(edges, operations=()):
@@ -26,14 +24,6 @@ def size(build, *arguments, **options):
     """Parameters of a full-size network, built without its numbers."""
     with torch.device("meta"):
         return sum(parameter.numel() for parameter in build(*arguments, **options).parameters())
-
-
-@pytest.fixture
-def real_data() -> Path:
-    folder = Path(__file__).parents[3] / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip(f"the real data sets are not beside the checkout ({folder})")
-    return folder
 
 
 #: The first cell of the benchmark's files.

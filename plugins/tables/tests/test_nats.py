@@ -8,11 +8,11 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
+from nasplug_tables import nasbench201
+from nasplug_tables.readers import read_table
+from official_files import arch_state, arch_string, run_state
 
 from nasplug.contract.errors import DataError
-from nasplug.tables import nasbench201
-from nasplug.tables.readers import read_table
-from tests.tables.official_files import arch_state, arch_string, run_state
 
 CELLS = ("303101", "000000", "423222")
 NUMBERS = [nasbench201.numbers()[cell] for cell in CELLS]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from nasplug_tables.readers.plain_pickle import Skipped, load_plain
 
 from nasplug.contract.errors import DataError
-from nasplug.tables.readers.plain_pickle import Skipped, load_plain
 
 
 def load(data: bytes):

@@ -6,11 +6,11 @@ import pickle
 
 import numpy as np
 import pytest
+from nasplug_tables import nasbench201
+from nasplug_tables.readers import read_table
+from nasplug_tables.table import Table
 
 from nasplug.contract.errors import DataError, SpecError, UnknownNameError
-from nasplug.tables import nasbench201
-from nasplug.tables.readers import read_table
-from nasplug.tables.table import Table
 
 ENTRY = {"train_time": [10.0, 12.0], "val_acc": [80.0, 81.0], "latency": [0.02, 0.02], "model_size": [0.073306] * 2}
 #: One 1x1 and one 3x3 convolution: 73,306 + 28,000 + 243,040 parameters on CIFAR-10.

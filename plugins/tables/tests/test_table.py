@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from nasplug_tables import Table
+from nasplug_tables.table import Result
 
 from nasplug.contract.errors import DataError
-from nasplug.tables import Table
-from nasplug.tables.table import Result
 
 pytest.importorskip("pyarrow")
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from nasplug._optional import require
-from nasplug.bench.curves import Floats, bands
 from nasplug.contract.errors import DataError
+from nasplug.optional import require
+from nasplug_tables.bench.curves import Floats, bands
 
 #: Numbers of queries that a printed table shows, as far as the budget goes.
 MILESTONES = (10, 20, 50, 100, 150, 200, 300, 500, 1000)
@@ -77,7 +77,7 @@ class Comparison:
         Raises:
             MissingExtraError: scipy is not installed.
         """
-        require("scipy", extra="bench", purpose="test for significance")
+        require("scipy", extra="bench", distribution="nasplug-tables", purpose="test for significance")
         from scipy.stats import mannwhitneyu
 
         last = (queries or int(self.settings["queries"])) - 1

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasplug.contract.errors import SpecError, did_you_mean
-from nasplug.tables.benchmark import TabularBenchmark, direction
+from nasplug_tables.benchmark import TabularBenchmark, direction
 
 Floats = npt.NDArray[np.float64]
 

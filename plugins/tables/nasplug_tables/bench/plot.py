@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nasplug.bench.comparison import Comparison, Outcome
-from nasplug.bench.curves import Floats, bands
 from nasplug.report.figures import LIGHT, Picture, new_figure, save_png, style
+from nasplug_tables.bench.comparison import Comparison, Outcome
+from nasplug_tables.bench.curves import Floats, bands
 
 #: Colours of lines; after them, dashes tell lines apart.
 _HUES = ("c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8")

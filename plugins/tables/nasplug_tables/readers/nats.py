@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from nasplug._optional import require
 from nasplug.contract.errors import DataError, SpaceError
-from nasplug.spaces.nasbench201 import NASBench201
-from nasplug.tables import nasbench201
-from nasplug.tables.readers.plain_pickle import load_plain
-from nasplug.tables.table import Table
+from nasplug.optional import require
+from nasplug_tables import nasbench201
+from nasplug_tables.readers.plain_pickle import load_plain
+from nasplug_tables.spaces.nasbench201 import NASBench201
+from nasplug_tables.table import Table
 
 _EXPECTED = "an archive of NAS-Bench-201 or of NATS-Bench's topology space"
 _FIX = "give NATS-tss-v1_0-*.pickle.pbz2, its -simple folder, or NAS-Bench-201-v1_*.pth from the official source"

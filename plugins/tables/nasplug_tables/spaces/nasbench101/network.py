@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nasplug.contract.errors import SpaceError
-from nasplug.spaces.nasbench101.cells import OPERATIONS, Cell, prune, vertex_channels
+from nasplug_tables.spaces.nasbench101.cells import OPERATIONS, Cell, prune, vertex_channels
 
 BN_EPS = 1e-5
 #: The benchmark keeps 0.997 of its running statistics per step, which torch calls a momentum of 0.003.

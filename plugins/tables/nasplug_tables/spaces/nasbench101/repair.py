@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nasplug.spaces.nasbench101.cells import MAX_EDGES, MAX_VERTICES, OPERATIONS, Cell, edge_bit, prune
+from nasplug_tables.spaces.nasbench101.cells import MAX_EDGES, MAX_VERTICES, OPERATIONS, Cell, edge_bit, prune
 
 
 def embed(cell: Cell, rng: np.random.Generator | None = None) -> Cell:

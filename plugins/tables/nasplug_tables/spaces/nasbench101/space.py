@@ -12,7 +12,7 @@ from nasplug.contract.errors import SpaceError, did_you_mean
 from nasplug.contract.protocols import Choice
 from nasplug.contract.records import Architecture
 from nasplug.spaces.graph import Graph
-from nasplug.spaces.nasbench101.cells import (
+from nasplug_tables.spaces.nasbench101.cells import (
     MAX_EDGES,
     MAX_VERTICES,
     OPERATIONS,
@@ -22,8 +22,8 @@ from nasplug.spaces.nasbench101.cells import (
     is_valid,
     prune,
 )
-from nasplug.spaces.nasbench101.enumeration import all_cells, cell_of, code_of, codes_of, labelling_of
-from nasplug.spaces.nasbench101.repair import embed, repair
+from nasplug_tables.spaces.nasbench101.enumeration import all_cells, cell_of, code_of, codes_of, labelling_of
+from nasplug_tables.spaces.nasbench101.repair import embed, repair
 
 if TYPE_CHECKING:
     from nasplug.contract.protocols import Task
@@ -150,7 +150,7 @@ class NASBench101:
 
     def build(self, architecture: Architecture, task: Task) -> Any:
         """Builds the benchmark's network around the cell, for the task's channels and outputs."""
-        from nasplug.spaces.nasbench101.network import build_network
+        from nasplug_tables.spaces.nasbench101.network import build_network
 
         return build_network(
             unwrap(architecture),
@@ -163,7 +163,7 @@ class NASBench101:
 
     def workload(self, architecture: Architecture, task: Task) -> Workload:
         """The layers of the benchmark's network around the cell."""
-        from nasplug.spaces.nasbench101.workload import network_workload
+        from nasplug_tables.spaces.nasbench101.workload import network_workload
 
         sizes = {"channels": self.channels, "stacks": self.stacks, "cells": self.cells}
         return network_workload(unwrap(architecture), task.input_shape, task.outputs, **sizes)
@@ -242,7 +242,7 @@ class NASBench101:
         return (*(cell.bits >> bit & 1 for bit in range(EDGES)), *cell.operations)
 
     def from_vector(self, indices: Sequence[int]) -> Architecture:
-        """The cell of a vector. Every vector has one: see :func:`nasplug.spaces.nasbench101.repair.repair`."""
+        """The cell of a vector. Every vector has one: see :func:`nasplug_tables.spaces.nasbench101.repair.repair`."""
         bits = sum(1 << bit for bit in range(EDGES) if indices[bit])
         return _wrap(canonical(repair(Cell(bits, tuple(int(digit) for digit in indices[EDGES:])))))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nasplug.spaces.nasbench101.cells import Cell, vertex_channels
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
 from nasplug.workloads.workload import Workload
+from nasplug_tables.spaces.nasbench101.cells import Cell, vertex_channels
 
 _KERNELS = (3, 1)  # of the operations that are convolutions
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nasplug.contract.errors import SpaceError, did_you_mean
-from nasplug.spaces.nasbench201.space import EDGES, OPERATIONS
+from nasplug_tables.spaces.nasbench201.space import EDGES, OPERATIONS
 
 STAGES = 3
 

@@ -45,14 +45,14 @@ class NASBench201(ChoiceSpace):
 
     def build(self, architecture: Architecture, task: Task) -> Any:
         """Builds the benchmark's network around the cell, for the task's channels and outputs."""
-        from nasplug.spaces.nasbench201.network import build_network
+        from nasplug_tables.spaces.nasbench201.network import build_network
 
         operations: Any = architecture.genotype
         return build_network(operations, task.input_shape[0], task.outputs, channels=self.channels, cells=self.cells)
 
     def workload(self, architecture: Architecture, task: Task) -> Workload:
         """The layers of the benchmark's network around the cell."""
-        from nasplug.spaces.nasbench201.workload import network_workload
+        from nasplug_tables.spaces.nasbench201.workload import network_workload
 
         operations: Any = architecture.genotype
         return network_workload(operations, task.input_shape, task.outputs, channels=self.channels, cells=self.cells)

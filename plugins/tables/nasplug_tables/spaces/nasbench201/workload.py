@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nasplug.spaces.nasbench201.space import EDGES
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
 from nasplug.workloads.workload import Workload
+from nasplug_tables.spaces.nasbench201.space import EDGES
 
 STAGES = 3
 
