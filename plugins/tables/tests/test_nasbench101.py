@@ -24,6 +24,7 @@ from nasplug_tables.spaces.nasbench101.enumeration import all_cells, cell_of, co
 from nasplug_tables.spaces.nasbench101.repair import embed, repair
 
 from nasplug.contract.errors import SpaceError
+from nasplug.spaces.graph import Graph
 from nasplug.testing import SpaceConformance
 
 #: The best cell of the benchmark: mean test accuracy 94.32 %, 32,426,634 parameters.
@@ -209,3 +210,18 @@ def test_bad_matrices_say_why():
         NASBench101().cell(np.triu(np.ones((3, 3), int), 1), ["input", "conv3x3", "output"])
     with pytest.raises(SpaceError, match="uniform"):
         NASBench101(sampler="unifrom")
+
+
+def test_graphs_of_cells_in_any_form_are_read():
+    space = NASBench101()
+    line = space.from_graph(Graph(("input", "maxpool3x3", "conv1x1-bn-relu", "output"), ((0, 2), (1, 3), (2, 3))))
+    assert line == space.from_graph(Graph.chain(("conv1x1-bn-relu",)))  # the pool is on no path
+    for wrong in (
+        Graph((), ()),
+        Graph(("input", "output"), ()),
+        Graph(("input", "conv3x3-bn-relu"), ((0, 1),)),
+        Graph(("input", "input", "output"), ((0, 1), (1, 2))),
+        Graph.chain(("maxpool3x3",) * 6),
+    ):
+        with pytest.raises(SpaceError):
+            space.from_graph(wrong)

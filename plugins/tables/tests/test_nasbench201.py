@@ -8,6 +8,7 @@ from nasplug_tables.spaces.nasbench201 import NASBench201
 from nasplug_tables.spaces.nasbench201.space import parameters
 
 from nasplug.contract.errors import SpaceError
+from nasplug.spaces.graph import Graph
 from nasplug.testing import SpaceConformance
 
 RESNET = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|"
@@ -55,6 +56,20 @@ def test_graph_has_the_operations_on_its_nodes():
     assert smaller.labels == ("input", "nor_conv_3x3", "output")
     assert smaller.edges == ((0, 1), (1, 2))
     assert space.graph(space.architecture(("none",) * 6)).without({"none"}).edges == ()
+
+
+def test_graphs_are_read_back():
+    space = NASBench201()
+    graph = space.graph(space.architecture(("nor_conv_3x3",) * 6))
+    assert space.from_graph(graph).genotype == ("nor_conv_3x3",) * 6
+    for wrong in (
+        Graph(graph.labels, graph.edges[1:]),
+        Graph((*graph.labels[:-1], "nor_conv_3x3"), graph.edges),
+        Graph((*graph.labels[:1], "nor_conv_5x5", *graph.labels[2:]), graph.edges),
+        Graph((), ()),
+    ):
+        with pytest.raises(SpaceError):
+            space.from_graph(wrong)
 
 
 def test_codes_follow_the_digits():

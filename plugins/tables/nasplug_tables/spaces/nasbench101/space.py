@@ -231,6 +231,19 @@ class NASBench101:
         cell = unwrap(architecture)
         return Graph(("input", *(OPERATIONS[digit] for digit in cell.operations), "output"), cell.edges())
 
+    def from_graph(self, graph: Graph) -> Architecture:
+        """The cell of a graph, which may be neither pruned nor canonical.
+
+        Raises:
+            SpaceError: The graph is no cell of the space.
+        """
+        if len(graph.labels) < 2 or (graph.labels[0], graph.labels[-1]) != ("input", "output"):
+            raise SpaceError("a cell runs from its input to its output", where="space 'nasbench101'")
+        matrix = np.zeros((len(graph.labels),) * 2, dtype=np.uint8)
+        for source, target in graph.edges:
+            matrix[source, target] = 1
+        return self.cell(matrix, graph.labels)
+
     @property
     def choices(self) -> tuple[Choice, ...]:
         """21 possible edges in the order of their bits, then five operations."""

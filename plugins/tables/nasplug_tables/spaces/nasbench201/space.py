@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,14 +71,17 @@ class NASBench201(ChoiceSpace):
     def graph(self, architecture: Architecture) -> Graph:
         """Eight nodes: input, the operations in the order of the edges, output."""
         operations: Any = architecture.genotype
-        edges = []
-        for node, (source, target) in enumerate(EDGES, start=1):
-            if source == 0:
-                edges.append((0, node))
-            edges.extend((before, node) for before, (_, end) in enumerate(EDGES, start=1) if end == source)
-            if target == _LAST:
-                edges.append((node, len(EDGES) + 1))
-        return Graph(("input", *operations, "output"), tuple(edges))
+        return Graph(("input", *operations, "output"), _graph_edges())
+
+    def from_graph(self, graph: Graph) -> Architecture:
+        """The cell of a graph with the nodes and edges that :meth:`graph` gives.
+
+        Raises:
+            SpaceError: The graph is no cell of the space.
+        """
+        if (graph.labels[:1], graph.labels[-1:]) != (("input",), ("output",)) or set(graph.edges) != {*_graph_edges()}:
+            raise SpaceError("the nodes and edges are not those of a cell", where="space 'nasbench201'")
+        return self.architecture(graph.labels[1:-1])
 
     def parse(self, text: str) -> Architecture:
         """Reads the benchmark's own notation, `|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...~0|...~1|...~2|`.
@@ -125,6 +129,19 @@ class NASBench201(ChoiceSpace):
             raise SpaceError("column 'ops' holds digits beyond 0 to 4", where="table of nasbench201")
         found: npt.NDArray[np.int64] = digits @ _POWERS
         return found
+
+
+@cache
+def _graph_edges() -> tuple[tuple[int, int], ...]:
+    """Edges of every cell's graph, whose nodes are the operations on the cell's edges."""
+    edges = []
+    for node, (source, target) in enumerate(EDGES, start=1):
+        if source == 0:
+            edges.append((0, node))
+        edges.extend((before, node) for before, (_, end) in enumerate(EDGES, start=1) if end == source)
+        if target == _LAST:
+            edges.append((node, len(EDGES) + 1))
+    return tuple(edges)
 
 
 def parameters(architecture: Architecture, outputs: int = 10) -> int:
