@@ -61,7 +61,7 @@ class TabularBenchmark:
             if value not in allowed:
                 raise SpecError(f"{name} is {value!r}", where="tabular", fix=did_you_mean(str(value), allowed))
         self.table = path if isinstance(path, Table) else Table.read(path)
-        self.space: Any = space if space is not None else _space_of(self.table)
+        self.space: Any = space if space is not None else space_of(self.table)
         if not isinstance(self.space, Tabulates):
             raise SpecError(f"the space {self.space.name!r} has no tables", where="tabular", why="it is not Tabulates")
         self.noise, self.schedule = noise, schedule
@@ -267,7 +267,19 @@ def direction(metric: str) -> str:
     return "min" if words & {"loss", "error", "err", "time", "latency", "energy", "flops", "params"} else "max"
 
 
-def _space_of(table: Table) -> Any:
+def space_of(table: Table, plugins: Iterable[str | Path] = ()) -> Any:
+    """The space of a table: what the table says, or what its columns look like.
+
+    Args:
+        table: The table.
+        plugins: Paths of single-file plugins that may have the space, beside the installed ones.
+
+    Raises:
+        DataError: The table does not say it, or nobody has a space of that name.
+        SpecError: The space needs arguments.
+    """
+    from nasplug.plugins.component import Component, instantiate
+    from nasplug.plugins.discovery import discover
     from nasplug_tables.spaces.nasbench101 import NASBench101
     from nasplug_tables.spaces.nasbench201 import NASBench201
 
@@ -277,11 +289,14 @@ def _space_of(table: Table) -> Any:
         named = "nasbench101"
     if named is None and "ops" in table.columns and table.columns["ops"].dtype.itemsize == 6:
         named = "nasbench201"
-    if named not in known:
+    if named in known:
+        return known[named]()
+    catalog = discover(plugins).catalog
+    if named is None or not catalog.has("space", str(named)):
         raise DataError(
             "it is not known which space the table is of",
             where=table.where,
             why=f"its columns are {', '.join(table.columns)}" if named is None else f"it says {named!r}",
             fix="give the space as well",
         )
-    return known[named]()
+    return instantiate("space", Component(str(named)), catalog, where=table.where)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import sys
+from pathlib import Path
 
+import nasplug_tables.bench
 import numpy as np
 import pytest
 from nasplug_tables import Table, TabularBenchmark
 from nasplug_tables.bench import Comparison, compare, random_search
 from nasplug_tables.bench.curves import Scale
+from nasplug_tables.spaces.nasbench201 import NASBench201
 
 from nasplug.cli import main
 from nasplug.contract.errors import DataError, SpecError
 
 pytest.importorskip("pyarrow")
+
+LIGHTS = Path(__file__).parent / "support" / "lights_plugin.py"
 
 
 def table() -> Table:
@@ -137,6 +144,42 @@ def test_command(path, tmp_path, capsys):
 def test_command_refuses(path, capsys, words, message):
     assert main(["bench", "nasbench201", "--table", str(path), "--seeds", "1", "--queries", "2", *words]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.fixture
+def lights(tmp_path):
+    """A table of the space in a plugin file."""
+    rows = np.array(list(itertools.product((0, 1), repeat=6)))
+    columns = {f"lamp{lamp}": rows[:, lamp] for lamp in range(6)}
+    return Table({**columns, "val_acc_1": rows.sum(axis=1) / 6}, {"space": "lights"}).write(tmp_path / "l.parquet")
+
+
+def test_a_space_in_a_plugin_file_with_workers(lights, capsys):
+    words = ["bench", "lights", "--table", str(lights), "--plugin", str(LIGHTS), "--queries", "5", "--seeds", "2"]
+    assert main([*words, "--workers", "2", "--json"]) == 0
+    two = json.loads(capsys.readouterr().out)["strategies"]
+    assert main([*words, "--workers", "1", "--json"]) == 0
+    one = json.loads(capsys.readouterr().out)["strategies"]
+    assert [found["rows"] for found in two.values()] == [found["rows"] for found in one.values()]
+
+
+def test_a_space_that_cannot_be_sent_is_refused(path):
+    class Local(NASBench201):
+        """Of a class that no other process can import."""
+
+    with pytest.raises(SpecError, match="importable module"):
+        compare(path, [], space=Local(), queries=2, seeds=2, workers=2)
+    assert compare(path, [], space=Local(), queries=2, seeds=2, workers=1).outcomes
+
+
+@pytest.mark.parametrize(
+    ("library", "words"), [("scipy", []), ("matplotlib", ["--out", "regret", "--json"])], ids=["scipy", "matplotlib"]
+)
+def test_a_library_of_the_end_is_asked_for_at_the_start(path, monkeypatch, capsys, library, words):
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.setattr(nasplug_tables.bench, "compare", lambda *_, **__: pytest.fail("it ran"))
+    assert main(["bench", "nasbench201", "--table", str(path), *words]) == 3
+    assert 'pip install "nasplug-tables[bench]"' in capsys.readouterr().err
 
 
 def test_random_search_all_at_once_has_the_law_of_the_strategy(path):

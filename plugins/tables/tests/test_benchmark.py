@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from nasplug_tables import Table, TabularBenchmark
+from nasplug_tables.benchmark import space_of
 from nasplug_tables.spaces.nasbench101 import NASBench101
 from nasplug_tables.spaces.nasbench201 import NASBench201
 
@@ -144,6 +147,15 @@ def test_a_strangers_own_space_needs_no_code():
     columns = {choice.name: np.array([vector[i] for vector in vectors]) for i, choice in enumerate(space.choices)}
     benchmark = TabularBenchmark(Table({**columns, "val_acc_5": np.linspace(0, 1, len(vectors))}), space)
     assert [benchmark.row(a) for a in found.values()] == list(range(len(vectors)))
+
+
+def test_a_space_of_any_plugin_is_found_by_its_name():
+    table = Table({"val_acc_3": np.zeros(1)}, {"space": "lights"})
+    assert space_of(table, [Path(__file__).parent / "support" / "lights_plugin.py"]).name == "lights"
+    with pytest.raises(DataError, match="give the space as well"):
+        space_of(table)
+    with pytest.raises(SpecError, match="models"):  # known, and it needs arguments
+        space_of(Table(table.columns, {"space": "timm"}))
 
 
 def test_wrong_tables_are_refused_before_anything_runs():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from nasplug_tables.table import Table
 from official_files import evaluation, model_metrics, tfrecord, training
 
 from nasplug.cli import main
+
+LIGHTS = Path(__file__).parent / "support" / "lights_plugin.py"
 
 
 @pytest.fixture
@@ -73,6 +76,17 @@ def test_tables_that_only_price(cli, tmp_path):
     assert "target: table:FILE#DEVICE" in out
     row = next(line for line in out.splitlines() if line.startswith("a_latency"))
     assert row.split() == ["a_latency", "float64", "2", "1", "1.5", "2"]
+
+
+def test_tables_of_a_space_that_a_plugin_has(cli, tmp_path, monkeypatch):
+    columns = {f"lamp{lamp}": np.array([0, 1]) for lamp in range(6)}
+    Table({**columns, "val_acc_1": np.array([0.2, 0.4])}, {"space": "lights"}).write(tmp_path / "lights.parquet")
+    code, out, _ = cli("table", "info", "lights.parquet")
+    assert code == 0
+    assert "no search can run on it" in out
+    code, out, _ = cli("table", "info", "lights.parquet", "--plugin", LIGHTS)
+    assert code == 0
+    assert "a search in space lights would see val_acc (max)" in out
 
 
 def test_an_existing_table_is_kept(cli, official, tmp_path):

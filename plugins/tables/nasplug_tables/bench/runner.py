@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -155,9 +156,19 @@ def _run_all(
         for job in jobs:
             done(job, _run(job))
         return found
+    try:
+        given = pickle.dumps((table, setting))
+    except Exception as error:
+        raise SpecError(
+            "the space or the table cannot be sent to worker processes",
+            where="bench",
+            why=f"{type(error).__name__}: {error}",
+            fix="define the space's class in an importable module or a plugin file, or use workers=1",
+        ) from error
     prepare(training=False)
     # Workers are many and short-lived computations share no memory: one thread each.
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), context(), _start_worker, (table, setting, dict(os.environ)))
+    start = (given, setting["plugins"], dict(os.environ))
+    pool = ProcessPoolExecutor(min(workers, len(jobs)), context(), _start_worker, start)
     with pool:
         futures = {pool.submit(_run, job): job for job in jobs}
         try:
@@ -183,11 +194,14 @@ class _Process:
     setting: dict[str, Any]
 
 
-def _start_worker(table: str | Path | Table, setting: dict[str, Any], environment: dict[str, str]) -> None:
+def _start_worker(given: bytes, plugins: Sequence[str], environment: dict[str, str]) -> None:
+    from nasplug.plugins.discovery import discover
     from nasplug.run.processes import enter
 
     enter(environment, threads=1)
-    _start(table, setting)
+    discover(plugins)  # first: single-file plugins may define the class of the space
+    # Pickle made by the driver a moment ago, over its own pipe; never from a file.
+    _start(*pickle.loads(given))
 
 
 def _start(table: str | Path | Table, setting: dict[str, Any]) -> None:

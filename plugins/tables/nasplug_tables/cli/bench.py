@@ -12,6 +12,7 @@ from nasplug.cli import output
 from nasplug.cli.loading import find_plugins
 from nasplug.cli.parser import Parser, positive
 from nasplug.contract.errors import SpecError
+from nasplug.optional import require
 
 SUMMARY = "Compare strategies on a table of results: regret curves over many seeds."
 
@@ -66,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         if label in named:
             raise SpecError(f"two strategies are called {label!r}", where="--strategy", fix="label them: LABEL=NAME")
         named[label] = component
+    _check_libraries(arguments)
     with _Progress() as progress:
         found = compare(
             arguments.table,
@@ -101,6 +103,15 @@ def run(arguments: argparse.Namespace) -> int:
         paths = [found.write(folder / "regret.json"), draw(found, folder)]
         print(f"wrote {', '.join(map(str, paths))}", file=sys.stderr)
     return 0
+
+
+def _check_libraries(arguments: argparse.Namespace) -> None:
+    """Asks for what the end needs before minutes of searching."""
+    bench = {"extra": "bench", "distribution": "nasplug-tables"}
+    if not (arguments.json or arguments.no_baselines):
+        require("scipy", purpose="test for significance", **bench)
+    if arguments.out:
+        require("matplotlib", purpose="draw curves", **bench)
 
 
 def _strategy(text: str) -> tuple[str, Any]:

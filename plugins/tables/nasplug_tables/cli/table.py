@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nasplug_tables.table import Table
 
     table = Table.read(arguments.file) if arguments.command == "info" else _convert(arguments)
-    description = describe(table)
+    description = describe(table, arguments.plugin)
     if arguments.json:
         output.print_json({"file": str(table.path), **description})
         return 0
@@ -45,20 +46,21 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def describe(table: Table) -> dict[str, Any]:
+def describe(table: Table, plugins: Sequence[str] = ()) -> dict[str, Any]:
     """Rows, origin, columns with their ranges, and what a search on the table would see.
 
     Args:
         table: The table.
+        plugins: Paths of single-file plugins that may have the table's space.
 
     Returns:
         Plain data. `search` is None, and `problem` says why, for tables that cannot answer a search.
     """
-    from nasplug_tables.benchmark import TabularBenchmark
+    from nasplug_tables.benchmark import TabularBenchmark, space_of
 
     search, problem = None, None
     try:
-        benchmark = TabularBenchmark(table)
+        benchmark = TabularBenchmark(table, space_of(table, plugins))
         search = {
             "space": benchmark.space.name,
             "metrics": {name: benchmark.objectives[name] for name in benchmark.metrics},
