@@ -89,8 +89,8 @@ def suites(name: str, files: Sequence[str | Path] = ()) -> dict[str, type]:
 
     A component is configured with its defaults. If its constructor needs arguments, it offers examples: a class method
     `nasplug_examples()`, or a function of that name in the module of a factory function, that returns a list of keyword
-    arguments; each one is tested. A class attribute `nasplug_conformance` replaces attributes of the suite, such as
-    `{"trials": 120}`.
+    arguments; each one is tested. A class attribute `nasplug_conformance`, or a class method of that name, replaces
+    attributes of the suite, such as `{"trials": 120}`.
 
     Args:
         name: See :func:`find_plugin`.
@@ -148,7 +148,8 @@ def _conformance(title: str, entry: Entry, catalog: Catalog) -> dict[str, type]:
         return {f"{title}Conformance": type(f"{title}Conformance", (_NeedsExamples,), {"entry": entry})}
     made = {}
     for position, arguments in enumerate(examples):
-        attributes = {**_attributes(entry, factory), **dict(getattr(factory, "nasplug_conformance", {}))}
+        replaced = getattr(factory, "nasplug_conformance", {})
+        attributes = {**_attributes(entry, factory), **dict(replaced() if callable(replaced) else replaced)}
         attributes[method] = _maker(entry, arguments, catalog)
         class_name = f"{title}Conformance" + (str(position) if len(examples) > 1 else "")
         made[class_name] = type(class_name, (suite,), attributes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -71,6 +71,20 @@ class TabularBenchmark:
             raise DataError("two rows hold one architecture", where=self.table.where, why=f"row {double} repeats one")
         self._runs = self._collect()
         self.metrics = self._chosen(metrics)
+
+    @classmethod
+    def nasplug_examples(cls) -> list[Mapping[str, Any]]:
+        """What `nasplug test-plugin` tests it with."""
+        from nasplug_tables.examples import example
+
+        return [{"path": example()}]
+
+    @classmethod
+    def nasplug_conformance(cls) -> Mapping[str, Any]:
+        """What `nasplug test-plugin` tests it on."""
+        from nasplug_tables.examples import suite
+
+        return suite()
 
     # -- the table by architecture -------------------------------------------------------------------------------
 

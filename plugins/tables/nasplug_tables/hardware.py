@@ -104,6 +104,13 @@ class TableHardware:
     def __init__(self, index: str | None = None) -> None:
         self._index = index
 
+    @classmethod
+    def nasplug_conformance(cls) -> Mapping[str, Any]:
+        """What `nasplug test-plugin` tests it on."""
+        from nasplug_tables.examples import example, suite
+
+        return suite(names=(f"table:{example()}#chip",))
+
     @hookimpl
     def hardware_target(self, name: str) -> TableTarget | None:
         """See the hook.
@@ -148,6 +155,20 @@ class TableCost:
         for name, column in self._finder.table.need(self._names).items():
             if column.dtype.kind not in "iufb":
                 raise SpecError(f"column {name!r} holds text", where=self._finder.table.where, fix="name another")
+
+    @classmethod
+    def nasplug_examples(cls) -> list[Mapping[str, Any]]:
+        """What `nasplug test-plugin` tests it with."""
+        from nasplug_tables.examples import example
+
+        return [{"path": example(), "columns": ["chip_latency", "val_acc_12"]}]
+
+    @classmethod
+    def nasplug_conformance(cls) -> Mapping[str, Any]:
+        """What `nasplug test-plugin` tests it on."""
+        from nasplug_tables.examples import suite
+
+        return suite()
 
     @cached_property
     def _finder(self) -> RowFinder:

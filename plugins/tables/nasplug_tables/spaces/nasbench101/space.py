@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +53,8 @@ class NASBench101:
     """
 
     name = "nasbench101"
+    #: A change may take a vertex off every path, and with it several decisions.
+    nasplug_conformance: ClassVar[Mapping[str, Any]] = {"one_decision": False}
     #: Columns that say which cell a row of a table is.
     table_columns = ("num_vertices", "adj_bits", "ops")
 
@@ -75,6 +77,11 @@ class NASBench101:
             *(Choice(f"edge_{x}_{y}", (False, True)) for y in range(1, MAX_VERTICES) for x in range(y)),
             *(Choice(f"operation_{vertex}", OPERATIONS) for vertex in range(1, MAX_VERTICES - 1)),
         )
+
+    @classmethod
+    def nasplug_examples(cls) -> list[Mapping[str, Any]]:
+        """What `nasplug test-plugin` tests it with: small networks."""
+        return [{"channels": 8, "stacks": 2, "cells": 1}]
 
     # -- architectures -------------------------------------------------------------------------------------------
 

@@ -44,6 +44,11 @@ class NASBench201(ChoiceSpace):
         super().__init__("nasbench201", [Choice(f"{x}->{y}", OPERATIONS) for x, y in EDGES])
         self.channels, self.cells = channels, cells
 
+    @classmethod
+    def nasplug_examples(cls) -> list[Mapping[str, Any]]:
+        """What `nasplug test-plugin` tests it with: small networks."""
+        return [{"channels": 4, "cells": 1}]
+
     def build(self, architecture: Architecture, task: Task) -> Any:
         """Builds the benchmark's network around the cell, for the task's channels and outputs."""
         from nasplug_tables.spaces.nasbench201.network import build_network
