@@ -17,9 +17,8 @@ import numpy as np
 from _record import record
 from nasplug_bogk.fitting import fit
 from nasplug_bogk.kernels import make_kernel
+from nasplug_tables import TabularBenchmark
 from scipy.stats import kendalltau, spearmanr
-
-from nasplug.tables import TabularBenchmark
 
 #: Label -> kernel and shape. The linear ones are the cosine kernels of the literature.
 KERNELS = {

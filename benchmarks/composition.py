@@ -25,12 +25,12 @@ import moocore
 import numpy as np
 import yaml
 from _record import record
+from nasplug_tables import TabularBenchmark
+from nasplug_tables.spaces.nasbench201 import NASBench201
+from nasplug_tables.table import Table
 
 import nasplug as nas
 from nasplug.cli import main as nasplug
-from nasplug.spaces.nasbench201 import NASBench201
-from nasplug.tables import TabularBenchmark
-from nasplug.tables.table import Table
 
 SPEC = """
 task:

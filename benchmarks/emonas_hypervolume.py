@@ -20,6 +20,8 @@ from typing import Any
 import moocore
 import numpy as np
 from _record import record
+from nasplug_tables import TabularBenchmark
+from nasplug_tables.spaces.nasbench201 import NASBench201
 from pymoo.algorithms.moo.nsga2 import NSGA2
 from pymoo.core.population import Population
 from pymoo.core.problem import Problem
@@ -32,8 +34,6 @@ from pymoo.optimize import minimize
 
 import nasplug as nas
 from nasplug.contract.records import Evaluation
-from nasplug.spaces.nasbench201 import NASBench201
-from nasplug.tables import TabularBenchmark
 
 WORST_ACCURACY = 80.0
 

@@ -38,11 +38,11 @@ from nasplug_infonas.predictor import agreement
 from nasplug_infonas.pretrain import PretrainSettings, graphs_of, pretrain
 from nasplug_infonas.regressors import make_regressor, normal_scores
 from nasplug_infonas.semisupervised import InfoNASSettings, train_infonas
+from nasplug_tables import TabularBenchmark
+from nasplug_tables.spaces.nasbench101 import NASBench101
 
 import nasplug as nas
 from nasplug.data import Npz
-from nasplug.spaces.nasbench101 import NASBench101
-from nasplug.tables import TabularBenchmark
 
 SPACE = NASBench101()
 ENCODING = Encoding.of_space(SPACE)

@@ -22,9 +22,9 @@ from typing import Any
 
 from _record import record
 from nasplug_infonas.embedder import Embedder
+from nasplug_tables.bench import compare
 
 import nasplug as nas
-from nasplug.bench import compare
 
 AT = (16, 32, 50, 100, 150)
 

@@ -274,9 +274,9 @@ def ethos() -> dict[str, Any]:
 def hwnasbench(path: Path, count: int, seed: int) -> dict[str, Any]:
     """Coefficient of determination of the presets on cells whose operations all reach something."""
     import pyarrow.parquet
+    from nasplug_tables.nasbench201 import cells
+    from nasplug_tables.spaces.nasbench201 import NASBench201
 
-    from nasplug.spaces.nasbench201 import NASBench201
-    from nasplug.tables.nasbench201 import cells
     from nasplug.testing import Shapes
 
     table = pyarrow.parquet.read_table(path).to_pydict()

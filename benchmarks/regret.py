@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 from _record import record
+from nasplug_tables.bench import Comparison, compare
+from nasplug_tables.bench.plot import draw
 
 import nasplug as nas
-from nasplug.bench import Comparison, compare
-from nasplug.bench.plot import draw
 
 #: What is compared on each table: label -> strategy.
 KERNELS = {

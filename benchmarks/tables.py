@@ -18,17 +18,17 @@ from pathlib import Path
 
 import numpy as np
 from _record import record
+from nasplug_tables import TabularBenchmark
+from nasplug_tables.bench import random_search
+from nasplug_tables.spaces.nasbench101.cells import Cell, canonical, module_hash, relabellings
+from nasplug_tables.spaces.nasbench101.enumeration import all_cells
 
 import nasplug as nas
-from nasplug.bench import random_search
-from nasplug.spaces.nasbench101.cells import Cell, canonical, module_hash, relabellings
-from nasplug.spaces.nasbench101.enumeration import all_cells
-from nasplug.tables import TabularBenchmark
 
 _LOAD = """
 import json, resource, sys, time
 import numpy, pyarrow.parquet
-from nasplug.tables import TabularBenchmark
+from nasplug_tables import TabularBenchmark
 started = time.perf_counter()
 benchmark = TabularBenchmark(sys.argv[1])
 print(json.dumps([time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nasplug.contract.protocols import HasVector as HasVector
     from nasplug.contract.protocols import HasWorkload as HasWorkload
     from nasplug.contract.protocols import Mutates as Mutates
+    from nasplug.contract.protocols import ReadsGraph as ReadsGraph
     from nasplug.contract.protocols import SearchSpace as SearchSpace
     from nasplug.contract.protocols import Strategy as Strategy
     from nasplug.contract.protocols import Tabulates as Tabulates
@@ -100,6 +101,7 @@ _HOMES = {
         "HasVector",
         "HasWorkload",
         "Mutates",
+        "ReadsGraph",
         "SearchSpace",
         "Strategy",
         "Tabulates",

@@ -36,9 +36,6 @@ def register(catalog: Catalog) -> None:
         "nasplug.evaluate.lightning:LightningEvaluator",
         summary="Trains with the task's LightningModule and data.",
     )
-    catalog.evaluator(
-        "tabular", "nasplug.tables.benchmark:TabularBenchmark", summary="Looks results up in a table; trains nothing."
-    )
     catalog.task(
         "image_classification",
         "nasplug.tasks.classification:ImageClassification",
@@ -52,20 +49,12 @@ def register(catalog: Catalog) -> None:
     catalog.data("folder", "nasplug.data.folder:ImageFolder", summary="A folder of images per class.")
     catalog.data("idx", "nasplug.data.idx:Idx", summary="idx files: MNIST and its family.")
     catalog.data("cifar", "nasplug.data.cifar:Cifar", summary="CIFAR-10 and CIFAR-100 in torchvision's layout.")
-    catalog.space(
-        "nasbench101", "nasplug.spaces.nasbench101:NASBench101", summary="The 423,624 cells of NAS-Bench-101."
-    )
-    catalog.space("nasbench201", "nasplug.spaces.nasbench201:NASBench201", summary="The 15,625 cells of NAS-Bench-201.")
     catalog.space("timm", "nasplug.spaces.timm:TimmSpace", summary="timm models and their keyword arguments.")
     catalog.cost("params", "nasplug.builtin.counts:Params", summary="Number of parameters.")
     catalog.cost("macs", "nasplug.builtin.counts:Macs", summary="Multiply-accumulates of one inference.")
     catalog.cost("target", "nasplug.builtin.target:TargetCost", summary="What the run's hardware target says.")
     catalog.target("cpu", "nasplug.builtin.target:Cpu", summary="Latency measured on this machine's CPU.")
     catalog.target("cuda", "nasplug.builtin.target:Cuda", summary="Latency measured on a CUDA device.")
-    catalog.target(
-        "table", "nasplug.tables.hardware:TableHardware", summary="Devices that others measured: table:FILE#DEVICE."
-    )
-    catalog.cost("column", "nasplug.tables.hardware:TableCost", summary="Columns of a table, unchanged.")
     catalog.stopper(
         "median",
         "nasplug.builtin.stoppers:MedianStopper",

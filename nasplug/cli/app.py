@@ -35,8 +35,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("nasplug.cli.export", "write a found network to files: weights, architecture, ONNX"),
     "retrain": ("nasplug.cli.retrain", "train a found network fully, and test it once"),
     "cost": ("nasplug.cli.cost", "price a network: parameters, operations, hardware targets"),
-    "bench": ("nasplug.cli.bench", "compare strategies on a table of results"),
-    "table": ("nasplug.cli.table", "look into a table of results, or make one of a benchmark's published file"),
     "list": ("nasplug.cli.list", "list components that specifications can name, or explain one"),
     "plugins": ("nasplug.cli.plugins", "list installed plugins, and those that failed to load"),
     "doctor": ("nasplug.cli.doctor", "check the installation, with a remedy for every problem"),
@@ -130,8 +128,13 @@ def _find(name: str, files: list[str]) -> Command:
 
     catalog = discover(files).catalog
     if not catalog.has("command", name):
+        from nasplug.plugins.packages import missing
+
+        why, fix = missing(catalog, name, "command")
         raise UnknownNameError(
-            f"there is no command {name!r}", fix=did_you_mean(name, [*COMMANDS, *catalog.names("command")])
+            f"there is no command {name!r}",
+            why=why,
+            fix=fix or did_you_mean(name, [*COMMANDS, *catalog.names("command")]),
         )
     command: Command = catalog.get("command", name).load()
     return command

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from nasplug._optional import require
 from nasplug.cli import output
 from nasplug.cli.loading import find_plugins, open_study, pick_trial
 from nasplug.cli.parser import Parser, image_shape, key_value
 from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
+from nasplug.optional import require
 
 if TYPE_CHECKING:
     from nasplug.cost.candidate import Candidate

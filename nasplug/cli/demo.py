@@ -13,12 +13,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nasplug._optional import available
 from nasplug.cli import output
 from nasplug.cli.app import INTERRUPTED
 from nasplug.cli.loading import find_plugins
 from nasplug.cli.parser import Parser, natural, positive
 from nasplug.contract.errors import MissingExtraError, StorageError
+from nasplug.optional import available
 
 if TYPE_CHECKING:
     from nasplug.contract.records import Trial

@@ -17,6 +17,7 @@ from pathlib import Path
 from nasplug.cli import output
 from nasplug.cli.loading import find_plugins
 from nasplug.cli.parser import Parser
+from nasplug.plugins.packages import PACKAGES, is_installed
 
 SUMMARY = "Check the installation, with a remedy for every problem."
 
@@ -153,6 +154,10 @@ def _plugins(arguments: argparse.Namespace) -> Iterator[Check]:
         else:
             fix = f"update or uninstall {plugin.distribution.rpartition(' ')[0] or plugin.distribution}"
             yield Check(name, "broken", " ".join(plugin.error.split()), fix)
+    for distribution, package in PACKAGES.items():
+        if not is_installed(distribution):
+            name = distribution.removeprefix("nasplug-").replace("-", "_")
+            yield Check(f"plugin {name}", "absent", f"needed to {package.purpose}: pip install {distribution}")
 
 
 def _folders() -> Iterator[Check]:

@@ -14,6 +14,7 @@ from nasplug.cli.loading import find_plugins
 from nasplug.cli.parser import Parser
 from nasplug.contract.errors import NasplugError, UnknownNameError, did_you_mean
 from nasplug.contract.kinds import KINDS
+from nasplug.plugins.packages import missing
 
 if TYPE_CHECKING:
     from nasplug.plugins.catalog import Catalog, Entry
@@ -60,8 +61,12 @@ def _chosen(catalog: Catalog, kind: str | None, name: str | None) -> tuple[str |
         if named and name is None:
             return "", named
         words = [*KINDS, *(entry.name for entry in catalog.entries())]
+        why, fix = missing(catalog, kind)
         raise UnknownNameError(
-            f"{kind!r} is neither a kind nor a name", where="nasplug list", fix=did_you_mean(kind, words)
+            f"{kind!r} is neither a kind nor a name",
+            where="nasplug list",
+            why=why,
+            fix=fix or did_you_mean(kind, words),
         )
     kind = singular[kind]
     return kind, catalog.entries(kind) if name is None else [catalog.get(kind, name)]

@@ -12,10 +12,10 @@ import os
 import tempfile
 from pathlib import Path
 
-from nasplug._optional import available, require
 from nasplug.cli.loading import find_plugins
 from nasplug.cli.parser import Parser
 from nasplug.contract.errors import PluginImportError
+from nasplug.optional import available, require
 
 SUMMARY = "Run the conformance tests on an installed plugin."
 

@@ -95,6 +95,18 @@ class HasGraph(Protocol):
         """The network as a graph of operations, for kernels, embeddings and drawings."""
 
 
+@runtime_checkable
+class ReadsGraph(Protocol):
+    """A space that knows which graphs are networks of it, for methods that make graphs."""
+
+    def from_graph(self, graph: Graph) -> Architecture:
+        """The architecture whose network a graph is; the inverse of `HasGraph.graph`.
+
+        Raises:
+            SpaceError: No network of the space has this graph.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One decision of a space.
@@ -273,5 +285,15 @@ class Executor(Protocol):
 #: Capability protocols by name, for error messages and for the documentation.
 CAPABILITIES: dict[str, type] = {
     protocol.__name__: protocol
-    for protocol in (Mutates, Crosses, Enumerates, HasGraph, HasNeighbours, HasVector, HasWorkload, Tabulates)
+    for protocol in (
+        Mutates,
+        Crosses,
+        Enumerates,
+        HasGraph,
+        HasNeighbours,
+        HasVector,
+        HasWorkload,
+        ReadsGraph,
+        Tabulates,
+    )
 }

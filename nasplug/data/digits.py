@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from nasplug._optional import available, require
 from nasplug.contract.errors import DataError
 from nasplug.data.arrays import ImageArrays
 from nasplug.data.cache import cached
 from nasplug.data.source import ImageSource
 from nasplug.data.splits import TEST_SEED, stratified_split
+from nasplug.optional import available, require
 
 _PURPOSE = "read the digits data"
 

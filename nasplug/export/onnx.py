@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nasplug._optional import require
 from nasplug.contract.errors import NasplugError, TaskError
+from nasplug.optional import require
 
 if TYPE_CHECKING:
     import torch

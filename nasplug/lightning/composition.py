@@ -18,6 +18,7 @@ from nasplug.ledger.view import Setting
 from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.component import Component, instantiate
 from nasplug.plugins.manager import Manager, hooks_of
+from nasplug.plugins.packages import missing
 from nasplug.run.assemble import find_target
 from nasplug.run.pricing import CostCaller
 
@@ -140,10 +141,12 @@ class Composition:
         """A target by its bare name stands for the cost `target` asked of it."""
         if not self._catalog.has("target", item.name.split(":")[0]):
             known = [name for kind in (*KINDS, "target") for name in self._catalog.names(kind)]
+            why, fix = missing(self._catalog, item.name, *KINDS, "target")
             raise UnknownNameError(
                 f"there is no {', '.join(KINDS)} or target {item.name!r}",
                 where=_WHERE,
-                fix=f"{did_you_mean(item.name, known)}. `nasplug plugins` shows which packages are installed",
+                why=why,
+                fix=fix or f"{did_you_mean(item.name, known)}. `nasplug plugins` shows which packages are installed",
             )
         if item.args:
             raise SpecError(f"the target {item.name!r} takes no arguments here", where=_WHERE)

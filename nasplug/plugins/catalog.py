@@ -9,6 +9,7 @@ from typing import Any
 
 from nasplug.contract.errors import PluginError, PluginImportError, UnknownNameError, did_you_mean
 from nasplug.contract.kinds import KINDS
+from nasplug.plugins.packages import missing
 from nasplug.plugins.trust import check_location, check_origin
 
 
@@ -88,8 +89,6 @@ _EXTRA_OF = {
     "matplotlib": "report",
     "jinja2": "report",
     "onnx": "onnx",
-    "pyarrow": "bench",
-    "scipy": "bench",
     "pytest": "testing",
 }
 
@@ -209,14 +208,17 @@ class Catalog:
         """The entry of that name.
 
         Raises:
-            UnknownNameError: Nobody announces it; the message lists what there is.
+            UnknownNameError: Nobody announces it; the message names the package that would, or lists what there is.
         """
         try:
             return self._entries[kind, name]
         except KeyError:
+            why, fix = missing(self, name, kind)
             raise UnknownNameError(
                 f"there is no {kind} {name!r}",
-                fix=f"{did_you_mean(name, self.names(kind))}. `nasplug list {kind}` shows all; "
+                why=why,
+                fix=fix
+                or f"{did_you_mean(name, self.names(kind))}. `nasplug list {kind}` shows all; "
                 "`nasplug plugins` shows which packages are installed and which failed to load",
             ) from None
 

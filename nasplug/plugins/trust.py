@@ -8,6 +8,7 @@ plugins and a file that was not named by the reader are refused, until the reade
 from __future__ import annotations
 
 import inspect
+import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -155,7 +156,8 @@ def _is_plain(hint: Any) -> bool:
         return True
     arguments = [item for item in typing.get_args(hint) if item is not ...]
     origin = typing.get_origin(hint)
-    if origin is not None and (not isinstance(origin, type) or issubclass(origin, (Mapping, Iterable))):
+    united = origin is types.UnionType or not isinstance(origin, type)  # `str | Path` has a class of its own
+    if origin is not None and (united or issubclass(origin, (Mapping, Iterable))):
         return all(_is_plain(item) for item in arguments)
     if not isinstance(hint, type):
         return False

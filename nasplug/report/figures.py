@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nasplug._optional import require
+from nasplug.optional import require
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nasplug._optional import require
 from nasplug.contract.errors import NasplugError, StorageError
 from nasplug.contract.protocols import HasGraph
 from nasplug.contract.records import Trial
 from nasplug.ledger.study import Study
+from nasplug.optional import require
 from nasplug.plugins.discovery import version
 from nasplug.report import drawing, facts, plots, reasons, series, tables
 from nasplug.report.figures import PALETTE, Picture, save_png, style, to_svg

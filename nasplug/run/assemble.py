@@ -21,6 +21,7 @@ from nasplug.plugins.component import Component, instantiate
 from nasplug.plugins.manager import Manager
 from nasplug.run.base import Base, Enqueued, TrialCallbacks
 from nasplug.run.parts import PART, PARTS, Part, check_members
+from nasplug.plugins.packages import missing
 from nasplug.run.pricing import PREFIX, CostCaller, cost_callers, namespace_of
 from nasplug.run.spec import RunSpec
 
@@ -266,10 +267,12 @@ def _complete(
             more["target"] = Component("target")
         else:
             known = [*metrics, *given, *catalog.names("cost"), *([f"{family}/latency_s"] if family else [])]
+            why, fix = missing(catalog, name, "cost", "target")
             raise SpecError(
                 f"nothing answers {name!r}, which an objective or constraint names",
                 where="objectives",
-                fix=f"{did_you_mean(name, known)}. Costs of a hardware target need `target: NAME`",
+                why=why,
+                fix=fix or f"{did_you_mean(name, known)}. Costs of a hardware target need `target: NAME`",
             )
     more = {name: item for name, item in more.items() if name not in given}
     return dataclasses.replace(spec, costs=(*spec.costs, *more.values()))

@@ -7,10 +7,10 @@ import fnmatch
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nasplug._optional import require
 from nasplug.contract.errors import SpaceError, TrialError, did_you_mean
 from nasplug.contract.protocols import Choice, Task
 from nasplug.contract.records import Architecture, Genotype, Scalar
+from nasplug.optional import require
 from nasplug.spaces.choices import ChoiceSpace
 
 #: Arguments that the task decides.

@@ -16,7 +16,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from nasplug._optional import require
+from nasplug.optional import require
 
 if TYPE_CHECKING:
     from nasplug.testing.cost import CostConformance

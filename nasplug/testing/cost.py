@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from nasplug._optional import available
 from nasplug.cost.candidate import Candidate
+from nasplug.optional import available
 from nasplug.testing.networks import fingerprint, seeded_build
 from nasplug.testing.pricing import priced
 from nasplug.testing.randomness import untouched_random_state

@@ -18,6 +18,7 @@ from nasplug.contract.errors import UnknownNameError, did_you_mean
 from nasplug.plugins.catalog import Catalog, Entry
 from nasplug.plugins.component import Component, instantiate
 from nasplug.plugins.discovery import Discovery, Plugin, discover
+from nasplug.plugins.packages import PACKAGES, is_installed
 
 #: Kinds that have a suite, with the factory method that the suite wants.
 _SUITES = {
@@ -54,9 +55,12 @@ def find_plugin(name: str, found: Discovery) -> Plugin:
         distribution = plugin.distribution.split(" ")[0]
         if name in (plugin.name, plugin.module) or wanted in (distribution, distribution.removeprefix("nasplug-")):
             return plugin
+    ours = next((package for package in PACKAGES if wanted in (package, package.removeprefix("nasplug-"))), None)
     raise UnknownNameError(
         f"no plugin {name!r} is installed",
-        fix=f"{did_you_mean(name, [plugin.name for plugin in found.plugins])}. Inside its folder: pip install -e .",
+        fix=f"pip install {ours}"
+        if ours and not is_installed(ours)
+        else f"{did_you_mean(name, [plugin.name for plugin in found.plugins])}. Inside its folder: pip install -e .",
     )
 
 
@@ -85,8 +89,8 @@ def suites(name: str, files: Sequence[str | Path] = ()) -> dict[str, type]:
 
     A component is configured with its defaults. If its constructor needs arguments, it offers examples: a class method
     `nasplug_examples()`, or a function of that name in the module of a factory function, that returns a list of keyword
-    arguments; each one is tested. A class attribute `nasplug_conformance` replaces attributes of the suite, such as
-    `{"trials": 120}`.
+    arguments; each one is tested. A class attribute `nasplug_conformance`, or a class method of that name, replaces
+    attributes of the suite, such as `{"trials": 120}`.
 
     Args:
         name: See :func:`find_plugin`.
@@ -144,7 +148,8 @@ def _conformance(title: str, entry: Entry, catalog: Catalog) -> dict[str, type]:
         return {f"{title}Conformance": type(f"{title}Conformance", (_NeedsExamples,), {"entry": entry})}
     made = {}
     for position, arguments in enumerate(examples):
-        attributes = {**_attributes(entry, factory), **dict(getattr(factory, "nasplug_conformance", {}))}
+        replaced = getattr(factory, "nasplug_conformance", {})
+        attributes = {**_attributes(entry, factory), **dict(replaced() if callable(replaced) else replaced)}
         attributes[method] = _maker(entry, arguments, catalog)
         class_name = f"{title}Conformance" + (str(position) if len(examples) > 1 else "")
         made[class_name] = type(class_name, (suite,), attributes)

@@ -21,6 +21,7 @@ from nasplug.contract.protocols import (
     HasVector,
     HasWorkload,
     Mutates,
+    ReadsGraph,
     Tabulates,
 )
 from nasplug.contract.records import Architecture, freeze
@@ -256,6 +257,20 @@ class SpaceConformance:
                 leads.add(source)
         assert reached == leads == set(range(len(graph.labels))), "a node is not on a way from input to output"
         assert space.graph(self.draw(seed)) == graph
+
+    @PROPERTY
+    @given(seed=SEEDS)
+    def test_reads_graph(self, seed: int) -> None:
+        """Architecture and graph turn into each other, and what is no network of the space is refused."""
+        space = self.claims(ReadsGraph)
+        architecture = self.draw(seed)
+        graph = space.graph(architecture)
+        assert space.from_graph(graph).key == architecture.key
+        renamed = Graph(("input", *("no such operation" for _ in graph.labels[1:-1]), "output"), graph.edges)
+        headless = Graph(("no such operation", *graph.labels[1:]), graph.edges)
+        for foreign in (headless, *([renamed] if renamed != graph else [])):
+            with pytest.raises(SpaceError):
+                space.from_graph(foreign)
 
     @PROPERTY
     @given(seed=SEEDS)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasplug.contract.errors import TaskError, TrialError
+from nasplug.contract.errors import SpaceError, TaskError, TrialError
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import Choice, Task
 from nasplug.contract.records import Architecture, Evaluation, Measurement, Scalar
@@ -42,6 +42,17 @@ class SyntheticSpace(ChoiceSpace):
         """The chain of operations."""
         assert isinstance(architecture.genotype, tuple)
         return Graph.chain(tuple(str(operation) for operation in architecture.genotype))
+
+    def from_graph(self, graph: Graph) -> Architecture:
+        """The architecture of a chain.
+
+        Raises:
+            SpaceError: The graph is no chain of the space's operations.
+        """
+        operations = graph.labels[1:-1]
+        if graph != Graph.chain(operations):
+            raise SpaceError("the graph is no chain", where=f"space {self.name!r}")
+        return self.architecture(operations)
 
     def build(self, architecture: Architecture, task: Task) -> Any:
         """A perceptron with a hidden layer per position that is not `skip`, 4, 8 or 16 units wide."""

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nasplug._optional import require
 from nasplug.contract.errors import DataError
+from nasplug.optional import require
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
 from nasplug.workloads.workload import Workload
 

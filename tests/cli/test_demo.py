@@ -8,8 +8,8 @@ import time
 import pytest
 import yaml
 
-from nasplug._optional import available
 from nasplug.cli import demo, main
+from nasplug.optional import available
 
 pytestmark = pytest.mark.skipif(not available("nasplug_qnas"), reason="needs nasplug-qnas")
 

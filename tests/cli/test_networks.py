@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nasplug._optional import available
 from nasplug.cli import main
 from nasplug.contract.errors import StorageError
 from nasplug.export.bundle import read_bundle
+from nasplug.optional import available
 
 NETS = Path(__file__).parent / "nets_plugin.py"
 

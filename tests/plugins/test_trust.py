@@ -6,6 +6,9 @@ import contextlib
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Optional, Union
 
 import pytest
 import yaml
@@ -16,7 +19,7 @@ from nasplug.contract.errors import NasplugError, PluginError, TrustError
 from nasplug.ledger.sqlite import SQLiteStorage
 from nasplug.plugins.component import Component, instantiate
 from nasplug.plugins.discovery import discover
-from nasplug.plugins.trust import asks_for_code, check_kind, trusted, trusting, untrusted
+from nasplug.plugins.trust import asks_for_code, check_argument, check_kind, trusted, trusting, untrusted
 from nasplug.run.api import run_spec
 from nasplug.run.spec import RunSpec
 
@@ -49,6 +52,19 @@ def test_a_function_is_called_if_it_says_what_it_returns():
     for wrong in (silent, len, print):
         with pytest.raises(PluginError, match="calling it could do anything"):
             check_kind(wrong, "space", "x.y", "space")
+
+
+@pytest.mark.parametrize("value", ["conv9", "folder/table.parquet", ["conv9", "pool"], {"a": 1}])
+@pytest.mark.parametrize("hint", [str | list[str], Path | str, Optional[str], int | str | None], ids=str)  # noqa: UP045
+def test_data_are_data_however_their_type_is_written(value, hint):
+    with untrusted():
+        check_argument(value, hint, "space: mine.set")
+
+
+@pytest.mark.parametrize("hint", [str | Callable[..., Any], Union[str, Callable[..., Any]], str | type], ids=str)  # noqa: UP007
+def test_text_for_something_to_call_is_refused_in_a_union(hint):
+    with untrusted(), pytest.raises(TrustError, match="it names"):
+        check_argument("os.system", hint, "space: mine.set")
 
 
 @pytest.fixture

@@ -235,6 +235,16 @@ class Headless(Space):
         return nas.Graph(("input", *architecture.genotype, "output"), ((0, 1),))
 
 
+class Guessing(Space):
+    def from_graph(self, graph):
+        return self.architecture(("wide",) * 3)
+
+
+class Careless(Space):
+    def from_graph(self, graph):
+        return self.architecture(graph.labels[1:-1])
+
+
 class Blind(Space):
     """Calls networks equal that are not."""
 
@@ -267,6 +277,8 @@ class Frozen(Space):
         (Repeating, "test_enumerates"),
         (Mirrored, "test_has_vector"),
         (Headless, "test_has_graph"),
+        (Guessing, "test_reads_graph"),
+        (Careless, "test_reads_graph"),
         (Blind, "test_equal_keys_build_equal_networks"),
         (Narrow, "test_networks_run_forward_and_backward"),
         (Frozen, "test_networks_run_forward_and_backward"),

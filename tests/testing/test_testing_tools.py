@@ -108,6 +108,7 @@ from nasplug.builtin.random import RandomSearch
 def register(catalog):
     catalog.strategy("needy", f"{__name__}:Needy", summary="Needs an argument.")
     catalog.strategy("offering", f"{__name__}:Offering", summary="Needs an argument, and offers two.")
+    catalog.strategy("asked", f"{__name__}:Asked", summary="Says late what to replace.")
     catalog.strategy("made", f"{__name__}:make", summary="A function.")
     catalog.strategy("missing", f"{__name__}:Missing", summary="")
 
@@ -123,6 +124,12 @@ class Offering(Needy):
     @classmethod
     def nasplug_examples(cls):
         return [{"number": 1}, {"number": 2}]
+
+class Asked(RandomSearch):
+    """Random."""
+    @classmethod
+    def nasplug_conformance(cls):
+        return {"trials": 9}
 
 def make(number: int) -> Needy:
     """Random."""
@@ -148,6 +155,7 @@ def test_examples_and_replaced_attributes(plugin_file):
         assert suite.make_strategy().number == number
         assert suite.make_strategy() is not suite.make_strategy()
     assert made["TestStrategyOfferingConformance0"].trials == 13
+    assert made["TestStrategyAskedConformance"].trials == 9
     assert len(made["TestStrategyOfferingConformance0"]().search().trials) == 13
     with pytest.raises(pytest.skip.Exception, match="nasplug_examples"):
         made["TestStrategyNeedyConformance"]().test_conformance()

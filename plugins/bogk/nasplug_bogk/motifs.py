@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from nasplug._optional import require
 from nasplug.contract.errors import StudyError
 from nasplug.ledger.study import Study
+from nasplug.optional import require
 from nasplug_bogk.kernels.graph_kernel import separations
 from nasplug_bogk.kernels.weisfeiler_lehman import WeisfeilerLehman
 from nasplug_bogk.strategy import BayesianOptimisation

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from nasplug.contract.errors import SpaceError, SpecError
+from nasplug.contract.protocols import ReadsGraph
 from nasplug.ledger.rng import derived_seed
 from nasplug.spaces.graph import Graph
 from nasplug_infonas.embedder import Embedder
-from nasplug_infonas.encoding import INPUT, OUTPUT, PADDING, EncodedGraphs
+from nasplug_infonas.encoding import OUTPUT, PADDING, EncodedGraphs
 
 #: Takes a graph; returns a name that equal networks share, or None if the graph is no network of the space.
 Accept = Callable[[Graph], str | None]
@@ -102,50 +103,25 @@ def _digest(text: str) -> str:
 
 
 def acceptor(space: Any) -> Accept:
-    """Says which graphs are networks of a space: of NAS-Bench-101, NAS-Bench-201, or any space that parses graphs.
+    """Says which graphs are networks of a space.
 
     Args:
-        space: One of the two, or one with `from_graph(graph) -> Architecture`, which raises SpaceError.
+        space: A space with the capability `ReadsGraph`, such as those of NAS-Bench-101 and NAS-Bench-201.
 
     Raises:
-        SpecError: It is none of these.
+        SpecError: The space lacks it.
     """
-    if hasattr(space, "from_graph"):
-        return _accepting(space.from_graph)
-    name = getattr(space, "name", None)
-    if name == "nasbench101":
-        return _accepting(lambda graph: _cell(space, graph))
-    if name == "nasbench201":
-        skeleton = space.graph(next(iter(space))).edges
-        return _accepting(lambda graph: _edge_cell(space, graph, set(skeleton)))
-    raise SpecError(
-        f"nothing says which graphs are networks of the space {name!r}",
-        where="acceptor",
-        fix="give the space a method from_graph(graph) -> Architecture, or write the function yourself",
-    )
+    if not isinstance(space, ReadsGraph):
+        raise SpecError(
+            f"nothing says which graphs are networks of the space {getattr(space, 'name', None)!r}",
+            where="acceptor",
+            fix="give the space a method from_graph(graph) -> Architecture, or write the function yourself",
+        )
 
-
-def _accepting(parse: Callable[[Graph], Any]) -> Accept:
     def accept(graph: Graph) -> str | None:
         try:
-            return str(parse(graph).key)
+            return str(space.from_graph(graph).key)
         except SpaceError:
             return None
 
     return accept
-
-
-def _cell(space: Any, graph: Graph) -> Any:
-    labels = graph.labels
-    if len(labels) < 2 or labels[0] != INPUT or labels[-1] != OUTPUT or {INPUT, OUTPUT} & set(labels[1:-1]):
-        raise SpaceError("a cell runs from its input to its output", where="nasbench101")
-    matrix = np.zeros((len(labels), len(labels)), dtype=np.uint8)
-    for source, target in graph.edges:
-        matrix[source, target] = 1
-    return space.cell(matrix, list(labels))
-
-
-def _edge_cell(space: Any, graph: Graph, skeleton: set[tuple[int, int]]) -> Any:
-    if set(graph.edges) != skeleton:
-        raise SpaceError("the edges are not those of the cell", where="nasbench201")
-    return space.architecture(graph.labels[1:-1])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from nasplug_infonas.encoding import PUBLISHED, EncodedGraphs, Encoding, representatives
+from nasplug_tables.spaces.nasbench101 import NASBench101
+from nasplug_tables.spaces.nasbench201 import NASBench201
 
 from nasplug.contract.errors import SpaceError
 from nasplug.spaces.graph import Graph
-from nasplug.spaces.nasbench101 import NASBench101
-from nasplug.spaces.nasbench201 import NASBench201
 from nasplug.testing import SyntheticSpace
 
 

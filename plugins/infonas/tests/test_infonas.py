@@ -17,9 +17,9 @@ from nasplug_infonas.models.vae import VAESettings
 from nasplug_infonas.pretrain import graphs_of
 from nasplug_infonas.semisupervised import InfoNASSettings, train_accuracy, train_infonas
 from nasplug_infonas.targets import TargetSettings
+from nasplug_tables.spaces.nasbench101 import NASBench101
 
 from nasplug.contract.errors import DataError, SpecError
-from nasplug.spaces.nasbench101 import NASBench101
 
 SPACE = NASBench101()
 ENCODING = PUBLISHED["nasbench101"]

@@ -11,10 +11,10 @@ from nasplug_infonas.batches import GraphBatches, GraphDataModule
 from nasplug_infonas.encoding import PUBLISHED
 from nasplug_infonas.models.losses import ReconstructionAccuracy, vae_loss
 from nasplug_infonas.models.vae import Codes, GINLayer, GraphVAE, Reconstruction, VAESettings
+from nasplug_tables.spaces.nasbench101 import NASBench101
 from torch.nn.functional import binary_cross_entropy
 
 from nasplug.contract.errors import DataError, SpecError
-from nasplug.spaces.nasbench101 import NASBench101
 
 ENCODING = PUBLISHED["nasbench101"]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from nasplug.contract.errors import DataError, SpecError, UnknownNameError, did_you_mean
 from nasplug.cost.candidate import Candidate
+from nasplug.optional import require
 from nasplug.workloads.workload import Workload
-from nasplug_npu._extras import require
 from nasplug_npu.networks import NETWORKS
 
 FORMS = (
@@ -92,7 +92,7 @@ def _of_trial(file: str, number: str, arguments: argparse.Namespace) -> Workload
 
 
 def _timm(name: str, shape: Sequence[int]) -> Any:
-    timm = require("timm", "timm", "build timm models")
+    timm = require("timm", extra="timm", purpose="build timm models")
     if not timm.is_model(name):
         near = timm.list_models(f"*{name.split('_')[0]}*")
         raise UnknownNameError(f"timm has no model {name!r}", where="nasplug npu", fix=did_you_mean(name, near))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nasplug_npu._extras import require
+from nasplug.optional import require
 from nasplug_npu.config import NPUConfig
 from nasplug_npu.unit import CostTable
 
@@ -125,13 +125,13 @@ def new_figure() -> Any:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    figures = require("matplotlib.figure", "report", "draw pictures")
+    figures = require("matplotlib.figure", extra="report", distribution="nasplug-npu", purpose="draw pictures")
     return figures.Figure(figsize=(6.4, 4.4), dpi=150, layout="constrained")
 
 
 def label_inside_decades(axes: Any) -> None:
     """Plain numbers at 1, 2, 3 and 5 times powers of ten; a single decade would have one label else."""
-    ticker = require("matplotlib.ticker", "report", "draw pictures")
+    ticker = require("matplotlib.ticker", extra="report", distribution="nasplug-npu", purpose="draw pictures")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter("{x:g}")
         axis.set_minor_locator(ticker.LogLocator(subs=(2, 3, 5)))

