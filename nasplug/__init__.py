@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nasplug.contract.protocols import HardwareTarget as HardwareTarget
     from nasplug.contract.protocols import HasConditions as HasConditions
     from nasplug.contract.protocols import HasGraph as HasGraph
+    from nasplug.contract.protocols import HasHyperparameters as HasHyperparameters
     from nasplug.contract.protocols import HasLabels as HasLabels
     from nasplug.contract.protocols import HasNeighbours as HasNeighbours
     from nasplug.contract.protocols import HasVector as HasVector
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from nasplug.run.spec import read_spec as read_spec
     from nasplug.spaces.choices import ChoiceSpace as ChoiceSpace
     from nasplug.spaces.graph import Graph as Graph
+    from nasplug.spaces.hyperparameters import HyperparameterSpace as HyperparameterSpace
     from nasplug.tasks import ImageClassification as ImageClassification
     from nasplug.tasks import LightningTask as LightningTask
 
@@ -83,6 +85,7 @@ _HOMES = {
     "nasplug.run.spec": ("RunSpec", "read_spec"),
     "nasplug.spaces.choices": ("ChoiceSpace",),
     "nasplug.spaces.graph": ("Graph",),
+    "nasplug.spaces.hyperparameters": ("HyperparameterSpace",),
     "nasplug.contract.protocols": (
         "Crosses",
         "Enumerates",
@@ -90,6 +93,7 @@ _HOMES = {
         "HardwareTarget",
         "HasConditions",
         "HasGraph",
+        "HasHyperparameters",
         "HasLabels",
         "HasNeighbours",
         "HasVector",

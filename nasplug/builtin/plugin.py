@@ -51,6 +51,11 @@ def register(catalog: Catalog) -> None:
     )
     catalog.space("nasbench201", "nasplug.spaces.nasbench201:NASBench201", summary="The 15,625 cells of NAS-Bench-201.")
     catalog.space("timm", "nasplug.spaces.timm:TimmSpace", summary="timm models and their keyword arguments.")
+    catalog.space(
+        "with_hyperparameters",
+        "nasplug.spaces.hyperparameters:HyperparameterSpace",
+        summary="Any space together with hyperparameters of the training.",
+    )
     catalog.cost("params", "nasplug.builtin.counts:Params", summary="Number of parameters.")
     catalog.cost("macs", "nasplug.builtin.counts:Macs", summary="Multiply-accumulates of one inference.")
     catalog.cost("target", "nasplug.builtin.target:TargetCost", summary="What the run's hardware target says.")

@@ -161,6 +161,18 @@ class Tabulates(Protocol):
 
 
 @runtime_checkable
+class HasHyperparameters(Protocol):
+    """A space whose architectures say how they are trained."""
+
+    @property
+    def hyperparameter_names(self) -> tuple[str, ...]:
+        """All names that `hyperparameters` may give."""
+
+    def hyperparameters(self, architecture: Architecture) -> Mapping[str, Scalar]:
+        """Keyword arguments for the task's module."""
+
+
+@runtime_checkable
 class HasWorkload(Protocol):
     """A space that knows the layers of its networks without building them."""
 
@@ -253,6 +265,7 @@ CAPABILITIES: dict[str, type] = {
         Enumerates,
         HasConditions,
         HasGraph,
+        HasHyperparameters,
         HasLabels,
         HasNeighbours,
         HasVector,
