@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SUMMARY = "List the trials of a study."
 
 #: Characters of an architecture's label in a table.
-_LABEL = 48
+_LABEL = 60
 STATES = ("waiting", "running", "complete", "pruned", "failed")
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 #: Labels name the choices, up to so many of them.
-_NAMED = 6
+_NAMED = 4
 
 
 class ChoiceSpace(ABC):

@@ -63,12 +63,13 @@ class Encoding:
         found |= {name: domain.options[gene] for (name, domain), gene in zip(self._listed.items(), genes, strict=False)}
         return found
 
-    def flags(self, reduces: Any) -> list[list[bool]]:
+    def flags(self, reduces: Any, count: int) -> list[list[bool]]:
         """Which options of every gene lower the resolution.
 
         Args:
-            reduces: Says it for an option of the space; hyperparameters never do.
+            reduces: Callable that says it for an option of an architecture; hyperparameters never do.
+            count: Number of choices, from the first, that are decisions of the architecture.
         """
-        listed = [choice.options for choice in self._choices if isinstance(choice.options, tuple)]
+        listed = [choice.options for choice in self._choices[:count] if isinstance(choice.options, tuple)]
         rows = [[bool(reduces(option)) for option in options] for options in listed]
         return rows + [[False] * size for size in self.sizes[len(rows) :]]

@@ -14,6 +14,7 @@ from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import HasVector
 from nasplug.contract.records import Proposal, Scalar, Trial
 from nasplug.ledger.study import Study
+from nasplug.spaces.hyperparameters import HyperparameterSpace
 from nasplug_qnas.algorithm import SETTINGS, Candidate, QNASAlgorithm
 from nasplug_qnas.algorithm.crossover import GeneCrossover
 from nasplug_qnas.algorithm.quantum import Guard
@@ -207,8 +208,11 @@ class QNAS:
         encoding = Encoding(space.choices, self._searched)
         settings = self.settings
         reduces = None
-        if isinstance(space, Reduces):
-            reduces = encoding.flags(space.reduces)
+        # Beside hyperparameters, the space that can tell is the one inside.
+        architectures: Any = space.inner if isinstance(space, HyperparameterSpace) else space
+        count = len(architectures.choices)
+        if isinstance(architectures, Reduces):
+            reduces = encoding.flags(architectures.reduces, count)
         elif settings.penalise_above and not self._penalty_asked:
             settings = replace(settings, penalise_above=0)  # a preset's penalty, on a space that it was not made for
         if settings.patience and len(study.objectives) > 1:

@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 from nasplug_qnas import encoding as module
 from nasplug_qnas.algorithm import Candidate
+from nasplug_qnas.spaces import ConvSpace
 from nasplug_qnas.strategy import QNAS
 
 import nasplug as nas
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.ranges import Categorical, FloatRange, IntRange
+from nasplug.spaces.hyperparameters import HyperparameterSpace
 from nasplug.testing.search import run_search
 
 CHOICES = (
@@ -39,12 +41,12 @@ def test_listed_options_are_genes_and_ranges_are_pulses():
     candidate = Candidate((1, 2, 1), numbers, 0)
     assert encoding.vector(candidate) == [1, 2, 2, 0.25]
     assert encoding.hyperparameters(candidate) == {"lr": 0.01, "units": 2, "optimizer": "sgd"}
-    assert encoding.flags(lambda option: option == "pool") == [[False, True], [False] * 3, [False] * 2]
+    assert encoding.flags(lambda option: option == "pool", 4) == [[False, True], [False] * 3, [False] * 2]
 
 
 def test_a_space_of_numbers_alone_has_a_constant_gene():
     encoding = module.Encoding(CHOICES[1:2], {})
-    assert (encoding.sizes, encoding.flags(bool)) == ([1], [[False]])
+    assert (encoding.sizes, encoding.flags(bool, 1)) == ([1], [[False]])
     assert encoding.vector(Candidate((0,), {"space/units": 64}, 0)) == [3]
     assert encoding.hyperparameters(Candidate((0,), {"space/units": 64}, 0)) == {}
 
@@ -74,3 +76,10 @@ def test_it_learns_numeric_and_conditional_choices_and_any_hyperparameter():
     assert best.architecture.genotype[:2] == ("pool", 64)
     assert best.hyperparameters["nesterov"] is True
     assert best.architecture.genotype[3] == pytest.approx(0.3, abs=0.1)
+
+
+def test_the_penalty_works_beside_hyperparameters():
+    space = HyperparameterSpace(ConvSpace(nodes=6), {"lr": [1e-4, 1e-1, "log"], "flag": [True, False]})
+    strategy = QNAS("cifar2022", penalise_above=1)
+    run_search(strategy, space=space, trials=5)
+    assert strategy.algorithm.settings.penalise_above == 1
