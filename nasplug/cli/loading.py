@@ -53,9 +53,10 @@ def read_study(path: str | Path, *, with_space: bool = False) -> Study:
 
     if with_space:
         from nasplug.cli import output
+        from nasplug.plugins.trust import trusted
         from nasplug.run.api import load_study
 
-        opened = load_study(path)
+        opened = load_study(path, trust=trusted())
         if "unavailable" in opened.meta:
             output.warn(f"the space of this study is not available: {opened.meta['unavailable']}")
         return opened
