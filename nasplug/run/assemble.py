@@ -11,11 +11,12 @@ import pluggy
 
 from nasplug.contract.errors import PluginError, SpecError, did_you_mean
 from nasplug.contract.hookspecs import PROJECT, StudySpecs, hookimpl
-from nasplug.contract.protocols import CAPABILITIES, HardwareTarget, SearchSpace, Task
+from nasplug.contract.protocols import CAPABILITIES, HardwareTarget, HasHyperparameters, SearchSpace, Task
 from nasplug.contract.records import Budget, Objective, Trial
 from nasplug.ledger.study import Study
 from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.component import Component, instantiate
+from nasplug.run.hyperparameters import Fill, check_names
 from nasplug.run.pricing import PREFIX, CostCaller, cost_callers, namespace_of
 from nasplug.run.spec import RunSpec
 
@@ -138,6 +139,8 @@ def compose(
         if hasattr(task, "check"):
             task.check()
     _register(manager, SpaceBuilder(), "space")
+    if isinstance(space, HasHyperparameters):
+        _register(manager, Fill(space), "hyperparameters")
     evaluator = make("evaluator", "evaluator", spec.evaluator)
     _register(manager, evaluator, f"evaluator:{spec.evaluator.name}")
     if task is None and getattr(evaluator, "needs_task", False):
@@ -209,7 +212,7 @@ def _check_strategy(strategy: Any, spec: RunSpec, space: Any, task: Any) -> None
                 why=f"the space has {', '.join(has) or 'none'}",
                 fix="take another space or another strategy; `nasplug list space` shows capabilities",
             )
-    names = list(getattr(strategy, "hyperparameters", ()))
+    names = check_names(space, getattr(strategy, "hyperparameters", ()), where=where)
     if names and task is not None:
         task.check_hyperparameters(names)
 

@@ -47,10 +47,17 @@ def with_hyperparameters(space: Any, hyperparameters: Mapping[str, Any] | None) 
 
     Args:
         space: Slug, mapping or component of a space; or a space.
-        hyperparameters: Ranges, choices and fixed values by name.
+        hyperparameters: Ranges, choices and fixed values by name; None for none.
+
+    Raises:
+        SpecError: The hyperparameters are not a mapping.
     """
-    if not hyperparameters:
+    if hyperparameters is None:
         return space
+    if not isinstance(hyperparameters, Mapping):
+        raise SpecError(
+            f"cannot read {hyperparameters!r}", where="hyperparameters", fix="write {name: range, choices or value}"
+        )
     if isinstance(space, SearchSpace):
         from nasplug.spaces.hyperparameters import HyperparameterSpace
 
