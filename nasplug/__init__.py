@@ -11,18 +11,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     # `X as X` is how type checkers are told that a name is public.
     from nasplug.contract import errors as errors
+    from nasplug.contract.choice import Choice as Choice
+    from nasplug.contract.choice import nest as nest
     from nasplug.contract.errors import NasplugError as NasplugError
     from nasplug.contract.hookspecs import CONTRACT_VERSION as CONTRACT_VERSION
     from nasplug.contract.hookspecs import hookimpl as hookimpl
     from nasplug.contract.io import Inputs as Inputs
     from nasplug.contract.io import OutputSpec as OutputSpec
     from nasplug.contract.io import TensorSpec as TensorSpec
-    from nasplug.contract.protocols import Choice as Choice
     from nasplug.contract.protocols import Crosses as Crosses
     from nasplug.contract.protocols import Enumerates as Enumerates
     from nasplug.contract.protocols import Evaluator as Evaluator
     from nasplug.contract.protocols import HardwareTarget as HardwareTarget
+    from nasplug.contract.protocols import HasConditions as HasConditions
     from nasplug.contract.protocols import HasGraph as HasGraph
+    from nasplug.contract.protocols import HasHyperparameters as HasHyperparameters
+    from nasplug.contract.protocols import HasLabels as HasLabels
     from nasplug.contract.protocols import HasNeighbours as HasNeighbours
     from nasplug.contract.protocols import HasVector as HasVector
     from nasplug.contract.protocols import HasWorkload as HasWorkload
@@ -32,6 +36,9 @@ if TYPE_CHECKING:
     from nasplug.contract.protocols import Strategy as Strategy
     from nasplug.contract.protocols import Tabulates as Tabulates
     from nasplug.contract.protocols import Task as Task
+    from nasplug.contract.ranges import Categorical as Categorical
+    from nasplug.contract.ranges import FloatRange as FloatRange
+    from nasplug.contract.ranges import IntRange as IntRange
     from nasplug.contract.records import Architecture as Architecture
     from nasplug.contract.records import Budget as Budget
     from nasplug.contract.records import Constraint as Constraint
@@ -64,10 +71,13 @@ if TYPE_CHECKING:
     from nasplug.run.spec import read_spec as read_spec
     from nasplug.spaces.choices import ChoiceSpace as ChoiceSpace
     from nasplug.spaces.graph import Graph as Graph
+    from nasplug.spaces.hyperparameters import HyperparameterSpace as HyperparameterSpace
     from nasplug.tasks import ImageClassification as ImageClassification
     from nasplug.tasks import LightningTask as LightningTask
 
 _HOMES = {
+    "nasplug.contract.choice": ("Choice", "nest"),
+    "nasplug.contract.ranges": ("Categorical", "FloatRange", "IntRange"),
     "nasplug.cost.candidate": ("Candidate",),
     "nasplug.contract.errors": ("NasplugError",),
     "nasplug.contract.hookspecs": ("CONTRACT_VERSION", "hookimpl"),
@@ -90,13 +100,16 @@ _HOMES = {
     "nasplug.run.spec": ("RunSpec", "read_spec"),
     "nasplug.spaces.choices": ("ChoiceSpace",),
     "nasplug.spaces.graph": ("Graph",),
+    "nasplug.spaces.hyperparameters": ("HyperparameterSpace",),
     "nasplug.contract.protocols": (
-        "Choice",
         "Crosses",
         "Enumerates",
         "Evaluator",
         "HardwareTarget",
+        "HasConditions",
         "HasGraph",
+        "HasHyperparameters",
+        "HasLabels",
         "HasNeighbours",
         "HasVector",
         "HasWorkload",

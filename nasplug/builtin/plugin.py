@@ -50,6 +50,11 @@ def register(catalog: Catalog) -> None:
     catalog.data("idx", "nasplug.data.idx:Idx", summary="idx files: MNIST and its family.")
     catalog.data("cifar", "nasplug.data.cifar:Cifar", summary="CIFAR-10 and CIFAR-100 in torchvision's layout.")
     catalog.space("timm", "nasplug.spaces.timm:TimmSpace", summary="timm models and their keyword arguments.")
+    catalog.space(
+        "with_hyperparameters",
+        "nasplug.spaces.hyperparameters:HyperparameterSpace",
+        summary="Any space together with hyperparameters of the training.",
+    )
     catalog.cost("params", "nasplug.builtin.counts:Params", summary="Number of parameters.")
     catalog.cost("macs", "nasplug.builtin.counts:Macs", summary="Multiply-accumulates of one inference.")
     catalog.cost("target", "nasplug.builtin.target:TargetCost", summary="What the run's hardware target says.")

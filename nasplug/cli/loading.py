@@ -35,8 +35,13 @@ def find_plugins(arguments: argparse.Namespace, *, more: tuple[str, ...] = (), w
     return found
 
 
-def read_study(path: str | Path) -> Study:
-    """Opens a study to look at its trials: no plugin is imported and no network can be built.
+def read_study(path: str | Path, *, with_space: bool = False) -> Study:
+    """Opens a study to look at its trials: no network can be built.
+
+    Args:
+        path: The study file.
+        with_space: Whether to load the plugin of its space, with a warning where that fails; otherwise no plugin is
+            imported.
 
     Raises:
         StorageError: The file is missing, damaged or no study.
@@ -47,6 +52,15 @@ def read_study(path: str | Path) -> Study:
     from nasplug.ledger.sqlite import SQLiteStorage
     from nasplug.ledger.view import Setting
 
+    if with_space:
+        from nasplug.cli import output
+        from nasplug.plugins.trust import trusted
+        from nasplug.run.api import load_study
+
+        opened = load_study(path, trust=trusted())
+        if "unavailable" in opened.meta:
+            output.warn(f"the space of this study is not available: {opened.meta['unavailable']}")
+        return opened
     storage = SQLiteStorage(path, writable=False)
     try:
         meta, trials = _checked(storage.meta(), path), storage.trials()

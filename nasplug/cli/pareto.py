@@ -7,7 +7,7 @@ import argparse
 from nasplug.cli import output
 from nasplug.cli.loading import read_study
 from nasplug.cli.parser import Parser, key_value
-from nasplug.cli.trials import print_trials, trial_json
+from nasplug.cli.trials import add_labels, print_trials, trial_json
 from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
 
 SUMMARY = "Show the best trials of a study and their hypervolume."
@@ -25,12 +25,13 @@ def add_arguments(parser: Parser) -> None:
         help="reference point of the hypervolume, a value for each objective that every useful trial beats; without "
         "it the worst value of each objective among the trials is taken, which makes studies incomparable",
     )
+    add_labels(parser)
     parser.add_argument("--json", action="store_true", help="print the front as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the front, best first by the first objective, and its hypervolume."""
-    study = read_study(arguments.file)
+    study = read_study(arguments.file, with_space=arguments.labels)
     reference = None if arguments.reference is None else dict(arguments.reference)
     names = [objective.name for objective in study.objectives]
     for name, value in (reference or {}).items():
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not front:
         print(f"none of {len(study.trials)} finished trials is complete and feasible")
         return 0
-    print_trials(study, front)
+    print_trials(study, front, labels=arguments.labels)
     against = "the worst values found" if reference is None else output.values(reference)
     print(f"{len(front)} of {len(study.candidates())} feasible trials; hypervolume {volume:.6g} against {against}")
     return 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nasplug.cli import output
 from nasplug.cli.loading import read_study
 from nasplug.cli.parser import Parser, positive
-from nasplug.contract.errors import UnknownNameError, did_you_mean
+from nasplug.contract.errors import StudyError, UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
     from nasplug.contract.records import Trial
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SUMMARY = "List the trials of a study."
 
+#: Characters of an architecture's label in a table.
+_LABEL = 60
 STATES = ("waiting", "running", "complete", "pruned", "failed")
 
 
@@ -31,13 +33,21 @@ def add_arguments(parser: Parser) -> None:
         help="by an objective or a constraint's side (best first), a cost, metric, seconds or number (smallest first)",
     )
     parser.add_argument("--reverse", action="store_true", help="the other way round")
+    add_labels(parser)
     parser.add_argument("--limit", metavar="N", type=positive, help="at most so many trials")
     parser.add_argument("--json", action="store_true", help="print everything known about the trials as JSON")
 
 
+def add_labels(parser: Parser) -> None:
+    """Adds the option that names architectures."""
+    parser.add_argument(
+        "--labels", action="store_true", help="show the architectures, as their space labels them; loads its plugin"
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Prints the table."""
-    study = read_study(arguments.file)
+    study = read_study(arguments.file, with_space=arguments.labels)
     trials = [*study.trials, *study.pending]
     trials = [trial for trial in trials if arguments.state in (None, trial.state)]
     trials = _sorted(study, trials, arguments.sort, arguments.reverse)[: arguments.limit]
@@ -53,14 +63,20 @@ def run(arguments: argparse.Namespace) -> int:
             }
         )
         return 0
-    print_trials(study, trials)
+    print_trials(study, trials, labels=arguments.labels)
     if not trials:
         print("no trials" if arguments.state is None else f"no trials in state {arguments.state!r}")
     return 0
 
 
-def print_trials(study: Study, trials: list[Trial]) -> None:
-    """Prints trials as a table: objectives first, then costs, then why a trial has no result."""
+def print_trials(study: Study, trials: list[Trial], *, labels: bool = False) -> None:
+    """Prints trials as a table: objectives first, then costs, then why a trial has no result.
+
+    Args:
+        study: Their study.
+        trials: The trials.
+        labels: Whether to name their architectures, for which the study must have its space.
+    """
     objectives = [objective.name for objective in study.objectives]
     costs = sorted({name for trial in trials for name in trial.costs} - set(objectives))
     numeric = ["trial", *objectives, *costs, "epochs", "seconds"]
@@ -71,12 +87,30 @@ def print_trials(study: Study, trials: list[Trial]) -> None:
             *(output.number(trial.values.get(name)) for name in [*objectives, *costs]),
             str(len(trial.measurements) or "-"),
             f"{trial.seconds:.1f}" if trial.finished and trial.copied_from is None else "-",
+            *([_shortened(label(study, trial) or trial.architecture.key)] if labels else []),
             note(study, trial),
         ]
         for trial in trials
     ]
     if rows:
-        output.print_table(["trial", "state", *objectives, *costs, "epochs", "seconds", "note"], rows, numeric=numeric)
+        named = ["architecture"] if labels else []
+        columns = ["trial", "state", *objectives, *costs, "epochs", "seconds", *named, "note"]
+        output.print_table(columns, rows, numeric=numeric)
+
+
+def label(study: Study, trial: Trial) -> str | None:
+    """What the space calls the trial's architecture; None if it does not label, or its plugin is not installed."""
+    from nasplug.contract.protocols import HasLabels
+
+    try:
+        space = study.space
+    except StudyError:
+        return None
+    return space.label(trial.architecture) if isinstance(space, HasLabels) else None
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LABEL else text[: _LABEL - 1] + "…"
 
 
 def note(study: Study, trial: Trial) -> str:
@@ -104,6 +138,7 @@ def trial_json(study: Study, trial: Trial, *, everything: bool = False) -> dict[
         "number": trial.number,
         "state": trial.state,
         "architecture": trial.architecture.to_json(),
+        "label": label(study, trial),
         "hyperparameters": dict(trial.hyperparameters),
         "epochs": study.budget_of(trial).epochs,
         "epochs_trained": len(trial.measurements),

@@ -7,9 +7,10 @@ names the ones it needs in `requires`. None of these classes needs to be inherit
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from nasplug.contract.choice import Choice as Choice
 from nasplug.contract.kinds import component_type
 from nasplug.contract.records import Architecture, Evaluation, Proposal, Scalar
 
@@ -107,21 +108,6 @@ class ReadsGraph(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One decision of a space.
-
-    Attributes:
-        name: Unique inside the space.
-        options: The values to choose from.
-        weights: Probability of each option under the space's prior; None means uniform.
-    """
-
-    name: str
-    options: tuple[Scalar, ...]
-    weights: tuple[float, ...] | None = None
-
-
 @runtime_checkable
 class HasVector(Protocol):
     """A space of a fixed number of named decisions."""
@@ -130,11 +116,30 @@ class HasVector(Protocol):
     def choices(self) -> Sequence[Choice]:
         """The decisions, in the order of the vector."""
 
-    def vector(self, architecture: Architecture) -> tuple[int, ...]:
-        """Index of the chosen option for every decision."""
+    def vector(self, architecture: Architecture) -> tuple[float, ...]:
+        """One entry for every decision: the index (`int`) of the chosen option, or the number of a continuous range.
 
-    def from_vector(self, indices: Sequence[int]) -> Architecture:
-        """The inverse of :meth:`vector`."""
+        Decisions that are not made, because of a condition, have the index 0 or the lower bound of their range.
+        """
+
+    def from_vector(self, indices: Sequence[float]) -> Architecture:
+        """The inverse of `vector`; entries of decisions that are not made are ignored."""
+
+
+@runtime_checkable
+class HasConditions(Protocol):
+    """A space of named decisions that need not all be made."""
+
+    def active(self, architecture: Architecture) -> Mapping[str, Scalar]:
+        """The decisions that are made, with their values, by name and in order."""
+
+
+@runtime_checkable
+class HasLabels(Protocol):
+    """A space that can name its architectures for people."""
+
+    def label(self, architecture: Architecture) -> str:
+        """A short description in one line, such as `op=conv kernel=3`; it need not be unique."""
 
 
 @runtime_checkable
@@ -142,7 +147,10 @@ class HasNeighbours(Protocol):
     """A space that can list everything one decision away."""
 
     def neighbours(self, architecture: Architecture) -> Sequence[Architecture]:
-        """Every other architecture one decision away, without repetitions, in a fixed order."""
+        """Every other architecture one decision away, without repetitions, in a fixed order.
+
+        Of a range, only the next values below and above count as one decision away.
+        """
 
 
 @runtime_checkable
@@ -168,6 +176,18 @@ class Tabulates(Protocol):
 
     def from_code(self, code: int) -> Architecture:
         """The inverse of :meth:`code`."""
+
+
+@runtime_checkable
+class HasHyperparameters(Protocol):
+    """A space whose architectures say how they are trained."""
+
+    @property
+    def hyperparameter_names(self) -> tuple[str, ...]:
+        """All names that `hyperparameters` may give."""
+
+    def hyperparameters(self, architecture: Architecture) -> Mapping[str, Scalar]:
+        """Keyword arguments for the task's module."""
 
 
 @runtime_checkable
@@ -289,7 +309,10 @@ CAPABILITIES: dict[str, type] = {
         Mutates,
         Crosses,
         Enumerates,
+        HasConditions,
         HasGraph,
+        HasHyperparameters,
+        HasLabels,
         HasNeighbours,
         HasVector,
         HasWorkload,
@@ -297,3 +320,33 @@ CAPABILITIES: dict[str, type] = {
         Tabulates,
     )
 }
+
+
+def withdraw(space: Any, *methods: str) -> None:
+    """Makes an instance no longer fulfil the capabilities that need a method of its class.
+
+    The instance becomes one of a subclass, in which the method is None; `isinstance` with a protocol takes that as
+    absent, as Python does with `__hash__ = None`.
+
+    Args:
+        space: The instance, changed in place.
+        *methods: Names of methods, such as `graph`.
+    """
+    base: Any = type(space)
+    space.__class__ = _narrowed(base, tuple(sorted(methods)))
+
+
+@cache
+def _narrowed(base: Any, methods: tuple[str, ...]) -> Any:
+    def reduce(self: Any) -> tuple[Any, ...]:  # pickle finds no class of this kind by its name
+        return _restored, (base, methods, self.__dict__)
+
+    names = {"__module__": base.__module__, "__qualname__": base.__qualname__, "__doc__": base.__doc__}
+    return type(base)(base.__name__, (base,), {**names, "__reduce__": reduce, **dict.fromkeys(methods)})
+
+
+def _restored(base: Any, methods: tuple[str, ...], state: dict[str, Any]) -> Any:
+    cls = _narrowed(base, methods)
+    space = cls.__new__(cls)
+    space.__dict__.update(state)
+    return space

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nasplug.contract.errors import StudyError
-from nasplug.contract.protocols import HasVector
+from nasplug.contract.protocols import HasConditions, HasVector
 from nasplug.contract.records import Trial
 from nasplug.ledger.study import Study
 from nasplug.report import series
@@ -79,8 +79,22 @@ def choices(study: Study, trials: Sequence[Trial]) -> Table | None:
     if not isinstance(space, HasVector) or not trials:
         return None
     vectors = [space.vector(trial.architecture) for trial in trials]
+    made = [_made(space, trial) for trial in trials]
     rows = [
-        [text(choice.name), *(text(choice.options[vector[index]]) for vector in vectors)]
+        [
+            text(choice.name),
+            *(
+                text(choice.value(vector[index])) if choice.name in names else "–"
+                for vector, names in zip(vectors, made, strict=True)
+            ),
+        ]
         for index, choice in enumerate(space.choices)
     ]
     return Table(["choice", *(f"trial {trial.number}" for trial in trials)], [False] * (len(trials) + 1), rows)
+
+
+def _made(space: HasVector, trial: Trial) -> set[str]:
+    """Names of the choices that the trial's architecture makes."""
+    if isinstance(space, HasConditions):
+        return set(space.active(trial.architecture))
+    return {choice.name for choice in space.choices}

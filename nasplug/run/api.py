@@ -25,6 +25,7 @@ from nasplug.plugins.component import instantiate
 from nasplug.plugins.discovery import discover, version
 from nasplug.plugins.trust import trusted, untrusted
 from nasplug.run.assemble import Assembly, compose
+from nasplug.run.hyperparameters import with_hyperparameters
 from nasplug.run.loop import Search
 from nasplug.run.parts import plain_or_object
 from nasplug.run.processes import prepare
@@ -35,6 +36,7 @@ def search(
     task: Any = None,
     *,
     space: Any,
+    hyperparameters: Mapping[str, Any] | None = None,
     strategy: Any = "random",
     evaluator: Any = "lightning",
     objectives: Mapping[str, str] | None = None,
@@ -70,6 +72,8 @@ def search(
     Args:
         task: Data and training.
         space: Search space.
+        hyperparameters: Ranges, choices and fixed values of the training by name, searched beside the architecture,
+            such as `{"lr": {"low": 1e-4, "high": 1e-1, "log": True}, "optimizer": ["adam", "sgd"]}`.
         strategy: What proposes.
         evaluator: Turns proposals into metrics.
         objectives: Metric or cost to `max` or `min`; default: the task's first.
@@ -102,6 +106,7 @@ def search(
         NasplugError: Bad input, a broken plugin or an unusable study file; no candidate makes it raise.
     """
     objects: dict[str, Any] = {}
+    space = with_hyperparameters(space, hyperparameters)
     if executor is None:
         executor = "process" if workers > 1 else "inline"
     given = {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import PluginError, SpecError, did_you_mean
 from nasplug.contract.io import check_flow, inputs_of
-from nasplug.contract.protocols import CAPABILITIES, HardwareTarget, SearchSpace, Task
+from nasplug.contract.protocols import CAPABILITIES, HardwareTarget, HasHyperparameters, SearchSpace, Task
 from nasplug.contract.records import Budget, Objective, Trial
 from nasplug.cost.candidate import Candidate
 from nasplug.ledger.ledger import Ledger
@@ -19,9 +19,10 @@ from nasplug.ledger.view import Setting, StudyView
 from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.component import Component, instantiate
 from nasplug.plugins.manager import Manager
-from nasplug.run.base import Base, Enqueued, TrialCallbacks
-from nasplug.run.parts import PART, PARTS, Part, check_members
 from nasplug.plugins.packages import missing
+from nasplug.run.base import Base, Enqueued, TrialCallbacks
+from nasplug.run.hyperparameters import Fill, check_names
+from nasplug.run.parts import PART, PARTS, Part, check_members
 from nasplug.run.pricing import PREFIX, CostCaller, cost_callers, namespace_of
 from nasplug.run.spec import RunSpec
 
@@ -163,6 +164,8 @@ def compose(
     _check_task(space, task, evaluator, spec)
 
     manager = Manager([("space", Base()), (f"evaluator:{spec.evaluator.name}", evaluator)])
+    if isinstance(space, HasHyperparameters):
+        manager.register(Fill(space), "hyperparameters")
     target = None if spec.target is None else find_target(spec.target, catalog, manager)
     spec, costs = _costs(make, evaluator, task, target)
     for namespace, plugin in costs.items():
@@ -204,7 +207,7 @@ def _check_strategy(strategy: Any, spec: RunSpec, space: Any, task: Any) -> None
                 why=f"the space has {', '.join(has) or 'none'}",
                 fix="take another space or another strategy; `nasplug list space` shows capabilities",
             )
-    names = list(getattr(strategy, "hyperparameters", ()))
+    names = check_names(space, getattr(strategy, "hyperparameters", ()), where=f"strategy: {spec.strategy.name}")
     if names and task is not None:
         task.check_hyperparameters(names)
 

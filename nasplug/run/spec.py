@@ -11,6 +11,7 @@ from typing import Any, Self
 from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.contract.records import Constraint, Objective
 from nasplug.plugins.component import Component, plain
+from nasplug.run.hyperparameters import with_hyperparameters
 from nasplug.run.parts import PART, parse_part, sequence
 
 #: Options that change how fast or where a run goes, never its trials; a resumed run may change them.
@@ -110,19 +111,22 @@ class RunSpec:
     def parse(cls, data: Mapping[str, Any]) -> Self:
         """Reads plain data, e.g. out of a YAML file.
 
+        `hyperparameters` is short for a space `with_hyperparameters`.
+
         Raises:
             SpecError: An unknown key, a missing space, or a value of the wrong form. Names of components are looked
                 up later, by :func:`nasplug.run.assemble.compose`.
         """
         if not isinstance(data, Mapping):
             raise SpecError("a specification is a mapping of keys", where="specification")
-        names = [item.name for item in dataclasses.fields(cls)]
+        names = [*(item.name for item in dataclasses.fields(cls)), "hyperparameters"]
         for key in data:
             if key not in names:
                 raise SpecError(f"there is no key {key!r}", where="specification", fix=did_you_mean(str(key), names))
         if data.get("space") is None:
             raise SpecError("no search space is given", where="specification", fix="add `space: NAME`")
         given = {key: value for key, value in data.items() if value is not None}
+        given["space"] = with_hyperparameters(given["space"], given.pop("hyperparameters", None))
         parsed: dict[str, Any] = {}
         for key, value in given.items():
             if key in PART:

@@ -1,4 +1,4 @@
-"""Base class for spaces made of a fixed number of named choices: every capability for free."""
+"""Base class for spaces made of named choices: every capability for free but the graph."""
 
 from __future__ import annotations
 
@@ -12,29 +12,48 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from nasplug.contract.choice import Choice
 from nasplug.contract.errors import SpaceError, did_you_mean
-from nasplug.contract.protocols import Choice
-from nasplug.contract.records import Architecture, Genotype, freeze
+from nasplug.contract.protocols import withdraw
+from nasplug.contract.records import Architecture, Genotype, Scalar, freeze
+from nasplug.spaces.numbering import Numbering
+from nasplug.spaces.tree import ChoiceTree
 
 if TYPE_CHECKING:
     from nasplug.contract.protocols import Task
 
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+#: Labels name the choices, up to so many of them.
+_NAMED = 4
 
 
 class ChoiceSpace(ABC):
-    """A product of named choices; the genotype is the tuple of chosen options.
+    """A space of named choices; the genotype is the tuple of chosen values.
 
-    Subclasses give `choices` and :meth:`build`, and override :meth:`canonical` where different genotypes build the
-    same network. In return they have all of sample, mutate, cross, enumerate and the vector form.
+    Options are listed, or a range of integers or real numbers. A choice may depend on earlier ones (`Choice.when`):
+    where its condition does not hold it is inactive, its entry of the genotype is None, and only the active choices
+    make up the key. The prior draws the active choices one after the other, each from its weights or evenly on its
+    scale.
+
+    Subclasses give `choices` and `build`, and override `canonical` where different genotypes build the same network. In
+    return they have all of sample, mutate, cross, neighbours, enumerate, labels and the vector form. A space with a
+    continuous choice cannot be enumerated or tabulated.
+
+    Example:
+        >>> choices = [
+        ...     Choice("op", ("conv", "pool")),
+        ...     Choice("kernel", (3, 5), when={"op": "conv"}),
+        ...     Choice("units", {"low": 16, "high": 64, "step": 16}),
+        ... ]
 
     Args:
-        name: The slug of the space.
-        choices: The decisions. A single option is allowed (a constant).
+        name: Slug of the space.
+        choices: Decisions, each behind those that its condition names. A single option is allowed (a constant).
 
     Raises:
-        SpaceError: No options, two choices of one name, repeated options, or weights that are no distribution.
+        SpaceError: No options, two choices of one name, repeated options, weights that are not a distribution, or a
+            condition that cannot hold.
     """
 
     def __init__(self, name: str, choices: Sequence[Choice]) -> None:
@@ -46,23 +65,31 @@ class ChoiceSpace(ABC):
         if len(set(names)) != len(names):
             raise SpaceError("two choices have one name", where=f"space {name!r}")
         for choice in self._choices:
-            if not choice.options or len(set(choice.options)) != len(choice.options):
+            options = choice.options if isinstance(choice.options, tuple) else ()
+            if isinstance(choice.options, tuple) and (not options or len(set(options)) != len(options)):
                 raise SpaceError(f"choice {choice.name!r} needs distinct options", where=f"space {name!r}")
-            self._index.append({option: position for position, option in enumerate(choice.options)})
+            self._index.append({option: position for position, option in enumerate(options)})
             if choice.weights is None:
                 self._cumulative.append(None)
                 continue
             weights = np.asarray(choice.weights, dtype=np.float64)
-            if weights.shape != (len(choice.options),) or (weights < 0).any() or abs(weights.sum() - 1) > 1e-9:
+            if weights.shape != (len(options),) or (weights < 0).any() or abs(weights.sum() - 1) > 1e-9:
                 raise SpaceError(
-                    f"weights of choice {choice.name!r} are no probabilities of its {len(choice.options)} options",
+                    f"the weights of choice {choice.name!r} are not probabilities of its {len(options)} options",
                     where=f"space {name!r}",
                 )
             self._cumulative.append(np.cumsum(weights / weights.sum()))
-        self._sizes = np.array([len(choice.options) for choice in self._choices], dtype=np.int64)
+        self._tree = ChoiceTree(self._choices, f"space {name!r}")
+        #: Listed options without conditions: what most spaces are, and what the short ways below are for.
+        self._flat = not self._tree.conditional and all(isinstance(each.options, tuple) for each in self._choices)
+        self._sizes = np.array([size for size in self._tree.sizes if self._flat], dtype=np.int64)
         self._free = [position for position, size in enumerate(self._sizes) if size > 1]
-        self._options = tuple(choice.options for choice in self._choices)
+        self._options: tuple[Any, ...] = tuple(choice.options for choice in self._choices)
         self._weighted = any(cumulative is not None for cumulative in self._cumulative)
+        self._numbering = Numbering(self._tree, name)
+        self._continuous = [choice.name for choice in self._choices if choice.continuous]
+        if self._continuous:
+            withdraw(self, "__iter__", "codes", "code", "from_code")
 
     @property
     def choices(self) -> tuple[Choice, ...]:
@@ -70,36 +97,89 @@ class ChoiceSpace(ABC):
         return self._choices
 
     def canonical(self, genotype: tuple[Genotype, ...]) -> Genotype:
-        """A form that is equal for genotypes that build the same network; the genotype itself by default."""
+        """A form that is equal for genotypes that build the same network; the genotype itself by default.
+
+        Args:
+            genotype: One value for each choice, None for those that are inactive.
+        """
         return genotype
 
     @abstractmethod
     def build(self, architecture: Architecture, task: Task) -> Any:
         """Builds the untrained network."""
 
+    def active(self, architecture: Architecture) -> dict[str, Scalar]:
+        """The choices that are made, with their values, by name and in order."""
+        genotype: Any = architecture.genotype
+        made = [True] * len(genotype) if self._flat else self._tree.active(self.vector(architecture))
+        return {choice.name: value for choice, value, on in zip(self._choices, genotype, made, strict=True) if on}
+
+    def label(self, architecture: Architecture) -> str:
+        """The active choices: `op=conv kernel=3`, or the values alone where there are many."""
+        made = self.active(architecture)
+        if len(made) > _NAMED:
+            return " ".join(map(_text, made.values()))
+        return " ".join(f"{name}={_text(value)}" for name, value in made.items())
+
     def architecture(self, genotype: Any) -> Architecture:
         """Checks a genotype and gives it its canonical key.
+
+        Args:
+            genotype: One value for each choice, where those of inactive choices are ignored; or a mapping of the
+                active choices by name.
 
         Raises:
             SpaceError: Wrong length, or a value that is not among the options.
         """
+        if isinstance(genotype, Mapping):
+            genotype = self._positional(genotype)
         try:
             frozen = freeze(genotype)
         except TypeError as error:
-            raise SpaceError(f"{genotype!r} is no genotype", where=f"space {self.name!r}", why=str(error)) from error
+            raise SpaceError(f"{genotype!r} is not a genotype", where=f"space {self.name!r}", why=str(error)) from error
         if not isinstance(frozen, tuple) or len(frozen) != len(self._choices):
             raise SpaceError(
                 f"a genotype has {len(self._choices)} entries, not {genotype!r}", where=f"space {self.name!r}"
             )
-        for value, choice, index in zip(frozen, self._choices, self._index, strict=True):
+        if not self._flat:
+            return self.from_vector(self._read(frozen))
+        for value, choice, options, index in zip(frozen, self._choices, self._options, self._index, strict=True):
             # 1, 1.0 and True are equal in Python and differ in JSON: only the option itself is one.
-            if value not in index or type(value) is not type(choice.options[index[value]]):
-                raise SpaceError(
-                    f"{value!r} is no option of {choice.name!r}",
-                    where=f"space {self.name!r}",
-                    fix=did_you_mean(str(value), map(str, choice.options)),
-                )
+            if value not in index or type(value) is not type(options[index[value]]):
+                raise self._foreign(choice, value)
         return self._make(frozen)
+
+    def _positional(self, named: Mapping[Any, Any]) -> list[Any]:
+        known = {choice.name: position for position, choice in enumerate(self._choices)}
+        values: list[Any] = [None] * len(known)
+        for name, value in named.items():
+            if name not in known:
+                raise SpaceError(
+                    f"there is no choice {name!r}", where=f"space {self.name!r}", fix=did_you_mean(str(name), known)
+                )
+            values[known[name]] = value
+        return values
+
+    def _read(self, genotype: tuple[Genotype, ...]) -> list[float]:
+        """Genes of a genotype; None stands for inactive choices, whose other values are checked and then ignored."""
+        genes: list[float] = []
+        for position, (value, choice) in enumerate(zip(genotype, self._choices, strict=True)):
+            try:
+                genes.append(choice.gene(value))
+            except ValueError:
+                held = self._tree.active([*genes, *self._tree.blank[position:]])[position]
+                if held or value is not None:
+                    raise self._foreign(choice, value) from None
+                genes.append(self._tree.blank[position])
+        return genes
+
+    def _foreign(self, choice: Choice, value: Any) -> SpaceError:
+        listed = isinstance(choice.options, tuple)
+        return SpaceError(
+            f"{value!r} is not an option of {choice.name!r}",
+            where=f"space {self.name!r}",
+            fix=did_you_mean(str(value), map(str, choice.options)) if listed else f"give a value of {choice.options}",
+        )
 
     def _make(self, genotype: tuple[Genotype, ...]) -> Architecture:
         return Architecture(self.name, genotype, _encode(self.canonical(genotype)))
@@ -119,8 +199,12 @@ class ChoiceSpace(ABC):
                 fix="make architectures with space.architecture(genotype)",
             )
 
+    # -- variation -----------------------------------------------------------------------------------------------
+
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """Draws every choice independently from its weights."""
+        """Draws every active choice independently, from its weights or evenly on its scale."""
+        if not self._flat:
+            return self.from_vector(self._tree.sample(rng))
         if not self._weighted:
             return self.from_vector((rng.random(len(self._sizes)) * self._sizes).astype(np.int64).tolist())
         uniform = rng.random(len(self._choices))
@@ -131,7 +215,12 @@ class ChoiceSpace(ABC):
         return self.from_vector(indices)
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """Changes one choice, picked uniformly, to another option, picked uniformly."""
+        """Changes one active choice, picked uniformly: to another option, picked uniformly, or to a number near by.
+
+        Choices that become active by that are drawn from the prior.
+        """
+        if not self._flat:
+            return self.from_vector(self._tree.mutate(self.vector(architecture), rng))
         if not self._free:
             return architecture
         indices = list(self.vector(architecture))
@@ -141,28 +230,81 @@ class ChoiceSpace(ABC):
         return self.from_vector(indices)
 
     def cross(self, first: Architecture, second: Architecture, rng: np.random.Generator) -> Architecture:
-        """Uniform crossover: every choice from either parent with probability one half."""
+        """Uniform crossover: every choice from either parent with probability one half.
+
+        A choice that is active in one parent only is taken from that one.
+        """
+        if not self._flat:
+            return self.from_vector(self._tree.cross(self.vector(first), self.vector(second), rng))
         take = rng.random(len(self._choices)) < 0.5
         pairs = zip(self.vector(first), self.vector(second), take.tolist(), strict=True)
         return self.from_vector([a if from_first else b for a, b, from_first in pairs])
 
+    def neighbours(self, architecture: Architecture) -> Sequence[Architecture]:
+        """Every other network one active choice away: all other options, or the next numbers of a range.
+
+        Choices that become active take their first option or the lower bound of their range.
+        """
+        found: dict[str, Architecture] = {}
+        for genes in self._tree.neighbours(self.vector(architecture)):
+            neighbour = self.from_vector(genes)
+            if neighbour.key != architecture.key:
+                found.setdefault(neighbour.key, neighbour)
+        return list(found.values())
+
+    # -- all of them ---------------------------------------------------------------------------------------------
+
     def size(self) -> int:
-        """Number of genotypes."""
-        return math.prod(self._sizes.tolist())
+        """Exact number of genotypes; with conditions, of combinations of active choices.
+
+        Raises:
+            SpaceError: A choice is continuous, so that there are infinitely many.
+        """
+        self._need_finite()
+        return self._tree.size() if self._tree.conditional else math.prod(size or 0 for size in self._tree.sizes)
 
     def __iter__(self) -> Iterator[Architecture]:
-        for genotype in itertools.product(*(choice.options for choice in self._choices)):
+        self._need_finite()
+        if not self._flat:
+            yield from map(self.from_vector, self._tree.walk())
+            return
+        for genotype in itertools.product(*self._options):
             yield self._make(genotype)
 
-    def vector(self, architecture: Architecture) -> tuple[int, ...]:
-        """Index of the chosen option for every choice."""
+    def _need_finite(self) -> None:
+        if self._continuous:
+            raise SpaceError(
+                f"choice {self._continuous[0]!r} is continuous, so the space holds infinitely many architectures",
+                where=f"space {self.name!r}",
+                fix="give its range a step, or list its values",
+            )
+
+    def vector(self, architecture: Architecture) -> tuple[float, ...]:
+        """Index of the chosen option for every choice, or the number of a continuous one.
+
+        Inactive choices have the index 0, or the lower bound of a continuous range.
+        """
         genotype = architecture.genotype
         assert isinstance(genotype, tuple)
-        return tuple([index[value] for index, value in zip(self._index, genotype, strict=True)])
+        if self._flat:
+            return tuple([index[value] for index, value in zip(self._index, genotype, strict=True)])
+        return self._tree.canonical(self._read(genotype))
 
-    def from_vector(self, indices: Sequence[int]) -> Architecture:
-        """The architecture with these option indices."""
-        return self._make(tuple([options[i] for options, i in zip(self._options, indices, strict=True)]))
+    def from_vector(self, indices: Sequence[float]) -> Architecture:
+        """The architecture with these option indices and numbers; entries of inactive choices are ignored.
+
+        Raises:
+            SpaceError: A number is outside its continuous range.
+        """
+        if self._flat:
+            return self._make(tuple([options[i] for options, i in zip(self._options, indices, strict=True)]))
+        values = []
+        for choice, gene, on in zip(self._choices, indices, self._tree.active(indices), strict=True):
+            value = choice.value(gene) if on else None
+            if on and choice.continuous and not choice.domain.contains(value):
+                raise self._foreign(choice, gene)
+            values.append(value)
+        return self._make(tuple(values))
 
     @property
     def table_columns(self) -> tuple[str, ...]:
@@ -173,38 +315,21 @@ class ChoiceSpace(ABC):
         """One integer per row of a table.
 
         Args:
-            columns: The columns :attr:`table_columns`.
+            columns: The columns `table_columns`, shape (rows,) each; entries of inactive choices are ignored.
 
         Raises:
-            SpaceError: A column holds what is no option, or the space is too large to number.
+            SpaceError: A column holds a value that is not an option, or the space is too large to number.
         """
-        if self.size() >= 2**63:
-            raise SpaceError("a space of 2**63 genotypes or more cannot be tabulated", where=f"space {self.name!r}")
-        found = np.zeros(len(columns[self._choices[0].name]), dtype=np.int64)
-        for choice, index in zip(self._choices, self._index, strict=True):
-            values, inverse = np.unique(columns[choice.name], return_inverse=True)
-            try:
-                digits = np.array([index[value] for value in values.tolist()], dtype=np.int64)
-            except KeyError as error:
-                raise SpaceError(
-                    f"column {choice.name!r} holds {error.args[0]!r}, which is no option",
-                    where=f"table of {self.name}",
-                    fix=did_you_mean(str(error.args[0]), map(str, choice.options)),
-                ) from error
-            found = found * len(choice.options) + digits[inverse]
-        return found
+        return self._numbering.codes(columns)
 
     def code(self, architecture: Architecture) -> int:
-        """The integer of an architecture, as in :meth:`codes`."""
-        found = 0
-        for digit, size in zip(self.vector(architecture), self._sizes.tolist(), strict=True):
-            found = found * size + digit
-        return found
+        """The integer of an architecture, as in `codes`."""
+        return self._numbering.code(self.vector(architecture))
 
     def from_code(self, code: int) -> Architecture:
-        """The inverse of :meth:`code`."""
-        digits = []
-        for size in reversed(self._sizes.tolist()):
-            code, digit = divmod(code, size)
-            digits.append(digit)
-        return self.from_vector(digits[::-1])
+        """The inverse of `code`."""
+        return self.from_vector(self._numbering.genes(code))
+
+
+def _text(value: Scalar) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -16,7 +16,9 @@ from nasplug.contract.errors import SpaceError
 from nasplug.contract.protocols import (
     Crosses,
     Enumerates,
+    HasConditions,
     HasGraph,
+    HasLabels,
     HasNeighbours,
     HasVector,
     HasWorkload,
@@ -79,6 +81,27 @@ class SpaceConformance:
         if not isinstance(self.space, capability):
             pytest.skip(f"the space does not claim {capability.__name__}")
         return self.space
+
+    def decisions(self, architecture: Architecture) -> dict[str, Any]:
+        """The decisions that an architecture makes, with their values, for spaces with `HasVector`."""
+        if isinstance(self.space, HasConditions):
+            return dict(self.space.active(architecture))
+        vector = self.space.vector(architecture)
+        return {choice.name: choice.value(entry) for choice, entry in zip(self.space.choices, vector, strict=True)}
+
+    def one_decision_apart(self, one: Architecture, other: Architecture) -> None:
+        """Fails unless the second differs from the first in one decision, and in what that one opens or closes."""
+        before, after = self.decisions(one), self.decisions(other)
+        changed = {name for name in before.keys() & after.keys() if before[name] != after[name]}
+        turned = before.keys() ^ after.keys()
+        if not self.one_decision:
+            assert changed or turned, "nothing changed"
+            return
+        assert len(changed) == 1, f"{len(changed)} decisions changed"
+        for choice in self.space.choices:
+            if choice.name in turned:
+                causes = (changed | turned) & set(choice.when or ())
+                assert causes, f"{choice.name!r} was opened or closed, and nothing that it depends on changed"
 
     # -- genotypes -----------------------------------------------------------------------------------------------
 
@@ -184,9 +207,10 @@ class SpaceConformance:
         space.validate(mutant)
         assert architecture.genotype == genotype, "mutate() changes its argument"
         assert space.mutate(architecture, np.random.default_rng(seed)).genotype == mutant.genotype
-        if isinstance(space, HasVector) and any(len(choice.options) > 1 for choice in space.choices):
-            changed = sum(a != b for a, b in zip(space.vector(architecture), space.vector(mutant), strict=True))
-            assert changed == 1 if self.one_decision else changed >= 1, f"{changed} decisions changed"
+        if isinstance(space, HasVector):
+            made = self.decisions(architecture)
+            if any(choice.continuous or len(choice.options) > 1 for choice in space.choices if choice.name in made):
+                self.one_decision_apart(architecture, mutant)
 
     def test_mutation_leaves_the_spot(self) -> None:
         """Some mutants are other networks than their parents."""
@@ -206,8 +230,10 @@ class SpaceConformance:
         space.validate(child)
         assert space.cross(one, one, np.random.default_rng(second)).key == one.key
         if isinstance(space, HasVector) and self.one_decision:
-            vectors = zip(space.vector(child), space.vector(one), space.vector(other), strict=True)
-            assert all(decision in parents for decision, *parents in vectors)
+            parents = [self.decisions(one), self.decisions(other)]
+            for name, value in self.decisions(child).items():
+                known = [parent[name] for parent in parents if name in parent]
+                assert not known or value in known, f"{name!r} comes from neither parent"
 
     def test_enumerates(self) -> None:
         """The walk is repeatable and valid, as long as `size` says, and meets what is sampled."""
@@ -233,10 +259,47 @@ class SpaceConformance:
         architecture = self.draw(seed)
         vector = space.vector(architecture)
         assert len(vector) == len(space.choices)
-        assert all(0 <= index < len(choice.options) for index, choice in zip(vector, space.choices, strict=True))
+        for entry, choice in zip(vector, space.choices, strict=True):
+            inside = choice.domain.contains(entry) if choice.continuous else 0 <= entry < len(choice.options)
+            assert inside, f"{entry!r} is not an entry of choice {choice.name!r}"
         again = space.from_vector(vector)
         assert again.key == architecture.key
         assert tuple(space.vector(again)) == tuple(vector)
+
+    @PROPERTY
+    @given(seed=SEEDS)
+    def test_has_conditions(self, seed: int) -> None:
+        """What is active follows from the conditions, and the entries of what is not do not count."""
+        space = self.claims(HasConditions)
+        architecture, rng = self.draw(seed), np.random.default_rng(seed)
+        active = space.active(architecture)
+        vector = list(space.vector(architecture))
+        other = list(vector)
+        for position, choice in enumerate(space.choices):
+            met = all(name in active and active[name] in values for name, values in (choice.when or {}).items())
+            assert (choice.name in active) == met, (
+                f"{choice.name!r} is {'inactive' if met else 'active'}, against its condition"
+            )
+            if met:
+                assert active[choice.name] == choice.value(vector[position])
+            else:
+                blank = choice.domain.low if choice.continuous else 0
+                assert vector[position] == blank, f"{choice.name!r} is inactive, and its entry is {vector[position]!r}"
+                other[position] = choice.gene(choice.domain.sample(rng))
+        assert list(active) == [choice.name for choice in space.choices if choice.name in active]
+        assert space.from_vector(other).key == architecture.key, "entries of inactive choices change the key"
+        assert list(space.vector(space.from_vector(other))) == vector
+
+    @PROPERTY
+    @given(seed=SEEDS)
+    def test_has_labels(self, seed: int) -> None:
+        """A label is one line of text, and always the same."""
+        space = self.claims(HasLabels)
+        label = space.label(self.draw(seed))
+        assert isinstance(label, str)
+        assert label.strip()
+        assert label.isprintable()
+        assert label == space.label(self.draw(seed))
 
     @PROPERTY
     @given(seed=SEEDS)
@@ -275,7 +338,7 @@ class SpaceConformance:
     @PROPERTY
     @given(seed=SEEDS)
     def test_has_neighbours(self, seed: int) -> None:
-        """Neighbours are valid, distinct, and none is the architecture itself."""
+        """Neighbours are valid, distinct, one decision away, and none is the architecture itself."""
         space = self.claims(HasNeighbours)
         architecture = self.draw(seed)
         found = space.neighbours(architecture)
@@ -285,6 +348,8 @@ class SpaceConformance:
         assert keys == [neighbour.key for neighbour in space.neighbours(architecture)]
         for neighbour in found[:20]:
             space.validate(neighbour)
+            if isinstance(space, HasVector) and self.one_decision:
+                self.one_decision_apart(architecture, neighbour)
 
     @PROPERTY
     @given(seed=SEEDS)

@@ -60,7 +60,7 @@ class SyntheticSpace(ChoiceSpace):
 
         layers: list[nn.Module] = [nn.Flatten()]
         features = math.prod(task.input_shape)
-        for index in self.vector(architecture):
+        for index in map(int, self.vector(architecture)):
             if index:
                 width = 2 ** (index + 1)
                 layers += [nn.Linear(features, width), nn.ReLU()]

@@ -74,7 +74,16 @@ def test_lists_everything(cli):
 def test_explains_a_space(cli):
     done = cli("--plugin", TINY, "list", "space", "tiny", "--json").json
     assert done["description"] == "Two numbers."
-    assert done["capabilities"] == ["Mutates", "Crosses", "Enumerates", "HasVector", "Tabulates"]
+    assert done["capabilities"] == [
+        "Mutates",
+        "Crosses",
+        "Enumerates",
+        "HasConditions",
+        "HasLabels",
+        "HasNeighbours",
+        "HasVector",
+        "Tabulates",
+    ]
     assert done["parameters"] == [
         {
             "name": "width",
@@ -85,7 +94,7 @@ def test_explains_a_space(cli):
         }
     ]
     text = cli("--plugin", TINY, "list", "tiny").out  # its name alone is enough
-    assert "Capabilities: Mutates, Crosses, Enumerates, HasVector" in text
+    assert "Capabilities: Mutates, Crosses, Enumerates, HasConditions, HasLabels, HasNeighbours, HasVector" in text
     assert "How many values each number may have." in text
 
 

@@ -8,8 +8,8 @@ from nasplug.ledger.copying import copy_study
 from nasplug.ledger.sqlite import SQLiteStorage
 
 KEYS = [
-    "number", "state", "architecture", "hyperparameters", "epochs", "epochs_trained", "objectives", "metrics", "costs",
-    "feasible", "seconds", "seed", "parent", "copied_from", "reason", "failure", "artifacts", "info",
+    "number", "state", "architecture", "label", "hyperparameters", "epochs", "epochs_trained", "objectives", "metrics",
+    "costs", "feasible", "seconds", "seed", "parent", "copied_from", "reason", "failure", "artifacts", "info",
 ]  # fmt: skip
 
 
@@ -20,6 +20,25 @@ def test_the_table_has_values_or_reasons(cli, study):
     assert len(lines) == 37
     assert any("error: ValueError: no bowl here" in line for line in lines)
     assert any("pruned" in line and "constraint: weight <= 8" in line for line in lines)
+
+
+def test_labels_name_the_architectures(cli, study):
+    for command in ("trials", "pareto"):
+        lines = [line for line in cli(command, study, "--labels", "--trust").out.splitlines() if "complete" in line]
+        assert lines
+        assert all("  x=" in line and " y=" in line for line in lines)
+        assert "  x=" not in cli(command, study).out
+    named = cli("trials", study, "--labels", "--trust", "--limit", "1", "--json").json["trials"][0]
+    x, y = named["architecture"]["genotype"]
+    assert named["label"] == f"x={x} y={y}"
+    assert cli("trials", study, "--limit", "1", "--json").json["trials"][0]["label"] is None
+
+
+def test_labels_of_a_space_that_may_not_be_loaded_are_keys(cli, study):
+    done = cli("trials", study, "--labels")  # its plugin is a single file, which nobody has allowed
+    assert "the space of this study is not available" in done.err
+    assert "--plugin" in done.err
+    assert "  [0,5]" in done.out
 
 
 def test_states_order_and_limit(cli, study):

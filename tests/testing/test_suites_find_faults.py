@@ -291,6 +291,111 @@ def test_spaces(space, test):
         getattr(suite, test)(*(a[0] for a in arguments))
 
 
+class Tree(ChoiceSpace):
+    """Healthy, with conditional and numeric choices; the faults below each break one thing."""
+
+    def __init__(self):
+        super().__init__(
+            "tree",
+            [
+                nas.Choice("op", ("conv", "sep", "pool")),
+                nas.Choice("kernel", (3, 5, 7), when={"op": ["conv", "sep"]}),
+                nas.Choice("drop", {"low": 0.0, "high": 0.5}, when={"op": "conv"}),
+                nas.Choice("units", {"low": 4, "high": 16, "step": 4}),
+            ],
+        )
+
+    def build(self, architecture, task):
+        raise NotImplementedError
+
+
+class CountsTheDead(Tree):
+    """Inactive entries are part of the key."""
+
+    def from_vector(self, indices):
+        architecture = super().from_vector(indices)
+        return nas.Architecture(self.name, architecture.genotype, f"{architecture.key}{list(indices)}")
+
+
+class Untidy(Tree):
+    """Inactive entries of the vector are not blank."""
+
+    def vector(self, architecture):
+        vector = super().vector(architecture)
+        return vector if vector[0] < 2 else (vector[0], 1, *vector[2:])
+
+
+class Overactive(Tree):
+    def active(self, architecture):
+        return {choice.name: value for choice, value in zip(self.choices, architecture.genotype, strict=True)}
+
+
+class Restless(Tree):
+    """A mutation draws more active choices anew than the one it changes."""
+
+    def mutate(self, architecture, rng):
+        mutant, other = super().mutate(architecture, rng), self.sample(rng)
+        vector = (*self.vector(mutant)[:-1], self.vector(other)[-1])
+        return self.from_vector(vector)
+
+
+class Inert(Tree):
+    """Mutates an inactive choice, which changes nothing."""
+
+    def mutate(self, architecture, rng):
+        vector = list(self.vector(architecture))
+        vector[1 if vector[0] == 2 else 3] = int(rng.integers(3))
+        return self.from_vector(vector)
+
+
+class Shuffling(Tree):
+    """A child draws a number that neither parent has."""
+
+    def cross(self, first, second, rng):
+        child = list(self.vector(super().cross(first, second, rng)))
+        child[2] = 0.5 * float(rng.random()) if first != second else child[2]
+        return self.from_vector(child)
+
+
+class Wide(Tree):
+    def vector(self, architecture):
+        return (*super().vector(architecture)[:2], 0.75, super().vector(architecture)[3])
+
+
+class Distant(Tree):
+    def neighbours(self, architecture):
+        return [self.sample(np.random.default_rng(seed)) for seed in range(30)]
+
+
+class Nameless(Tree):
+    def label(self, architecture):
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("space", "test"),
+    [
+        (CountsTheDead, "test_has_conditions"),
+        (Untidy, "test_has_conditions"),
+        (Overactive, "test_has_conditions"),
+        (Restless, "test_mutates"),
+        (Inert, "test_mutates"),
+        (Shuffling, "test_crosses"),
+        (Wide, "test_has_vector"),
+        (Distant, "test_has_neighbours"),
+        (Nameless, "test_has_labels"),
+    ],
+)
+def test_spaces_with_conditions(space, test):
+    for made, fails in ((Tree, False), (space, True)):
+        suite = type("Suite", (SpaceConformance,), {"make_space": lambda self, made=made: made()})()
+        if fails:
+            with pytest.raises(WRONG):
+                getattr(suite, test)()
+        else:
+            getattr(suite, test)()
+
+
 class TestHealthySpace(SpaceConformance):
     def make_space(self):
         return Space(length=4)

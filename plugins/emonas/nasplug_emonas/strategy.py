@@ -13,6 +13,7 @@ from nasplug.contract.protocols import HasVector
 from nasplug.contract.records import Architecture, Proposal, Trial
 from nasplug.ledger.study import Study
 from nasplug_emonas.evolution import Evolution, Genes, Individual
+from nasplug_emonas.positions import Positions
 from nasplug_emonas.settings import SETTINGS, Distinct
 
 _DRAWS = 100  # random architectures to try for each place of the first generation
@@ -28,6 +29,8 @@ class EMONAS:
     `run.batch` should be at least the number of workers; with `offspring=1`, the steady state, nothing is waited for.
 
     The answer of a search is `study.pareto()`, the best of all trials and not of the last population.
+
+    Ranges of integers are genes like listed options, and a continuous range is searched at 101 values.
 
     Everything is derived from the trials of the study. Trials that failed or were stopped early never become parents,
     those that break a constraint only while others are worse. Enqueued architectures join the population when they
@@ -79,6 +82,7 @@ class EMONAS:
 
     def _forget(self) -> None:
         self._evolution: Evolution | None = None
+        self._positions: Positions | None = None
         self._population: Any = None  # survivors, as pymoo keeps them; None before there are any
         self._read = 0
         self._generation = 0
@@ -148,7 +152,7 @@ class EMONAS:
         """Different draws from the prior; fewer than wanted in a space that is too small."""
         found: dict[Hashable, Architecture] = {}
         for _ in range(_DRAWS * count):
-            architecture = study.space.sample(rng)
+            architecture = self._genes(study).rounded(study.space.sample(rng))
             key = self._key(study, architecture)
             if key not in taken:
                 found.setdefault(key, architecture)
@@ -157,17 +161,20 @@ class EMONAS:
         return list(found.values())
 
     def _children(self, study: Study, rng: Any, count: int, taken: set[Hashable]) -> list[Architecture]:
-        space: Any = study.space
+        positions = self._genes(study)
 
         def key(genes: Genes) -> Hashable:
-            return genes if self.settings.distinct == "genotype" else space.from_vector(genes).key
+            return (
+                positions.canonical(genes)
+                if self.settings.distinct == "genotype"
+                else positions.architecture(genes).key
+            )
 
         born = self._machine(study).mate(self._population, count, rng, key=key, taken=taken)
-        return [space.from_vector(genes) for genes in born]
+        return [positions.architecture(genes) for genes in born]
 
     def _key(self, study: Study, architecture: Architecture) -> Hashable:
-        space: Any = study.space
-        return tuple(space.vector(architecture)) if self.settings.distinct == "genotype" else architecture.key
+        return self._genes(study).genes(architecture) if self.settings.distinct == "genotype" else architecture.key
 
     # -- what was measured ---------------------------------------------------------------------------------------
 
@@ -196,7 +203,7 @@ class EMONAS:
         machine = self._machine(study)
         everyone = {one.genes: one for one in self._members()}
         for trial in self._measured:
-            one = _individual(study, trial)
+            one = self._individual(study, trial)
             everyone.setdefault(one.genes, one)  # what was enqueued twice has no second place
         if everyone:
             merged = machine.population(list(everyone.values()))
@@ -206,14 +213,25 @@ class EMONAS:
 
     def _machine(self, study: Study) -> Evolution:
         if self._evolution is None:
-            space: Any = study.space
-            sizes = [len(choice.options) for choice in space.choices]
-            self._evolution = Evolution(sizes, len(study.objectives), self.settings)
+            self._evolution = Evolution(self._genes(study).sizes, len(study.objectives), self.settings)
         return self._evolution
+
+    def _genes(self, study: Study) -> Positions:
+        if self._positions is None:
+            self._positions = Positions(study.space)
+        return self._positions
 
     def _proposal(self, study: Study, child: Architecture, place: int) -> Proposal:
         origin = "random" if self._population is None else "offspring"
         return study.proposal(child, generation=self._generation, individual=place, origin=origin)
+
+    def _individual(self, study: Study, trial: Trial) -> Individual:
+        values = trial.values
+        measured = all(objective.name in values for objective in study.objectives)
+        objectives = tuple(-each.sign * values[each.name] for each in study.objectives) if measured else None
+        return Individual(
+            self._genes(study).genes(trial.architecture), objectives, study.violation(trial), trial.number
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Empty: the trials of the study say it all."""
@@ -222,11 +240,3 @@ class EMONAS:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Reads the study anew at the next proposal."""
         self._forget()
-
-
-def _individual(study: Study, trial: Trial) -> Individual:
-    space: Any = study.space
-    values = trial.values
-    measured = all(objective.name in values for objective in study.objectives)
-    objectives = tuple(-objective.sign * values[objective.name] for objective in study.objectives) if measured else None
-    return Individual(tuple(space.vector(trial.architecture)), objectives, study.violation(trial), trial.number)

@@ -190,6 +190,10 @@ def require_graphs(space: Any) -> None:
         )
 
 
+#: Values that stand for a range.
+_LEVELS = 9
+
+
 def representatives(space: Any, count: int, seed: int = 0) -> list[Architecture]:
     """Distinct architectures that stand for a space: all of a small one, otherwise draws and every option once.
 
@@ -214,7 +218,19 @@ def representatives(space: Any, count: int, seed: int = 0) -> list[Architecture]
 def _every_option(space: Any, rng: np.random.Generator) -> Iterator[Architecture]:
     choices: Sequence[Any] = space.choices
     for place, choice in enumerate(choices):
-        for option in range(len(choice.options)):
-            indices = [int(rng.integers(len(other.options))) for other in choices]
-            indices[place] = option
+        for entry in _entries(choice):
+            indices = [
+                int(rng.integers(len(other.options)))
+                if isinstance(other.options, tuple)
+                else other.gene(other.domain.sample(rng))
+                for other in choices
+            ]
+            indices[place] = entry
             yield space.from_vector(indices)
+
+
+def _entries(choice: Any) -> Sequence[float]:
+    """Entries of the vector that stand for a choice: all options, or values that span a range."""
+    if isinstance(choice.options, tuple):
+        return range(len(choice.options))
+    return [choice.gene(value) for value in choice.domain.grid(_LEVELS)]

@@ -8,6 +8,7 @@ from nasplug_infonas.encoding import PUBLISHED, EncodedGraphs, Encoding, represe
 from nasplug_tables.spaces.nasbench101 import NASBench101
 from nasplug_tables.spaces.nasbench201 import NASBench201
 
+import nasplug as nas
 from nasplug.contract.errors import SpaceError
 from nasplug.spaces.graph import Graph
 from nasplug.testing import SyntheticSpace
@@ -87,3 +88,21 @@ def test_no_graphs_are_no_rows():
     encoded = Encoding(("input", "output"), 2).encode([])
     assert isinstance(encoded, EncodedGraphs)
     assert len(encoded) == 0
+
+
+def test_representatives_span_ranges_and_conditions():
+    class Mixed(nas.ChoiceSpace):
+        def build(self, architecture, task):
+            raise NotImplementedError
+
+    space = Mixed(
+        "mixed",
+        [
+            nas.Choice("op", ("conv", "pool")),
+            nas.Choice("kernel", (3, 5, 7), when={"op": "conv"}),
+            nas.Choice("drop", {"low": 0.0, "high": 0.5}),
+        ],
+    )
+    found = representatives(space, 40)
+    assert {each.genotype[1] for each in found} == {None, 3, 5, 7}
+    assert {0.0, 0.25, 0.5} <= {each.genotype[2] for each in found}

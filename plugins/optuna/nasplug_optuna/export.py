@@ -14,11 +14,11 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from nasplug.contract.errors import StudyError
-from nasplug.contract.protocols import HasVector
+from nasplug.contract.protocols import HasConditions, HasVector
 from nasplug.contract.records import Scalar, Trial
 from nasplug.ledger.study import Study
 from nasplug_optuna.outcome import directions, excesses, intermediate, objective_values
-from nasplug_optuna.parameters import parameter_name
+from nasplug_optuna.parameters import distribution_of, parameter_name
 from nasplug_optuna.quiet import quiet
 
 _STATES = {
@@ -93,7 +93,11 @@ class _View:
             names = {"architecture"}
         else:
             for choice in self._space.choices:
-                self._distributions[choice.name] = CategoricalDistribution(_distinct(choice.options))
+                self._distributions[choice.name] = (
+                    CategoricalDistribution(_distinct(choice.options))
+                    if isinstance(choice.options, tuple)
+                    else distribution_of(choice.options)
+                )
             names = {choice.name for choice in self._space.choices}
         seen: dict[str, list[Scalar]] = {}
         for trial in trials:
@@ -134,11 +138,16 @@ class _View:
         if self._space is None:
             params["architecture"] = trial.architecture.key
         else:
-            indices = self._space.vector(trial.architecture)
-            for choice, index in zip(self._space.choices, indices, strict=True):
+            genes = self._space.vector(trial.architecture)
+            made = self._space.active(trial.architecture) if isinstance(self._space, HasConditions) else None
+            for choice, gene in zip(self._space.choices, genes, strict=True):
+                if made is not None and choice.name not in made:
+                    continue
                 distribution = self._distributions[choice.name]
-                assert isinstance(distribution, CategoricalDistribution)
-                params[choice.name] = distribution.choices[index]
+                if isinstance(distribution, CategoricalDistribution):
+                    params[choice.name] = distribution.choices[int(gene)]
+                else:
+                    params[choice.name] = choice.value(gene)
         for hyperparameter, value in trial.hyperparameters.items():
             name = self._hyperparameters[hyperparameter]
             texts = isinstance(self._distributions[name], CategoricalDistribution) and not isinstance(value, str)

@@ -9,11 +9,11 @@ import optuna
 from optuna.trial import TrialState
 
 from nasplug.contract.errors import SpecError
+from nasplug.contract.grammar import divide
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import HasVector
 from nasplug.contract.records import Proposal, Trial
 from nasplug.ledger.study import Study
-from nasplug_optuna.hyperparameters import divide
 from nasplug_optuna.outcome import directions, excesses, intermediate, objective_values
 from nasplug_optuna.parameters import Ordered, Parameters
 from nasplug_optuna.quiet import quiet
@@ -34,7 +34,8 @@ class OptunaStrategy:
     Constraints are told with every trial, divided by their bounds, and Optuna decides what to make of them. CMA-ES
     knows none: infeasible trials count as failed for it.
 
-    Optuna has no prior over options: the weights of a space are not used.
+    Ranges among the choices are numbers for Optuna too, and choices whose condition does not hold are not parameters
+    of the trial. Optuna has no prior over options: weights are not used.
 
     Source: Akiba, Sano, Yanase, Ohta and Koyama, "Optuna: A Next-generation Hyperparameter Optimization Framework",
     KDD 2019; the methods are those of the installed Optuna.
@@ -44,8 +45,8 @@ class OptunaStrategy:
         options: Arguments of the sampler, as Optuna documents them. Samplers inside it (`base_sampler`,
             `independent_sampler`) and the operators of NSGA (`crossover`, `mutation`) are named like this one;
             `fixed_params` takes options of the space; seed, constraints and a grid come from the study.
-        hyperparameters: What is handed to the training: `[lowest, highest]` tunes a number, `[lowest, highest, log]`
-            its logarithm, `[lowest, highest, int]` a whole number, `[a, b, c]` one of several texts; a scalar is fixed.
+        hyperparameters: Values handed to the training by name: ranges and choices are searched, such as
+            `{low: 1e-4, high: 1e-1, log: true}`, `[8, 64, log]` or `[adam, sgd]`; anything else is a fixed value.
         ordered: Which choices are presented as ordered: `none`, `numeric` (three or more numbers in order), or `all`.
             None takes what suits the sampler: `all` for CMA-ES and QMC, `numeric` for others.
 
@@ -65,7 +66,7 @@ class OptunaStrategy:
     ) -> None:
         self.recipe = SamplerRecipe(sampler, options or {}, where=f"sampler {sampler!r}")
         self.ordered: Ordered = ordered or self.recipe.default_order
-        self._tuned, self._fixed = divide(hyperparameters or {})
+        self._tuned, self._fixed = divide(hyperparameters or {}, where="hyperparameters")
         #: Names of all hyperparameters that are proposed, which the core checks against the task.
         self.hyperparameters: tuple[str, ...] = tuple(sorted([*self._tuned, *self._fixed]))
         self._optuna: _AskedStudy | None = None
@@ -99,7 +100,7 @@ class OptunaStrategy:
     def _ask(self, inner: _AskedStudy, parameters: Parameters) -> optuna.Trial:
         try:
             with quiet():
-                return inner.ask(parameters.distributions)
+                return parameters.ask(inner)
         except ValueError as error:  # such as several objectives for a sampler of one
             raise SpecError(
                 f"sampler {self.recipe.name!r} cannot search this", where="strategy", why=str(error)

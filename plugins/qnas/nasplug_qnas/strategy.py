@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
+from nasplug.contract.grammar import divide
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import HasVector
 from nasplug.contract.records import Proposal, Scalar, Trial
 from nasplug.ledger.study import Study
+from nasplug.spaces.hyperparameters import HyperparameterSpace
 from nasplug_qnas.algorithm import SETTINGS, Candidate, QNASAlgorithm
 from nasplug_qnas.algorithm.crossover import GeneCrossover
-from nasplug_qnas.algorithm.pulses import Scale, UniformPulses
 from nasplug_qnas.algorithm.quantum import Guard
 from nasplug_qnas.algorithm.selection import Replacement
+from nasplug_qnas.encoding import Encoding
 from nasplug_qnas.pareto import by_fronts
 
 #: Decimals of the facts in `proposal.info`. A logarithm may differ in its last bit between machines, and a run that is
@@ -37,9 +39,10 @@ class QNAS:
     """Quantum-inspired evolution, on any space of named choices.
 
     Each of `quantum_individuals` keeps a probability for every option of every choice, starting from the weights of
-    the space, and a uniform pulse for every evolved hyperparameter. A generation samples `repetition` candidates from
-    each, and moves the distributions towards the best candidates found so far. The next generation waits until the
-    whole generation is measured, so `run.batch` should be at least the number of workers.
+    the space, and a uniform pulse for every number: ranges among the choices, and the evolved hyperparameters. A
+    generation samples `repetition` candidates from each, and moves the distributions towards the best candidates found
+    so far. The next generation waits until the whole generation is measured, so `run.batch` should be at least the
+    number of workers. Choices whose condition does not hold are drawn and moved as all others, and then ignored.
 
     Trials that failed, were pruned or break a constraint rank behind all others and teach nothing. Trials that were
     enqueued are not part of any generation and are ignored. With several objectives, candidates rank by non-dominated
@@ -53,8 +56,8 @@ class QNAS:
         preset: `strong`, the setting of SegQNAS, in which the distributions converge; `cifar2022`, the published
             setting of Q-NAS on CIFAR, which stays close to sampling from the space's prior; or `table`, for budgets
             of some 150 evaluations, with crossover of architectures.
-        hyperparameters: What is handed to the training: `[lowest, highest]` evolves a number, `[lowest, highest, log]`
-            evolves its logarithm, anything else is a fixed value.
+        hyperparameters: Values handed to the training by name: ranges and choices are evolved, such as
+            `{low: 1e-4, high: 1e-1, log: true}`, `[0.0, 0.9]` or `[adam, sgd]`; anything else is a fixed value.
         max_generations: Ends the search after so many generations; None leaves that to the budget of the run.
         quantum_individuals: Number of quantum individuals, Q.
         repetition: Candidates sampled from each in a generation, R.
@@ -125,11 +128,11 @@ class QNAS:
         self.settings = replace(SETTINGS[preset], **changed)  # type: ignore[arg-type]  # checked by the settings
         self.max_generations = max_generations
         self._penalty_asked = bool(penalise_above)
-        self._ranges, self._scales, self._fixed = _divide(hyperparameters or {})
-        UniformPulses(self.settings.quantum_individuals, self._ranges, self._scales)  # refuses bad ranges now
+        self._searched, self._fixed = divide(hyperparameters or {}, where="qnas.hyperparameters")
         #: Names of all hyperparameters that are proposed, which the core checks against the task.
-        self.hyperparameters: tuple[str, ...] = tuple(sorted([*self._ranges, *self._fixed]))
+        self.hyperparameters: tuple[str, ...] = tuple(sorted([*self._searched, *self._fixed]))
         self._algorithm: QNASAlgorithm | None = None
+        self._encoding = Encoding((), {})
         self._stored: Mapping[str, Any] | None = None
         self._forget_generation()
 
@@ -187,8 +190,8 @@ class QNAS:
         candidate = self._candidates[place]
         space: Any = study.space
         return Proposal(
-            space.from_vector(candidate.genes),
-            {**self._fixed, **candidate.hyperparameters},
+            space.from_vector(self._encoding.vector(candidate)),
+            {**self._fixed, **self._encoding.hyperparameters(candidate)},
             info={
                 "generation": generation,
                 "individual": place,
@@ -202,11 +205,14 @@ class QNAS:
         if self._algorithm is not None:
             return self._algorithm
         space: Any = study.space
-        choices = space.choices
+        encoding = Encoding(space.choices, self._searched)
         settings = self.settings
         reduces = None
-        if isinstance(space, Reduces):
-            reduces = [[space.reduces(option) for option in choice.options] for choice in choices]
+        # Beside hyperparameters, the space that can tell is the one inside.
+        architectures: Any = space.inner if isinstance(space, HyperparameterSpace) else space
+        count = len(architectures.choices)
+        if isinstance(architectures, Reduces):
+            reduces = encoding.flags(architectures.reduces, count)
         elif settings.penalise_above and not self._penalty_asked:
             settings = replace(settings, penalise_above=0)  # a preset's penalty, on a space that it was not made for
         if settings.patience and len(study.objectives) > 1:
@@ -216,18 +222,17 @@ class QNAS:
                 fix="leave patience out, and end the search by max_generations or by the budget",
             )
         algorithm = QNASAlgorithm(
-            [len(choice.options) for choice in choices],
+            encoding.sizes,
             settings,
-            initial=[choice.weights or [1.0 / len(choice.options)] * len(choice.options) for choice in choices],
-            ranges=self._ranges,
-            scales=self._scales,
+            initial=encoding.initial,
+            ranges=encoding.ranges,
             reduces=reduces,
             **({"rank": by_fronts} if len(study.objectives) > 1 else {}),
         )
         if self._stored is not None:
             algorithm.load_state_dict(self._stored)
             self._stored = None
-        self._algorithm = algorithm
+        self._algorithm, self._encoding = algorithm, encoding
         return algorithm
 
     def state_dict(self) -> dict[str, Any]:
@@ -252,28 +257,3 @@ def _fitness(study: Study, trial: Trial) -> list[float] | None:
         return None
     values = trial.values
     return [objective.sign * values[objective.name] for objective in study.objectives]
-
-
-def _divide(given: Mapping[str, Any]) -> tuple[dict[str, Sequence[float]], dict[str, Scale], dict[str, Scalar]]:
-    """Evolved ranges with their scales, and fixed values."""
-    ranges: dict[str, Sequence[float]] = {}
-    scales: dict[str, Scale] = {}
-    fixed: dict[str, Scalar] = {}
-    for name, value in given.items():
-        if value is None or isinstance(value, (str, int, float, bool)):
-            fixed[name] = value
-            continue
-        match value:
-            case [low, high, *scale] if len(scale) < 2 and _is_number(low) and _is_number(high):
-                ranges[name], scales[name] = (low, high), (scale[0] if scale else "linear")
-            case _:
-                raise SpecError(
-                    f"cannot read {value!r}",
-                    where=f"qnas.hyperparameters.{name}",
-                    fix="write [lowest, highest], [lowest, highest, log], or a fixed value",
-                )
-    return ranges, scales, fixed
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -13,8 +13,13 @@ from nasplug_qnas.algorithm import SETTINGS, QNASAlgorithm, QNASSettings
 from nasplug_qnas.functions import function_set
 
 from nasplug.contract.errors import SpecError, StorageError
+from nasplug.contract.ranges import FloatRange
 
-RANGES = {"momentum": (0.0, 0.999), "decay": (0.1, 0.999), "weight_decay": (1e-5, 1e-3)}
+RANGES = {
+    "momentum": FloatRange(0.0, 0.999),
+    "decay": FloatRange(0.1, 0.999),
+    "weight_decay": FloatRange(1e-5, 1e-3),
+}
 
 
 def stream(seed, role, generation):
@@ -40,8 +45,8 @@ def transcription(choices, settings, ranges, seed, generations, target):
     names = sorted(ranges)
     quantum, size, length, width = settings.quantum_individuals, settings.population, len(choices), len(names)
     prob = [[[1.0 / choices[n]] * choices[n] for n in range(length)] for _ in range(quantum)]
-    lo = [[ranges[name][0] for name in names] for _ in range(quantum)]
-    up = [[ranges[name][1] for name in names] for _ in range(quantum)]
+    lo = [[ranges[name].low for name in names] for _ in range(quantum)]
+    up = [[ranges[name].high for name in names] for _ in range(quantum)]
     survivors = []
     for g in range(generations):
         rng = stream(seed, "ask", g)
@@ -87,8 +92,8 @@ def transcription(choices, settings, ranges, seed, generations, target):
                     if mask[q, h] < settings.update_rate:
                         column = [one[2][h] for one in survivors]
                         w = max(column) - min(column)
-                        lo[q][h] = max(lo[q][h] + r * (survivors[q][2][h] - w / 2 - lo[q][h]), ranges[name][0])
-                        up[q][h] = min(up[q][h] + r * (survivors[q][2][h] + w / 2 - up[q][h]), ranges[name][1])
+                        lo[q][h] = max(lo[q][h] + r * (survivors[q][2][h] - w / 2 - lo[q][h]), ranges[name].low)
+                        up[q][h] = min(up[q][h] + r * (survivors[q][2][h] + w / 2 - up[q][h]), ranges[name].high)
     return prob, lo, up, survivors
 
 
@@ -123,7 +128,10 @@ def test_a_resumed_search_equals_an_uninterrupted_one(name, interrupted_inside):
 
     def fresh():
         return QNASAlgorithm(
-            [3] * 5, settings, ranges=RANGES, scales={"weight_decay": "log"}, reduces=[False, True, False]
+            [3] * 5,
+            settings,
+            ranges={**RANGES, "weight_decay": FloatRange(1e-5, 1e-3, log=True)},
+            reduces=[False, True, False],
         )
 
     whole = evolve(fresh(), 7, 14, target)
@@ -194,7 +202,7 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(damage, messag
 
 def test_failed_candidates_are_neither_targets_nor_part_of_the_spread():
     settings = QNASSettings(quantum_individuals=2, repetition=1, update_interval=1, update_rate=1.0, max_update=0.2)
-    algorithm = QNASAlgorithm([4], settings, ranges={"x": (0.0, 1.0)})
+    algorithm = QNASAlgorithm([4], settings, ranges={"x": FloatRange(0.0, 1.0)})
     for generation in range(2):
         algorithm.ask(stream(0, "ask", generation))
         algorithm.tell(

@@ -110,7 +110,7 @@ class LayersSupernet(Supernet):
 
     def weights_of(self, architecture: Architecture) -> Weights:
         """See the base class."""
-        vector = self.layers.vector(architecture)
+        vector = map(int, self.layers.vector(architecture))
         return self.logits.one_hot(dict(zip((choice.name for choice in self.layers.choices), vector, strict=True)))
 
     def ranked(self) -> Iterator[tuple[Architecture, float]]:

@@ -7,71 +7,41 @@ values and narrows it as the survivors agree (Szwarcman et al., Applied Soft Com
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.contract.ranges import FloatRange, IntRange
 from nasplug_qnas.algorithm.arrays import BoolArray, FloatArray, check_fraction, check_positive, check_shape
-
-Scale: TypeAlias = Literal["linear", "log"]
 
 
 class UniformPulses:
     """Uniform pulses of Q quantum individuals over H hyperparameters, in alphabetical order of their names.
 
     A hyperparameter on a logarithmic scale is observed, crossed and updated as its natural logarithm. Arrays of this
-    class hold those inner values; :meth:`decode` gives the values that a training uses.
+    class hold those inner values; `decode` gives the values that a training uses. Integers and numbers with a step own
+    half a step to either side of their inner value, so that all are equally likely at the start.
 
     Args:
         num_quantum: Number of quantum individuals, Q.
-        ranges: ``{name: (lowest, highest)}``. May be empty: nothing numeric is evolved then.
-        scales: ``{name: "linear" | "log"}``; linear (as published) where nothing is said.
+        ranges: Range of every hyperparameter by name. May be empty: nothing numeric is evolved then.
 
     Attributes:
         names: Names of the hyperparameters, sorted.
         lower: Lower ends of the pulses, (Q, H).
         upper: Upper ends of the pulses, (Q, H).
-
-    Raises:
-        SpecError: If a range is reversed, empty or not finite, or a logarithmic range reaches 0.
     """
 
-    def __init__(
-        self,
-        num_quantum: int,
-        ranges: Mapping[str, Sequence[float]],
-        scales: Mapping[str, Scale] | None = None,
-    ) -> None:
+    def __init__(self, num_quantum: int, ranges: Mapping[str, FloatRange | IntRange]) -> None:
         check_positive("num_quantum", num_quantum)
-        scales = scales or {}
-        for name in scales:
-            if name not in ranges:
-                raise SpecError(
-                    f"a scale is given for {name!r}, which has no range", where="Q-NAS", fix=did_you_mean(name, ranges)
-                )
         self.names: tuple[str, ...] = tuple(sorted(ranges))
-        self.ranges: dict[str, tuple[float, float]] = {name: _checked(name, ranges[name]) for name in self.names}
-        self.scales: dict[str, Scale] = {name: scales.get(name, "linear") for name in self.names}
-        self.low: FloatArray = np.array([self._inner(name, 0) for name in self.names], dtype=np.float64)
-        self.high: FloatArray = np.array([self._inner(name, 1) for name in self.names], dtype=np.float64)
+        self.ranges: dict[str, FloatRange | IntRange] = {name: ranges[name] for name in self.names}
+        ends = [_ends(of) for of in self.ranges.values()]
+        self.low: FloatArray = np.array([low for low, _ in ends], dtype=np.float64)
+        self.high: FloatArray = np.array([high for _, high in ends], dtype=np.float64)
         self.lower: FloatArray = np.tile(self.low, (num_quantum, 1))
         self.upper: FloatArray = np.tile(self.high, (num_quantum, 1))
-
-    def _inner(self, name: str, end: int) -> float:
-        value = self.ranges[name][end]
-        if self.scales[name] == "linear":
-            return value
-        if self.scales[name] != "log":
-            raise SpecError(
-                f"the scale of {name!r} must be 'linear' or 'log', got {self.scales[name]!r}", where="Q-NAS"
-            )
-        if value <= 0.0:
-            raise SpecError(
-                f"{name!r} is on a logarithmic scale, so its range must lie above 0; got {value!r}", where="Q-NAS"
-            )
-        return math.log(value)
 
     def observe(self, rng: np.random.Generator, repetition: int) -> FloatArray:
         """Sample inner values (N, H), N = Q * R; row i comes from quantum individual ``i mod Q``."""
@@ -129,8 +99,7 @@ class UniformPulses:
         """Hyperparameters by name from one row (H,) of inner values, within their configured ranges."""
         decoded = {}
         for name, value in zip(self.names, values.tolist(), strict=True):
-            low, high = self.ranges[name]
-            decoded[name] = min(max(math.exp(value) if self.scales[name] == "log" else value, low), high)
+            decoded[name] = _decoded(self.ranges[name], value)
         return decoded
 
     def relative_width(self) -> FloatArray:
@@ -160,13 +129,16 @@ class UniformPulses:
         self.lower, self.upper = lower, upper
 
 
-def _checked(name: str, pair: Sequence[float]) -> tuple[float, float]:
-    if len(pair) != 2:
-        raise SpecError(f"the range of {name!r} must be [lowest, highest], got {pair!r}", where="Q-NAS")
-    low, high = float(pair[0]), float(pair[1])
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise SpecError(f"the range of {name!r} must be finite, got [{low}, {high}]", where="Q-NAS")
-    if low >= high:
-        fix = "give a fixed hyperparameter to the task instead" if low == high else "swap the two ends"
-        raise SpecError(f"the range of {name!r} must rise, got [{low}, {high}]", where="Q-NAS", fix=fix)
-    return low, high
+def _ends(of: FloatRange | IntRange) -> tuple[float, float]:
+    """Inner values of both ends."""
+    margin = 0.0 if of.step is None else of.step / 2.0
+    low, high = of.low - margin, of.high + margin
+    return (math.log(low), math.log(high)) if of.log else (low, high)
+
+
+def _decoded(of: FloatRange | IntRange, inner: float) -> float:
+    """The value of an inner value."""
+    value = math.exp(inner) if of.log else inner
+    if of.step is not None:
+        return of[min(max(round((value - of.low) / of.step), 0), len(of) - 1)]
+    return min(max(value, of.low), of.high)

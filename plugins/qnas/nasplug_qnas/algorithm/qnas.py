@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from nasplug.contract.errors import SpecError, StorageError
+from nasplug.contract.ranges import FloatRange, IntRange
 from nasplug_qnas.algorithm.arrays import BoolArray, FloatArray, IntArray, check_shape
 from nasplug_qnas.algorithm.crossover import gene_crossover, numeric_crossover
 from nasplug_qnas.algorithm.penalty import reduction_penalty, reduction_table
 from nasplug_qnas.algorithm.population import Population
-from nasplug_qnas.algorithm.pulses import Scale, UniformPulses
+from nasplug_qnas.algorithm.pulses import UniformPulses
 from nasplug_qnas.algorithm.quantum import QuantumNodes
 from nasplug_qnas.algorithm.records import Candidate, GenerationRecord, Individual
 from nasplug_qnas.algorithm.selection import REPLACEMENTS, Rank, descending, order_with_failures
@@ -51,8 +52,7 @@ class QNASAlgorithm:
         choices: Number of choices of each node, length L.
         settings: Parameters of the evolution.
         initial: Starting probabilities: None for uniform, one vector for all nodes, or one per node.
-        ranges: ``{name: (lowest, highest)}`` of the evolved hyperparameters.
-        scales: ``{name: "linear" | "log"}`` of those ranges; linear by default.
+        ranges: Range of every evolved hyperparameter by name.
         reduces: Choices with a stride above 1, for the penalty: flags shared by all nodes or one list per node.
         rank: Order of fitness values, best first, if there is more than one objective.
 
@@ -66,14 +66,13 @@ class QNASAlgorithm:
         settings: QNASSettings | None = None,
         *,
         initial: Sequence[float] | Sequence[Sequence[float]] | None = None,
-        ranges: Mapping[str, Sequence[float]] | None = None,
-        scales: Mapping[str, Scale] | None = None,
+        ranges: Mapping[str, FloatRange | IntRange] | None = None,
         reduces: Sequence[bool] | Sequence[Sequence[bool]] | None = None,
         rank: Rank = descending,
     ) -> None:
         self.settings = settings or QNASSettings()
         self.nodes = QuantumNodes(self.settings.quantum_individuals, choices, initial)
-        self.pulses = UniformPulses(self.settings.quantum_individuals, ranges or {}, scales)
+        self.pulses = UniformPulses(self.settings.quantum_individuals, ranges or {})
         if self.settings.penalise_above > 0 and reduces is None:
             raise SpecError(
                 f"penalise_above is {self.settings.penalise_above}, but nothing is known to reduce the resolution",
@@ -265,8 +264,10 @@ class QNASAlgorithm:
         return {
             "version": STATE_VERSION,
             "settings": asdict(self.settings),
-            "ranges": {name: list(pair) for name, pair in self.pulses.ranges.items()},
-            "scales": dict(self.pulses.scales),
+            "ranges": {
+                name: [of.low, of.high] if of.step is None else of.to_json() for name, of in self.pulses.ranges.items()
+            },
+            "scales": {name: "log" if of.log else "linear" for name, of in self.pulses.ranges.items()},
             "probabilities": self.nodes.state_dict(),
             "pulses": self.pulses.state_dict(),
             "survivors": None if self._survivors is None else self._survivors.state_dict(),

@@ -1,0 +1,320 @@
+"""Hyperparameters beside the architecture: a space whose points are an architecture and how it is trained.
+
+Every strategy searches such a space as it does any other, and knows nothing of hyperparameters. The run takes them out
+of the architectures that were proposed, see `nasplug.run.hyperparameters`, and hands them to the task's module.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nasplug.contract.choice import Choice
+from nasplug.contract.errors import SpaceError, SpecError
+from nasplug.contract.grammar import parse
+from nasplug.contract.protocols import (
+    CAPABILITIES,
+    HasConditions,
+    HasLabels,
+    HasVector,
+    SearchSpace,
+    withdraw,
+)
+from nasplug.contract.ranges import Categorical
+from nasplug.contract.records import Architecture, Scalar, freeze
+from nasplug.spaces.choices import ChoiceSpace
+from nasplug.spaces.graph import Graph
+
+if TYPE_CHECKING:
+    from nasplug.contract.protocols import Task
+    from nasplug.workloads.workload import Workload
+
+#: The methods of this space that need the same of the space inside.
+_NEEDS = {
+    "Mutates": ("mutate",),
+    "Crosses": ("cross",),
+    "Enumerates": ("__iter__",),
+    "HasGraph": ("graph",),
+    "HasNeighbours": ("neighbours",),
+    "HasVector": ("vector", "from_vector", "active"),
+    "HasWorkload": ("workload",),
+}
+#: Steps in which graphs show numbers.
+_LEVELS = 8
+
+
+class HyperparameterSpace:
+    """A search space together with hyperparameters of the training.
+
+    It has the capabilities of the space inside, except that it has no table. A mutation changes one decision, of the
+    architecture or of the training, all of them being equally likely; where the space inside has no vector of
+    decisions, the training is changed half of the time. Graphs show every hyperparameter on a path of its own from
+    input to output: an option as a node, a number as one node for every eighth of its range that it reaches, so that
+    near numbers share most nodes.
+
+    Args:
+        space: Space of the architectures.
+        hyperparameters: By name: a range or choices in the grammar of `nasplug.contract.grammar`, or a fixed value. A
+            mapping may hold `when: {other hyperparameter: value}`, for those that are not always there.
+
+    Attributes:
+        inner: Space of the architectures.
+        trained: Space of the searched hyperparameters.
+
+    Raises:
+        SpecError: A hyperparameter has another form, or none is searched.
+        SpaceError: A condition names no earlier hyperparameter, or a value that it cannot have.
+    """
+
+    def __init__(self, space: SearchSpace, hyperparameters: Mapping[str, Any]) -> None:
+        self.inner: Any = space
+        self.name = f"{space.name}+hyperparameters"
+        self._fixed: dict[str, Scalar] = {}
+        found = []
+        for name, value in hyperparameters.items():
+            if value is None or isinstance(value, (str, int, float, bool)):
+                self._fixed[name] = value
+            else:
+                found.append(_choice(name, value))
+        if not found:
+            raise SpecError(
+                "no hyperparameter is searched",
+                where="hyperparameters",
+                fix="give one of them a range or choices, or give fixed values to the task",
+            )
+        self.trained = _Trained(self.name, found)
+        self._drop_what_is_missing()
+
+    @classmethod
+    def nasplug_examples(cls) -> list[Mapping[str, Any]]:
+        """What `nasplug test-plugin` tries the space with."""
+        trained = {
+            "lr": {"low": 1e-4, "high": 1e-1, "log": True},
+            "optimizer": ["adam", "sgd"],
+            "momentum": {"low": 0.0, "high": 0.99, "when": {"optimizer": "sgd"}},
+        }
+        return [{"space": "nasbench201", "hyperparameters": trained}]
+
+    def _drop_what_is_missing(self) -> None:
+        missing = {
+            method
+            for name, methods in _NEEDS.items()
+            if not isinstance(self.inner, CAPABILITIES[name])
+            for method in methods
+        }
+        if any(choice.continuous for choice in self.trained.choices):
+            missing.add("__iter__")
+        if missing:
+            withdraw(self, *missing)
+
+    @property
+    def hyperparameter_names(self) -> tuple[str, ...]:
+        """Searched and fixed ones."""
+        return (*(choice.name for choice in self.trained.choices), *self._fixed)
+
+    def hyperparameters(self, architecture: Architecture) -> dict[str, Scalar]:
+        """The fixed ones, and the searched ones that are active."""
+        return {**self._fixed, **self.trained.active(self._halves(architecture)[1])}
+
+    def inner_architecture(self, architecture: Architecture) -> Architecture:
+        """The architecture alone."""
+        return self._halves(architecture)[0]
+
+    # -- search space --------------------------------------------------------------------------------------------
+
+    def architecture(self, genotype: Any) -> Architecture:
+        """Makes a point with its canonical key.
+
+        Args:
+            genotype: A pair: a genotype of the space inside, and the values of the hyperparameters, as a sequence or by
+                name.
+
+        Raises:
+            SpaceError: One of the two is not in its space.
+        """
+        if not isinstance(genotype, (list, tuple)) or len(genotype) != 2:
+            raise SpaceError(
+                f"{genotype!r} is not a pair of a genotype and hyperparameters",
+                where=f"space {self.name!r}",
+                fix="write [genotype, {name: value}]",
+            )
+        return self._make(self.inner.architecture(genotype[0]), self.trained.architecture(genotype[1]))
+
+    def _make(self, architecture: Architecture, trained: Architecture) -> Architecture:
+        key = f"{architecture.key} {json.dumps(self.trained.active(trained), separators=(',', ':'))}"
+        return Architecture(self.name, (architecture.genotype, trained.genotype), key)
+
+    def _halves(self, architecture: Architecture) -> tuple[Architecture, Architecture]:
+        genotype: Any = architecture.genotype
+        return self.inner.architecture(genotype[0]), self.trained.architecture(genotype[1])
+
+    def validate(self, architecture: Architecture) -> None:
+        """Checks name, genotype and key.
+
+        Raises:
+            SpaceError: The architecture is not of this space.
+        """
+        if architecture.space != self.name:
+            raise SpaceError(f"an architecture of space {architecture.space!r} was given", where=f"space {self.name!r}")
+        if self.architecture(freeze(architecture.genotype)).key != architecture.key:
+            raise SpaceError(
+                "the key does not belong to the genotype",
+                where=f"space {self.name!r}",
+                fix="make architectures with space.architecture(genotype)",
+            )
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Draws the architecture from its space's prior, and every hyperparameter evenly on its scale."""
+        architecture = self.inner.sample(rng)
+        return self._make(architecture, self.trained.sample(rng))
+
+    def build(self, architecture: Architecture, task: Task) -> Any:
+        """Builds the untrained network, which no hyperparameter changes."""
+        return self.inner.build(self.inner_architecture(architecture), task)
+
+    # -- capabilities --------------------------------------------------------------------------------------------
+
+    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """Changes one decision of the architecture or of the training."""
+        inner, trained = self._halves(architecture)
+        ours = _decisions(self.trained, trained)
+        theirs = _decisions(self.inner, inner) if isinstance(self.inner, HasVector) else ours
+        if rng.random() * (ours + theirs) < ours:
+            return self._make(inner, self.trained.mutate(trained, rng))
+        return self._make(self.inner.mutate(inner, rng), trained)
+
+    def cross(self, first: Architecture, second: Architecture, rng: np.random.Generator) -> Architecture:
+        """Crosses architectures, and hyperparameters uniformly."""
+        (one, trained), (other, otherwise) = self._halves(first), self._halves(second)
+        child = self.inner.cross(one, other, rng)
+        return self._make(child, self.trained.cross(trained, otherwise, rng))
+
+    def neighbours(self, architecture: Architecture) -> list[Architecture]:
+        """Those of the architecture, then those of the training."""
+        inner, trained = self._halves(architecture)
+        found = [self._make(each, trained) for each in self.inner.neighbours(inner)]
+        return found + [self._make(inner, each) for each in self.trained.neighbours(trained)]
+
+    def size(self) -> int:
+        """Number of pairs of genotypes.
+
+        Raises:
+            SpaceError: A hyperparameter is continuous.
+        """
+        return int(self.inner.size()) * self.trained.size()
+
+    def __iter__(self) -> Iterator[Architecture]:
+        trained = list(self.trained)
+        for architecture in self.inner:
+            for each in trained:
+                yield self._make(architecture, each)
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """Those of the space inside, then a choice for every hyperparameter."""
+        taken = {choice.name for choice in self.inner.choices}
+        names = {choice.name: _distinct(choice.name, taken) for choice in self.trained.choices}
+        ours = [
+            Choice(
+                names[each.name], each.options, each.weights, each.when and {names[k]: v for k, v in each.when.items()}
+            )
+            for each in self.trained.choices
+        ]
+        return (*self.inner.choices, *ours)
+
+    def active(self, architecture: Architecture) -> dict[str, Scalar]:
+        """The decisions that are made."""
+        inner, trained = self._halves(architecture)
+        taken = {choice.name for choice in self.inner.choices}
+        made = self.trained.active(trained)
+        return {**_active(self.inner, inner), **{_distinct(name, taken): value for name, value in made.items()}}
+
+    def vector(self, architecture: Architecture) -> tuple[float, ...]:
+        """The vector of the architecture, followed by that of the training."""
+        inner, trained = self._halves(architecture)
+        return (*self.inner.vector(inner), *self.trained.vector(trained))
+
+    def from_vector(self, indices: Sequence[float]) -> Architecture:
+        """The inverse of `vector`."""
+        length = len(self.trained.choices)
+        return self._make(self.inner.from_vector(indices[:-length]), self.trained.from_vector(indices[-length:]))
+
+    def graph(self, architecture: Architecture) -> Graph:
+        """The architecture's graph, with a path for every active hyperparameter."""
+        inner, trained = self._halves(architecture)
+        graph: Graph = self.inner.graph(inner)
+        labels, edges, last = list(graph.labels[:-1]), list(graph.edges), len(graph.labels) - 1
+        chains = [
+            _chain(self.trained.domain(name), name, value) for name, value in self.trained.active(trained).items()
+        ]
+        end = last + sum(map(len, chains))
+        edges = [(source, end if target == last else target) for source, target in edges]
+        for chain in chains:
+            places = [0, *range(len(labels), len(labels) + len(chain)), end]
+            labels += chain
+            edges += pairwise(places)
+        return Graph((*labels, graph.labels[-1]), tuple(edges))
+
+    def workload(self, architecture: Architecture, task: Task) -> Workload:
+        """The layers of the network, which no hyperparameter changes."""
+        found: Workload = self.inner.workload(self.inner_architecture(architecture), task)
+        return found
+
+    def label(self, architecture: Architecture) -> str:
+        """The label of the architecture, and the active hyperparameters."""
+        inner, trained = self._halves(architecture)
+        shown = self.inner.label(inner) if isinstance(self.inner, HasLabels) else inner.key
+        return f"{shown} {self.trained.label(trained)}"
+
+
+class _Trained(ChoiceSpace):
+    """Hyperparameters as choices."""
+
+    def domain(self, name: str) -> Any:
+        return next(choice.domain for choice in self.choices if choice.name == name)
+
+    def build(self, architecture: Architecture, task: Task) -> Any:
+        raise SpaceError("hyperparameters alone are not a network", where=f"space {self.name!r}")
+
+
+def _choice(name: str, value: Any) -> Choice:
+    where, when = f"hyperparameters.{name}", None
+    if isinstance(value, Mapping) and "when" in value:
+        when = value["when"]
+        value = {key: item for key, item in value.items() if key != "when"}
+        if not isinstance(when, Mapping):
+            raise SpecError(f"cannot read {when!r}", where=f"{where}.when", fix="write {other hyperparameter: value}")
+    domain = parse(value, where=where)
+    if isinstance(domain, Categorical):
+        return Choice(name, domain.options, domain.weights, when)
+    return Choice(name, domain, None, when)
+
+
+def _distinct(name: str, taken: set[str]) -> str:
+    """Name of a hyperparameter as a choice: its own, unless the space inside has a choice of that name."""
+    return f"{name} (training)" if name in taken else name
+
+
+def _active(space: Any, architecture: Architecture) -> Mapping[str, Scalar]:
+    if isinstance(space, HasConditions):
+        return space.active(architecture)
+    vector = space.vector(architecture)
+    return {choice.name: choice.value(entry) for choice, entry in zip(space.choices, vector, strict=True)}
+
+
+def _decisions(space: Any, architecture: Architecture) -> int:
+    """How many decisions of an architecture could be made otherwise."""
+    made = _active(space, architecture)
+    return sum(choice.name in made and choice.domain.size != 1 for choice in space.choices)
+
+
+def _chain(domain: Any, name: str, value: Scalar) -> list[str]:
+    """Labels of the nodes that stand for a hyperparameter, at least one."""
+    if isinstance(domain, Categorical):
+        return [f"{name}={value}"]
+    level = min(int(domain.to_unit(value) * _LEVELS), _LEVELS - 1)
+    return [f"{name}>={step}/{_LEVELS}" for step in range(level + 1)]
