@@ -23,14 +23,14 @@ from typing import Any
 
 import torch
 from _record import record
-from nasplug_darts_lp.search.mixing import Mixing
-from nasplug_darts_lp.search.settings import SearchSettings
-from nasplug_darts_lp.search.supernet import Supernet, SupernetOptions
-from nasplug_darts_lp.search.training import Plan, train_round
-from nasplug_darts_lp.spaces.cell import CellSpace
-from nasplug_darts_lp.spaces.cell_supernet import CellSupernet
-from nasplug_darts_lp.spaces.layers import LayersSpace
-from nasplug_darts_lp.spaces.layers_supernet import LayersSupernet
+from nasplug_darts_lp.spaces.cell.space import CellSpace
+from nasplug_darts_lp.spaces.cell.supernet import CellSupernet
+from nasplug_darts_lp.spaces.layers.space import LayersSpace
+from nasplug_darts_lp.spaces.layers.supernet import LayersSupernet
+from nasplug_darts_lp.supernet.base import Supernet, SupernetOptions
+from nasplug_darts_lp.supernet.mixing import Mixing
+from nasplug_darts_lp.supernet.settings import SearchSettings
+from nasplug_darts_lp.supernet.training import Plan, train_round
 
 import nasplug as nas
 

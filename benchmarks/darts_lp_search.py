@@ -63,8 +63,8 @@ class Bench:
     """Searches and trainings, each made once and kept."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        from nasplug_darts_lp.search.supernet import SupernetOptions
-        from nasplug_darts_lp.spaces.layers import LayersSpace
+        from nasplug_darts_lp.spaces.layers.space import LayersSpace
+        from nasplug_darts_lp.supernet.base import SupernetOptions
 
         import nasplug.data
 

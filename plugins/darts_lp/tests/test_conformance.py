@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nasplug_darts_lp.spaces.cell import CellSpace
-from nasplug_darts_lp.spaces.layers import LayersSpace
-from nasplug_darts_lp.strategy import DifferentiableSearch
+from nasplug_darts_lp.spaces.cell.space import CellSpace
+from nasplug_darts_lp.spaces.layers.space import LayersSpace
+from nasplug_darts_lp.supernet.strategy import DifferentiableSearch
 
 import nasplug as nas
 from nasplug.testing import SpaceConformance, StrategyConformance

@@ -9,7 +9,7 @@ from nasplug_darts_lp.folding.modules import IntegerConv2d, Thresholds
 from nasplug_darts_lp.folding.operators import conv_integer, matmul_integer
 from nasplug_darts_lp.folding.size import pack, packed, unpack
 from nasplug_darts_lp.folding.thresholds import integer_thresholds
-from nasplug_darts_lp.quantise import quantise
+from nasplug_darts_lp.layers.quantise import quantise
 from nasplug_darts_lp.quantisers import ACTIVATIONS, WEIGHTS
 from torch import nn
 

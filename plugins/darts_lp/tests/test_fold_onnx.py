@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from nasplug_darts_lp.folding import export_onnx, fold, run_onnx
-from nasplug_darts_lp.quantise import quantise
+from nasplug_darts_lp.layers.quantise import quantise
 from torch import nn
 
 pytest.importorskip("onnxruntime")
@@ -46,7 +46,7 @@ def test_onnx_has_whole_number_operators_and_the_same_results(tmp_path):
 @pytest.mark.slow
 def test_the_network_in_floating_point_can_be_written_too(tmp_path):
     """The core's export, of the quantised network and not of the folded one."""
-    from nasplug_darts_lp.quantise import freeze
+    from nasplug_darts_lp.layers.quantise import freeze
 
     from nasplug.export.onnx import write_onnx
 

@@ -6,13 +6,13 @@ import copy
 
 import pytest
 import torch
-from nasplug_darts_lp.callback import QuantisationSchedule
-from nasplug_darts_lp.exact import ExactBatchNorm2d
 from nasplug_darts_lp.folding import agreement, fold
-from nasplug_darts_lp.layers import QuantConv2d, QuantLinear
-from nasplug_darts_lp.quantise import Quantise, calibrate, freeze, measure_densities, quantise, quantised_layers
+from nasplug_darts_lp.layers.callback import QuantisationSchedule
+from nasplug_darts_lp.layers.exact import ExactBatchNorm2d
+from nasplug_darts_lp.layers.quantise import Quantise, calibrate, freeze, measure_densities, quantise, quantised_layers
+from nasplug_darts_lp.layers.quantised import QuantConv2d, QuantLinear
+from nasplug_darts_lp.layers.recognition import recognise
 from nasplug_darts_lp.quantisers import Static
-from nasplug_darts_lp.recognition import recognise
 from torch import nn
 
 import nasplug as nas

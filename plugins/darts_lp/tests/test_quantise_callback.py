@@ -8,8 +8,8 @@ pytest.importorskip("pytorch_lightning")
 
 import pytorch_lightning as pl
 import torch
-from nasplug_darts_lp.callback import QuantisationSchedule
-from nasplug_darts_lp.quantise import Quantise, quantise, quantised_layers
+from nasplug_darts_lp.layers.callback import QuantisationSchedule
+from nasplug_darts_lp.layers.quantise import Quantise, quantise, quantised_layers
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 

@@ -7,8 +7,8 @@ import itertools
 import pytest
 import torch
 import torch.nn.functional as F
-from nasplug_darts_lp.search.convolution import ConvChoices, SeparateConvNorm, SharedConv, SharedConvNorm, conv_norm
-from nasplug_darts_lp.search.power import MPIC, BitOperations, ConvShape, Table, TargetPower, power_model
+from nasplug_darts_lp.supernet.convolution import ConvChoices, SeparateConvNorm, SharedConv, SharedConvNorm, conv_norm
+from nasplug_darts_lp.supernet.cost import MPIC, BitOperations, ConvShape, Table, TargetPower, power_model
 
 from nasplug.contract.errors import SpecError
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from nasplug_darts_lp.search import levels
-from nasplug_darts_lp.search.levels import MixedLevels
+from nasplug_darts_lp.supernet import levels
+from nasplug_darts_lp.supernet.levels import MixedLevels
 
 
 def reference(module, x, weights):

@@ -6,11 +6,11 @@ import math
 
 import pytest
 import torch
-from nasplug_darts_lp.search import mixing
-from nasplug_darts_lp.search.logits import Logits
-from nasplug_darts_lp.search.mixing import Mixing
-from nasplug_darts_lp.search.scaling import WeightedSum
-from nasplug_darts_lp.search.schedules import check_schedule, learning_rate
+from nasplug_darts_lp.supernet import mixing
+from nasplug_darts_lp.supernet.logits import Logits
+from nasplug_darts_lp.supernet.mixing import Mixing
+from nasplug_darts_lp.supernet.scaling import WeightedSum
+from nasplug_darts_lp.supernet.schedules import check_schedule, learning_rate
 
 from nasplug.contract.errors import SpecError, TrialError
 

@@ -7,14 +7,14 @@ from collections import Counter
 
 import pytest
 import torch
-from nasplug_darts_lp.search.division import divided
-from nasplug_darts_lp.search.lookahead import second_order
-from nasplug_darts_lp.search.mixing import Mixing
-from nasplug_darts_lp.search.module import SupernetModule
-from nasplug_darts_lp.search.settings import SearchSettings
-from nasplug_darts_lp.search.supernet import SupernetOptions
-from nasplug_darts_lp.search.training import Plan, captured, restore, train_round
-from nasplug_darts_lp.spaces.layers import LayersSpace
+from nasplug_darts_lp.spaces.layers.space import LayersSpace
+from nasplug_darts_lp.supernet.base import SupernetOptions
+from nasplug_darts_lp.supernet.division import divided
+from nasplug_darts_lp.supernet.lookahead import second_order
+from nasplug_darts_lp.supernet.mixing import Mixing
+from nasplug_darts_lp.supernet.module import SupernetModule
+from nasplug_darts_lp.supernet.settings import SearchSettings
+from nasplug_darts_lp.supernet.training import Plan, captured, restore, train_round
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 

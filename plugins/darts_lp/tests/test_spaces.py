@@ -7,12 +7,12 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from nasplug_darts_lp.search.mixing import Mixing
-from nasplug_darts_lp.search.power import BitOperations
-from nasplug_darts_lp.search.supernet import HasSupernet, SupernetOptions, most_probable
-from nasplug_darts_lp.spaces.cell import CellSpace
-from nasplug_darts_lp.spaces.layers import LayersSpace
-from nasplug_darts_lp.spaces.layouts import layout, places
+from nasplug_darts_lp.spaces.cell.space import CellSpace
+from nasplug_darts_lp.spaces.layers.layouts import layout, places
+from nasplug_darts_lp.spaces.layers.space import LayersSpace
+from nasplug_darts_lp.supernet.base import HasSupernet, SupernetOptions, most_probable
+from nasplug_darts_lp.supernet.cost import BitOperations
+from nasplug_darts_lp.supernet.mixing import Mixing
 
 from nasplug.contract.errors import SpecError, UnknownNameError
 from nasplug.testing import Shapes

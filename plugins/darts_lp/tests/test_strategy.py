@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from nasplug_darts_lp.search import training
-from nasplug_darts_lp.strategy import DifferentiableSearch
+from nasplug_darts_lp.supernet import training
+from nasplug_darts_lp.supernet.strategy import DifferentiableSearch
 from pytorch_lightning import LightningDataModule, LightningModule
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -135,7 +135,7 @@ def count_rounds(monkeypatch):
         trained.append(arguments[3])
         return original(*arguments)
 
-    monkeypatch.setattr("nasplug_darts_lp.search.rounds.train_round", counted)
+    monkeypatch.setattr("nasplug_darts_lp.supernet.rounds.train_round", counted)
     return trained
 
 
@@ -192,7 +192,7 @@ def keys(study):
 
 
 def test_a_supernet_that_diverges_is_a_failed_trial_and_the_next_round_starts_afresh(monkeypatch):
-    from nasplug_darts_lp.search import module
+    from nasplug_darts_lp.supernet import module
 
     original, calls = module.SupernetModule.loss, []
 
@@ -227,7 +227,7 @@ def test_a_space_without_a_supernet_is_refused():
 
 
 def test_a_run_without_a_task_is_refused():
-    from nasplug_darts_lp.spaces.layers import LayersSpace
+    from nasplug_darts_lp.spaces.layers.space import LayersSpace
 
     from nasplug.testing import run_search
 

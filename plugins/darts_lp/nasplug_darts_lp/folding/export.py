@@ -23,7 +23,7 @@ def export_onnx(folded: FoldedNetwork, path: str | Path, *, check: int = 4) -> P
     become a bisection of Gather and GreaterOrEqual.
 
     Args:
-        folded: Of :func:`fold`.
+        folded: Of `fold`.
         path: The file to write.
         check: Random inputs whose outputs must be equal to the last bit; 0 compares nothing.
 

@@ -10,17 +10,17 @@ import torch
 from torch import Tensor, fx, nn
 
 from nasplug.contract.errors import SpecError, TaskError
-from nasplug_darts_lp.exact import ExactBatchNorm2d, ExactBatchNormAct2d
 from nasplug_darts_lp.folding.chains import Chain, chain_to
 from nasplug_darts_lp.folding.modules import CodePool, IntegerConv2d, IntegerLinear, Rescale, Rows, Thresholds
 from nasplug_darts_lp.folding.thresholds import integer_thresholds
 from nasplug_darts_lp.folding.tracing import input_of, shape_of, trace
-from nasplug_darts_lp.layers import QuantConv2d, QuantLinear, rescaled
-from nasplug_darts_lp.quantise import freeze, quantised_layers
+from nasplug_darts_lp.layers.exact import ExactBatchNorm2d, ExactBatchNormAct2d
+from nasplug_darts_lp.layers.quantise import freeze, quantised_layers
+from nasplug_darts_lp.layers.quantised import QuantConv2d, QuantLinear, rescaled
 
 
 class FoldedNetwork(nn.Module):
-    """A network of bytes: what :func:`fold` makes.
+    """A network of bytes: what `fold` makes.
 
     Args:
         body: The graph.
@@ -75,7 +75,7 @@ def fold(network: nn.Module, input_shape: Sequence[int]) -> FoldedNetwork:
     block, values are kept and compared: one scale and one shift before the comparison.
 
     The result is that of the network in inference mode, exactly: the same codes and the same sums everywhere, and the
-    same outputs to the last bit. Layers with products exact in no type (see :meth:`QuantConv2d.exact_type`) do not
+    same outputs to the last bit. Layers with products exact in no type (see `QuantConv2d.exact_type`) do not
     exist; a layer that was left in floating point runs as it is.
 
     Args:
@@ -91,7 +91,7 @@ def fold(network: nn.Module, input_shape: Sequence[int]) -> FoldedNetwork:
         raise SpecError(
             f"{type(network).__name__} has no layer with quantised input and weights",
             where="fold",
-            fix="quantise it first: nasplug_darts_lp.quantise.quantise(network)",
+            fix="quantise it first: nasplug_darts_lp.layers.quantise.quantise(network)",
         )
     module = trace(frozen, input_shape)
     folding = _Folding(module)

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from nasplug_darts_lp.folding.operators import compare, conv_integer, matmul_integer
-from nasplug_darts_lp.layers import QuantConv2d, QuantLinear, rescaled
+from nasplug_darts_lp.layers.quantised import QuantConv2d, QuantLinear, rescaled
+from nasplug_darts_lp.layers.recognition import same_padding
 from nasplug_darts_lp.quantisers.base import per_channel
-from nasplug_darts_lp.recognition import same_padding
 
 #: Byte that stands for weight 0. Signed bytes would do, but some processors saturate sums of their products.
 WEIGHT_ZERO = 128

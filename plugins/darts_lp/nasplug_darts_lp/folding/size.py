@@ -87,7 +87,7 @@ def pack(numbers: Tensor, bits: int) -> Tensor:
 
 
 def unpack(stream: Tensor, bits: int, count: int, *, odd: bool = False) -> Tensor:
-    """The inverse of :func:`pack`.
+    """The inverse of `pack`.
 
     Args:
         stream: uint8.

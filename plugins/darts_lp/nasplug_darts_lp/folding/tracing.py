@@ -11,8 +11,8 @@ from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
 from nasplug.contract.errors import SpecError
-from nasplug_darts_lp.exact import ExactAvgPool, ExactBatchNorm2d
-from nasplug_darts_lp.layers import QuantConv2d, QuantLinear
+from nasplug_darts_lp.layers.exact import ExactAvgPool, ExactBatchNorm2d
+from nasplug_darts_lp.layers.quantised import QuantConv2d, QuantLinear
 
 _IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
 _LEAVES = (QuantConv2d, QuantLinear, ExactBatchNorm2d, ExactAvgPool)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from nasplug_darts_lp.layers import QuantConv2d, QuantLinear
-from nasplug_darts_lp.search.power import ConvShape
+from nasplug_darts_lp.layers.quantised import QuantConv2d, QuantLinear
+from nasplug_darts_lp.supernet.cost import ConvShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class Quantisers:
     """Kinds of quantisers in built networks.
 
     Attributes:
-        activations: See :func:`nasplug_darts_lp.quantisers.activation_quantiser`.
-        weights: See :func:`nasplug_darts_lp.quantisers.weight_quantiser`.
+        activations: See `activation_quantiser`.
+        weights: See `weight_quantiser`.
     """
 
     activations: str = "double_st"

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from nasplug.contract.records import Architecture
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
 from nasplug.workloads.workload import Workload
-from nasplug_darts_lp.spaces.cell import INPUTS, Edge
+from nasplug_darts_lp.spaces.cell.space import INPUTS, Edge
 
 if TYPE_CHECKING:
-    from nasplug_darts_lp.spaces.cell import CellSpace
-    from nasplug_darts_lp.spaces.layers import LayersSpace
+    from nasplug_darts_lp.spaces.cell.space import CellSpace
+    from nasplug_darts_lp.spaces.layers.space import LayersSpace
 
 
 def layers_workload(
@@ -45,8 +45,8 @@ def layers_workload(
 
 
 def cell_workload(space: CellSpace, architecture: Architecture, input_shape: Sequence[int], outputs: int) -> Workload:
-    """The workload of a network of cells; arguments as for :func:`layers_workload`."""
-    from nasplug_darts_lp.spaces.cell_network import frames
+    """The workload of a network of cells; arguments as for `layers_workload`."""
+    from nasplug_darts_lp.spaces.cell.network import frames
 
     builder, fixed = WorkloadBuilder(input_shape), space.first_last_bits
     before_last = last = builder.conv(INPUT, 3 * space.channels, 3, name="stem", **_bits(fixed, fixed))

@@ -10,12 +10,12 @@ from nasplug.contract.protocols import Choice, Task
 from nasplug.contract.records import Architecture, Genotype, Scalar
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
-from nasplug_darts_lp.spaces.layouts import Place, places
-from nasplug_darts_lp.spaces.layouts import layout as find_layout
+from nasplug_darts_lp.spaces.layers.layouts import Place, places
+from nasplug_darts_lp.spaces.layers.layouts import layout as find_layout
 
 if TYPE_CHECKING:
     from nasplug.workloads.workload import Workload
-    from nasplug_darts_lp.search.supernet import Supernet, SupernetOptions
+    from nasplug_darts_lp.supernet.base import Supernet, SupernetOptions
 
 #: What is open about a block, in the order of the genotype.
 PARTS = ("op", "kernel", "weight_bits", "activation_bits")
@@ -121,12 +121,12 @@ class LayersSpace(ChoiceSpace):
         return Graph((*labels, "output"), tuple(edges))
 
     def build(self, architecture: Architecture, task: Task) -> Any:
-        """A :class:`nasplug_darts_lp.spaces.layers_network.LayersNetwork`.
+        """A `LayersNetwork`.
 
         Raises:
             SpecError: The inputs are no images.
         """
-        from nasplug_darts_lp.spaces.layers_network import LayersNetwork
+        from nasplug_darts_lp.spaces.layers.network import LayersNetwork
 
         return LayersNetwork(self, architecture, task.input_shape, task.outputs)
 
@@ -138,7 +138,7 @@ class LayersSpace(ChoiceSpace):
 
     def supernet(self, input_shape: Sequence[int], outputs: int, options: SupernetOptions) -> Supernet:
         """All networks of the space in one."""
-        from nasplug_darts_lp.spaces.layers_supernet import LayersSupernet
+        from nasplug_darts_lp.spaces.layers.supernet import LayersSupernet
 
         return LayersSupernet(self, input_shape, outputs, options)
 

@@ -11,17 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from nasplug.contract.records import Architecture
-from nasplug_darts_lp.search.convolution import ConvChoices, conv_norm
-from nasplug_darts_lp.search.logits import Weights, chance
-from nasplug_darts_lp.search.power import FLOAT_BITS, ConvShape
-from nasplug_darts_lp.search.supernet import Supernet, SupernetOptions, most_probable
 from nasplug_darts_lp.spaces.blocks import Quantisers, linear, shortcut
-from nasplug_darts_lp.spaces.layers import PARTS
-from nasplug_darts_lp.spaces.layers_network import make_stem
-from nasplug_darts_lp.spaces.layouts import Place
+from nasplug_darts_lp.spaces.layers.layouts import Place
+from nasplug_darts_lp.spaces.layers.network import make_stem
+from nasplug_darts_lp.spaces.layers.space import PARTS
+from nasplug_darts_lp.supernet.base import Supernet, SupernetOptions, most_probable
+from nasplug_darts_lp.supernet.convolution import ConvChoices, conv_norm
+from nasplug_darts_lp.supernet.cost import FLOAT_BITS, ConvShape
+from nasplug_darts_lp.supernet.logits import Weights, chance
 
 if TYPE_CHECKING:
-    from nasplug_darts_lp.spaces.layers import LayersSpace
+    from nasplug_darts_lp.spaces.layers.space import LayersSpace
 
 _FIXED_BITS = 8
 
@@ -67,13 +67,13 @@ class OpenBlock(nn.Module):
 
 
 class LayersSupernet(Supernet):
-    """All networks of a layer-wise space in one; see :class:`Supernet`.
+    """All networks of a layer-wise space in one; see `Supernet`.
 
     Args:
         space: Whose networks it holds.
         input_shape: (C, H, W).
         outputs: Number of classes.
-        options: See :class:`SupernetOptions`.
+        options: See `SupernetOptions`.
     """
 
     fixed_power: Tensor

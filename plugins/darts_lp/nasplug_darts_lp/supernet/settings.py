@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from nasplug.contract.errors import SpecError, did_you_mean
-from nasplug_darts_lp.search.schedules import Schedule, check_schedule
+from nasplug_darts_lp.supernet.schedules import Schedule, check_schedule
 
 Optimisation: TypeAlias = Literal["bilevel", "joint"]
 OptimizerName: TypeAlias = Literal["sgd", "adam"]

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from nasplug.contract.errors import SpecError
 from nasplug.contract.records import Architecture
 from nasplug_darts_lp.spaces.blocks import ConvNorm, Quantisers, conv2d, linear
-from nasplug_darts_lp.spaces.cell import INPUTS, Edge
+from nasplug_darts_lp.spaces.cell.space import INPUTS, Edge
 
 if TYPE_CHECKING:
-    from nasplug_darts_lp.spaces.cell import CellSpace
+    from nasplug_darts_lp.spaces.cell.space import CellSpace
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import kl_div, log_softmax, softmax
 
 from nasplug.contract.errors import SpecError, did_you_mean
-from nasplug_darts_lp.quantise import quantisers
+from nasplug_darts_lp.layers.quantise import quantisers
 from nasplug_darts_lp.quantisers.base import checked_bits
 
 _WHERE = "darts_lp.callback"

@@ -13,10 +13,10 @@ from torch.nn.utils import parametrize
 
 from nasplug.contract.errors import TaskError, did_you_mean
 from nasplug.contract.hookspecs import hookimpl
-from nasplug_darts_lp.exact import exact_form
-from nasplug_darts_lp.layers import QuantConv2d, QuantLinear
+from nasplug_darts_lp.layers.exact import exact_form
+from nasplug_darts_lp.layers.quantised import QuantConv2d, QuantLinear
+from nasplug_darts_lp.layers.recognition import recognise
 from nasplug_darts_lp.quantisers import ActivationQuantiser, Static, WeightQuantiser
-from nasplug_darts_lp.recognition import recognise
 
 _WHERE = "darts_lp.quantise"
 
@@ -42,8 +42,8 @@ def quantise(
     """A copy of a network with quantised convolutional and linear layers.
 
     Batch normalisation and average pools are replaced by forms with the same parameters whose inference repeats
-    exactly; see :mod:`nasplug_darts_lp.exact`. Everything else stays. Activations get their ranges from the first
-    batch of a training, or by :func:`calibrate`.
+    exactly; see `nasplug_darts_lp.layers.exact`. Everything else stays. Activations get their ranges from the first
+    batch of a training, or by `calibrate`.
 
     Args:
         network: Any module; not touched.
@@ -92,7 +92,7 @@ def quantise(
 
 
 class Quantise:
-    """A wrapper that quantises the networks of a search, or the one of a Trainer: see :func:`quantise`.
+    """A wrapper that quantises the networks of a search, or the one of a Trainer: see `quantise`.
 
     Args:
         weight_bits: 1 to 8, or None for floating point.

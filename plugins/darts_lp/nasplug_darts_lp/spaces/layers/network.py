@@ -12,7 +12,7 @@ from nasplug.contract.records import Architecture
 from nasplug_darts_lp.spaces.blocks import ConvNorm, Quantisers, ResidualConv, Stem, conv2d, linear, shortcut
 
 if TYPE_CHECKING:
-    from nasplug_darts_lp.spaces.layers import LayersSpace
+    from nasplug_darts_lp.spaces.layers.space import LayersSpace
 
 
 class LayersNetwork(nn.Module):

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor, nn
 
-from nasplug_darts_lp.search.mixing import Mixing
+from nasplug_darts_lp.supernet.mixing import Mixing
 
 #: Weights of the candidates of every choice, by name.
 Weights = dict[str, Tensor]
@@ -45,7 +45,7 @@ class Logits(nn.Module):
         return found | self._certain()
 
     def draw_with_chances(self, mixing: Mixing, temperature: float) -> Weights:
-        """As :meth:`draw`, with the probabilities that the weights were drawn with beside them; see :func:`chance`.
+        """As `draw`, with the probabilities that the weights were drawn with beside them; see `chance`.
 
         Raises:
             TrialError: Some logits are not finite.

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from torch import Tensor, nn
 
 from nasplug.contract.records import Architecture
-from nasplug_darts_lp.search.logits import Logits, Weights
-from nasplug_darts_lp.search.mixing import Mixing
-from nasplug_darts_lp.search.power import BitOperations, PowerModel
-from nasplug_darts_lp.search.scaling import Reading
+from nasplug_darts_lp.supernet.cost import BitOperations, PowerModel
+from nasplug_darts_lp.supernet.logits import Logits, Weights
+from nasplug_darts_lp.supernet.mixing import Mixing
+from nasplug_darts_lp.supernet.scaling import Reading
 
 if TYPE_CHECKING:
     from nasplug.contract.protocols import SearchSpace
@@ -52,7 +52,7 @@ class Supernet(nn.Module, ABC):
     Args:
         space: Whose networks it holds.
         sizes: Number of options of every choice.
-        options: See :class:`SupernetOptions`.
+        options: See `SupernetOptions`.
         plain: Choices whose weights are always the softmax.
 
     Attributes:

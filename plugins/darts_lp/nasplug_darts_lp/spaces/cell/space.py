@@ -12,11 +12,11 @@ from nasplug.contract.protocols import Choice, Task
 from nasplug.contract.records import Architecture, Genotype, Scalar
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
-from nasplug_darts_lp.spaces.layers import check_bits
+from nasplug_darts_lp.spaces.layers.space import check_bits
 
 if TYPE_CHECKING:
     from nasplug.workloads.workload import Workload
-    from nasplug_darts_lp.search.supernet import Supernet, SupernetOptions
+    from nasplug_darts_lp.supernet.base import Supernet, SupernetOptions
 
 CELLS = ("normal", "reduction")
 #: Operations of DARTS. `none`, the eighth, is a candidate of supernets and never part of a network.
@@ -150,7 +150,7 @@ class CellSpace(ChoiceSpace):
         return tuple(found)
 
     def genotype(self, cells: Mapping[str, Sequence[tuple[Edge, Edge]]]) -> tuple[Scalar, ...]:
-        """The inverse of :meth:`cell`, for both cells; bits that make no difference become the first ones."""
+        """The inverse of `cell`, for both cells; bits that make no difference become the first ones."""
         found: list[Scalar] = []
         for name in CELLS:
             for first, second in cells[name]:
@@ -188,12 +188,12 @@ class CellSpace(ChoiceSpace):
         return Graph((*labels, "output"), tuple(edges)).without(())  # an input that nothing reads goes
 
     def build(self, architecture: Architecture, task: Task) -> Any:
-        """A :class:`nasplug_darts_lp.spaces.cell_network.CellNetwork`.
+        """A `CellNetwork`.
 
         Raises:
             SpecError: The inputs are no images.
         """
-        from nasplug_darts_lp.spaces.cell_network import CellNetwork
+        from nasplug_darts_lp.spaces.cell.network import CellNetwork
 
         return CellNetwork(self, architecture, task.input_shape, task.outputs)
 
@@ -205,7 +205,7 @@ class CellSpace(ChoiceSpace):
 
     def supernet(self, input_shape: Sequence[int], outputs: int, options: SupernetOptions) -> Supernet:
         """All networks of the space in one."""
-        from nasplug_darts_lp.spaces.cell_supernet import CellSupernet
+        from nasplug_darts_lp.spaces.cell.supernet import CellSupernet
 
         return CellSupernet(self, input_shape, outputs, options)
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nasplug.contract.errors import TaskError
+from nasplug_darts_lp.layers.recognition import pad_same, recognise
 from nasplug_darts_lp.quantisers import ActivationQuantiser, WeightQuantiser, activation_quantiser, weight_quantiser
 from nasplug_darts_lp.quantisers.base import per_channel
-from nasplug_darts_lp.recognition import pad_same, recognise
 
 #: Whole numbers up to here are exact in float32, and so are their sums.
 EXACT_FLOAT32 = 2**24
@@ -121,7 +121,7 @@ class QuantConv2d(_Quantised, nn.Conv2d):
     """A convolution with quantised input and weights.
 
     Args:
-        in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias: Of :class:`torch.nn.Conv2d`.
+        in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias: Of `torch.nn.Conv2d`.
         weight_bits: 1 to 8, or None for floating point.
         activation_bits: Bits of the input, 1 to 8, or None for floating point.
         weights: Kind of quantiser of the weights.
@@ -133,7 +133,7 @@ class QuantConv2d(_Quantised, nn.Conv2d):
     Attributes:
         pad_same: As given.
         weight_bits, input_bits: What a workload reads.
-        weight_density, input_density: Shares of numbers that are not zero; 1 until :func:`measure_densities` says more.
+        weight_density, input_density: Shares of numbers that are not zero; 1 until `measure_densities` says more.
 
     Raises:
         SpecError: Bits out of range, or an unknown option.
@@ -204,11 +204,11 @@ class QuantLinear(_Quantised, nn.Linear):
     """A linear layer with quantised input and weights.
 
     Args:
-        in_features, out_features, bias: Of :class:`torch.nn.Linear`.
-        weight_bits, activation_bits, weights, activations, device, **options: As for :class:`QuantConv2d`.
+        in_features, out_features, bias: Of `torch.nn.Linear`.
+        weight_bits, activation_bits, weights, activations, device, **options: As for `QuantConv2d`.
 
     Attributes:
-        weight_bits, input_bits, weight_density, input_density: As for :class:`QuantConv2d`.
+        weight_bits, input_bits, weight_density, input_density: As for `QuantConv2d`.
 
     Raises:
         SpecError: Bits out of range, or an unknown option.

@@ -10,10 +10,10 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 
 from nasplug.contract.errors import TrialError
-from nasplug_darts_lp.search.lookahead import second_order
-from nasplug_darts_lp.search.schedules import learning_rate
-from nasplug_darts_lp.search.settings import SearchSettings
-from nasplug_darts_lp.search.supernet import Supernet
+from nasplug_darts_lp.supernet.base import Supernet
+from nasplug_darts_lp.supernet.lookahead import second_order
+from nasplug_darts_lp.supernet.schedules import learning_rate
+from nasplug_darts_lp.supernet.settings import SearchSettings
 
 _LOG = logging.getLogger("nasplug_darts_lp")
 #: Betas of Adam for logits, from DARTS.
@@ -29,7 +29,7 @@ class SupernetModule(LightningModule):
     Args:
         supernet: What is trained.
         task_module: The task's LightningModule around the supernet.
-        settings: See :class:`SearchSettings`.
+        settings: See `SearchSettings`.
         steps: Steps of the whole search.
         done: Steps that earlier rounds have done.
 

@@ -14,16 +14,16 @@ from torch import Tensor, nn
 
 from nasplug.contract.errors import SpecError
 from nasplug.contract.records import Architecture
-from nasplug_darts_lp.search.logits import Weights, chance
-from nasplug_darts_lp.search.supernet import Supernet, SupernetOptions, most_probable
 from nasplug_darts_lp.spaces.blocks import linear
-from nasplug_darts_lp.spaces.cell import CELLS, INPUTS, Edge, has_convolution, node_inputs
-from nasplug_darts_lp.spaces.cell_network import Frame, Precision, frames, make_stem, precision_of, prepare
-from nasplug_darts_lp.spaces.cell_power import CellPower
-from nasplug_darts_lp.spaces.edges import OpenEdge
+from nasplug_darts_lp.spaces.cell.cost import CellPower
+from nasplug_darts_lp.spaces.cell.mixed import OpenEdge
+from nasplug_darts_lp.spaces.cell.network import Frame, Precision, frames, make_stem, precision_of, prepare
+from nasplug_darts_lp.spaces.cell.space import CELLS, INPUTS, Edge, has_convolution, node_inputs
+from nasplug_darts_lp.supernet.base import Supernet, SupernetOptions, most_probable
+from nasplug_darts_lp.supernet.logits import Weights, chance
 
 if TYPE_CHECKING:
-    from nasplug_darts_lp.spaces.cell import CellSpace
+    from nasplug_darts_lp.spaces.cell.space import CellSpace
 
 #: What is open about an edge.
 PARTS = ("op", "weight_bits", "activation_bits")
@@ -32,7 +32,7 @@ _TOP = 6
 
 
 class OpenCell(nn.Module):
-    """A cell with all edges between its nodes: as :class:`nasplug_darts_lp.spaces.cell_network.Cell`.
+    """A cell with all edges between its nodes: as `Cell`.
 
     Args:
         space, options: Of the supernet.
@@ -80,7 +80,7 @@ class OpenCell(nn.Module):
 
 
 class CellSupernet(Supernet):
-    """All networks of a cell space in one; see :class:`Supernet`.
+    """All networks of a cell space in one; see `Supernet`.
 
     Cells of one kind share their logits. With partial channels, the edges into a node have weights of their own, always
     by softmax; otherwise all edges count alike.
@@ -89,7 +89,7 @@ class CellSupernet(Supernet):
         space: Whose networks it holds.
         input_shape: (C, H, W).
         outputs: Number of classes.
-        options: See :class:`SupernetOptions`.
+        options: See `SupernetOptions`.
         candidates: Of every edge, instead of `none` and the operations of the space; for experiments.
 
     Raises:

@@ -13,11 +13,11 @@ from torch import Tensor
 from nasplug.contract.errors import SpecError, TrialError
 from nasplug.contract.protocols import Task
 from nasplug.evaluate.trainer import DEFAULTS, fit, lightning_of, place
-from nasplug_darts_lp.search.division import divided
-from nasplug_darts_lp.search.isolation import isolated
-from nasplug_darts_lp.search.module import SupernetModule
-from nasplug_darts_lp.search.settings import SearchSettings
-from nasplug_darts_lp.search.supernet import HasSupernet, Supernet, SupernetOptions
+from nasplug_darts_lp.supernet.base import HasSupernet, Supernet, SupernetOptions
+from nasplug_darts_lp.supernet.division import divided
+from nasplug_darts_lp.supernet.isolation import isolated
+from nasplug_darts_lp.supernet.module import SupernetModule
+from nasplug_darts_lp.supernet.settings import SearchSettings
 
 _LOG = logging.getLogger("nasplug_darts_lp")
 
@@ -75,7 +75,7 @@ def train_round(plan: Plan, state: State, seed: int, number: int, rounds: int) -
     The same arguments give the same result, bit by bit, on the same machine. Global random generators are left alone.
 
     Args:
-        plan: See :class:`Plan`.
+        plan: See `Plan`.
         state: Of the round before; empty starts from fresh weights.
         seed: Of everything random in this round.
         number: How many rounds this search has trained already, since its weights were fresh.
@@ -124,7 +124,7 @@ def captured(module: SupernetModule) -> State:
 
 
 def restore(module: SupernetModule, state: State) -> None:
-    """The inverse of :func:`captured`; an empty state changes nothing."""
+    """The inverse of `captured`; an empty state changes nothing."""
     if not state:
         return
     module.supernet.load_state_dict(

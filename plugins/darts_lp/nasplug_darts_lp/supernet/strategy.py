@@ -10,14 +10,14 @@ from nasplug.contract.errors import SpecError
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.records import Failure, Proposal
 from nasplug.ledger.study import Study
-from nasplug_darts_lp.search.mixing import Annealing, Kind, Mixing
-from nasplug_darts_lp.search.power import power_model
-from nasplug_darts_lp.search.rounds import Record, Rounds
-from nasplug_darts_lp.search.scaling import Reading, WeightedSum
-from nasplug_darts_lp.search.schedules import Schedule
-from nasplug_darts_lp.search.settings import Optimisation, OptimizerName, PowerLoss, SearchSettings
-from nasplug_darts_lp.search.supernet import HasSupernet, SupernetOptions
-from nasplug_darts_lp.search.training import Plan
+from nasplug_darts_lp.supernet.base import HasSupernet, SupernetOptions
+from nasplug_darts_lp.supernet.cost import power_model
+from nasplug_darts_lp.supernet.mixing import Annealing, Kind, Mixing
+from nasplug_darts_lp.supernet.rounds import Record, Rounds
+from nasplug_darts_lp.supernet.scaling import Reading, WeightedSum
+from nasplug_darts_lp.supernet.schedules import Schedule
+from nasplug_darts_lp.supernet.settings import Optimisation, OptimizerName, PowerLoss, SearchSettings
+from nasplug_darts_lp.supernet.training import Plan
 
 _WHERE = "darts_lp.search"
 
@@ -48,7 +48,7 @@ class DifferentiableSearch:
         activations: Quantiser of activations in shared convolutions: `shared` (one range for all bit widths) or a kind
             of the plugin's quantisers, with one for every width.
         partial: PC-DARTS: one of so many channels goes through the candidates of a cell's edge.
-        optimisation: `bilevel` or `joint`; see :class:`nasplug_darts_lp.search.settings.SearchSettings`, also for the
+        optimisation: `bilevel` or `joint`; see `SearchSettings`, also for the
             following ones.
         order: 1 or 2, of the gradient of the logits.
         optimizer: Of the weights: `sgd` or `adam`.
@@ -247,7 +247,7 @@ def _seed(study: Study, role: str, index: int) -> int:
 
 
 def _small_space() -> Any:
-    from nasplug_darts_lp.spaces.layers import LayersSpace
+    from nasplug_darts_lp.spaces.layers.space import LayersSpace
 
     bits: dict[str, Any] = {"weight_bits": (1, 4), "activation_bits": (2, 8), "first_last_bits": None}
     return LayersSpace(width=0.125, blocks=1, kernels=(1, 3), **bits)

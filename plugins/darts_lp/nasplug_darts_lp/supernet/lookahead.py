@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from nasplug_darts_lp.search.module import SupernetModule
+    from nasplug_darts_lp.supernet.module import SupernetModule
 
 
 def second_order(module: SupernetModule, train: Any, held_out: Any, batch_index: int) -> None:

@@ -48,7 +48,7 @@ class ExactAvgPool(nn.Module):
     """A pool of means, summed in double precision in inference.
 
     Args:
-        pool: The pool, such as :class:`torch.nn.AdaptiveAvgPool2d`; it must keep the type of its input.
+        pool: The pool, such as `torch.nn.AdaptiveAvgPool2d`; it must keep the type of its input.
     """
 
     def __init__(self, pool: nn.Module) -> None:

@@ -59,7 +59,7 @@ def layout(name: str, width: float = 1.0, blocks: int | None = None) -> Layout:
     """A layout by name.
 
     Args:
-        name: One of :data:`LAYOUTS`.
+        name: One of `LAYOUTS`.
         width: Factor on all channels.
         blocks: Other number of blocks per stage.
 

@@ -79,7 +79,7 @@ class BitOperations:
     per_activation_bit: float = 0.0
 
     def power(self, shape: ConvShape, weight_bits: int, activation_bits: int) -> float:
-        """See :class:`PowerModel`."""
+        """See `PowerModel`."""
         moved = self.per_weight_bit * weight_bits * shape.weights
         moved += self.per_activation_bit * activation_bits * shape.activations
         return shape.macs * weight_bits * activation_bits / 64 + moved
@@ -111,7 +111,7 @@ class Table:
         return cls(costs)
 
     def power(self, shape: ConvShape, weight_bits: int, activation_bits: int) -> float:
-        """See :class:`PowerModel`.
+        """See `PowerModel`.
 
         Raises:
             SpecError: The table has no such pair.
@@ -151,7 +151,7 @@ class TargetPower:
         self._power = lru_cache(maxsize=None)(self._ask)
 
     def power(self, shape: ConvShape, weight_bits: int, activation_bits: int) -> float:
-        """See :class:`PowerModel`.
+        """See `PowerModel`.
 
         Raises:
             SpecError: The target gives no such number.

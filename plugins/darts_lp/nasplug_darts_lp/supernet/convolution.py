@@ -23,11 +23,11 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from nasplug_darts_lp.quantisers import activation_quantiser, weight_quantiser
-from nasplug_darts_lp.search.levels import MixedLevels
-from nasplug_darts_lp.search.scaling import Reading, WeightedSum
+from nasplug_darts_lp.supernet.levels import MixedLevels
+from nasplug_darts_lp.supernet.scaling import Reading, WeightedSum
 
 #: How activations of a supernet are quantised: `shared` has one range for all bit widths, see
-#: :class:`nasplug_darts_lp.search.levels.MixedLevels`; any kind of `activation_quantiser` has one module per width.
+#: `MixedLevels`; any kind of `activation_quantiser` has one module per width.
 Activations: TypeAlias = Literal["shared"] | str
 
 
@@ -156,7 +156,7 @@ class SharedConvNorm(nn.Module):
         activation_bits: Tensor,
         chances: Sequence[Tensor] | None = None,
     ) -> Tensor:
-        """As :meth:`SharedConv.forward`, normalised; nothing here depends on `chances`."""
+        """As `SharedConv.forward`, normalised; nothing here depends on `chances`."""
         normal: Tensor = self.norm(self.conv(x, kernel, weight_bits, activation_bits))
         return normal
 
@@ -197,7 +197,7 @@ class SeparateConvNorm(nn.Module):
         activation_bits: Tensor,
         chances: Sequence[Tensor] | None = None,
     ) -> Tensor:
-        """As :meth:`SharedConvNorm.forward`, with the probabilities that the three were drawn with."""
+        """As `SharedConvNorm.forward`, with the probabilities that the three were drawn with."""
         sure = torch.ones(1, device=x.device)
         weights = torch.einsum("k,i,j->kij", kernel, weight_bits, activation_bits).flatten()
         drawn_with = None if chances is None else torch.einsum("k,i,j->kij", *chances).flatten()
@@ -225,7 +225,7 @@ class MixedQuantisers(nn.Module):
         self.quantisers = nn.ModuleList(activation_quantiser(kind, width, channels) for width in bits)
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
-        """The mixture; see :meth:`MixedLevels.forward`."""
+        """The mixture; see `MixedLevels.forward`."""
         terms = [quantise(x) * weight for quantise, weight in zip(self.quantisers, weights, strict=True)]
         return torch.stack(terms).sum(0) if len(terms) > 1 else terms[0]
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from nasplug_darts_lp.search.power import FLOAT_BITS, ConvShape, PowerModel
-from nasplug_darts_lp.spaces.cell import CELLS, INPUTS, has_convolution
-from nasplug_darts_lp.spaces.cell_network import frames
+from nasplug_darts_lp.spaces.cell.network import frames
+from nasplug_darts_lp.spaces.cell.space import CELLS, INPUTS, has_convolution
+from nasplug_darts_lp.supernet.cost import FLOAT_BITS, ConvShape, PowerModel
 
 if TYPE_CHECKING:
-    from nasplug_darts_lp.spaces.cell import CellSpace
+    from nasplug_darts_lp.spaces.cell.space import CellSpace
 
 _REFERENCE_BITS = 8
 

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from nasplug.contract.errors import StorageError
 from nasplug.contract.records import freeze
-from nasplug_darts_lp.search.supernet import Supernet
-from nasplug_darts_lp.search.training import Plan, Round, State, train_round
+from nasplug_darts_lp.supernet.base import Supernet
+from nasplug_darts_lp.supernet.training import Plan, Round, State, train_round
 
 #: Decimals of facts in proposals: the last bits may differ between machines, and a resumed run must propose the same.
 _DECIMALS = 6

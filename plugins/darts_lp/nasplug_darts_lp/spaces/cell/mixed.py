@@ -13,14 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nasplug_darts_lp.search.convolution import ConvChoices, SharedConv
-from nasplug_darts_lp.search.scaling import WeightedSum
-from nasplug_darts_lp.search.supernet import SupernetOptions
-from nasplug_darts_lp.spaces.cell import Edge, has_convolution
-from nasplug_darts_lp.spaces.cell_network import Precision, operation
+from nasplug_darts_lp.spaces.cell.network import Precision, operation
+from nasplug_darts_lp.spaces.cell.space import Edge, has_convolution
+from nasplug_darts_lp.supernet.base import SupernetOptions
+from nasplug_darts_lp.supernet.convolution import ConvChoices, SharedConv
+from nasplug_darts_lp.supernet.scaling import WeightedSum
 
 if TYPE_CHECKING:
-    from nasplug_darts_lp.spaces.cell import CellSpace
+    from nasplug_darts_lp.spaces.cell.space import CellSpace
 
 
 class OpenSeparable(nn.Module):
@@ -66,7 +66,7 @@ class OpenSeparable(nn.Module):
         self.norm = nn.BatchNorm2d(channels, affine=False)
 
     def forward(self, x: Tensor, kernel: Tensor, weight_bits: Tensor, activation_bits: Tensor) -> Tensor:
-        """As :meth:`SharedConv.forward`, for both convolutions."""
+        """As `SharedConv.forward`, for both convolutions."""
         x = self.depthwise(F.relu(x), kernel, weight_bits, activation_bits)
         one = torch.ones(1, device=x.device)
         normal: Tensor = self.norm(self.pointwise(x, one, weight_bits, activation_bits))
@@ -77,7 +77,7 @@ class Family(nn.ModuleList):
     """All `sep_conv` or all `dil_conv` of an edge, with the weights of the largest.
 
     Args:
-        space, options, channels: As for :class:`OpenSeparable`.
+        space, options, channels: As for `OpenSeparable`.
         names: The candidates.
         places: Where they stand among all candidates.
         stride: 1 or 2.
