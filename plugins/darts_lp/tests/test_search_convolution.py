@@ -8,16 +8,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 from nasplug_darts_lp.supernet.convolution import ConvChoices, SeparateConvNorm, SharedConv, SharedConvNorm, conv_norm
-from nasplug_darts_lp.supernet.cost import MPIC, BitOperations, ConvShape, Table, TargetPower, power_model
+from nasplug_darts_lp.supernet.cost import MPIC, BitOperations, ConvShape, CostTable, TargetCost, cost_model
 
 from nasplug.contract.errors import SpecError
 
 CHOICES = ConvChoices(4, 6, (3, 5), weight_bits=(1, 2, 4), activation_bits=(2, 8))
 
 
-def one_hot(size, place):
+def one_hot(size, index):
     found = torch.zeros(size)
-    found[place] = 1.0
+    found[index] = 1.0
     return found
 
 
@@ -101,7 +101,7 @@ def test_in_floating_point_it_is_a_convolution(more):
         assert torch.allclose(conv(x, one_hot(2, place), one, one), wanted, atol=1e-5)
 
 
-# -- power -------------------------------------------------------------------------------------------------------------
+# -- cost --------------------------------------------------------------------------------------------------------------
 
 
 SHAPE = ConvShape(8, 16, 10, 10, 3, 2)
@@ -111,21 +111,21 @@ def test_bit_operations():
     assert SHAPE.macs == 16 * 5 * 5 * 9 * 8
     assert ConvShape(8, 8, 10, 10, 3, groups=8).macs == 8 * 100 * 9
     model = BitOperations()
-    assert model.power(SHAPE, 8, 8) == SHAPE.macs
-    assert model.power(SHAPE, 2, 4) == SHAPE.macs / 8
-    moved = BitOperations(per_weight_bit=0.5, per_activation_bit=0.25).power(SHAPE, 2, 4) - SHAPE.macs / 8
+    assert model.cost(SHAPE, 8, 8) == SHAPE.macs
+    assert model.cost(SHAPE, 2, 4) == SHAPE.macs / 8
+    moved = BitOperations(per_weight_bit=0.5, per_activation_bit=0.25).cost(SHAPE, 2, 4) - SHAPE.macs / 8
     assert moved == 0.5 * 2 * 16 * 9 * 8 + 0.25 * 4 * 800
 
 
 def test_tables():
-    table = power_model({"w8a8": 1.0, "w2a4": 0.5}, None)
-    assert table.power(SHAPE, 2, 4) == 0.5 * SHAPE.macs
+    table = cost_model({"w8a8": 1.0, "w2a4": 0.5}, None)
+    assert table.cost(SHAPE, 2, 4) == 0.5 * SHAPE.macs
     with pytest.raises(SpecError, match=r"w4a4[\s\S]*w2a4, w8a8"):
-        table.power(SHAPE, 4, 4)
+        table.cost(SHAPE, 4, 4)
     with pytest.raises(SpecError, match="w4a8"):
-        Table.parse({"4/8": 1.0})
-    assert MPIC.power(SHAPE, 8, 8) == SHAPE.macs
-    assert MPIC.power(SHAPE, 2, 2) == pytest.approx(SHAPE.macs * 2.1 / 6.5)
+        CostTable.parse({"4/8": 1.0})
+    assert MPIC.cost(SHAPE, 8, 8) == SHAPE.macs
+    assert MPIC.cost(SHAPE, 2, 2) == pytest.approx(SHAPE.macs * 2.1 / 6.5)
 
 
 class Hardware:
@@ -141,14 +141,14 @@ class Hardware:
 
 
 def test_a_hardware_target_prices_one_convolution():
-    model = power_model("target", Hardware())
-    assert model.power(SHAPE, 2, 4) == pytest.approx(8e-12 * SHAPE.macs)
-    assert power_model("target:area", Hardware()).power(SHAPE, 1, 1) == 1.0
+    model = cost_model("target", Hardware())
+    assert model.cost(SHAPE, 2, 4) == pytest.approx(8e-12 * SHAPE.macs)
+    assert cost_model("target:area", Hardware()).cost(SHAPE, 1, 1) == 1.0
     with pytest.raises(SpecError, match="latency"):
-        TargetPower(Hardware(), "latency").power(SHAPE, 1, 1)
+        TargetCost(Hardware(), "latency").cost(SHAPE, 1, 1)
 
 
 @pytest.mark.parametrize(("given", "message"), [("bit", "did you mean 'bits'"), ("target", "set target")])
 def test_unknown_models(given, message):
     with pytest.raises(SpecError, match=message):
-        power_model(given, None)
+        cost_model(given, None)

@@ -33,9 +33,9 @@ def test_softmax_has_no_noise():
 @pytest.mark.parametrize("temperature", [5.0, 0.1])
 def test_hard_samples_follow_the_softmax_at_any_temperature(temperature):
     generator = torch.Generator().manual_seed(0)
-    draws = torch.stack([Mixing("gumbel_hard").weights(LOGITS, temperature, generator) for _ in range(4000)])
-    assert set(draws.round(decimals=5).unique().tolist()) == {0.0, 1.0}
-    assert draws.mean(0).tolist() == pytest.approx(torch.softmax(LOGITS, 0).tolist(), abs=0.03)
+    samples = torch.stack([Mixing("gumbel_hard").weights(LOGITS, temperature, generator) for _ in range(4000)])
+    assert set(samples.round(decimals=5).unique().tolist()) == {0.0, 1.0}
+    assert samples.mean(0).tolist() == pytest.approx(torch.softmax(LOGITS, 0).tolist(), abs=0.03)
 
 
 def test_a_low_temperature_sharpens():
@@ -68,10 +68,10 @@ def test_equal_candidates_leave_no_remainder_on_their_logits(kind):
 
 
 def test_a_sample_that_is_not_finite_is_redrawn(monkeypatch):
-    draws = [torch.full((4,), math.inf), torch.tensor([math.nan, 0, 0, 0]), torch.zeros(4)]
-    monkeypatch.setattr(mixing, "gumbel", lambda *_: draws.pop(0))
+    samples = [torch.full((4,), math.inf), torch.tensor([math.nan, 0, 0, 0]), torch.zeros(4)]
+    monkeypatch.setattr(mixing, "gumbel", lambda *_: samples.pop(0))
     weights = Mixing("gumbel").weights(LOGITS, 1.0)
-    assert draws == []
+    assert samples == []
     assert torch.allclose(weights, torch.softmax(LOGITS, 0))
 
 
@@ -83,11 +83,11 @@ def test_logits_that_are_not_finite_fail(kind):
 
 
 def test_temperatures():
-    assert [Mixing("gumbel").temperature(p) for p in (0.0, 0.5, 1.0)] == pytest.approx([5.0, 2.55, 0.1])
-    assert [Mixing("softmax").temperature(p) for p in (0.0, 1.0)] == [1.0, 1.0]
-    exponential = Mixing("gumbel", 10.0, 0.1, "exponential")
-    assert [exponential.temperature(p) for p in (0.0, 0.5, 1.0)] == pytest.approx([10.0, 1.0, 0.1])
-    assert Mixing("gumbel", 2.0, 1.0, "constant").temperature(1.0) == 2.0
+    assert [Mixing("gumbel").temperature_at(p) for p in (0.0, 0.5, 1.0)] == pytest.approx([5.0, 2.55, 0.1])
+    assert [Mixing("softmax").temperature_at(p) for p in (0.0, 1.0)] == [1.0, 1.0]
+    exponential = Mixing("gumbel", (10.0, 0.1), "exponential")
+    assert [exponential.temperature_at(p) for p in (0.0, 0.5, 1.0)] == pytest.approx([10.0, 1.0, 0.1])
+    assert Mixing("gumbel", (2.0, 1.0), "constant").temperature_at(1.0) == 2.0
 
 
 def test_learning_rates():
@@ -104,7 +104,7 @@ def test_learning_rates():
     [
         (lambda: Mixing("gumble"), "did you mean 'gumbel'"),
         (lambda: Mixing(annealing="linaer"), "did you mean 'linear'"),
-        (lambda: Mixing(start=0.0), "temperature"),
+        (lambda: Mixing(temperature=(0.0, 1.0)), "temperature"),
         (lambda: check_schedule("invert"), "did you mean 'inverted'"),
         (lambda: WeightedSum(3, "gradients"), "did you mean 'gradient'"),
     ],
@@ -118,7 +118,7 @@ def test_logits_start_near_uniform_and_leave_out_what_is_certain():
     torch.manual_seed(0)
     logits = Logits({"op": 3, "bits": 1, "edges": 2}, plain=["edges"])
     assert sum(p.numel() for p in logits.parameters()) == 5
-    weights = logits.draw(Mixing("gumbel_hard"), 1.0)
+    weights = logits.sample(Mixing("gumbel_hard"), 1.0)
     assert weights["bits"].tolist() == [1.0]
     assert weights["edges"].tolist() == pytest.approx([0.5, 0.5], abs=0.01)  # never sampled
     assert sorted(weights["op"].round(decimals=5).tolist()) == [0.0, 0.0, 1.0]
@@ -177,14 +177,14 @@ def test_running_sizes_are_those_of_training():
 
 
 def test_importance_weighting_gives_every_candidate_the_same_expected_gradient():
-    chances = torch.tensor([0.6, 0.3, 0.1])
+    probabilities = torch.tensor([0.6, 0.3, 0.1])
     expected = [torch.zeros(4, 3) for _ in range(3)]
-    for drawn in range(3):
-        weights = [float(k == drawn) for k in range(3)]
-        y, _, gradients, outputs, upstream = outputs_and_gradients("importance", weights, chances)
-        assert torch.allclose(y, outputs[drawn].detach())
+    for sampled in range(3):
+        weights = [float(k == sampled) for k in range(3)]
+        y, _, gradients, outputs, upstream = outputs_and_gradients("importance", weights, probabilities)
+        assert torch.allclose(y, outputs[sampled].detach())
         for k, gradient in enumerate(gradients):
-            expected[k] += chances[drawn] * gradient
+            expected[k] += probabilities[sampled] * gradient
     for total in expected:
         assert torch.allclose(total, upstream, atol=1e-5)
 

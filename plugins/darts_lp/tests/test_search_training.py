@@ -13,7 +13,13 @@ from nasplug_darts_lp.supernet.division import divided
 from nasplug_darts_lp.supernet.lookahead import second_order
 from nasplug_darts_lp.supernet.mixing import Mixing
 from nasplug_darts_lp.supernet.module import SupernetModule
-from nasplug_darts_lp.supernet.settings import SearchSettings
+from nasplug_darts_lp.supernet.settings import (
+    CostSettings,
+    LogitsSettings,
+    SearchSettings,
+    SupernetSettings,
+    TrainingSettings,
+)
 from nasplug_darts_lp.supernet.training import Plan, captured, restore, train_round
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
@@ -25,8 +31,13 @@ SPACE = LayersSpace(width=0.125, blocks=1, weight_bits=(1, 4), activation_bits=(
 TASK = nas.ImageClassification(limit=60, batch_size=16)
 
 
-def plan(space=SPACE, task=TASK, epochs=1, mixing="gumbel", **settings):
-    return Plan(space, task, SupernetOptions(mixing=Mixing(mixing)), SearchSettings(**settings), epochs)
+def plan(space=SPACE, task=TASK, epochs=1, mixing="gumbel", training=None, logits=None, cost=None):
+    settings = SearchSettings(
+        TrainingSettings(**training or {}),
+        LogitsSettings(**{"warmup": 0.0, **(logits or {})}),
+        CostSettings(**cost or {}),
+    )
+    return Plan(space, task, SupernetOptions(Mixing(mixing)), settings, epochs)
 
 
 def logits_of(state):
@@ -94,25 +105,25 @@ def test_what_cannot_be_divided():
     "settings",
     [
         {},
-        {"optimisation": "joint", "optimizer": "adam", "lr": 0.01},
-        {"order": 2, "mixing": "softmax"},
-        {"mixing": "gumbel_hard", "power_weight": 1.0, "power_loss": "multiply"},
+        {"training": {"optimisation": "joint", "optimizer": "adam", "lr": 0.01}},
+        {"training": {"order": 2}, "mixing": "softmax"},
+        {"mixing": "gumbel_hard", "cost": {"weight": 1.0, "loss": "multiply"}},
     ],
 )
 def test_equal_arguments_give_equal_rounds(settings):
     before = torch.get_rng_state()
-    one, other = (train_round(plan(warmup=0.0, **settings), {}, 5, 0, 2) for _ in range(2))
+    one, other = (train_round(plan(**settings), {}, 5, 0, 2) for _ in range(2))
     assert torch.equal(torch.get_rng_state(), before)
     assert one.losses == other.losses
     assert one.state.keys() == other.state.keys()
     assert all(torch.equal(one.state[name], other.state[name]) for name in one.state)
-    another = train_round(plan(warmup=0.0, **settings), {}, 6, 0, 2)
+    another = train_round(plan(**settings), {}, 6, 0, 2)
     assert any(not torch.equal(one.state[name], another.state[name]) for name in logits_of(one.state))
 
 
 def test_the_state_is_complete():
     """Weights, buffers, momentum and Adam's averages: what is restored goes on as what was never stored."""
-    first = train_round(plan(warmup=0.0), {}, 5, 0, 2)
+    first = train_round(plan(), {}, 5, 0, 2)
     assert any(name.startswith("weight_optimizer.") for name in first.state)
     assert any(name.startswith("logits_optimizer.") for name in first.state)
     supernet = SPACE.supernet(TASK.input_shape, TASK.outputs, SupernetOptions())
@@ -124,38 +135,36 @@ def test_the_state_is_complete():
 
 
 def test_logits_wait_for_the_end_of_the_warm_up():
-    result = train_round(plan(warmup=0.6), {}, 0, 0, 2)  # half of the search
+    result = train_round(plan(logits={"warmup": 0.6}), {}, 0, 0, 2)  # half of the search
     supernet = result.supernet
     assert all(float(logits.detach().abs().max()) < 0.01 for logits in supernet.logits.parameters())
     assert not any(name.startswith("logits_optimizer.") for name in result.state)
-    later = train_round(plan(warmup=0.6, logits_lr=0.1), result.state, 0, 1, 2)
+    later = train_round(plan(logits={"warmup": 0.6, "lr": 0.1}), result.state, 0, 1, 2)
     assert max(float(logits.detach().abs().max()) for logits in later.supernet.logits.parameters()) > 0.01
 
 
-@pytest.mark.parametrize(("power_loss", "strong"), [("add", 20.0), ("multiply", 2.0), ("hinge", 20.0)])
-def test_power_in_the_loss_lowers_the_power(power_loss, strong):
-    settings = {"warmup": 0.0, "logits_lr": 0.3, "logits_schedule": "constant", "power_target": 0.05}
-    powers = []
+@pytest.mark.parametrize(("loss", "strong"), [("add", 20.0), ("multiply", 2.0), ("hinge", 20.0)])
+def test_a_cost_in_the_loss_lowers_the_cost(loss, strong):
+    costs = []
     for weight in (0.0, strong):
-        supernet = train_round(
-            plan(epochs=3, mixing="softmax", power_weight=weight, power_loss=power_loss, **settings), {}, 0, 0, 1
-        ).supernet
+        cost = {"weight": weight, "loss": loss, "target": 0.05}
+        rules = {"lr": 0.3, "schedule": "constant"}
+        supernet = train_round(plan(epochs=3, mixing="softmax", logits=rules, cost=cost), {}, 0, 0, 1).supernet
         # Stem and classifier are in floating point here, and cost more than all that can be chosen.
-        powers.append(float(supernet.power(supernet.logits.probabilities()) - supernet.fixed_power))
-    assert powers[1] < 0.7 * powers[0]
+        costs.append(float(supernet.cost(supernet.logits.probabilities()) - supernet.costs.fixed))
+    assert costs[1] < 0.7 * costs[0]
 
 
 def test_a_budget_that_is_kept_costs_nothing():
     supernet = SPACE.supernet((1, 8, 8), 10, SupernetOptions())
-    module = SupernetModule(
-        supernet, nn.Module(), SearchSettings(power_weight=3.0, power_loss="hinge", power_target=2.0), 10
-    )
+    settings = SearchSettings(cost=CostSettings(weight=3.0, loss="hinge", target=2.0))
+    module = SupernetModule(supernet, nn.Module(), settings, 10)
     supernet(torch.randn(4, 1, 8, 8))
-    assert float(module.with_power(torch.tensor(1.25)).detach()) == 1.25
+    assert float(module.with_cost(torch.tensor(1.25)).detach()) == 1.25
 
 
 def test_a_supernet_that_diverges_says_so():
-    result = train_round(plan(lr=1e12, gradient_clip=1e30, optimisation="joint"), {}, 0, 0, 1)
+    result = train_round(plan(training={"lr": 1e12, "gradient_clip": 1e30, "optimisation": "joint"}), {}, 0, 0, 1)
     assert "not finite" in result.diverged or "nan" in result.diverged or "inf" in result.diverged
     assert result.state == {}
     assert all(torch.isfinite(p).all() for p in result.supernet.parameters())
@@ -177,7 +186,7 @@ class Quadratic(nn.Module):
 
 
 class Losses:
-    settings = SearchSettings(order=2, weight_decay=0.0, momentum=0.9)
+    settings = SearchSettings(TrainingSettings(order=2, weight_decay=0.0, momentum=0.9))
 
     def __init__(self, supernet):
         self.supernet = supernet
@@ -187,7 +196,7 @@ class Losses:
         w, a = self.supernet.w, self.supernet.logits[0]
         return ((w - a) ** 2 / 2).sum() if batch == "train" else ((w - 1) ** 2 / 2 + 0.7 * a * w).sum()
 
-    def with_power(self, loss):
+    def with_cost(self, loss):
         return loss
 
 
@@ -208,7 +217,7 @@ def test_the_second_order_gradient_is_that_of_the_step_ahead():
 
 def test_looking_ahead_leaves_weights_and_statistics_as_they_were():
     supernet = SPACE.supernet((1, 8, 8), 10, SupernetOptions())
-    module = SupernetModule(supernet, TASK.module(supernet, {}), SearchSettings(order=2), 10)
+    module = SupernetModule(supernet, TASK.module(supernet, {}), SearchSettings(TrainingSettings(order=2)), 10)
     batch = torch.randn(8, 1, 8, 8), torch.arange(8)
     module.loss(batch, 0)  # ranges of quantisers are set by the first batch
     before = {name: value.clone() for name, value in supernet.state_dict().items()}
@@ -218,21 +227,32 @@ def test_looking_ahead_leaves_weights_and_statistics_as_they_were():
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("make", "message"),
     [
-        ({"optimisation": "bilevle"}, "did you mean 'bilevel'"),
-        ({"optimizer": "adma"}, "did you mean 'adam'"),
-        ({"power_loss": "hing"}, "did you mean 'hinge'"),
-        ({"schedule": "cosin"}, "did you mean 'cosine'"),
-        ({"order": 3}, "order=3"),
-        ({"order": 2, "optimisation": "joint"}, "bilevel"),
-        ({"lr": 0.0}, "lr is 0"),
-        ({"logits_lr": math.nan}, "logits_lr"),
-        ({"weight_decay": -1.0}, "weight_decay"),
-        ({"warmup": 1.0}, "shares"),
-        ({"logits_fraction": 0.0}, "shares"),
+        (lambda: TrainingSettings(optimisation="bilevle"), "did you mean 'bilevel'"),
+        (lambda: TrainingSettings(optimizer="adma"), "did you mean 'adam'"),
+        (lambda: TrainingSettings(schedule="cosin"), "did you mean 'cosine'"),
+        (lambda: TrainingSettings(order=3), "order=3"),
+        (lambda: TrainingSettings(order=2, optimisation="joint"), "bilevel"),
+        (lambda: TrainingSettings(lr=0.0), "lr must be > 0"),
+        (lambda: TrainingSettings(weight_decay=-1.0), "weight_decay must be >= 0"),
+        (lambda: LogitsSettings(lr=math.nan), "lr must be > 0"),
+        (lambda: LogitsSettings(warmup=1.0), "warmup must be >= 0 and < 1"),
+        (lambda: LogitsSettings(fraction=0.0), "fraction must be > 0 and < 1"),
+        (lambda: LogitsSettings(fraction=1.0), "fraction must be > 0 and < 1"),
+        (lambda: CostSettings(loss="hing"), "did you mean 'hinge'"),
+        (lambda: CostSettings(target=0.0), "target must be > 0"),
+        (lambda: SupernetSettings(partial=0), "partial must be >= 1"),
+        (lambda: SupernetSettings(scaling="gradients"), "did you mean 'gradient'"),
     ],
 )
-def test_bad_settings(settings, message):
+def test_bad_settings(make, message):
     with pytest.raises(SpecError, match=message):
-        SearchSettings(**settings)
+        make()
+
+
+@pytest.mark.parametrize(
+    ("group", "name"), [(TrainingSettings, "lr_min"), (CostSettings, "weight"), (LogitsSettings, "warmup")]
+)
+def test_zero_is_allowed_where_it_means_something(group, name):
+    assert getattr(group(**{name: 0.0}), name) == 0.0

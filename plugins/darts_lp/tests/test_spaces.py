@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 from nasplug_darts_lp.spaces.cell.space import CellSpace
-from nasplug_darts_lp.spaces.layers.layouts import layout, places
+from nasplug_darts_lp.spaces.layers.layouts import block_shapes, layout
 from nasplug_darts_lp.spaces.layers.space import LayersSpace
 from nasplug_darts_lp.supernet.base import HasSupernet, SupernetOptions, most_probable
 from nasplug_darts_lp.supernet.cost import BitOperations
 from nasplug_darts_lp.supernet.mixing import Mixing
+from nasplug_darts_lp.supernet.settings import SupernetSettings
 
 from nasplug.contract.errors import SpecError, UnknownNameError
 from nasplug.testing import Shapes
@@ -42,10 +43,10 @@ def test_spaces_have_supernets(name):
     supernet = space.supernet(SHAPE, 5, SupernetOptions())
     y = supernet.train()(torch.randn(4, *SHAPE))
     assert y.shape == (4, 5)
-    loss = y.square().mean() + supernet.power(supernet.drawn)
+    loss = y.square().mean() + supernet.cost(supernet.mixing_weights)
     loss.backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in supernet.logits.parameters())
-    assert 0 < float(supernet.power(supernet.drawn).detach()) < 40  # 32 bits are 16 times 8 x 8
+    assert 0 < float(supernet.cost(supernet.mixing_weights).detach()) < 40  # 32 bits are 16 times 8 x 8
     own = {id(p) for p in supernet.logits.parameters()}
     assert len(supernet.network_parameters()) + len(own) == len(list(supernet.parameters()))
 
@@ -82,18 +83,18 @@ def test_the_path_of_a_cell_network_is_that_network():
         outside = {name: module for name, module in network.named_children() if name != "cells"}
         for name, module in outside.items():
             module.load_state_dict(supernet.get_submodule(name).state_dict())
-        for cell, open_cell in zip(network.cells, supernet.cells, strict=True):
-            cell.prepare.load_state_dict(open_cell.prepare.state_dict())
-            edges = [e for pair in space.cell(architecture.genotype, open_cell.name) for e in pair]
+        for cell, mixed_cell in zip(network.cells, supernet.cells, strict=True):
+            cell.prepare.load_state_dict(mixed_cell.prepare.state_dict())
+            edges = [e for pair in space.settings.cell(architecture.genotype, mixed_cell.name) for e in pair]
             for edge, (name, module) in zip(edges, cell.edges.items(), strict=True):
-                take_over(module, edge.operation, open_cell.edges[name])
+                take_over(module, edge.operation, mixed_cell.edges[name])
         assert torch.allclose(network(x), supernet.run(x, supernet.weights_of(architecture)), atol=1e-5)
 
 
-def take_over(module, operation, open_edge):
+def take_over(module, operation, mixed_op):
     """Copies the weights of one candidate out of an open edge; structures must agree for it to work."""
     names = ("max", "avg", "skip", "sep", "dil")
-    branch = open_edge.branches[names.index(operation.split("_")[0])]
+    branch = mixed_op.branches[names.index(operation.split("_")[0])]
     if "conv" not in operation:
         module.load_state_dict({**module.state_dict(), **branch[0].state_dict()})
         return
@@ -115,12 +116,16 @@ def test_networks_have_the_bits_of_their_genotype(name):
         rows = workload.mask("conv", "fc")
         pairs = set(zip(workload.weight_bits[rows].tolist(), workload.input_bits[rows].tolist(), strict=True))
         chosen = (
-            {(w, a) for _, op, _, w, a in space.blocks(architecture) if op == "conv"}
+            {
+                (b.weight_bits, b.activation_bits)
+                for b in space.settings.blocks(architecture.genotype)
+                if b.operation == "conv"
+            }
             if isinstance(space, LayersSpace)
             else {
                 (e.weight_bits, e.activation_bits)
                 for cell in ("normal", "reduction")
-                for pair in space.cell(architecture.genotype, cell)
+                for pair in space.settings.cell(architecture.genotype, cell)
                 for e in pair
                 if "conv" in e.operation
             }
@@ -128,13 +133,13 @@ def test_networks_have_the_bits_of_their_genotype(name):
         assert pairs == chosen | {(8, 8)}
 
 
-# -- power -------------------------------------------------------------------------------------------------------------
+# -- cost --------------------------------------------------------------------------------------------------------------
 
 
-def test_expected_power_is_the_mean_over_all_networks():
+def test_expected_cost_is_the_mean_over_all_networks():
     space = LayersSpace(width=0.25, blocks=1, kernels=(3, 5), weight_bits=(1, 4), activation_bits=(2,))
     torch.manual_seed(0)
-    supernet = space.supernet(SHAPE, 5, SupernetOptions(power=BitOperations(0.1, 0.2)))
+    supernet = space.supernet(SHAPE, 5, SupernetOptions(cost=BitOperations(0.1, 0.2)))
     for logits in supernet.logits.parameters():
         logits.data.normal_()
     weights = supernet.logits.probabilities()
@@ -143,13 +148,13 @@ def test_expected_power_is_the_mean_over_all_networks():
         probability = 1.0
         for choice, place in zip(space.choices, space.vector(architecture), strict=True):
             probability *= float(weights[choice.name][place])
-        total += probability * float(supernet.power(supernet.weights_of(architecture)))
+        total += probability * float(supernet.cost(supernet.weights_of(architecture)))
         chance += probability
     assert chance == pytest.approx(1.0, abs=1e-5)
-    assert float(supernet.power(weights)) == pytest.approx(total, rel=1e-5)
+    assert float(supernet.cost(weights)) == pytest.approx(total, rel=1e-5)
 
 
-def test_expected_power_of_cells_is_the_mean_over_all_networks():
+def test_expected_cost_of_cells_is_the_mean_over_all_networks():
     operations = ("skip_connect", "sep_conv_3x3", "dil_conv_5x5")
     space = CellSpace(channels=2, layers=3, nodes=1, operations=operations, weight_bits=(1, 4), activation_bits=(2, 8))
     torch.manual_seed(0)
@@ -161,19 +166,19 @@ def test_expected_power_of_cells_is_the_mean_over_all_networks():
             if name.endswith("op")
             else (torch.full_like(values, 1 / len(values)))
         )
-    powers = [float(supernet.power(supernet.weights_of(architecture))) for architecture in space]
-    assert float(supernet.power(weights)) == pytest.approx(sum(powers) / len(powers), rel=1e-4)
+    costs = [float(supernet.cost(supernet.weights_of(architecture))) for architecture in space]
+    assert float(supernet.cost(weights)) == pytest.approx(sum(costs) / len(costs), rel=1e-4)
 
 
 @pytest.mark.parametrize("name", ["layers_bits", "cell_bits"])
-def test_power_of_a_path_is_the_bit_operations_of_its_network(name):
+def test_cost_of_a_path_is_the_bit_operations_of_its_network(name):
     space = SPACES[name]()
     supernet = space.supernet(SHAPE, 5, SupernetOptions())
     ratios = []
     for architecture in samples(space, 6):
         workload = extract(space.build(architecture, TASK), SHAPE)
         operations = (workload.macs * workload.weight_bits * workload.input_bits).sum()
-        ratios.append(float(supernet.power(supernet.weights_of(architecture))) / operations)
+        ratios.append(float(supernet.cost(supernet.weights_of(architecture))) / operations)
     assert ratios == pytest.approx([ratios[0]] * 6, rel=1e-5)
 
 
@@ -204,8 +209,8 @@ def test_the_most_probable_networks_come_first(name):
             getattr(supernet.logits, choice).data.copy_(4 * weights)
     ranked = list(itertools.islice(supernet.ranked(), 20))
     assert ranked[0][0] == wanted
-    chances = [chance for _, chance in ranked]
-    assert chances == sorted(chances, reverse=True)
+    probabilities = [chance for _, chance in ranked]
+    assert probabilities == sorted(probabilities, reverse=True)
     assert len({architecture.key for architecture, _ in ranked}) == 20
 
 
@@ -226,13 +231,13 @@ def test_partial_channels():
     space = CellSpace(channels=8, layers=3, nodes=2)
     torch.manual_seed(0)
     full = space.supernet(SHAPE, 5, SupernetOptions())
-    part = space.supernet(SHAPE, 5, SupernetOptions(partial=4))
+    part = space.supernet(SHAPE, 5, SupernetOptions(settings=SupernetSettings(partial=4)))
     assert part(torch.randn(2, *SHAPE)).shape == (2, 5)
-    assert part.drawn["normal_3_edges"].tolist() == pytest.approx([1 / 3] * 3, abs=0.01)
+    assert part.mixing_weights["normal_3_edges"].tolist() == pytest.approx([1 / 3] * 3, abs=0.01)
     assert sum(p.numel() for p in part.network_parameters()) < 0.6 * sum(p.numel() for p in full.network_parameters())
     assert not hasattr(full.logits, "normal_3_edges")
     with pytest.raises(SpecError, match="divisor"):
-        space.supernet(SHAPE, 5, SupernetOptions(partial=3))
+        space.supernet(SHAPE, 5, SupernetOptions(settings=SupernetSettings(partial=3)))
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -240,7 +245,7 @@ def test_partial_channels():
 def test_separate_weights(name, scaling):
     space = SPACES[name]()
     torch.manual_seed(0)
-    supernet = space.supernet(SHAPE, 5, SupernetOptions(shared=False, scaling=scaling))
+    supernet = space.supernet(SHAPE, 5, SupernetOptions(settings=SupernetSettings(shared=False, scaling=scaling)))
     shared = space.supernet(SHAPE, 5, SupernetOptions())
     y = supernet(torch.randn(2, *SHAPE))
     y.square().mean().backward()
@@ -254,7 +259,7 @@ def test_importance_divides_by_the_probabilities_and_not_by_the_samples(name):
     gradients = []
     for scaling in ("none", "importance"):
         torch.manual_seed(0)
-        options = SupernetOptions(mixing=Mixing("gumbel_hard"), shared=False, scaling=scaling)
+        options = SupernetOptions(Mixing("gumbel_hard"), SupernetSettings(shared=False, scaling=scaling))
         supernet = SPACES[name]().supernet(SHAPE, 5, options).train()
         torch.manual_seed(1)
         supernet(torch.randn(4, *SHAPE)).square().mean().backward()
@@ -286,13 +291,13 @@ def test_what_a_block_left_out_would_have_been_makes_no_difference():
 def test_cells_in_both_notations():
     space = SPACES["cell_bits"]()
     for architecture in samples(space):
-        cells = {name: space.cell(architecture.genotype, name) for name in ("normal", "reduction")}
-        assert space.architecture(space.genotype(cells)) == architecture
+        cells = {name: space.settings.cell(architecture.genotype, name) for name in ("normal", "reduction")}
+        assert space.architecture(space.settings.genotype(cells)) == architecture
 
 
 def test_layouts():
-    assert [place.outputs for place in places(layout("cifar"))] == [16] * 3 + [32] * 3 + [64] * 3
-    assert sum(place.stride == 2 for place in places(layout("imagenet"))) == 3
+    assert [shape.outputs for shape in block_shapes(layout("cifar"))] == [16] * 3 + [32] * 3 + [64] * 3
+    assert sum(shape.stride == 2 for shape in block_shapes(layout("imagenet"))) == 3
     assert layout("tiny_imagenet", 0.5).channels == (16, 32, 64, 128)
     network = LayersSpace("imagenet", 0.0625, 1, weight_bits=(), activation_bits=())
     assert network.build(samples(network)[0], Shapes((3, 64, 64), 7))(torch.randn(2, 3, 64, 64)).shape == (2, 7)
@@ -321,5 +326,5 @@ def test_bad_arguments(make, message):
 def test_inputs_that_are_no_images():
     for make in SPACES.values():
         space = make()
-        with pytest.raises(SpecError, match="no image"):
+        with pytest.raises(SpecError, match="expected an image"):
             space.build(samples(space)[0], Shapes((12,), 3))

@@ -18,7 +18,7 @@ TASK = nas.component("image_classification", limit=80, batch_size=16)
 SPACE = nas.component(
     "darts_lp.layers", width=0.125, blocks=1, weight_bits=[1, 4], activation_bits=[2, 8], first_last_bits=None
 )
-STRATEGY = {"rounds": 2, "epochs": 1, "derive": 2, "warmup": 0.0}
+STRATEGY = {"rounds": 2, "epochs": 1, "derive": 2, "logits": {"warmup": 0.0}}
 
 
 def search(storage=None, strategy=None, task=TASK, space=SPACE, **more):
@@ -33,7 +33,7 @@ def test_a_search_on_digits_tells_where_its_networks_come_from():
     facts = [trial.proposal.info for trial in study.trials]
     assert [(info["round"], info["rank"]) for info in facts] == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert facts[0]["probability"] >= facts[1]["probability"] > 0
-    assert all(0 < info["power"] < 20 for info in facts)
+    assert all(0 < info["cost"] < 20 for info in facts)
     assert sum(facts[0]["probabilities"]["block00_weight_bits"]) == pytest.approx(1.0, abs=1e-3)
     assert len({trial.architecture.key for trial in study.trials}) == 4
 
@@ -41,11 +41,15 @@ def test_a_search_on_digits_tells_where_its_networks_come_from():
 @pytest.mark.parametrize(
     "strategy",
     [
-        {"mixing": "softmax", "order": 2},
-        {"mixing": "gumbel_hard", "optimisation": "joint", "shared": False, "scaling": "importance"},
+        {"mixing": {"kind": "softmax"}, "training": {"order": 2}},
         {
-            "activations": "fixed",
-            "power": {"w1a2": 0.1, "w1a8": 0.3, "w4a2": 0.2, "w4a8": 0.6, "w8a8": 1.0, "w32a32": 9.0},
+            "mixing": {"kind": "gumbel_hard"},
+            "training": {"optimisation": "joint"},
+            "supernet": {"shared": False, "scaling": "importance"},
+        },
+        {
+            "supernet": {"activations": "fixed"},
+            "cost": {"model": {"w1a2": 0.1, "w1a8": 0.3, "w4a2": 0.2, "w4a8": 0.6, "w8a8": 1.0, "w32a32": 9.0}},
         },
     ],
 )
@@ -55,31 +59,31 @@ def test_every_kind_of_search_runs(strategy):
 
 def test_networks_can_be_derived_within_a_budget():
     free = search(strategy={"rounds": 1, "derive": 3})
-    limit = sorted(trial.proposal.info["power"] for trial in free.trials)[0]
-    kept = search(strategy={"rounds": 1, "derive": 3, "power_range": [0.0, limit]})
-    assert all(trial.proposal.info["power"] <= limit for trial in kept.trials)
+    limit = sorted(trial.proposal.info["cost"] for trial in free.trials)[0]
+    kept = search(strategy={"rounds": 1, "derive": 3, "cost": {"range": [0.0, limit]}})
+    assert all(trial.proposal.info["cost"] <= limit for trial in kept.trials)
     assert len(kept.trials) == 3
-    assert len(search(strategy={"rounds": 1, "derive": 3, "power_range": [0.0, 0.0]}).trials) == 0
+    assert len(search(strategy={"rounds": 1, "derive": 3, "cost": {"range": [0.0, 0.0]}}).trials) == 0
 
 
 @pytest.mark.parametrize("partial", [1, 2])
 def test_cells_in_floating_point(partial):
     """DARTS and PC-DARTS for those who want nothing else."""
     space = nas.component("darts_lp.cell", channels=4, layers=3, nodes=2)
-    study = search(space=space, strategy={"partial": partial, "rounds": 1})
+    study = search(space=space, strategy={"supernet": {"partial": partial}, "rounds": 1})
     assert [trial.state for trial in study.trials] == ["complete"] * 2
 
 
-def test_costs_and_power_from_a_target():
+def test_costs_from_a_target():
     study = search(
-        strategy={"power": "target:latency_s", "power_weight": 0.1, "rounds": 1, "derive": 1},
+        strategy={"cost": {"model": "target:latency_s", "weight": 0.1}, "rounds": 1, "derive": 1},
         target="cpu",
         costs=["params"],
         space=nas.component(
             "darts_lp.layers", width=0.125, blocks=1, weight_bits=[1], activation_bits=[2], first_last_bits=None
         ),
     )
-    assert study.trials[0].proposal.info["power"] > 0
+    assert study.trials[0].proposal.info["cost"] > 0
 
 
 class Regression(LightningModule):
@@ -216,7 +220,7 @@ def test_a_supernet_that_diverges_is_a_failed_trial_and_the_next_round_starts_af
 
 
 def test_a_search_whose_supernets_all_diverge_ends():
-    study = search(strategy={"lr": 1e12, "gradient_clip": 1e30, "derive": 2, "optimisation": "joint"})
+    study = search(strategy={"training": {"lr": 1e12, "gradient_clip": 1e30, "optimisation": "joint"}, "derive": 2})
     assert [trial.state for trial in study.trials] == ["failed"] * 2
     assert all("not finite" in t.failure.message or "loss" in t.failure.message for t in study.trials)
 
@@ -238,17 +242,17 @@ def test_a_run_without_a_task_is_refused():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"rounds": 0}, "rounds is 0"),
-        ({"mixing": "gumbl"}, "Expected.*'gumbel'"),
-        ({"scaling": "normalize"}, "Expected.*'normalise'"),
-        ({"lr": -1.0}, "lr"),
-        ({"power": "bts"}, "did you mean 'bits'"),
-        ({"power": "target"}, "set target"),
-        ({"partial": 3}, "divi"),
+        ({"rounds": 0}, "rounds must be >= 1, got 0"),
+        ({"mixing": {"kind": "gumbl"}}, "Expected.*'gumbel'"),
+        ({"supernet": {"scaling": "normalize"}}, "Expected.*'normalise'"),
+        ({"training": {"lr": -1.0}}, "lr must be > 0"),
+        ({"cost": {"model": "bts"}}, "did you mean 'bits'"),
+        ({"cost": {"model": "target"}}, "set target"),
+        ({"supernet": {"partial": 3}}, "divi"),
     ],
 )
 def test_bad_arguments(arguments, message):
-    space = nas.component("darts_lp.cell", channels=4, layers=3) if "partial" in arguments else SPACE
+    space = nas.component("darts_lp.cell", channels=4, layers=3) if "supernet" in arguments else SPACE
     with pytest.raises(SpecError, match=message):
         search(strategy=arguments, space=space)
 
@@ -262,7 +266,7 @@ def test_the_command_line(tmp_path, capsys):
         f"""
 task: {{image_classification: {{limit: 80, batch_size: 16}}}}
 space: {{darts_lp.layers: {{width: 0.125, blocks: 1, weight_bits: [1, 4], activation_bits: [2, 8]}}}}
-strategy: {{darts_lp.search: {{rounds: 1, epochs: 1, derive: 2, temperature: [2.0, 0.5]}}}}
+strategy: {{darts_lp.search: {{rounds: 1, epochs: 1, derive: 2, mixing: {{temperature: [2.0, 0.5]}}}}}}
 objectives: {{val_acc: max}}
 budget: {{trials: 2, epochs: 1}}
 run: {{storage: {tmp_path / "study.sqlite"}}}

@@ -14,6 +14,7 @@ from torch.nn.utils import parametrize
 from nasplug.contract.errors import TaskError, did_you_mean
 from nasplug.contract.hookspecs import hookimpl
 from nasplug_darts_lp.layers.exact import exact_form
+from nasplug_darts_lp.layers.precision import Precision
 from nasplug_darts_lp.layers.quantised import QuantConv2d, QuantLinear
 from nasplug_darts_lp.layers.recognition import recognise
 from nasplug_darts_lp.quantisers import ActivationQuantiser, Static, WeightQuantiser
@@ -211,11 +212,12 @@ def _density(numbers: Tensor) -> float:
 def _replacement(module: nn.Module, settings: dict[str, Any]) -> nn.Module:
     if not isinstance(module, (nn.Conv2d, nn.Linear)):
         return exact_form(module)
-    if settings["weight_bits"] is None and settings["activation_bits"] is None:
+    precision = Precision.of(settings)
+    if precision.floating_point:
         return module
     if isinstance(module, nn.Conv2d):
-        return QuantConv2d.of(module, **settings)
-    return QuantLinear.of(module, **settings)
+        return QuantConv2d.of(module, precision)
+    return QuantLinear.of(module, precision)
 
 
 def _refuse_unsupported(name: str, module: nn.Module) -> None:

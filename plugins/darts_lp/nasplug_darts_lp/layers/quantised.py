@@ -9,12 +9,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nasplug.contract.errors import TaskError
+from nasplug_darts_lp.layers.precision import Precision
 from nasplug_darts_lp.layers.recognition import pad_same, recognise
 from nasplug_darts_lp.quantisers import ActivationQuantiser, WeightQuantiser, activation_quantiser, weight_quantiser
 from nasplug_darts_lp.quantisers.base import per_channel
 
 #: Whole numbers up to here are exact in float32, and so are their sums.
 EXACT_FLOAT32 = 2**24
+#: Precision of a layer for which none is given.
+DEFAULT = Precision()
 
 Layer = TypeVar("Layer", "QuantConv2d", "QuantLinear")
 
@@ -65,21 +68,15 @@ class _Quantised:
         """The floating-point type in which all sums are exact."""
         return torch.float32 if self.accumulator_bound < EXACT_FLOAT32 else torch.float64
 
-    def _quantise(
-        self,
-        kinds: tuple[str, str],
-        bits: tuple[int | None, int | None],
-        channels: tuple[int, int],
-        options: dict[str, Any],
-    ) -> None:
+    def _quantise(self, precision: Precision, inputs: int, outputs: int) -> None:
         self.weight_density = self.input_density = 1.0
-        weights, activations = kinds
-        weight_bits, input_bits = bits
-        outputs, inputs = channels
+        weight_bits, input_bits, options = precision.weight_bits, precision.activation_bits, precision.options
         self.input_quantiser = (
-            None if input_bits is None else activation_quantiser(activations, input_bits, inputs, **options)
+            None if input_bits is None else activation_quantiser(precision.activations, input_bits, inputs, **options)
         )
-        self.weight_quantiser = None if weight_bits is None else weight_quantiser(weights, weight_bits, outputs)
+        self.weight_quantiser = (
+            None if weight_bits is None else weight_quantiser(precision.weights, weight_bits, outputs)
+        )
 
     def extra_repr(self) -> str:
         """What is printed, and what tells costs that something has changed."""
@@ -121,19 +118,15 @@ class QuantConv2d(_Quantised, nn.Conv2d):
     """A convolution with quantised input and weights.
 
     Args:
-        in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias: Of `torch.nn.Conv2d`.
-        weight_bits: 1 to 8, or None for floating point.
-        activation_bits: Bits of the input, 1 to 8, or None for floating point.
-        weights: Kind of quantiser of the weights.
-        activations: Kind of quantiser of the input.
-        pad_same: Pads so that the output measures ceil(input / stride), as TensorFlow does; `padding` is not used.
-        device: Of weight and bias; quantisers are made on the CPU, and `to` moves all.
-        **options: Of the quantiser of the input.
+        in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias: Arguments of `torch.nn.Conv2d`.
+        precision: Bits and quantisers of weights and input.
+        pad_same: Padding so that the output measures ceil(input / stride), as in TensorFlow, instead of `padding`.
+        device: Device of weight and bias; quantisers are made on the CPU, and `to` moves all.
 
     Attributes:
         pad_same: As given.
-        weight_bits, input_bits: What a workload reads.
-        weight_density, input_density: Shares of numbers that are not zero; 1 until `measure_densities` says more.
+        weight_bits, input_bits: Bits that a workload reads; None for floating point.
+        weight_density, input_density: Shares of numbers that are not zero; 1 until `measure_densities` sets them.
 
     Raises:
         SpecError: Bits out of range, or an unknown option.
@@ -151,28 +144,28 @@ class QuantConv2d(_Quantised, nn.Conv2d):
         groups: int = 1,
         bias: bool = True,
         *,
-        weight_bits: int | None = 4,
-        activation_bits: int | None = 4,
-        weights: str = "uniform",
-        activations: str = "double_st",
+        precision: Precision = DEFAULT,
         pad_same: bool = False,
         device: Any = None,
-        **options: Any,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, device=device)
         self.pad_same = pad_same
-        self._quantise((weights, activations), (weight_bits, activation_bits), (out_channels, in_channels), options)
+        self._quantise(precision, in_channels, out_channels)
 
     @classmethod
-    def of(cls, layer: nn.Conv2d, **settings: Any) -> QuantConv2d:
+    def of(cls, layer: nn.Conv2d, precision: Precision = DEFAULT) -> QuantConv2d:
         """Takes over the shape and the weights, not copies of them, of a convolution.
+
+        Args:
+            layer: Convolution to quantise.
+            precision: Bits and quantisers.
 
         Raises:
             TaskError: It computes something else than a convolution padded with zeros.
         """
         kind = recognise(layer)
         if kind is None:
-            raise TaskError(f"this {type(layer).__name__} is no convolution padded with zeros", where="darts_lp")
+            raise TaskError(f"expected a convolution padded with zeros, got a {type(layer).__name__}", where="darts_lp")
         made = cls(
             layer.in_channels,
             layer.out_channels,
@@ -183,8 +176,8 @@ class QuantConv2d(_Quantised, nn.Conv2d):
             layer.groups,
             layer.bias is not None,
             pad_same=kind == "same",
+            precision=precision,
             device="meta",  # weights that are thrown away need no numbers
-            **settings,
         )
         return _taken_over(made, layer)
 
@@ -204,11 +197,11 @@ class QuantLinear(_Quantised, nn.Linear):
     """A linear layer with quantised input and weights.
 
     Args:
-        in_features, out_features, bias: Of `torch.nn.Linear`.
-        weight_bits, activation_bits, weights, activations, device, **options: As for `QuantConv2d`.
+        in_features, out_features, bias: Arguments of `torch.nn.Linear`.
+        precision, device: Precision and device as for `QuantConv2d`.
 
     Attributes:
-        weight_bits, input_bits, weight_density, input_density: As for `QuantConv2d`.
+        weight_bits, input_bits, weight_density, input_density: The same as for `QuantConv2d`.
 
     Raises:
         SpecError: Bits out of range, or an unknown option.
@@ -221,20 +214,16 @@ class QuantLinear(_Quantised, nn.Linear):
         out_features: int,
         bias: bool = True,
         *,
-        weight_bits: int | None = 4,
-        activation_bits: int | None = 4,
-        weights: str = "uniform",
-        activations: str = "double_st",
+        precision: Precision = DEFAULT,
         device: Any = None,
-        **options: Any,
     ) -> None:
         super().__init__(in_features, out_features, bias, device=device)
-        self._quantise((weights, activations), (weight_bits, activation_bits), (out_features, in_features), options)
+        self._quantise(precision, in_features, out_features)
 
     @classmethod
-    def of(cls, layer: nn.Linear, **settings: Any) -> QuantLinear:
+    def of(cls, layer: nn.Linear, precision: Precision = DEFAULT) -> QuantLinear:
         """Takes over the shape and the weights, not copies of them, of a linear layer."""
-        made = cls(layer.in_features, layer.out_features, layer.bias is not None, device="meta", **settings)
+        made = cls(layer.in_features, layer.out_features, layer.bias is not None, precision=precision, device="meta")
         return _taken_over(made, layer)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -253,9 +242,9 @@ def rescaled(sums: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
     """Accumulators as values: one product and one sum per number, each rounded once.
 
     Args:
-        sums: Whole numbers (N, O, ...) of any type.
-        scale: (O,).
-        bias: (O,), or None.
+        sums: Integers (N, O, ...) of any type.
+        scale: Scale (O,).
+        bias: Bias (O,), or None.
     """
     values = sums.to(torch.float32) * per_channel(scale, sums)
     return values if bias is None else values + per_channel(bias, sums)

@@ -1,4 +1,4 @@
-"""Convolutions whose kernel size and bit widths are still open: all candidates in one, or each on its own.
+"""Convolutions with a choice of kernel size and bit widths: all candidates in one, or each on its own.
 
 The shared form keeps one latent weight and runs one convolution, whatever the number of candidates:
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -24,7 +24,7 @@ from torch.autograd.function import once_differentiable
 
 from nasplug_darts_lp.quantisers import activation_quantiser, weight_quantiser
 from nasplug_darts_lp.supernet.levels import MixedLevels
-from nasplug_darts_lp.supernet.scaling import Reading, WeightedSum
+from nasplug_darts_lp.supernet.scaling import Scaling, WeightedSum
 
 #: How activations of a supernet are quantised: `shared` has one range for all bit widths, see
 #: `MixedLevels`; any kind of `activation_quantiser` has one module per width.
@@ -33,13 +33,13 @@ Activations: TypeAlias = Literal["shared"] | str
 
 @dataclass(frozen=True, slots=True)
 class ConvChoices:
-    """What is fixed about a convolution, and what is open.
+    """What is fixed about a convolution, and what is a choice.
 
     Attributes:
-        inputs, outputs: Channels.
-        kernels: Sizes to choose from, odd; the same one may come several times.
-        stride, dilation, groups: Of all candidates.
-        weight_bits, activation_bits: Widths to choose from; empty for a convolution in floating point.
+        inputs, outputs: Numbers of channels.
+        kernels: Kernel sizes to choose from, odd; the same one may come several times.
+        stride, dilation, groups: Stride, dilation and number of groups of all candidates.
+        weight_bits, activation_bits: Bit widths to choose from; empty for a convolution in floating point.
         activations, weights: Kinds of quantisers.
         affine: Whether the normalisation has a scale and a shift; supernets have none, as in DARTS.
     """
@@ -66,7 +66,7 @@ class SharedConv(nn.Module):
     """All candidates in one convolution: (N, inputs, H, W) -> (N, outputs, H / stride, W / stride).
 
     Args:
-        choices: What is open.
+        choices: What is fixed, and what is a choice.
     """
 
     def __init__(self, choices: ConvChoices) -> None:
@@ -83,64 +83,64 @@ class SharedConv(nn.Module):
         """Convolves.
 
         Args:
-            x: Float (N, inputs, H, W).
-            kernel: Weights of the kernel sizes.
-            weight_bits: Weights of the widths of weights.
-            activation_bits: Weights of the widths of activations.
+            x: Feature map (N, inputs, H, W).
+            kernel: Mixing weights of the kernel sizes.
+            weight_bits: Mixing weights of the widths of weights.
+            activation_bits: Mixing weights of the widths of activations.
         """
         choices = self.choices
         if self.activations is not None:
             x = self.activations(x, activation_bits)
         total: Tensor | None = None
-        for size, share in zip(choices.kernels, kernel, strict=True):
+        for size, factor in zip(choices.kernels, kernel, strict=True):
             cut = (self.largest - size) // 2
             weight = self._quantised(self.weight[:, :, cut : cut + size, cut : cut + size], weight_bits)
             if len(choices.kernels) > 1:
-                weight = F.pad(weight * share, (cut, cut, cut, cut))
+                weight = F.pad(weight * factor, (cut, cut, cut, cut))
             total = weight if total is None else total + weight
         assert total is not None
         padding = choices.dilation * (self.largest // 2)
         return F.conv2d(x, total, None, choices.stride, padding, choices.dilation, choices.groups)
 
-    def _quantised(self, weight: Tensor, shares: Tensor) -> Tensor:
+    def _quantised(self, weight: Tensor, factors: Tensor) -> Tensor:
         if not self.quantisers:
             return weight
         if any(True for _ in self.quantisers.parameters()):  # scales that are learned
-            terms = [quantise(weight) * share for quantise, share in zip(self.quantisers, shares, strict=True)]
+            terms = [quantise(weight) * factor for quantise, factor in zip(self.quantisers, factors, strict=True)]
             return torch.stack(terms).sum(0)
         with torch.no_grad():
             values = [quantise(weight) for quantise in self.quantisers]
-        mixed: Tensor = _Mixture.apply(weight, shares, *values)
+        mixed: Tensor = _Mixture.apply(weight, factors, *values)
         return mixed
 
 
 class _Mixture(torch.autograd.Function):
-    """The sum of quantised weights, each times its share; gradients pass straight through to the one latent weight."""
+    """The sum of quantised weights, each times its factor; gradients pass straight through to the one latent weight."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, shares: Tensor, *values: Tensor) -> Tensor:
-        ctx.save_for_backward(shares, *values)
-        total = values[0] * shares[0]
-        for place, value in enumerate(values[1:], start=1):
-            total.addcmul_(value, shares[place])
+    def forward(ctx: Any, weight: Tensor, factors: Tensor, *values: Tensor) -> Tensor:
+        ctx.save_for_backward(factors, *values)
+        total = values[0] * factors[0]
+        for index, value in enumerate(values[1:], start=1):
+            total.addcmul_(value, factors[index])
         return total
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        shares, *values = ctx.saved_tensors
-        to_shares = None
+        factors, *values = ctx.saved_tensors
+        to_factors = None
         if ctx.needs_input_grad[1]:
             flat = gradient.flatten()
-            to_shares = torch.stack([torch.dot(flat, value.flatten()) for value in values])
-        return gradient * shares.sum(), to_shares, *[None] * len(values)
+            to_factors = torch.stack([torch.dot(flat, value.flatten()) for value in values])
+        return gradient * factors.sum(), to_factors, *[None] * len(values)
 
 
 class SharedConvNorm(nn.Module):
     """A shared convolution and its normalisation.
 
     Args:
-        choices: What is open.
+        choices: What is fixed, and what is a choice.
     """
 
     def __init__(self, choices: ConvChoices) -> None:
@@ -154,9 +154,9 @@ class SharedConvNorm(nn.Module):
         kernel: Tensor,
         weight_bits: Tensor,
         activation_bits: Tensor,
-        chances: Sequence[Tensor] | None = None,
+        probabilities: Sequence[Tensor] | None = None,
     ) -> Tensor:
-        """As `SharedConv.forward`, normalised; nothing here depends on `chances`."""
+        """Convolves as `SharedConv.forward` does, and normalises; `probabilities` change nothing here."""
         normal: Tensor = self.norm(self.conv(x, kernel, weight_bits, activation_bits))
         return normal
 
@@ -165,27 +165,15 @@ class SeparateConvNorm(nn.Module):
     """Every candidate with a convolution, quantisers and a normalisation of its own; for comparison.
 
     Args:
-        choices: What is open.
+        choices: What is fixed, and what is a choice.
         scaling: Reading of forward-and-backward scaling.
     """
 
-    def __init__(self, choices: ConvChoices, scaling: Reading = "none") -> None:
+    def __init__(self, choices: ConvChoices, scaling: Scaling = "none") -> None:
         super().__init__()
         self.candidates = nn.ModuleList()
         for kernel, weight_bits, activation_bits in _combinations(choices):
-            one = ConvChoices(
-                choices.inputs,
-                choices.outputs,
-                (kernel,),
-                choices.stride,
-                choices.dilation,
-                choices.groups,
-                weight_bits,
-                activation_bits,
-                choices.activations,
-                choices.weights,
-                choices.affine,
-            )
+            one = replace(choices, kernels=(kernel,), weight_bits=weight_bits, activation_bits=activation_bits)
             self.candidates.append(SharedConvNorm(one))
         self.sum = WeightedSum(choices.candidates, scaling)
 
@@ -195,19 +183,19 @@ class SeparateConvNorm(nn.Module):
         kernel: Tensor,
         weight_bits: Tensor,
         activation_bits: Tensor,
-        chances: Sequence[Tensor] | None = None,
+        probabilities: Sequence[Tensor] | None = None,
     ) -> Tensor:
-        """As `SharedConvNorm.forward`, with the probabilities that the three were drawn with."""
+        """Adds up the candidates; `probabilities` are those that the three mixing weights were sampled with."""
         sure = torch.ones(1, device=x.device)
         weights = torch.einsum("k,i,j->kij", kernel, weight_bits, activation_bits).flatten()
-        drawn_with = None if chances is None else torch.einsum("k,i,j->kij", *chances).flatten()
+        sampled_with = None if probabilities is None else torch.einsum("k,i,j->kij", *probabilities).flatten()
         outputs = [candidate(x, sure, sure, sure) for candidate in self.candidates]
-        total: Tensor = self.sum(outputs, weights, drawn_with)
+        total: Tensor = self.sum(outputs, weights, sampled_with)
         return total
 
 
-def conv_norm(choices: ConvChoices, *, shared: bool, scaling: Reading = "none") -> SharedConvNorm | SeparateConvNorm:
-    """An open convolution with its normalisation, in the form asked for."""
+def conv_norm(choices: ConvChoices, *, shared: bool, scaling: Scaling = "none") -> SharedConvNorm | SeparateConvNorm:
+    """Makes a mixed convolution with its normalisation, in the form asked for."""
     return SharedConvNorm(choices) if shared else SeparateConvNorm(choices, scaling)
 
 
@@ -215,9 +203,9 @@ class MixedQuantisers(nn.Module):
     """A mixture of activation quantisers with parameters of their own: (N, C, ...) -> the same shape.
 
     Args:
-        kind: Of the quantisers.
-        bits: The widths.
-        channels: C.
+        kind: Kind of the quantisers.
+        bits: Bit widths.
+        channels: Number of channels C.
     """
 
     def __init__(self, kind: str, bits: Sequence[int], channels: int) -> None:
@@ -225,13 +213,13 @@ class MixedQuantisers(nn.Module):
         self.quantisers = nn.ModuleList(activation_quantiser(kind, width, channels) for width in bits)
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
-        """The mixture; see `MixedLevels.forward`."""
+        """Returns the mixture; arguments as for `MixedLevels.forward`."""
         terms = [quantise(x) * weight for quantise, weight in zip(self.quantisers, weights, strict=True)]
         return torch.stack(terms).sum(0) if len(terms) > 1 else terms[0]
 
 
 def mixed_activations(choices: ConvChoices, bits: Sequence[int]) -> MixedLevels | MixedQuantisers | None:
-    """The activation quantiser of an open convolution; None in floating point."""
+    """Makes the activation quantiser of a mixed convolution; None in floating point."""
     if not bits:
         return None
     if choices.activations == "shared":

@@ -24,9 +24,9 @@ class ConvShape:
     """The sizes of one convolution.
 
     Attributes:
-        inputs, outputs: Channels.
-        height, width: Of the input.
-        kernel, stride, dilation, groups: As in torch; the padding keeps the size at stride 1.
+        inputs, outputs: Numbers of channels.
+        height, width: Size of the input.
+        kernel, stride, dilation, groups: Arguments as in torch; the padding keeps the size at stride 1.
     """
 
     inputs: int
@@ -59,16 +59,22 @@ class ConvShape:
         return self.inputs * self.height * self.width
 
 
-class PowerModel(Protocol):
+class CostModel(Protocol):
     """Prices one convolution."""
 
-    def power(self, shape: ConvShape, weight_bits: int, activation_bits: int) -> float:
-        """The cost of one image at these bit widths; only ratios matter."""
+    def cost(self, shape: ConvShape, weight_bits: int, activation_bits: int) -> float:
+        """Returns the cost of one image at these bit widths; only ratios matter.
+
+        Args:
+            shape: Sizes of the convolution.
+            weight_bits: Bits of the weights; 32 for floating point.
+            activation_bits: Bits of the input; 32 for floating point.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class BitOperations:
-    """Multiply-accumulates times weight bits times activation bits over 64, and optionally the bits that are moved.
+    """Bit operations over 64: multiply-accumulates, weight bits and activation bits; and optionally the bits moved.
 
     Attributes:
         per_weight_bit: Cost of a bit of weights, in multiply-accumulates on 8x8 bits.
@@ -78,25 +84,25 @@ class BitOperations:
     per_weight_bit: float = 0.0
     per_activation_bit: float = 0.0
 
-    def power(self, shape: ConvShape, weight_bits: int, activation_bits: int) -> float:
-        """See `PowerModel`."""
+    def cost(self, shape: ConvShape, weight_bits: int, activation_bits: int) -> float:
+        """See `CostModel`."""
         moved = self.per_weight_bit * weight_bits * shape.weights
         moved += self.per_activation_bit * activation_bits * shape.activations
         return shape.macs * weight_bits * activation_bits / 64 + moved
 
 
 @dataclass(frozen=True)
-class Table:
+class CostTable:
     """A cost per multiply-accumulate for every pair of bit widths.
 
     Attributes:
-        costs: By (weight bits, activation bits).
+        costs: Cost by (weight bits, activation bits).
     """
 
     costs: Mapping[tuple[int, int], float]
 
     @classmethod
-    def parse(cls, given: Mapping[str, float]) -> Table:
+    def parse(cls, given: Mapping[str, float]) -> CostTable:
         """Reads `{w2a8: 0.4, ...}`.
 
         Raises:
@@ -106,21 +112,21 @@ class Table:
         for key, cost in given.items():
             match = re.fullmatch(r"w(\d+)a(\d+)", str(key))
             if match is None or not isinstance(cost, (int, float)) or cost <= 0:
-                raise SpecError(f"cannot read {key!r}: {cost!r}", where="power", fix="write {w4a8: 0.5, w8a8: 1.0}")
+                raise SpecError(f"cannot read {key!r}: {cost!r}", where="cost", fix="write {w4a8: 0.5, w8a8: 1.0}")
             costs[int(match[1]), int(match[2])] = float(cost)
         return cls(costs)
 
-    def power(self, shape: ConvShape, weight_bits: int, activation_bits: int) -> float:
-        """See `PowerModel`.
+    def cost(self, shape: ConvShape, weight_bits: int, activation_bits: int) -> float:
+        """See `CostModel`.
 
         Raises:
-            SpecError: The table has no such pair.
+            SpecError: The table does not have the pair.
         """
         if (weight_bits, activation_bits) not in self.costs:
             known = ", ".join(f"w{w}a{a}" for w, a in sorted(self.costs))
             raise SpecError(
-                f"the table has no cost for w{weight_bits}a{activation_bits}",
-                where="power",
+                f"the table lacks a cost for w{weight_bits}a{activation_bits}",
+                where="cost",
                 why=f"it has {known}",
                 fix="add it, or choose from these bit widths; fixed layers need w8a8",
             )
@@ -129,7 +135,7 @@ class Table:
 
 #: Cycles per multiply-accumulate of MPIC, a RISC-V core for mixed precision (Ottavi et al., arXiv 2010.04073), from its
 #: multiply-accumulates per cycle. Its power hardly differs between precisions, so that this is its energy as well.
-MPIC = Table(
+MPIC = CostTable(
     {
         (weight, activation): 2.1 / rate
         for activation, rates in {2: (6.5, 4.0, 2.2), 4: (3.9, 3.5, 2.1), 8: (2.5, 2.3, 2.1)}.items()
@@ -138,66 +144,80 @@ MPIC = Table(
 )
 
 
-class TargetPower:
+class TargetCost:
     """Asks a hardware target for the cost of each convolution by itself.
 
     Args:
-        target: The target.
-        key: Which of its answers; None means the first known one of `energy_j`, `latency_s`, `cycles`.
+        target: Hardware target.
+        key: Name of its estimate; None means the first it gives of `energy_j`, `latency_s`, `cycles`.
     """
 
     def __init__(self, target: HardwareTarget, key: str | None = None) -> None:
         self.target, self.key = target, key
-        self._power = lru_cache(maxsize=None)(self._ask)
+        self._cost = lru_cache(maxsize=None)(self._ask)
 
-    def power(self, shape: ConvShape, weight_bits: int, activation_bits: int) -> float:
-        """See `PowerModel`.
+    def cost(self, shape: ConvShape, weight_bits: int, activation_bits: int) -> float:
+        """See `CostModel`.
 
         Raises:
-            SpecError: The target gives no such number.
+            SpecError: The target does not give the estimate.
         """
-        return self._power(shape, weight_bits, activation_bits)
+        return self._cost(shape, weight_bits, activation_bits)
 
     def _ask(self, shape: ConvShape, weight_bits: int, activation_bits: int) -> float:
         from nasplug.cost.candidate import Candidate
 
         def build() -> Any:
-            from nasplug_darts_lp.spaces.blocks import bare_conv
-
             return bare_conv(shape, weight_bits, activation_bits)
 
-        found = self.target.estimate(Candidate(build, (shape.inputs, shape.height, shape.width)))
-        known = [self.key] if self.key is not None else ["energy_j", "latency_s", "cycles"]
-        for key in known:
-            if key in found:
-                return float(found[key])
+        estimates = self.target.estimate(Candidate(build, (shape.inputs, shape.height, shape.width)))
+        wanted = [self.key] if self.key is not None else ["energy_j", "latency_s", "cycles"]
+        for key in wanted:
+            if key in estimates:
+                return float(estimates[key])
         raise SpecError(
-            f"the target {self.target.name!r} gives no {' or '.join(known)}",
-            where="power",
-            fix=did_you_mean(known[0], found),
+            f"the target {self.target.name!r} does not give {' or '.join(wanted)}",
+            where="cost",
+            fix=did_you_mean(wanted[0], estimates),
         )
 
 
-def power_model(given: str | Mapping[str, Any], target: HardwareTarget | None) -> PowerModel:
-    """The model that a specification names.
+def bare_conv(shape: ConvShape, weight_bits: int, activation_bits: int) -> Any:
+    """Makes a single convolution, for hardware that prices one at a time; more than 8 bits are floating point."""
+    from nasplug_darts_lp.layers.build import conv2d
+    from nasplug_darts_lp.layers.precision import Precision
+
+    return conv2d(
+        shape.inputs,
+        shape.outputs,
+        shape.kernel,
+        shape.stride,
+        dilation=shape.dilation,
+        groups=shape.groups,
+        precision=Precision(weight_bits, activation_bits) if max(weight_bits, activation_bits) <= 8 else None,
+    )
+
+
+def cost_model(given: str | Mapping[str, Any], target: HardwareTarget | None) -> CostModel:
+    """Returns the model that a specification names.
 
     Args:
-        given: `bits`, `mpic`, `target` (the run's), `target:KEY`, or a table `{w4a8: 0.5, ...}`.
-        target: The run's hardware target.
+        given: Name, one of `bits`, `mpic`, `target` (the run's) and `target:KEY`, or a table `{w4a8: 0.5, ...}`.
+        target: Hardware target of the run.
 
     Raises:
         SpecError: An unknown name, or no target where one is needed.
     """
     if not isinstance(given, str):
-        return Table.parse(given)
+        return CostTable.parse(given)
     name, _, key = given.partition(":")
     if name == "target":
         if target is None:
-            raise SpecError("power is to come from the target, and the run has none", where="power", fix="set target")
-        return TargetPower(target, key or None)
-    models: dict[str, PowerModel] = {"bits": BitOperations(), "mpic": MPIC}
+            raise SpecError(
+                "the cost model is the target, and the run does not have one", where="cost", fix="set target"
+            )
+        return TargetCost(target, key or None)
+    models: dict[str, CostModel] = {"bits": BitOperations(), "mpic": MPIC}
     if given not in models:
-        raise SpecError(
-            f"there is no power model {given!r}", where="power", fix=did_you_mean(given, [*models, "target"])
-        )
+        raise SpecError(f"unknown cost model {given!r}", where="cost", fix=did_you_mean(given, [*models, "target"]))
     return models[given]

@@ -22,8 +22,8 @@ def divided(loader: Any, fraction: float, seed: int) -> tuple[Any, Any]:
 
     Args:
         loader: What a data module gives: batches of nasplug's own, or a DataLoader over a data set that has a length.
-        fraction: Part for the logits, between 0 and 1.
-        seed: Of the division; keep it, and the parts stay the same.
+        fraction: Fraction for the logits, between 0 and 1.
+        seed: Random seed; the same seed gives the same parts.
 
     Returns:
         The loader for the weights and the one for the logits.
@@ -45,7 +45,7 @@ def divided(loader: Any, fraction: float, seed: int) -> tuple[Any, Any]:
         f"the training data, a {type(loader).__name__}, cannot be divided between weights and logits",
         where=_WHERE,
         why="that takes a DataLoader over a data set that has a length",
-        fix="train both together: optimisation: joint",
+        fix="train both together: training.optimisation: joint",
     )
 
 
@@ -66,7 +66,7 @@ def _positions(count: int, fraction: float, seed: int) -> tuple[torch.Tensor, to
         raise TaskError(
             f"{held} of {count} training examples would be left for the logits",
             where=_WHERE,
-            fix="use more data, another logits_fraction, or optimisation: joint",
+            fix="use more data, another logits.fraction, or training.optimisation: joint",
         )
     return order[held:].sort().values, order[:held].sort().values
 

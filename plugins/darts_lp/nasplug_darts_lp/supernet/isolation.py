@@ -19,8 +19,8 @@ def isolated(seed: int, threads: int) -> Iterator[None]:
     The number of threads changes the order of sums, and with it what is proposed: it must not depend on the machine.
 
     Args:
-        seed: Below 2**31.
-        threads: Torch threads of the body.
+        seed: Random seed, below 2**31.
+        threads: Number of torch threads of the body.
     """
     before = torch.get_num_threads()
     with isolate_rng(include_cuda=torch.cuda.is_available()), quiet():

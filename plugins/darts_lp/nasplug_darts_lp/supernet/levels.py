@@ -2,7 +2,7 @@
 
 Every width quantises the same range of the same channel: with u = clamp((x - low) / range, 0, 1) and n = 2^bits - 1,
 Q(x) = low + range * round(u n) / n. A mixture sum_k p_k Q_k(x) then needs one affine map, and one rounding per width.
-All widths share `low`, one per channel, and `range`, so that none wins because its scale was learned first.
+All widths factor `low`, one per channel, and `range`, so that none wins because its scale was learned first.
 
 Gradients are straight-through inside the range (Bengio et al., arXiv 1308.3432), and those of PACT and LSQ for its ends
 (Choi et al., arXiv 1805.06085; Esser et al., ICLR 2020): with m = 1 inside the range and 0 outside, v the mixture of
@@ -30,8 +30,8 @@ class MixedLevels(nn.Module):
     """Quantises activations to a mixture of bit widths: (N, C, ...) -> the same shape.
 
     Args:
-        bits: The widths, each 1 to 8.
-        channels: C.
+        bits: Bit widths, each 1 to 8.
+        channels: Number of channels C.
         span: First range, centred at 0. Inputs are expected to be normalised.
     """
 
@@ -42,11 +42,11 @@ class MixedLevels(nn.Module):
         self.log_range = nn.Parameter(torch.tensor(span).log())
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
-        """The mixture.
+        """Returns the mixture.
 
         Args:
-            x: Float (N, C, ...).
-            weights: Float (K,), the share of every width.
+            x: Activations (N, C, ...).
+            weights: Mixing weights (K,) of the widths.
         """
         steps = tuple(float(2**bits - 1) for bits in self.bits)
         mixed: Tensor = _Mixture.apply(x, weights, self.low, self.log_range.clamp(-_BOUND, _BOUND).exp(), steps)
@@ -64,33 +64,33 @@ class _Mixture(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weights: Tensor, low: Tensor, span: Tensor, steps: tuple[float, ...]) -> Tensor:
         x = x.contiguous()
         out = torch.empty_like(x)
-        shares = weights.tolist()
+        factors = weights.tolist()
         width = float(span)
-        shift, ends = _column(-low / span, x), _column(low * sum(shares), x)
+        shift, ends = _column(-low / span, x), _column(low * sum(factors), x)
         for part, (u, rounded) in _parts(x):
             torch.add(shift, x[part], alpha=1.0 / width, out=u).clamp_(0.0, 1.0)
             mixed, empty = out[part], True
-            for share, n in zip(shares, steps, strict=True):
-                if not share:
+            for factor, n in zip(factors, steps, strict=True):
+                if not factor:
                     continue
                 _levels(u, n, rounded)
                 if empty:
-                    torch.mul(rounded, share / n, out=mixed)
+                    torch.mul(rounded, factor / n, out=mixed)
                 else:
-                    mixed.add_(rounded, alpha=share / n)
+                    mixed.add_(rounded, alpha=factor / n)
                 empty = False
             if empty:
                 mixed.zero_()
             torch.add(ends, mixed, alpha=width, out=mixed)
         ctx.save_for_backward(x, out, low, span)  # a convolution that follows keeps `out` anyway
-        ctx.steps, ctx.shares, ctx.width = steps, shares, width
+        ctx.steps, ctx.factors, ctx.width = steps, factors, width
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, out, low, span = ctx.saved_tensors
-        steps, total = ctx.steps, sum(ctx.shares)
+        steps, total = ctx.steps, sum(ctx.factors)
         _, for_weights, _, for_span, _ = ctx.needs_input_grad
         gradient = gradient.contiguous()
         to_x, shift = torch.empty_like(x), _column(-low / span, x)
@@ -114,7 +114,7 @@ class _Mixture(torch.autograd.Function):
         to_weights, mixture = None, x.new_zeros(())
         if for_weights:
             by_width = torch.stack(levels).view(-1, len(steps)).sum(0) / x.new_tensor(steps)
-            to_weights, mixture = span * by_width + lows, by_width @ by_width.new_tensor(ctx.shares)
+            to_weights, mixture = span * by_width + lows, by_width @ by_width.new_tensor(ctx.factors)
         elif for_span:
             mixture = (torch.stack(values).sum() - total * lows) / span
         return to_x, to_weights, total * (sums - inside.sum(0)), mixture - total * torch.stack(slopes).sum(), None

@@ -1,7 +1,7 @@
-"""From logits to the weights of candidates: softmax, or samples of the Gumbel softmax, soft or hard.
+"""From logits to the mixing weights of candidates: softmax, or samples of the Gumbel softmax, soft or hard.
 
 Sources: Liu, Simonyan and Yang, "DARTS", ICLR 2019 (softmax); Jang, Gu and Poole, "Categorical Reparameterization with
-Gumbel-Softmax", ICLR 2017; Dong and Yang, "GDAS", CVPR 2019 (hard samples, redrawn where they are not finite).
+Gumbel-Softmax", ICLR 2017; Dong and Yang, "GDAS", CVPR 2019 (hard samples, sampled again where they are not finite).
 """
 
 from __future__ import annotations
@@ -18,27 +18,26 @@ from nasplug.contract.errors import SpecError, TrialError, did_you_mean
 Kind: TypeAlias = Literal["softmax", "gumbel", "gumbel_hard"]
 Annealing: TypeAlias = Literal["linear", "exponential", "constant"]
 
-_DRAWS = 100
+_ATTEMPTS = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mixing:
-    """How weights are made, and the course of the temperature.
+    """How mixing weights are made, and the course of the temperature.
 
     Attributes:
         kind: `softmax` weighs all candidates; `gumbel` weighs them by a sample that the temperature sharpens;
             `gumbel_hard` takes one candidate forward and the gradient of the soft sample backward.
-        start: Temperature at the start of the search; None means 5 for samples, and 1 for softmax.
-        end: Temperature at its end; None means 0.1 for samples, and 1 for softmax.
-        annealing: How it goes from one to the other.
+        temperature: Temperatures at the start and at the end of the search; None means 5 and 0.1 for samples, and 1 for
+            softmax.
+        annealing: Course from one to the other, `linear`, `exponential` or `constant`.
 
     Raises:
         SpecError: An unknown name, or a temperature that is not positive.
     """
 
     kind: Kind = "gumbel"
-    start: float | None = None
-    end: float | None = None
+    temperature: tuple[float, float] | None = None
     annealing: Annealing = "linear"
 
     def __post_init__(self) -> None:
@@ -47,18 +46,18 @@ class Mixing:
             ("annealing", self.annealing, get_args(Annealing)),
         ):
             if value not in known:
-                raise SpecError(f"there is no {name} {value!r}", where="darts_lp", fix=did_you_mean(str(value), known))
-        for temperature in (self.start, self.end):
-            if temperature is not None and not 0.0 < temperature < math.inf:
-                raise SpecError(
-                    f"a temperature of {temperature} has no sense", where="darts_lp", fix="give one above 0"
-                )
+                raise SpecError(f"unknown {name} {value!r}", where="darts_lp", fix=did_you_mean(str(value), known))
+        for temperature in self.temperature or ():
+            if not 0.0 < temperature < math.inf:
+                raise SpecError(f"temperature must be > 0, got {temperature}", where="darts_lp")
 
-    def temperature(self, progress: float) -> float:
-        """The temperature when a share `progress` (0 to 1) of the search is done."""
-        sampled = self.kind != "softmax"
-        start = self.start if self.start is not None else (5.0 if sampled else 1.0)
-        end = self.end if self.end is not None else (0.1 if sampled else 1.0)
+    def temperature_at(self, progress: float) -> float:
+        """Returns the temperature when a fraction of the search is done.
+
+        Args:
+            progress: Fraction done, 0 to 1.
+        """
+        start, end = self.temperature or ((1.0, 1.0) if self.kind == "softmax" else (5.0, 0.1))
         if self.annealing == "constant":
             return start
         if self.annealing == "exponential":
@@ -66,15 +65,15 @@ class Mixing:
         return start + (end - start) * progress
 
     def weights(self, logits: Tensor, temperature: float, generator: torch.Generator | None = None) -> Tensor:
-        """Weights of the candidates: float (K,), sum 1.
+        """Returns mixing weights of the candidates: float (K,), sum 1.
 
-        With G = -log(E), E drawn from Exp(1), a sample is softmax((log softmax(logits) + G) / temperature); a hard one
+        With G = -log(E), E from Exp(1), a sample is softmax((log softmax(logits) + G) / temperature); a hard one
         is the one-hot vector of its largest entry, and passes the gradient on to the soft one.
 
         Args:
-            logits: Float (K,).
-            temperature: Above 0.
-            generator: Source of the noise; default: torch's global one.
+            logits: Logits (K,).
+            temperature: Temperature, above 0.
+            generator: Source of the noise; torch's global one by default.
 
         Raises:
             TrialError: The logits are not finite.
@@ -85,7 +84,7 @@ class Mixing:
                 raise _not_finite(logits)
             return _centred(soft)
         logs = torch.log_softmax(logits, dim=-1)
-        for _ in range(_DRAWS):
+        for _ in range(_ATTEMPTS):
             soft = torch.softmax((logs + gumbel(logits, generator)) / temperature, dim=-1)
             if bool(torch.isfinite(soft).all()):
                 break
@@ -98,7 +97,7 @@ class Mixing:
 
 
 def gumbel(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Standard Gumbel noise in the shape of a tensor; it may be infinite where the exponential draw is 0."""
+    """Samples standard Gumbel noise in the shape of a tensor; it may be infinite where the exponential sample is 0."""
     return -torch.empty_like(like, requires_grad=False).exponential_(generator=generator).log()
 
 
@@ -116,7 +115,7 @@ def _centred(weights: Tensor) -> Tensor:
 def _not_finite(logits: Tensor) -> TrialError:
     return TrialError(
         "nan",
-        "the weights of the candidates are not finite",
+        "the mixing weights of the candidates are not finite",
         where="darts_lp",
         why=f"the logits are {[round(value, 4) for value in logits.detach().flatten().tolist()]}",
         fix="lower the learning rates of the supernet",

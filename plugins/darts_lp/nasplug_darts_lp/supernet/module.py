@@ -27,14 +27,14 @@ class SupernetModule(LightningModule):
     those of the task for `joint`; for `bilevel`, a dictionary with one for the `weights` and one for the `logits`.
 
     Args:
-        supernet: What is trained.
-        task_module: The task's LightningModule around the supernet.
-        settings: See `SearchSettings`.
-        steps: Steps of the whole search.
-        done: Steps that earlier rounds have done.
+        supernet: Supernet to train.
+        task_module: LightningModule of the task around the supernet.
+        settings: Settings of the training.
+        steps: Number of steps of the whole search.
+        done: Number of steps that earlier rounds have done.
 
     Attributes:
-        weight_optimizer, logits_optimizer: Made here, so that their state can be taken over.
+        weight_optimizer, logits_optimizer: Optimisers, made here so that their state can be taken over.
         losses: Mean training loss of every epoch.
     """
 
@@ -50,17 +50,16 @@ class SupernetModule(LightningModule):
         self.steps, self.done = max(1, steps), done
         parameters = supernet.network_parameters()
         self.weight_optimizer: torch.optim.Optimizer
-        if settings.optimizer == "sgd":
+        own, rules = settings.training, settings.logits
+        if own.optimizer == "sgd":
             self.weight_optimizer = torch.optim.SGD(
-                parameters, settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay
+                parameters, own.lr, momentum=own.momentum, weight_decay=own.weight_decay
             )
         else:
-            self.weight_optimizer = torch.optim.Adam(parameters, settings.lr, weight_decay=settings.weight_decay)
+            self.weight_optimizer = torch.optim.Adam(parameters, own.lr, weight_decay=own.weight_decay)
         logits = list(supernet.logits.parameters())
         self.logits_optimizer = (
-            torch.optim.Adam(logits, settings.logits_lr, betas=_BETAS, weight_decay=settings.logits_weight_decay)
-            if logits
-            else None
+            torch.optim.Adam(logits, rules.lr, betas=_BETAS, weight_decay=rules.weight_decay) if logits else None
         )
         self.losses: list[float] = []
         self._sum, self._count = 0.0, 0
@@ -83,10 +82,10 @@ class SupernetModule(LightningModule):
             TrialError: The loss or the logits are not finite.
         """
         progress = self.done / self.steps
-        self.supernet.temperature = self.supernet.options.mixing.temperature(progress)
+        self.supernet.temperature = self.supernet.options.mixing.temperature_at(progress)
         self._set_rates(progress)
-        learns = self.logits_optimizer is not None and progress >= self.settings.warmup
-        if self.settings.optimisation == "joint":
+        learns = self.logits_optimizer is not None and progress >= self.settings.logits.warmup
+        if self.settings.training.optimisation == "joint":
             loss = self._joint(batch, batch_index, learns)
         else:
             if learns:
@@ -111,7 +110,7 @@ class SupernetModule(LightningModule):
     # -- steps ---------------------------------------------------------------------------------------------------
 
     def loss(self, batch: Any, batch_index: int) -> Tensor:
-        """The task's loss of the supernet on a batch, with newly drawn weights of the candidates.
+        """Computes the task's loss of the supernet on a batch, with newly sampled mixing weights.
 
         Raises:
             TrialError: It is not finite.
@@ -123,27 +122,31 @@ class SupernetModule(LightningModule):
                 "nan",
                 f"the loss of the supernet is {float(value.detach())} in step {self.done}",
                 where="darts_lp.search",
-                fix="lower lr or logits_lr",
+                fix="lower training.lr or logits.lr",
             )
         return value
 
-    def with_power(self, loss: Tensor) -> Tensor:
-        """The loss with the power of the last draw."""
-        settings = self.settings
-        if not settings.power_weight:
+    def with_cost(self, loss: Tensor) -> Tensor:
+        """Returns the loss with the cost of the last sample.
+
+        Args:
+            loss: Loss () of the task.
+        """
+        settings = self.settings.cost
+        if not settings.weight:
             return loss
-        power = self.supernet.power(self.supernet.drawn)
-        if settings.power_loss == "add":
-            return loss + settings.power_weight * power
-        relative = power / settings.power_target
-        if settings.power_loss == "multiply":
-            return loss * relative**settings.power_weight
-        return loss + settings.power_weight * torch.relu(relative - 1.0)
+        cost = self.supernet.cost(self.supernet.mixing_weights)
+        if settings.loss == "add":
+            return loss + settings.weight * cost
+        relative = cost / settings.target
+        if settings.loss == "multiply":
+            return loss * relative**settings.weight
+        return loss + settings.weight * torch.relu(relative - 1.0)
 
     def _joint(self, batch: Any, batch_index: int, learns: bool) -> float:
         loss = self.loss(batch, batch_index)
         self._clear()
-        self.manual_backward(self.with_power(loss) if learns else loss)
+        self.manual_backward(self.with_cost(loss) if learns else loss)
         self._clip()
         self.weight_optimizer.step()
         if learns and self.logits_optimizer is not None:
@@ -167,14 +170,14 @@ class SupernetModule(LightningModule):
     def _step_logits(self, batch: Any, batch_index: int) -> None:
         assert self.logits_optimizer is not None
         self._clear()
-        if self.settings.order == 2:
+        if self.settings.training.order == 2:
             second_order(self, batch["weights"], batch["logits"], batch_index)
         else:
             weights = self.supernet.network_parameters()
             for parameter in weights:
                 parameter.requires_grad_(False)
             try:
-                self.manual_backward(self.with_power(self.loss(batch["logits"], batch_index)))
+                self.manual_backward(self.with_cost(self.loss(batch["logits"], batch_index)))
             finally:
                 for parameter in weights:
                     parameter.requires_grad_(True)
@@ -185,16 +188,16 @@ class SupernetModule(LightningModule):
             parameter.grad = None
 
     def _clip(self) -> None:
-        torch.nn.utils.clip_grad_norm_(self.supernet.network_parameters(), self.settings.gradient_clip)
+        torch.nn.utils.clip_grad_norm_(self.supernet.network_parameters(), self.settings.training.gradient_clip)
 
     def _set_rates(self, progress: float) -> None:
-        settings = self.settings
-        rate = learning_rate(settings.schedule, progress, settings.lr, settings.lr_min)
+        own, rules = self.settings.training, self.settings.logits
+        rate = learning_rate(own.schedule, progress, own.lr, own.lr_min)
         for group in self.weight_optimizer.param_groups:
             group["lr"] = rate
         if self.logits_optimizer is not None:
             for group in self.logits_optimizer.param_groups:
-                group["lr"] = learning_rate(settings.logits_schedule, progress, settings.logits_lr)
+                group["lr"] = learning_rate(rules.schedule, progress, rules.lr)
 
 
 def _not_logged(*_: Any, **__: Any) -> None:

@@ -30,16 +30,16 @@ class Derived:
     """A network that a supernet prefers.
 
     Attributes:
-        genotype: Of the architecture.
-        key: Of the architecture.
-        probability: Under the logits.
-        power: Relative to the largest network on 8x8 bits.
+        genotype: Genotype of the architecture.
+        key: Key of the architecture.
+        probability: Probability under the logits.
+        cost: Cost relative to the largest network on 8x8 bits.
     """
 
     genotype: Any
     key: str
     probability: float
-    power: float
+    cost: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,10 @@ class Record:
     """What is kept of a round, as JSON data.
 
     Attributes:
-        number: From 0.
-        since: The round whose weights were fresh.
-        networks: The most probable ones that no earlier round gave.
-        probabilities: Of all options of every choice.
+        number: Number of the round, from 0.
+        since: Number of the round whose weights were fresh.
+        networks: The most probable networks that earlier rounds did not give.
+        probabilities: Probabilities of the options of every choice, by name.
         losses: Mean training loss of every epoch.
         diverged: Why the training was given up, or None.
     """
@@ -70,13 +70,12 @@ class Rounds:
     the rounds then make a search of their own, with schedules from the start.
 
     Args:
-        plan: Of the trainings.
-        rounds: How many there are.
-        derive: Networks per round.
-        within: Smallest and largest power of them; None takes any.
-        seed: Of the round of a number.
-        folder: Where to keep them; None keeps them in memory.
-        fingerprint: Of all that decides the rounds: files with another one are not read.
+        plan: Plan of the trainings; its cost range limits the networks to derive.
+        rounds: Number of rounds.
+        derive: Number of networks per round.
+        seed: Function that gives the random seed of a round.
+        folder: Folder to keep them in; None keeps them in memory.
+        fingerprint: Text of all that decides the rounds: files with another one are not read.
     """
 
     def __init__(
@@ -84,18 +83,17 @@ class Rounds:
         plan: Plan,
         rounds: int,
         derive: int,
-        within: tuple[float, float] | None,
         seed: Callable[[int], int],
         folder: Path | None,
         fingerprint: str,
     ) -> None:
-        self.plan, self.rounds, self.count, self.within = plan, rounds, derive, within
+        self.plan, self.rounds, self.count = plan, rounds, derive
         self._seed, self._folder, self._fingerprint = seed, folder, fingerprint
         self._records: dict[int, Record] = {}
         self._last: tuple[int, State] = (-1, {})
 
     def record(self, number: int) -> Record:
-        """The round of a number; it and those before are trained or read if need be.
+        """Returns the round of a number; it and those before are trained or read if need be.
 
         Raises:
             StorageError: Files cannot be written.
@@ -132,20 +130,21 @@ class Rounds:
         taken = {network.key for earlier in range(number) for network in self.record(earlier).networks}
         supernet: Supernet = result.supernet
         wanted = 1 if result.diverged else self.count
+        within = None if result.diverged else self.plan.settings.cost.range
         networks: list[Derived] = []
         for architecture, probability in islice(supernet.ranked(), _MOST):
             if architecture.key in taken:
                 continue
-            power = float(supernet.power(supernet.weights_of(architecture)))
-            if self.within is not None and not self.within[0] <= power <= self.within[1] and not result.diverged:
+            cost = float(supernet.cost(supernet.weights_of(architecture)))
+            if within is not None and not within[0] <= cost <= within[1]:
                 continue
             networks.append(
-                Derived(architecture.genotype, architecture.key, round(probability, _DECIMALS), round(power, _DECIMALS))
+                Derived(architecture.genotype, architecture.key, round(probability, _DECIMALS), round(cost, _DECIMALS))
             )
             if len(networks) == wanted:
                 break
         if not networks:
-            _LOG.warning("none of the %d most probable networks has a power within %s", _MOST, self.within)
+            _LOG.warning("none of the %d most probable networks has a cost within %s", _MOST, within)
         probabilities = {
             name: [round(float(value), 4) for value in values]
             for name, values in supernet.logits.probabilities().items()

@@ -15,14 +15,14 @@ Schedule: TypeAlias = Literal["inverted", "constant", "cosine"]
 
 
 def learning_rate(schedule: Schedule, progress: float, high: float, low: float = 0.0) -> float:
-    """The rate when a share of the search is done.
+    """Returns the learning rate when a fraction of the search is done.
 
     Args:
         schedule: `cosine` falls from `high` to `low`, `inverted` rises from `low` to `high`, both on half a cosine;
             `constant` stays at `high`.
-        progress: 0 to 1.
-        high: Largest rate.
-        low: Smallest rate.
+        progress: Fraction done, 0 to 1.
+        high: Largest learning rate.
+        low: Smallest learning rate.
     """
     if schedule == "constant":
         return high
@@ -34,9 +34,9 @@ def check_schedule(schedule: str) -> None:
     """Refuses an unknown schedule.
 
     Raises:
-        SpecError: It is unknown.
+        SpecError: The name is unknown.
     """
     if schedule not in get_args(Schedule):
         raise SpecError(
-            f"there is no schedule {schedule!r}", where="darts_lp", fix=did_you_mean(schedule, get_args(Schedule))
+            f"unknown schedule {schedule!r}", where="darts_lp", fix=did_you_mean(schedule, get_args(Schedule))
         )

@@ -30,14 +30,14 @@ class Plan:
     """What all rounds of a search have in common.
 
     Attributes:
-        space: Whose networks are searched.
-        task: Gives training data and loss.
-        options: Of the supernet.
-        settings: Of its training.
-        epochs: Per round.
-        division_seed: Of the division of the training data between weights and logits.
-        device: `cpu`, `cuda`, or `auto`.
-        threads: Torch threads.
+        space: Space whose networks are searched.
+        task: Task that gives training data and loss.
+        options: Options of the supernet.
+        settings: Settings of its training.
+        epochs: Number of epochs per round.
+        division_seed: Random seed of the division of the training data between weights and logits.
+        device: Device, `cpu`, `cuda`, or `auto`.
+        threads: Number of torch threads.
         trainer: Further options of Lightning's Trainer.
     """
 
@@ -57,8 +57,8 @@ class Round:
     """What came out of a round.
 
     Attributes:
-        supernet: Trained, on the CPU; of the start of the round if it diverged.
-        state: All that the next round needs; empty if this one diverged.
+        supernet: Trained supernet on the CPU; that of the start of the round if it diverged.
+        state: State that the next round needs; empty if this one diverged.
         losses: Mean training loss of every epoch.
         diverged: Why the training was given up, or None.
     """
@@ -75,11 +75,11 @@ def train_round(plan: Plan, state: State, seed: int, number: int, rounds: int) -
     The same arguments give the same result, bit by bit, on the same machine. Global random generators are left alone.
 
     Args:
-        plan: See `Plan`.
-        state: Of the round before; empty starts from fresh weights.
-        seed: Of everything random in this round.
-        number: How many rounds this search has trained already, since its weights were fresh.
-        rounds: How many it will have trained in the end.
+        plan: Plan of the search.
+        state: State after the round before; empty starts from fresh weights.
+        seed: Random seed of the round.
+        number: Number of rounds that this search has trained already, since its weights were fresh.
+        rounds: Number of rounds that it will have trained in the end.
 
     Raises:
         SpecError: There is no training data, or the device is not there.
@@ -107,20 +107,20 @@ def train_round(plan: Plan, state: State, seed: int, number: int, rounds: int) -
 
 
 def fresh_supernet(plan: Plan, seed: int) -> Supernet:
-    """A supernet with random weights."""
+    """Makes a supernet with random weights."""
     with isolated(seed, plan.threads):
         return plan.space.supernet(plan.task.input_shape, plan.task.outputs, plan.options)
 
 
 def captured(module: SupernetModule) -> State:
-    """Weights, buffers and the state of both optimisers."""
-    found = {f"supernet.{name}": value.detach().clone() for name, value in module.supernet.state_dict().items()}
+    """Returns weights, buffers and the state of both optimisers."""
+    state = {f"supernet.{name}": value.detach().clone() for name, value in module.supernet.state_dict().items()}
     for owner, optimizer in _optimizers(module).items():
         for index, values in optimizer.state_dict()["state"].items():
             for name, value in values.items():
                 if isinstance(value, Tensor):
-                    found[f"{owner}.{index}.{name}"] = value.detach().cpu().clone()
-    return found
+                    state[f"{owner}.{index}.{name}"] = value.detach().cpu().clone()
+    return state
 
 
 def restore(module: SupernetModule, state: State) -> None:
@@ -153,8 +153,8 @@ def _module(plan: Plan, number: int, rounds: int) -> tuple[SupernetModule, Any]:
     data.prepare_data()
     data.setup("fit")
     loader = data.train_dataloader()
-    if plan.settings.optimisation == "bilevel":
-        first, second = divided(loader, plan.settings.logits_fraction, plan.division_seed)
+    if plan.settings.training.optimisation == "bilevel":
+        first, second = divided(loader, plan.settings.logits.fraction, plan.division_seed)
         loader = CombinedLoader({"weights": first, "logits": second}, "max_size_cycle")
         length = max(len(first), len(second))
     else:

@@ -4,56 +4,58 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from nasplug_darts_lp.spaces.cell.network import frames
-from nasplug_darts_lp.spaces.cell.space import CELLS, INPUTS, has_convolution
-from nasplug_darts_lp.supernet.cost import FLOAT_BITS, ConvShape, PowerModel
-
-if TYPE_CHECKING:
-    from nasplug_darts_lp.spaces.cell.space import CellSpace
+from nasplug_darts_lp.spaces.cell.edges import CELLS, INPUTS, has_convolution
+from nasplug_darts_lp.spaces.cell.settings import CellSettings
+from nasplug_darts_lp.supernet.cost import FLOAT_BITS, ConvShape, CostModel
 
 _REFERENCE_BITS = 8
 
 
-class CellPower(nn.Module):
+class CellCost(nn.Module):
     """Costs of all candidates of all edges, summed over the cells of a kind, as shares of a reference.
 
     The reference is the network whose every edge has its most expensive operation on 8x8 bits. Pools and skips without
     a convolution cost nothing.
 
     Args:
-        space: Gives cells and bit widths.
-        candidates: Of every edge.
-        input_shape: (C, H, W).
+        settings: Settings of the space.
+        candidates: Names of the candidates of every edge.
+        input_shape: Shape (C, H, W) of one image.
         outputs: Number of classes.
-        model: What a convolution costs.
+        model: Cost model of a convolution.
     """
 
     fixed: Tensor
 
     def __init__(
-        self, space: CellSpace, candidates: Sequence[str], input_shape: Sequence[int], outputs: int, model: PowerModel
+        self,
+        settings: CellSettings,
+        candidates: Sequence[str],
+        input_shape: Sequence[int],
+        outputs: int,
+        model: CostModel,
     ) -> None:
         super().__init__()
-        self.nodes = space.nodes
-        bits = space.first_last_bits or FLOAT_BITS
-        weight_bits, activation_bits = space.weight_bits or (FLOAT_BITS,), space.activation_bits or (FLOAT_BITS,)
+        self.nodes = settings.nodes
+        bits = settings.fixed_bits or FLOAT_BITS
+        weight_bits = settings.weight_bits or (FLOAT_BITS,)
+        activation_bits = settings.activation_bits or (FLOAT_BITS,)
         _, height, width = input_shape
-        fixed = [ConvShape(input_shape[0], 3 * space.channels, height, width)]
-        found: dict[tuple[str, int, int], Tensor] = {}
+        fixed = [ConvShape(input_shape[0], 3 * settings.channels, height, width)]
+        tables: dict[tuple[str, int, int], Tensor] = {}
         reference = 0.0
-        for frame in frames(space):
+        for frame in settings.frames():
             halved = -(-height // 2), -(-width // 2)
             # What prepares the inputs, at its own size: the last cell but one is larger where the last one reduced.
             stride = 2 if frame.after_reduction else 1
             fixed.append(ConvShape(frame.before_last, frame.channels, height * stride, width * stride, 1, stride))
             fixed.append(ConvShape(frame.last, frame.channels, height, width, 1))
-            cell = CELLS[frame.reduction]
-            for node in range(INPUTS, space.nodes + INPUTS):
+            cell = frame.cell
+            for node in range(INPUTS, settings.nodes + INPUTS):
                 costs = []
                 for source in range(node):
                     reduces = frame.reduction and source < INPUTS
@@ -64,19 +66,19 @@ class CellPower(nn.Module):
                         for column, depth in itertools.product(range(table.shape[1]), range(table.shape[2])):
                             pair = (weight_bits[column], activation_bits[depth])
                             pair = pair if has_convolution(name) else (bits, bits)
-                            table[row, column, depth] = sum(model.power(shape, *pair) for shape in layers[row])
+                            table[row, column, depth] = sum(model.cost(shape, *pair) for shape in layers[row])
                     key = (cell, source, node)
-                    found[key] = found[key] + table if key in found else table
+                    tables[key] = tables[key] + table if key in tables else table
                     eight = (_REFERENCE_BITS, _REFERENCE_BITS)
-                    costs.append(max(sum(model.power(shape, *eight) for shape in row) for row in layers))
+                    costs.append(max(sum(model.cost(shape, *eight) for shape in row) for row in layers))
                 reference += sum(sorted(costs)[-2:])
             if frame.reduction:
                 height, width = halved
-        fixed.append(ConvShape(frame.channels * space.nodes, outputs, 1, 1, 1))
-        reference += sum(model.power(shape, _REFERENCE_BITS, _REFERENCE_BITS) for shape in fixed)
-        constant = sum(model.power(shape, bits, bits) for shape in fixed)
+        fixed.append(ConvShape(frame.channels * settings.nodes, outputs, 1, 1, 1))
+        reference += sum(model.cost(shape, _REFERENCE_BITS, _REFERENCE_BITS) for shape in fixed)
+        constant = sum(model.cost(shape, bits, bits) for shape in fixed)
         self.register_buffer("fixed", torch.tensor(constant / reference), persistent=False)
-        for (cell, source, node), table in found.items():
+        for (cell, source, node), table in tables.items():
             self.register_buffer(f"{cell}_{source}_{node}", table / reference, persistent=False)
 
     def tables(self) -> Iterator[tuple[tuple[str, int, int], Tensor]]:

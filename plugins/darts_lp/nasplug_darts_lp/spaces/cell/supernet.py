@@ -6,75 +6,73 @@ Sources: Liu, Simonyan and Yang, "DARTS", ICLR 2019; Xu et al., "PC-DARTS", ICLR
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from nasplug.contract.errors import SpecError
 from nasplug.contract.records import Architecture
-from nasplug_darts_lp.spaces.blocks import linear
-from nasplug_darts_lp.spaces.cell.cost import CellPower
-from nasplug_darts_lp.spaces.cell.mixed import OpenEdge
-from nasplug_darts_lp.spaces.cell.network import Frame, Precision, frames, make_stem, precision_of, prepare
-from nasplug_darts_lp.spaces.cell.space import CELLS, INPUTS, Edge, has_convolution, node_inputs
+from nasplug_darts_lp.layers.build import linear
+from nasplug_darts_lp.spaces.cell.cost import CellCost
+from nasplug_darts_lp.spaces.cell.edges import CELLS, INPUTS, Edge, has_convolution, node_inputs
+from nasplug_darts_lp.spaces.cell.mixed_op import MixedOp
+from nasplug_darts_lp.spaces.cell.operations import make_stem, prepare
+from nasplug_darts_lp.spaces.cell.settings import CellSettings, Frame
 from nasplug_darts_lp.supernet.base import Supernet, SupernetOptions, most_probable
-from nasplug_darts_lp.supernet.logits import Weights, chance
+from nasplug_darts_lp.supernet.logits import MixingWeights, probabilities_of
 
-if TYPE_CHECKING:
-    from nasplug_darts_lp.spaces.cell.space import CellSpace
-
-#: What is open about an edge.
+#: Choices of an edge.
 PARTS = ("op", "weight_bits", "activation_bits")
 #: Candidates of an edge that go into the ranking; a node has hundreds of combinations of them.
 _TOP = 6
 
 
-class OpenCell(nn.Module):
-    """A cell with all edges between its nodes: as `Cell`.
+class MixedCell(nn.Module):
+    """A cell with a mixed operation on every edge between its nodes; the counterpart of `Cell`.
 
     Args:
-        space, options: Of the supernet.
-        candidates: Of every edge.
-        frame: Its place.
-        precision: Of what is no choice.
+        settings: Settings of the space.
+        options: Options of the supernet.
+        candidates: Names of the candidates of every edge.
+        frame: Position of the cell in the network.
     """
 
     def __init__(
-        self, space: CellSpace, options: SupernetOptions, candidates: Sequence[str], frame: Frame, precision: Precision
+        self, settings: CellSettings, options: SupernetOptions, candidates: Sequence[str], frame: Frame
     ) -> None:
         super().__init__()
-        self.name, self.partial = CELLS[frame.reduction], options.partial
-        self.prepare = prepare(frame.before_last, frame.last, frame.channels, frame.after_reduction, precision)
+        self.name, self.partial = frame.cell, options.settings.partial
+        self.prepare = prepare(frame.before_last, frame.last, frame.channels, frame.after_reduction, settings.fixed)
         self.edges = nn.ModuleDict(
             {
-                f"{source}-{node}": OpenEdge(
-                    space,
+                f"{source}-{node}": MixedOp(
+                    settings,
                     options,
                     candidates,
                     frame.channels,
                     2 if frame.reduction and source < INPUTS else 1,
-                    precision,
                 )
-                for node in range(INPUTS, space.nodes + INPUTS)
+                for node in range(INPUTS, settings.nodes + INPUTS)
                 for source in range(node)
             }
         )
-        self.last_node = space.nodes + INPUTS
+        self.last_node = settings.nodes + INPUTS
 
-    def forward(self, before_last: Tensor, last: Tensor, weights: Weights) -> Tensor:
+    def forward(self, before_last: Tensor, last: Tensor, weights: MixingWeights) -> Tensor:
         """Computes the nodes in their order."""
         values = [prepare(x) for prepare, x in zip(self.prepare, (before_last, last), strict=True)]
         for node in range(INPUTS, self.last_node):
             terms = []
             for source in range(node):
                 names = [edge_name(self.name, source, node, part) for part in PARTS]
-                drawn, chances = [weights[name] for name in names], [chance(weights, name) for name in names]
-                terms.append(self.edges[f"{source}-{node}"](values[source], drawn, chances))
+                mixing_weights = [weights[name] for name in names]
+                probabilities = [probabilities_of(weights, name) for name in names]
+                terms.append(self.edges[f"{source}-{node}"](values[source], mixing_weights, probabilities))
             if self.partial > 1:
-                shares = weights[edges_name(self.name, node)]
-                terms = [term * share for term, share in zip(terms, shares, strict=True)]
+                edge_weights = weights[edges_name(self.name, node)]
+                terms = [term * weight for term, weight in zip(terms, edge_weights, strict=True)]
             values.append(torch.stack(terms).sum(0))
         return torch.cat(values[INPUTS:], dim=1)
 
@@ -86,52 +84,52 @@ class CellSupernet(Supernet):
     by softmax; otherwise all edges count alike.
 
     Args:
-        space: Whose networks it holds.
-        input_shape: (C, H, W).
+        settings: Settings of the space.
+        architecture: Function that makes an architecture of a genotype.
+        input_shape: Shape (C, H, W) of one image.
         outputs: Number of classes.
-        options: See `SupernetOptions`.
-        candidates: Of every edge, instead of `none` and the operations of the space; for experiments.
+        options: Options of the supernet.
+        candidates: Names of the candidates of every edge, instead of `none` and the operations of the space; for
+            experiments.
 
     Raises:
-        SpecError: The channels cannot be divided into the parts asked for.
+        SpecError: The channels cannot be divided into the parts asked for, or the inputs are not images.
     """
 
     def __init__(
         self,
-        space: CellSpace,
+        settings: CellSettings,
+        architecture: Callable[[Any], Architecture],
         input_shape: Sequence[int],
         outputs: int,
         options: SupernetOptions,
         candidates: Sequence[str] | None = None,
     ) -> None:
-        if options.partial < 1 or space.channels % options.partial:
+        parts = options.settings.partial
+        if settings.channels % parts:
             raise SpecError(
-                f"{space.channels} channels cannot be divided by partial={options.partial}",
+                f"{settings.channels} channels cannot be divided by partial={parts}",
                 where="darts_lp.cell",
                 fix="give a divisor of the channels; PC-DARTS has 4 of 16",
             )
-        self.candidates = ("none", *space.operations) if candidates is None else tuple(candidates)
+        self.candidates = ("none", *settings.operations) if candidates is None else tuple(candidates)
         sizes: dict[str, int] = {}
         edges: dict[str, int] = {}
-        for cell, node in itertools.product(CELLS, range(INPUTS, space.nodes + INPUTS)):
+        for cell, node in itertools.product(CELLS, range(INPUTS, settings.nodes + INPUTS)):
             for source in range(node):
                 sizes[edge_name(cell, source, node, "op")] = len(self.candidates)
-                sizes[edge_name(cell, source, node, "weight_bits")] = max(1, len(space.weight_bits))
-                sizes[edge_name(cell, source, node, "activation_bits")] = max(1, len(space.activation_bits))
+                sizes[edge_name(cell, source, node, "weight_bits")] = max(1, len(settings.weight_bits))
+                sizes[edge_name(cell, source, node, "activation_bits")] = max(1, len(settings.activation_bits))
             edges[edges_name(cell, node)] = node
-        partial = options.partial > 1
-        super().__init__(space, sizes | (edges if partial else {}), options, plain=edges)
-        self.cell_space, self._edges = space, edges
-        precision = precision_of(space)
-        self.stem = make_stem(space, input_shape)
-        places = frames(space)
-        self.cells = nn.ModuleList(OpenCell(space, options, self.candidates, frame, precision) for frame in places)
-        self.classifier = linear(
-            places[-1].channels * space.nodes, outputs, space.first_last_bits, precision.quantisers
-        )
-        self.priced = CellPower(space, self.candidates, input_shape, outputs, options.power)
+        super().__init__(sizes | (edges if parts > 1 else {}), options, plain=edges)
+        self.settings, self._architecture, self._edges = settings, architecture, edges
+        self.stem = make_stem(settings, input_shape)
+        frames = settings.frames()
+        self.cells = nn.ModuleList(MixedCell(settings, options, self.candidates, frame) for frame in frames)
+        self.classifier = linear(frames[-1].channels * settings.nodes, outputs, settings.fixed)
+        self.costs = CellCost(settings, self.candidates, input_shape, outputs, options.cost)
 
-    def run(self, x: Tensor, weights: Weights) -> Tensor:
+    def run(self, x: Tensor, weights: MixingWeights) -> Tensor:
         """See the base class."""
         before_last = last = self.stem(x)
         for cell in self.cells:
@@ -139,42 +137,41 @@ class CellSupernet(Supernet):
         logits: Tensor = self.classifier(last.mean(dim=(2, 3)))
         return logits
 
-    def power(self, weights: Weights) -> Tensor:
-        """See the base class. Every node keeps two edges: each counts twice its share among the edges of the node."""
-        total = self.priced.fixed
-        for (cell, source, node), table in self.priced.tables():
+    def cost(self, weights: MixingWeights) -> Tensor:
+        """See the base class. Every node keeps two edges: each counts twice its weight among the edges of the node."""
+        total = self.costs.fixed
+        for (cell, source, node), table in self.costs.tables():
             parts = [weights[edge_name(cell, source, node, part)] for part in PARTS]
-            total = total + 2.0 * self._shares(weights, cell, node)[source] * torch.einsum("kij,k,i,j->", table, *parts)
+            edge_weight = self._edge_weights(weights, cell, node)[source]
+            total = total + 2.0 * edge_weight * torch.einsum("kij,k,i,j->", table, *parts)
         return total
 
-    def weights_of(self, architecture: Architecture) -> Weights:
+    def weights_of(self, architecture: Architecture) -> MixingWeights:
         """See the base class. Edges that are not part of the network get `none`."""
-        space, chosen = self.cell_space, {}
-        found: Weights = {}
-        for name, size in self._edges.items():
-            found[name] = torch.zeros(size)
+        settings, chosen = self.settings, {}
+        edges: MixingWeights = {name: torch.zeros(size) for name, size in self._edges.items()}
         for cell in CELLS:
-            for node, pair in enumerate(space.cell(architecture.genotype, cell), start=INPUTS):
+            for node, pair in enumerate(settings.cell(architecture.genotype, cell), start=INPUTS):
                 for edge in pair:
                     chosen[edge_name(cell, edge.source, node, "op")] = self.candidates.index(edge.operation)
                     if edge.weight_bits is not None and edge.activation_bits is not None:
-                        place = space.weight_bits.index(edge.weight_bits)
-                        chosen[edge_name(cell, edge.source, node, "weight_bits")] = place
-                        place = space.activation_bits.index(edge.activation_bits)
-                        chosen[edge_name(cell, edge.source, node, "activation_bits")] = place
-                    found[edges_name(cell, node)][edge.source] = 0.5
-        return self.logits.one_hot(chosen) | found
+                        index = settings.weight_bits.index(edge.weight_bits)
+                        chosen[edge_name(cell, edge.source, node, "weight_bits")] = index
+                        index = settings.activation_bits.index(edge.activation_bits)
+                        chosen[edge_name(cell, edge.source, node, "activation_bits")] = index
+                    edges[edges_name(cell, node)][edge.source] = 0.5
+        return self.logits.one_hot(chosen) | edges
 
     def ranked(self) -> Iterator[tuple[Architecture, float]]:
         """See the base class; networks of the best few candidates of every edge, `none` left out.
 
         As in DARTS, a node keeps the two edges with the most probable operations.
         """
-        found = self.logits.probabilities()
+        probabilities = self.logits.probabilities()
         nodes: list[list[tuple[Edge, Edge]]] = []
         factors: list[list[float]] = []
-        for cell, node in itertools.product(CELLS, range(INPUTS, self.cell_space.nodes + INPUTS)):
-            edges = [self._best_edges(found, cell, source, node) for source in range(node)]
+        for cell, node in itertools.product(CELLS, range(INPUTS, self.settings.nodes + INPUTS)):
+            edges = [self._best_edges(probabilities, cell, source, node) for source in range(node)]
             pairs = [
                 (first, second)
                 for a, b in node_inputs(node - INPUTS)
@@ -187,41 +184,42 @@ class CellSupernet(Supernet):
             chosen = [pairs[index] for pairs, index in zip(nodes, indices, strict=True)]
             half = len(chosen) // 2
             cells = {CELLS[0]: chosen[:half], CELLS[1]: chosen[half:]}
-            yield self.cell_space.architecture(self.cell_space.genotype(cells)), probability
+            yield self._architecture(self.settings.genotype(cells)), probability
 
-    def _best_edges(self, found: Weights, cell: str, source: int, node: int) -> list[tuple[Edge, float]]:
-        space = self.cell_space
+    def _best_edges(self, probabilities: MixingWeights, cell: str, source: int, node: int) -> list[tuple[Edge, float]]:
+        settings = self.settings
         operations, weights, activations = (
-            found[edge_name(cell, source, node, part)].double().tolist() for part in PARTS
+            probabilities[edge_name(cell, source, node, part)].double().tolist() for part in PARTS
         )
         # In floating point there are no widths, and each of the two lists holds a single 1.
         widths = list(
             itertools.product(
-                zip(space.weight_bits, weights, strict=False), zip(space.activation_bits, activations, strict=False)
+                zip(settings.weight_bits, weights, strict=False),
+                zip(settings.activation_bits, activations, strict=False),
             )
         )
-        strength = float(self._shares(found, cell, node)[source])
+        strength = float(self._edge_weights(probabilities, cell, node)[source])
         candidates: list[tuple[Edge, float]] = []
         for name, probability in zip(self.candidates, operations, strict=True):
             if name == "none":
                 continue
-            if not space.weight_bits or not has_convolution(name):
+            if not settings.weight_bits or not has_convolution(name):
                 candidates.append((Edge(source, name), probability * strength))
                 continue
             for (w, p), (a, q) in widths:
                 candidates.append((Edge(source, name, w, a), probability * strength * p * q))
         return sorted(candidates, key=lambda candidate: -candidate[1])[:_TOP]
 
-    def _shares(self, weights: Weights, cell: str, node: int) -> Tensor:
-        """Shares (node,) of the edges into a node."""
+    def _edge_weights(self, weights: MixingWeights, cell: str, node: int) -> Tensor:
+        """Mixing weights (node,) of the edges into a node; equal ones without partial channels."""
         return weights[edges_name(cell, node)] if edges_name(cell, node) in weights else torch.full((node,), 1.0 / node)
 
 
 def edge_name(cell: str, source: int, node: int, part: str) -> str:
-    """Name of a choice of an edge."""
+    """Returns the name of a choice of an edge."""
     return f"{cell}_{source}_{node}_{part}"
 
 
 def edges_name(cell: str, node: int) -> str:
-    """Name of the weights of the edges into a node."""
+    """Returns the name of the weights of the edges into a node."""
     return f"{cell}_{node}_edges"

@@ -1,4 +1,4 @@
-"""The frame of the layer-wise networks: stem, stages and their widths, for images of three sizes."""
+"""The layouts of the layer-wise networks: stem, stages and their widths, for images of three sizes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where blocks stand.
+    """Stem and stages.
 
     Attributes:
-        channels: Of every stage. The first block of every stage but the first halves the image.
-        blocks: Per stage.
-        stem_kernel, stem_stride: Of the first convolution.
+        channels: Number of channels of every stage. The first block of every stage but the first halves the image.
+        blocks: Number of blocks per stage.
+        stem_kernel, stem_stride: Kernel size and stride of the first convolution.
         pool: Whether a pool of stride 2 follows it.
     """
 
@@ -35,13 +35,13 @@ LAYOUTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One block.
+class BlockShape:
+    """The shape of one block.
 
     Attributes:
-        name: `block00` and so on.
-        inputs, outputs: Channels.
-        stride: 1 or 2.
+        name: Name, `block00` and so on.
+        inputs, outputs: Numbers of channels.
+        stride: Stride, 1 or 2.
     """
 
     name: str
@@ -56,34 +56,34 @@ class Place:
 
 
 def layout(name: str, width: float = 1.0, blocks: int | None = None) -> Layout:
-    """A layout by name.
+    """Returns a layout by name.
 
     Args:
-        name: One of `LAYOUTS`.
+        name: Name in `LAYOUTS`.
         width: Factor on all channels.
-        blocks: Other number of blocks per stage.
+        blocks: Number of blocks per stage; None takes the layout's.
 
     Raises:
-        UnknownNameError: There is none of that name.
-        SpecError: No channels or blocks are left.
+        UnknownNameError: The name is unknown.
+        SpecError: Width or blocks are not positive.
     """
     if name not in LAYOUTS:
-        raise UnknownNameError(f"there is no layout {name!r}", where="darts_lp.layers", fix=did_you_mean(name, LAYOUTS))
-    found = LAYOUTS[name]
+        raise UnknownNameError(f"unknown layout {name!r}", where="darts_lp.layers", fix=did_you_mean(name, LAYOUTS))
+    known = LAYOUTS[name]
     if not 0.0 < width < float("inf") or (blocks is not None and blocks < 1):
         raise SpecError(f"width={width} and blocks={blocks} make no network", where="darts_lp.layers")
-    channels = tuple(max(1, round(count * width)) for count in found.channels)
-    return replace(found, channels=channels, blocks=found.blocks if blocks is None else blocks)
+    channels = tuple(max(1, round(count * width)) for count in known.channels)
+    return replace(known, channels=channels, blocks=known.blocks if blocks is None else blocks)
 
 
-def places(chosen: Layout) -> tuple[Place, ...]:
-    """All blocks in their order."""
-    found: list[Place] = []
+def block_shapes(chosen: Layout) -> tuple[BlockShape, ...]:
+    """Returns the shapes of all blocks in their order."""
+    shapes: list[BlockShape] = []
     inputs = chosen.channels[0]
     digits = max(2, len(str(len(chosen.channels) * chosen.blocks - 1)))
     for stage, outputs in enumerate(chosen.channels):
         for block in range(chosen.blocks):
             stride = 2 if stage and not block else 1
-            found.append(Place(f"block{len(found):0{digits}d}", inputs, outputs, stride))
+            shapes.append(BlockShape(f"block{len(shapes):0{digits}d}", inputs, outputs, stride))
             inputs = outputs
-    return tuple(found)
+    return tuple(shapes)

@@ -3,55 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from nasplug.contract.errors import SpecError
-from nasplug.contract.records import Architecture
-from nasplug_darts_lp.spaces.blocks import ConvNorm, Quantisers, ResidualConv, Stem, conv2d, linear, shortcut
-
-if TYPE_CHECKING:
-    from nasplug_darts_lp.spaces.layers.space import LayersSpace
+from nasplug.contract.records import Genotype
+from nasplug_darts_lp.layers.build import conv2d, linear
+from nasplug_darts_lp.spaces.blocks import ConvNorm, ResidualConv, Stem, shortcut
+from nasplug_darts_lp.spaces.checks import check_image
+from nasplug_darts_lp.spaces.layers.settings import LayerSettings
 
 
 class LayersNetwork(nn.Module):
     """Stem, residual blocks, mean over the image, classifier: images (N, C, H, W) -> logits (N, outputs).
 
     Args:
-        space: Gives the frame.
-        architecture: Gives the blocks.
-        input_shape: (C, H, W).
+        settings: Settings of the space.
+        genotype: Genotype of the architecture.
+        input_shape: Shape (C, H, W) of one image.
         outputs: Number of classes.
 
     Raises:
-        SpecError: The inputs are no images.
+        SpecError: The inputs are not images.
     """
 
-    def __init__(
-        self, space: LayersSpace, architecture: Architecture, input_shape: Sequence[int], outputs: int
-    ) -> None:
+    def __init__(self, settings: LayerSettings, genotype: Genotype, input_shape: Sequence[int], outputs: int) -> None:
         super().__init__()
-        quantisers = Quantisers(space.activations, space.weights)
-        self.stem = make_stem(space, input_shape)
+        fixed = settings.fixed
+        self.stem = make_stem(settings, input_shape)
         blocks: list[nn.Module] = []
-        for place, operation, kernel, weight_bits, activation_bits in space.blocks(architecture):
-            if operation == "skip":
+        for block in settings.blocks(genotype):
+            shape = block.shape
+            if block.operation == "skip":
                 blocks.append(nn.Identity())
                 continue
-            conv = conv2d(
-                place.inputs,
-                place.outputs,
-                kernel,
-                place.stride,
-                weight_bits=weight_bits,
-                activation_bits=activation_bits,
-                quantisers=quantisers,
-            )
-            around = shortcut(place.inputs, place.outputs, place.stride, space.first_last_bits, quantisers)
-            blocks.append(ResidualConv(ConvNorm(conv), around, place.outputs))
+            precision = fixed.at(block.weight_bits, block.activation_bits)
+            conv = conv2d(shape.inputs, shape.outputs, block.kernel, shape.stride, precision=precision)
+            around = shortcut(shape.inputs, shape.outputs, shape.stride, fixed)
+            blocks.append(ResidualConv(ConvNorm(conv), around, shape.outputs))
         self.blocks = nn.Sequential(*blocks)
-        self.classifier = linear(space.layout.channels[-1], outputs, space.first_last_bits, quantisers)
+        self.classifier = linear(settings.layout.channels[-1], outputs, fixed)
 
     def forward(self, x: Tensor) -> Tensor:
         """Classifies a batch of images."""
@@ -59,22 +49,17 @@ class LayersNetwork(nn.Module):
         return logits
 
 
-def make_stem(space: LayersSpace, input_shape: Sequence[int]) -> Stem:
-    """The stem of network and supernet.
+def make_stem(settings: LayerSettings, input_shape: Sequence[int]) -> Stem:
+    """Makes the stem of network and supernet.
+
+    Args:
+        settings: Settings of the space.
+        input_shape: Shape (C, H, W) of one image.
 
     Raises:
-        SpecError: The inputs are no images.
+        SpecError: The inputs are not images.
     """
-    if len(input_shape) != 3:
-        raise SpecError(f"an input of shape {tuple(input_shape)} is no image", where="darts_lp.layers")
-    frame, bits = space.layout, space.first_last_bits
-    conv = conv2d(
-        input_shape[0],
-        frame.channels[0],
-        frame.stem_kernel,
-        frame.stem_stride,
-        weight_bits=bits,
-        activation_bits=bits,
-        quantisers=Quantisers(space.activations, space.weights),
-    )
-    return Stem(conv, frame.pool)
+    check_image(input_shape, "darts_lp.layers")
+    layout = settings.layout
+    conv = conv2d(input_shape[0], layout.channels[0], layout.stem_kernel, layout.stem_stride, precision=settings.fixed)
+    return Stem(conv, layout.pool)
