@@ -1,4 +1,4 @@
-"""Folded networks in onnxruntime."""
+"""Tests of `nasplug_darts_lp.folding.export`."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""The strategy in real searches on digits, through Python and the command line."""
+"""Tests of `nasplug_darts_lp.supernet.strategy`."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from nasplug_darts_lp.supernet import training
 from nasplug_darts_lp.supernet.strategy import DifferentiableSearch
 from pytorch_lightning import LightningDataModule, LightningModule
 from torch.utils.data import DataLoader, TensorDataset
@@ -18,6 +17,8 @@ TASK = nas.component("image_classification", limit=80, batch_size=16)
 SPACE = nas.component(
     "darts_lp.layers", width=0.125, blocks=1, weight_bits=[1, 4], activation_bits=[2, 8], first_last_bits=None
 )
+
+
 STRATEGY = {"rounds": 2, "epochs": 1, "derive": 2, "logits": {"warmup": 0.0}}
 
 
@@ -128,73 +129,6 @@ def test_a_task_of_ones_own():
     assert study.trials[0].proposal.info["losses"][0] > 0
 
 
-# -- resuming ----------------------------------------------------------------------------------------------------------
-
-
-def count_rounds(monkeypatch):
-    trained = []
-    original = training.train_round
-
-    def counted(*arguments):
-        trained.append(arguments[3])
-        return original(*arguments)
-
-    monkeypatch.setattr("nasplug_darts_lp.supernet.rounds.train_round", counted)
-    return trained
-
-
-def _rounds_of(path):
-    return nas.load_study(path).artifacts() / "darts_lp"
-
-
-def test_a_resumed_search_reads_its_rounds(tmp_path, monkeypatch):
-    path = tmp_path / "study.sqlite"
-    whole = search(strategy={"rounds": 3, "derive": 1})
-    trained = count_rounds(monkeypatch)
-    search(path, strategy={"rounds": 3, "derive": 1}, trials=2, batch=1)
-    assert trained == [0, 1]
-    assert sorted(file.name for file in _rounds_of(path).iterdir()) == [
-        "round-000.json",
-        "round-000.safetensors",
-        "round-001.json",
-        "round-001.safetensors",
-    ]
-    resumed = search(path, strategy={"rounds": 3, "derive": 1}, batch=1)
-    assert trained == [0, 1, 2]
-    assert keys(resumed) == keys(whole)
-    assert [t.proposal.info for t in resumed.trials] == [t.proposal.info for t in whole.trials]
-
-
-@pytest.mark.parametrize("damage", ["states", "all", "cut"])
-def test_files_that_are_gone_are_made_again(damage, tmp_path, monkeypatch):
-    path = tmp_path / "study.sqlite"
-    options = {"strategy": {"rounds": 3, "derive": 1}, "batch": 1}
-    search(path, trials=2, **options)
-    for file in _rounds_of(path).iterdir():
-        if damage == "cut":
-            file.write_bytes(file.read_bytes()[:40])
-        elif damage == "all" or file.suffix == ".safetensors":
-            file.unlink()
-    assert keys(search(path, **options)) == keys(search(**options))
-
-
-def test_files_of_another_search_are_not_read(tmp_path, monkeypatch):
-    path = tmp_path / "study.sqlite"
-    search(path, strategy={"rounds": 1, "derive": 1})
-    for name in ("study.sqlite", "study.sqlite-wal", "study.sqlite-shm"):
-        (tmp_path / name).unlink(missing_ok=True)
-    trained = count_rounds(monkeypatch)
-    search(path, strategy={"rounds": 1, "derive": 1}, seed=1)
-    assert trained == [0]
-
-
-def keys(study):
-    return [trial.architecture.key for trial in study.trials]
-
-
-# -- trouble -----------------------------------------------------------------------------------------------------------
-
-
 def test_a_supernet_that_diverges_is_a_failed_trial_and_the_next_round_starts_afresh(monkeypatch):
     from nasplug_darts_lp.supernet import module
 
@@ -255,9 +189,6 @@ def test_bad_arguments(arguments, message):
     space = nas.component("darts_lp.cell", channels=4, layers=3) if "supernet" in arguments else SPACE
     with pytest.raises(SpecError, match=message):
         search(strategy=arguments, space=space)
-
-
-# -- the command line --------------------------------------------------------------------------------------------------
 
 
 def test_the_command_line(tmp_path, capsys):

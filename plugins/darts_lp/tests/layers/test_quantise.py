@@ -1,4 +1,4 @@
-"""Quantising the networks of others."""
+"""Tests of `nasplug_darts_lp.layers.quantise`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import copy
 
 import pytest
 import torch
-from nasplug_darts_lp.folding import agreement, fold
 from nasplug_darts_lp.layers.callback import QuantisationSchedule
-from nasplug_darts_lp.layers.exact import ExactBatchNorm2d
 from nasplug_darts_lp.layers.quantise import Quantise, calibrate, freeze, measure_densities, quantise, quantised_layers
 from nasplug_darts_lp.layers.quantised import QuantConv2d, QuantLinear
-from nasplug_darts_lp.layers.recognition import recognise
 from nasplug_darts_lp.quantisers import Static
 from torch import nn
 
@@ -24,30 +21,8 @@ from nasplug.workloads.extract import extract
 from nasplug.workloads.workload import OPERATIONS
 
 
-class Block(nn.Module):
-    def __init__(self, channels, groups=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, groups=groups, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 1)
-        self.bn2 = nn.BatchNorm2d(channels)
-
-    def forward(self, x):
-        return torch.relu(self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x))))) + x)
-
-
-def network(groups=1, seed=0):
-    torch.manual_seed(seed)
-    stem = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())
-    return nn.Sequential(stem, Block(8, groups), Block(8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
-
-
-def batch(seed=0):
-    return torch.randn(4, 3, 12, 12, generator=torch.Generator().manual_seed(seed))
-
-
 @pytest.mark.parametrize("groups", [1, 2, 8])
-def test_layers_are_exchanged_and_the_original_is_left_alone(groups):
+def test_layers_are_exchanged_and_the_original_is_left_alone(network, groups):
     plain = network(groups)
     before = copy.deepcopy(plain.state_dict())
     quantised = quantise(plain, weight_bits=2, activation_bits=3, squeeze="sample")
@@ -62,7 +37,7 @@ def test_layers_are_exchanged_and_the_original_is_left_alone(groups):
     quantised.load_state_dict(before, strict=False)
 
 
-def test_many_bits_change_little():
+def test_many_bits_change_little(batch, network):
     plain = network().eval()
     quantised = quantise(plain, weight_bits=8, activation_bits=8)
     calibrate(quantised, [batch()])
@@ -72,17 +47,7 @@ def test_many_bits_change_little():
     assert (found - expected).abs().max() < 0.05 * expected.abs().max()
 
 
-def test_training_mode_and_inference_agree():
-    """Inference sums whole numbers; the values are those of training, up to the rounding of floating point."""
-    quantised = quantise(network(2), activations="fixed")
-    quantised(batch())
-    conv = quantised[1].conv1
-    values = torch.relu(torch.randn(4, 8, 5, 5))
-    with torch.no_grad():
-        torch.testing.assert_close(conv.eval()(values), conv.train()(values), rtol=1e-4, atol=1e-5)
-
-
-def test_ends_layers_and_exceptions():
+def test_ends_layers_and_exceptions(network):
     plain = network()
     quantised = quantise(plain, first_last_bits=None, layers={"1.conv2": {"weight_bits": 1, "activation_bits": 5}})
     assert type(quantised[0][0]) is nn.Conv2d
@@ -97,7 +62,7 @@ def test_ends_layers_and_exceptions():
 
 
 @pytest.mark.parametrize("attached", [nn.Conv1d(3, 3, 1), nn.ConvTranspose2d(3, 3, 1), nn.MultiheadAttention(4, 2)])
-def test_unsupported_modules_are_named(attached):
+def test_unsupported_modules_are_named(network, attached):
     found = network()
     found[1].tail = nn.Sequential(attached)
     with pytest.raises(TaskError, match=rf"1\.tail\.0 \({type(attached).__name__}\)"):
@@ -135,48 +100,9 @@ def test_other_things_that_cannot_be_quantised():
         ({"momentun": 0.1}, "did you mean 'momentum'"),
     ],
 )
-def test_mistakes_are_named(settings, message):
+def test_mistakes_are_named(network, settings, message):
     with pytest.raises(NasplugError, match=message):
         quantise(network(), **settings)
-
-
-class Same(nn.Conv2d):
-    """Pads as TensorFlow does."""
-
-    def forward(self, x):
-        sides = []
-        for size, kernel, stride in zip(x.shape[:1:-1], self.kernel_size, self.stride, strict=True):
-            total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-            sides += [total // 2, total - total // 2]
-        return super().forward(nn.functional.pad(x, sides))
-
-
-@pytest.mark.parametrize(
-    ("kernel", "stride", "kind"), [(3, 2, "same"), (2, 1, "same"), (5, 3, "same"), (1, 1, "plain")]
-)
-def test_layers_that_pad_as_tensorflow_does(kernel, stride, kind):
-    torch.manual_seed(0)
-    layer = Same(3, 4, kernel, stride)
-    assert recognise(layer) == kind
-    quantised = quantise(nn.Sequential(layer, nn.ReLU(), nn.Conv2d(4, 2, 1)), activations="fixed")
-    images = torch.randn(2, 3, 11, 8)
-    assert quantised(images).shape[2:] == layer(images).shape[2:]
-    first = quantised[0].eval()
-    torch.testing.assert_close(first(images), layer(images), atol=0.1, rtol=0.1)
-    assert agreement(quantised, fold(quantised.eval(), (3, 11, 8)), images).exact
-
-
-def test_derived_layers_that_change_nothing_are_quantised():
-    class Named(nn.Linear):
-        pass
-
-    class Doubled(nn.Linear):
-        def forward(self, x):
-            return 2 * super().forward(x)
-
-    assert isinstance(quantise(Named(3, 2)), QuantLinear)
-    with pytest.raises(TaskError, match="something else"):
-        quantise(Doubled(3, 2))
 
 
 def test_shared_layers_stay_shared_and_a_single_layer_is_a_network():
@@ -186,26 +112,7 @@ def test_shared_layers_stay_shared_and_a_single_layer_is_a_network():
     assert isinstance(quantise(nn.Linear(4, 2)), QuantLinear)
 
 
-def test_linear_layers_on_tokens():
-    quantised = quantise(nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)))
-    tokens = torch.randn(2, 5, 6)
-    assert quantised(tokens).shape == (2, 5, 3)
-    quantised.eval()
-    assert torch.equal(quantised(tokens)[1, 2], quantised(tokens[1, 2:3])[0])
-
-
-def test_exact_normalisation_is_normalisation():
-    torch.manual_seed(0)
-    plain = nn.BatchNorm2d(4)
-    plain.weight.data.uniform_(-1, 1)
-    plain(torch.randn(8, 4, 3, 3))
-    exact = ExactBatchNorm2d.of(plain)
-    values = torch.randn(2, 4, 3, 3)
-    torch.testing.assert_close(exact.eval()(values), plain.eval()(values))
-    assert torch.equal(exact.train()(values), plain.train()(values))
-
-
-def test_calibration_changes_ranges_alone():
+def test_calibration_changes_ranges_alone(batch, network):
     quantised = quantise(network())
     before = {name: value.clone() for name, value in quantised.state_dict().items()}
     calibrate(quantised, [batch(), batch(1)])
@@ -215,7 +122,7 @@ def test_calibration_changes_ranges_alone():
     assert quantised.training
 
 
-def test_freezing_drops_the_perceptrons_and_nothing_else():
+def test_freezing_drops_the_perceptrons_and_nothing_else(batch, network):
     quantised = quantise(network())
     for seed in range(3):
         quantised(batch(seed))
@@ -226,7 +133,7 @@ def test_freezing_drops_the_perceptrons_and_nothing_else():
     assert sum(isinstance(module, Static) for module in frozen.modules()) == 6
 
 
-def test_costs_see_bits_and_measured_densities():
+def test_costs_see_bits_and_measured_densities(batch, network):
     quantised = quantise(network(), weight_bits=2, activation_bits=2)
     workload = extract(quantised, (3, 12, 12))
     plain = extract(network(), (3, 12, 12))
@@ -244,7 +151,7 @@ def test_costs_see_bits_and_measured_densities():
     assert extract(quantised, (3, 12, 12)).weight_density.min() < 1
 
 
-def test_narrow_networks_are_cheaper_on_a_unit():
+def test_narrow_networks_are_cheaper_on_a_unit(network):
     npu = pytest.importorskip("nasplug_npu")
     costs = {}
     for bits in (2, 4, 8):
@@ -287,7 +194,7 @@ class TestWrapperOfBinary(WrapperConformance):
         return Quantise(1, 1, activations="single_st", options={"squeeze": "sample"})
 
 
-def test_quantising_without_perceptrons_draws_no_random_numbers():
+def test_quantising_without_perceptrons_draws_no_random_numbers(network):
     base = network()
     torch.manual_seed(5)
     expected = torch.rand(1)
