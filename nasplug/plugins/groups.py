@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 import typing
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -19,7 +20,8 @@ def groups_of(hints: Mapping[str, Any]) -> dict[str, type]:
     """
     groups = {}
     for name, hint in hints.items():
-        parts = [part for part in typing.get_args(hint) or (hint,) if part is not type(None)]
+        union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+        parts = [part for part in (typing.get_args(hint) if union else (hint,)) if part is not type(None)]
         if len(parts) == 1 and isinstance(parts[0], type) and is_dataclass(parts[0]):
             groups[name] = parts[0]
     return groups

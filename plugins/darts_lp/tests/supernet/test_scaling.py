@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from nasplug_darts_lp.supernet.scaling import WeightedSum
 
@@ -66,3 +67,26 @@ def test_importance_weighting_gives_every_candidate_the_same_expected_gradient()
 def test_importance_weights_are_bounded():
     _, _, gradients, _, upstream = outputs_and_gradients("importance", [1.0, 0.0, 0.0], torch.tensor([1e-9, 0.5, 0.5]))
     assert torch.allclose(gradients[0], upstream * 30)  # floor 0.1 / 3
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_an_output_of_exactly_zero_stays_zero(training):
+    """Its root mean square is 0, and nothing may be divided by it."""
+    zero, other = torch.zeros(3, requires_grad=True), torch.full((3,), 2.0, requires_grad=True)
+    weights = torch.tensor([0.25, 0.75], requires_grad=True)
+    module = WeightedSum(2, "normalise").train(training)
+    y = module([zero, other], weights)
+    y.sum().backward()
+    assert y.tolist() == [0.75 * (1.0 if training else 2.0)] * 3
+    assert zero.grad.tolist() == [0.25] * 3
+    assert weights.grad.tolist() == [0.0, 3.0 if training else 6.0]
+
+
+def test_the_first_output_that_is_not_zero_sets_the_size():
+    module = WeightedSum(1, "normalise", momentum=0.5)
+    module([torch.zeros(4)], torch.ones(1))
+    assert module.rms.tolist() == [0.0]
+    assert module([torch.full((4,), 4.0)], torch.ones(1)).tolist() == [1.0] * 4
+    assert module.rms.tolist() == [4.0]
+    module([torch.zeros(4)], torch.ones(1))
+    assert module.rms.tolist() == [2.0]

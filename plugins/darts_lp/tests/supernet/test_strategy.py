@@ -191,6 +191,36 @@ def test_bad_arguments(arguments, message):
         search(strategy=arguments, space=space)
 
 
+@pytest.mark.parametrize(
+    ("old", "group"),
+    [
+        ({"lr": 0.1}, "training: {lr: ...} or logits: {lr: ...}"),
+        ({"optimisation": "joint"}, "training: {optimisation: ...}"),
+        ({"logits_lr": 0.1}, "logits: {lr: ...}"),
+        ({"logits_fraction": 0.4}, "logits: {fraction: ...}"),
+        ({"warmup": 0.0}, "logits: {warmup: ...}"),
+        ({"shared": False}, "supernet: {shared: ...}"),
+        ({"partial": 2}, "supernet: {partial: ...}"),
+        ({"temperature": [2.0, 1.0]}, "mixing: {temperature: ...}"),
+        ({"power": "bits"}, "cost: {model: ...}"),
+        ({"power_weight": 0.1}, "cost: {weight: ...}"),
+        ({"power_range": [0.0, 1.0]}, "cost: {range: ...}"),
+        ({"mixing": "softmax"}, "write mixing: {kind: ...}"),
+    ],
+)
+def test_an_argument_of_before_names_its_group(old, group):
+    with pytest.raises(SpecError) as caught:
+        search(strategy=old)
+    assert group in str(caught.value)
+
+
+def test_settings_come_in_groups():
+    study = search(strategy={"training": {"lr": 0.5}, "rounds": 1, "derive": 1})
+    assert [trial.state for trial in study.trials] == ["complete"]
+    with pytest.raises(SpecError, match="unknown setting 'lrr' in 'training'"):
+        search(strategy={"training": {"lrr": 0.5}})
+
+
 def test_the_command_line(tmp_path, capsys):
     spec = tmp_path / "spec.yaml"
     spec.write_text(
