@@ -42,7 +42,7 @@ def chain_to(node: fx.Node, origins: Mapping[fx.Node, Any], modules: Mapping[str
     Args:
         node: What the quantiser reads.
         origins: Nodes that bring accumulators to values.
-        modules: Of the graph.
+        modules: Modules of the graph, by name.
     """
     functions: list[Callable[[Tensor], Tensor]] = []
     pools: list[nn.Module] = []

@@ -24,7 +24,7 @@ class FoldedNetwork(nn.Module):
 
     Args:
         body: The graph.
-        input_shape: Of one input without the batch.
+        input_shape: Shape of one input without the batch.
         products: Names of the whole-number products in `body` by the name of the layer they come from, one for each
             time the layer is used.
 
@@ -51,7 +51,7 @@ class FoldedNetwork(nn.Module):
         return outputs
 
     def train(self, mode: bool = True) -> FoldedNetwork:
-        """There is no training of it: it stays in inference mode."""
+        """Stays in inference mode: a folded network cannot be trained."""
         super().train(False)
         return self
 
@@ -80,7 +80,7 @@ def fold(network: nn.Module, input_shape: Sequence[int]) -> FoldedNetwork:
 
     Args:
         network: Quantised; not touched.
-        input_shape: Of one input without the batch, such as (3, 32, 32).
+        input_shape: Shape of one input without the batch, such as (3, 32, 32).
 
     Raises:
         SpecError: No layer is quantised, sums need more than 32 bits, or torch.fx cannot follow the network.
@@ -89,7 +89,7 @@ def fold(network: nn.Module, input_shape: Sequence[int]) -> FoldedNetwork:
     frozen = freeze(network).cpu()
     if not any(layer.integer for layer in quantised_layers(frozen).values()):
         raise SpecError(
-            f"{type(network).__name__} has no layer with quantised input and weights",
+            f"{type(network).__name__} does not have a layer with quantised input and weights",
             where="fold",
             fix="quantise it first: nasplug_darts_lp.layers.quantise.quantise(network)",
         )
@@ -183,10 +183,10 @@ class _Folding:
     def _compare_sums(self, node: fx.Node, chain: Chain, thresholds: Tensor, factor: int) -> fx.Node:
         """Codes from the accumulators of an earlier layer."""
         origin = self._origins[chain.origin]
-        places = [1] * (len(shape_of(chain.origin)) - 2)
+        ones = [1] * (len(shape_of(chain.origin)) - 2)
 
         def value(sums: Tensor) -> Tensor:
-            found = rescaled(sums.reshape(*sums.shape, *places), origin.scale, origin.bias)
+            found = rescaled(sums.reshape(*sums.shape, *ones), origin.scale, origin.bias)
             for function in chain.functions:
                 found = function(found)
             return found.reshape(sums.shape)
@@ -194,8 +194,8 @@ class _Folding:
         wanted, signs = integer_thresholds(value, thresholds, origin.bound)
         comparison = Thresholds(wanted, None if bool((signs == 1).all()) else signs, factor)
         codes = self._call(node, "codes", comparison, origin.node)
-        for place, pool in enumerate(chain.pools):
-            codes = self._call(node, f"pool{place}", CodePool(pool), codes)
+        for index, pool in enumerate(chain.pools):
+            codes = self._call(node, f"pool{index}", CodePool(pool), codes)
         return codes
 
     def _call(self, node: fx.Node, part: str, module: nn.Module, source: Any) -> fx.Node:

@@ -106,7 +106,7 @@ class IntegerLinear(nn.Module):
 
 
 class Rescale(nn.Module):
-    """A scale and a shift, for whatever is no comparison: accumulators in front of an addition, or at the output.
+    """A scale and a shift, for whatever is not a comparison: accumulators in front of an addition, or at the output.
 
     Args:
         scale: (O,).
@@ -138,7 +138,7 @@ class CodePool(nn.Module):
     """The maximum of codes, which is the code of the maximum.
 
     Args:
-        pool: Of values.
+        pool: Pool of values.
     """
 
     def __init__(self, pool: nn.Module) -> None:

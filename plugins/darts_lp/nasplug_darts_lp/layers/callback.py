@@ -32,13 +32,13 @@ class QuantisationSchedule(Callback):
     `nasplug.Plugins`. The stage follows from the epoch alone, so that a continued training goes on as before.
 
     Args:
-        warmup_epochs: In floating point.
+        warmup_epochs: Number of epochs in floating point.
         bits: Falling numbers of bits before the own ones, of weights and activations alike.
         epochs_per_stage: Epochs for each of `bits`.
         teacher: None; `float`: the network as it is in floating point when quantisation begins, kept still; or a module
             that takes the same inputs and gives logits.
         weight: Share of the distillation in the loss.
-        temperature: Of the distillation.
+        temperature: Temperature of the distillation.
         attribute: Where the LightningModule has its network.
 
     Raises:
@@ -68,12 +68,12 @@ class QuantisationSchedule(Callback):
                 fix="give a share, and a positive temperature",
             )
         if isinstance(teacher, str) and teacher != "float":
-            raise SpecError(f"there is no teacher {teacher!r}", where=_WHERE, fix=did_you_mean(teacher, ["float"]))
+            raise SpecError(f"unknown teacher {teacher!r}", where=_WHERE, fix=did_you_mean(teacher, ["float"]))
         self._warmup, self._length = warmup_epochs, epochs_per_stage
         self._stages = tuple(checked_bits(value, _WHERE) for value in bits)
         self._teacher, self._weight, self._temperature = teacher, weight, temperature
         self._attribute = attribute
-        self._own: dict[int, int] = {}  # bits by the place of the quantiser in the network
+        self._own: dict[int, int] = {}  # bits by index of the quantiser in the network
         self._now: dict[int, int] = {}
         self._judge: nn.Module | None = None
         self._restored: dict[str, Any] = {}
@@ -84,8 +84,8 @@ class QuantisationSchedule(Callback):
         """Refuses what cannot work before anything is trained.
 
         Raises:
-            SpecError: The module has no quantised network, the training ends before the schedule, or a loss that only
-                the module knows cannot be mixed with the teacher's.
+            SpecError: The module does not have a quantised network, the training ends before the schedule, or a loss
+                that only the module knows cannot be mixed with the teacher's.
         """
         if stage != "fit":
             return
@@ -111,9 +111,9 @@ class QuantisationSchedule(Callback):
         """Notes the bits that quantisers have of their own, and takes the teacher in."""
         network = self._network(pl_module)
         restored = dict(enumerate(self._restored.get("bits", [])))
-        for place, quantiser in enumerate(quantisers(network)):
-            self._own[place] = quantiser.bits
-            quantiser.bits = restored.get(place, quantiser.bits)  # which restored parameters belong to
+        for index, quantiser in enumerate(quantisers(network)):
+            self._own[index] = quantiser.bits
+            quantiser.bits = restored.get(index, quantiser.bits)  # which restored parameters belong to
         if self._teacher is not None:
             self._listen(pl_module, network)
 
@@ -125,18 +125,18 @@ class QuantisationSchedule(Callback):
             self._judge = self._make_teacher(network, pl_module)
         stage = epoch // self._length
         floor = self._stages[stage] if 0 <= stage < len(self._stages) else 1
-        for place, quantiser in enumerate(quantisers(network)):
+        for index, quantiser in enumerate(quantisers(network)):
             quantiser.enabled = epoch >= 0
-            wanted = self._now[place] = max(floor, self._own[place])
+            wanted = self._now[index] = max(floor, self._own[index])
             if quantiser.bits != wanted:
                 quantiser.set_bits(wanted)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leaves a network with its own bits, also where the training was stopped early."""
-        for place, quantiser in enumerate(quantisers(self._network(pl_module))):
+        for index, quantiser in enumerate(quantisers(self._network(pl_module))):
             quantiser.enabled = True
-            if quantiser.bits != self._own[place]:
-                quantiser.set_bits(self._own[place])
+            if quantiser.bits != self._own[index]:
+                quantiser.set_bits(self._own[index])
         self._forget()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -145,7 +145,7 @@ class QuantisationSchedule(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Goes into checkpoints: the bits the parameters belong to, and a teacher made on the way."""
-        state: dict[str, Any] = {"bits": [self._now[place] for place in sorted(self._now)]}
+        state: dict[str, Any] = {"bits": [self._now[index] for index in sorted(self._now)]}
         if self._judge is not None and self._teacher == "float":
             state["teacher"] = self._judge.state_dict()
         return state
@@ -215,7 +215,7 @@ class QuantisationSchedule(Callback):
         if not isinstance(found, nn.Module):
             names = [name for name, _ in pl_module.named_children()]
             raise SpecError(
-                f"{type(pl_module).__name__} has no network {self._attribute!r}",
+                f"{type(pl_module).__name__} does not have a network {self._attribute!r}",
                 where=_WHERE,
                 fix=f"give attribute=...: {did_you_mean(self._attribute, names)}",
             )

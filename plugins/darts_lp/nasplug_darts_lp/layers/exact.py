@@ -76,7 +76,7 @@ class ExactBatchNormAct2d(ExactBatchNorm2d):
 
 
 def exact_form(module: nn.Module) -> nn.Module:
-    """The form of a module whose inference repeats exactly, with the same parameters; itself if there is none."""
+    """Returns the form of a module whose inference repeats exactly, with the same parameters, or the module itself."""
     if type(module) is nn.BatchNorm2d:
         return ExactBatchNorm2d.of(module)
     if type(module) in (nn.AdaptiveAvgPool2d, nn.AvgPool2d) or is_timm(

@@ -48,8 +48,8 @@ def quantise(
 
     Args:
         network: Any module; not touched.
-        weight_bits: 1 to 8, or None to leave the weights in floating point.
-        activation_bits: Of the inputs of the layers, 1 to 8, or None.
+        weight_bits: Bits of the weights, 1 to 8, or None for floating point.
+        activation_bits: Bits of the inputs of the layers, 1 to 8, or None for floating point.
         activations: Kind of their quantiser, `double_st`, `single_st`, `threshold_st`, `fixed`, `learnable`, `lsq`,
             `pact`.
         weights: Kind of the quantiser of weights, `uniform`, `lsq`, `gaussian`.
@@ -57,7 +57,7 @@ def quantise(
             lists them; None leaves these two in floating point.
         skip: Names of modules that stay as they are, with all they hold; `*` stands for anything, also for nothing.
         layers: Other settings for layers by name: `{"layer1.0.conv1": {"weight_bits": 2}}`.
-        **options: Of the quantiser of activations, such as `squeeze`.
+        **options: Options of the activation quantiser, such as `squeeze`.
 
     Raises:
         TaskError: A module that cannot be quantised, by its name, or an unknown name in `skip` or `layers`.
@@ -76,7 +76,9 @@ def quantise(
         _refuse_unsupported(name or "the network", module)
     ours = [name for name, module in found.items() if isinstance(module, (nn.Conv2d, nn.Linear))]
     if not ours:
-        raise TaskError(f"{type(network).__name__} has no convolutional or linear layer to quantise", where=_WHERE)
+        raise TaskError(
+            f"{type(network).__name__} does not have a convolutional or linear layer to quantise", where=_WHERE
+        )
     settings = layers or {}
     _check_names("layers", settings, ours)
     common = {"weights": weights, "activations": activations, **options}
@@ -96,14 +98,14 @@ class Quantise:
     """A wrapper that quantises the networks of a search, or the one of a Trainer: see `quantise`.
 
     Args:
-        weight_bits: 1 to 8, or None for floating point.
-        activation_bits: 1 to 8, or None for floating point.
+        weight_bits: Bits of the weights, 1 to 8, or None for floating point.
+        activation_bits: Bits of the inputs of the layers, 1 to 8, or None for floating point.
         activations: Kind of quantiser: `double_st`, `single_st`, `threshold_st`, `fixed`, `learnable`, `lsq`, `pact`.
         weights: Kind of quantiser: `uniform`, `lsq`, `gaussian`.
         first_last_bits: Bits of the first and the last layer; None leaves them in floating point.
         skip: Names of modules that stay as they are; `*` stands for anything.
         layers: Other settings for layers by name.
-        options: Of the quantiser of activations, such as `{squeeze: sample}`.
+        options: Options of the activation quantiser, such as `{squeeze: sample}`.
     """
 
     def __init__(
@@ -229,7 +231,7 @@ def _refuse_unsupported(name: str, module: nn.Module) -> None:
     elif isinstance(module, nn.modules.lazy.LazyModuleMixin):
         why = "its shape is not known before the first batch"
     elif isinstance(module, _UNSUPPORTED):
-        why = "there is no quantised form of it"
+        why = "it does not have a quantised form"
     elif isinstance(module, nn.Conv2d) and module.padding_mode != "zeros":
         why = f"it pads with {module.padding_mode!r}, not with zeros"
     elif isinstance(module, (nn.Conv2d, nn.Linear)) and recognise(module) is None:
@@ -246,7 +248,9 @@ def _refuse_unsupported(name: str, module: nn.Module) -> None:
 def _check_names(what: str, patterns: Iterable[str], names: Sequence[str]) -> None:
     for pattern in patterns:
         if "*" not in pattern and pattern not in names:
-            raise TaskError(f"{what}: the network has no {pattern!r}", where=_WHERE, fix=did_you_mean(pattern, names))
+            raise TaskError(
+                f"{what}: the network does not have {pattern!r}", where=_WHERE, fix=did_you_mean(pattern, names)
+            )
 
 
 def _put(network: nn.Module, name: str, module: nn.Module) -> nn.Module:

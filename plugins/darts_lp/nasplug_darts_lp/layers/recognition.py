@@ -17,7 +17,7 @@ def recognise(layer: nn.Conv2d | nn.Linear) -> str | None:
     some to compute something else. What a layer is called does not tell; what it answers does.
 
     Args:
-        layer: Of torch, or of a class derived from one; neither lazy nor parametrised.
+        layer: Layer of torch, or of a class derived from one; neither lazy nor parametrised.
 
     Returns:
         `plain`: what torch computes; `same`: a convolution padded so that the output measures ceil(input / stride), the

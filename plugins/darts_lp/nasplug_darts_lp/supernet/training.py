@@ -82,7 +82,7 @@ def train_round(plan: Plan, state: State, seed: int, number: int, rounds: int) -
         rounds: Number of rounds that it will have trained in the end.
 
     Raises:
-        SpecError: There is no training data, or the device is not there.
+        SpecError: The task lacks training data, or the device is not available.
         TaskError: The data cannot be divided.
     """
     with isolated(seed, plan.threads):
@@ -160,7 +160,7 @@ def _module(plan: Plan, number: int, rounds: int) -> tuple[SupernetModule, Any]:
     else:
         length = len(loader)
     if not length:
-        raise SpecError("the task has no training data", where="darts_lp.search")
+        raise SpecError("the task does not give training data", where="darts_lp.search")
     steps = length * plan.epochs
     task_module = plan.task.module(supernet, {})
     return SupernetModule(supernet, task_module, plan.settings, rounds * steps, number * steps), loader

@@ -84,7 +84,7 @@ def test_other_things_that_cannot_be_quantised():
     ):
         with pytest.raises(TaskError, match=why):
             quantise(nn.Sequential(nn.Conv2d(3, 3, 1), layer))
-    with pytest.raises(TaskError, match="no convolutional or linear layer"):
+    with pytest.raises(TaskError, match="does not have a convolutional or linear layer"):
         quantise(nn.Sequential(nn.ReLU()))
 
 

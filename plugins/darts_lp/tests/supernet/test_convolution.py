@@ -30,11 +30,11 @@ def same_weights(choices):
     return shared, separate
 
 
-@pytest.mark.parametrize("place", list(itertools.product(range(2), range(3), range(2))))
-def test_for_a_single_choice_both_forms_are_one(place):
+@pytest.mark.parametrize("index", list(itertools.product(range(2), range(3), range(2))))
+def test_for_a_single_choice_both_forms_are_one(index):
     shared, separate = same_weights(CHOICES)
     x = torch.randn(2, 4, 7, 7)
-    weights = [one_hot(size, p) for size, p in zip((2, 3, 2), place, strict=True)]
+    weights = [one_hot(size, p) for size, p in zip((2, 3, 2), index, strict=True)]
     assert torch.allclose(shared(x, *weights), separate(x, *weights), atol=1e-5)
 
 
@@ -92,7 +92,7 @@ def test_in_floating_point_it_is_a_convolution(more):
     conv, x = SharedConv(choices), torch.randn(2, 4, 9, 9)
     one = torch.ones(1)
     options = {"stride": 1, "dilation": 1, "groups": 1} | more
-    for place, (size, cut) in enumerate(((3, 1), (5, 0))):
+    for index, (size, cut) in enumerate(((3, 1), (5, 0))):
         weight = conv.weight[:, :, cut : cut + size, cut : cut + size]
         wanted = F.conv2d(x, weight, padding=options["dilation"] * (size // 2), **options)
-        assert torch.allclose(conv(x, one_hot(2, place), one, one), wanted, atol=1e-5)
+        assert torch.allclose(conv(x, one_hot(2, index), one, one), wanted, atol=1e-5)

@@ -59,14 +59,14 @@ def test_fixed_weights_need_no_gradient_and_change_nothing():
     assert torch.allclose(module.log_range.grad, with_weights[4], atol=1e-4)
 
 
-@pytest.mark.parametrize("place", range(4))
-def test_one_width_gives_its_own_grid(place):
+@pytest.mark.parametrize("index", range(4))
+def test_one_width_gives_its_own_grid(index):
     bits = (1, 2, 4, 8)
     module = MixedLevels(bits, 2, span=3.0)
     weights = torch.zeros(4)
-    weights[place] = 1.0
+    weights[index] = 1.0
     y = module(torch.linspace(-3, 3, 3000).view(1500, 2), weights)
-    assert len(y.unique()) == 2 ** bits[place]
+    assert len(y.unique()) == 2 ** bits[index]
     assert (y.min(), y.max()) == (-1.5, 1.5)
 
 

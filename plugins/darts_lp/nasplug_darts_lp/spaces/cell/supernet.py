@@ -191,7 +191,7 @@ class CellSupernet(Supernet):
         operations, weights, activations = (
             probabilities[edge_name(cell, source, node, part)].double().tolist() for part in PARTS
         )
-        # In floating point there are no widths, and each of the two lists holds a single 1.
+        # In floating point the widths are empty, and each of the two lists holds a single 1.
         widths = list(
             itertools.product(
                 zip(settings.weight_bits, weights, strict=False),

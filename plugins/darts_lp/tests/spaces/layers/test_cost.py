@@ -18,12 +18,12 @@ def test_expected_cost_is_the_mean_over_all_networks():
     for logits in supernet.logits.parameters():
         logits.data.normal_()
     weights = supernet.logits.probabilities()
-    total = chance = 0.0
+    total = certainty = 0.0
     for architecture in space:
         probability = 1.0
-        for choice, place in zip(space.choices, space.vector(architecture), strict=True):
-            probability *= float(weights[choice.name][place])
+        for choice, index in zip(space.choices, space.vector(architecture), strict=True):
+            probability *= float(weights[choice.name][index])
         total += probability * float(supernet.cost(supernet.weights_of(architecture)))
-        chance += probability
-    assert chance == pytest.approx(1.0, abs=1e-5)
+        certainty += probability
+    assert certainty == pytest.approx(1.0, abs=1e-5)
     assert float(supernet.cost(weights)) == pytest.approx(total, rel=1e-5)
