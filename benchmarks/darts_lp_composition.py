@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from _record import record
-from nasplug_darts_lp.spaces.layers import LayersSpace
+from nasplug_darts_lp.spaces.layers.space import LayersSpace
 
 import nasplug as nas
 

@@ -24,9 +24,10 @@ from typing import Any
 
 import torch
 from _record import record
-from nasplug_darts_lp.search.mixing import Mixing
-from nasplug_darts_lp.search.supernet import SupernetOptions
-from nasplug_darts_lp.spaces.layers import LayersSpace
+from nasplug_darts_lp.spaces.layers.space import LayersSpace
+from nasplug_darts_lp.supernet.base import SupernetOptions
+from nasplug_darts_lp.supernet.mixing import Mixing
+from nasplug_darts_lp.supernet.settings import SupernetSettings
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -58,7 +59,7 @@ def subjects(arguments: argparse.Namespace) -> dict[str, nn.Module]:
         return network
 
     def supernet(kind: Any, shared: bool) -> nn.Module:
-        options = SupernetOptions(mixing=Mixing(kind), shared=shared)
+        options = SupernetOptions(Mixing(kind), SupernetSettings(shared=shared))
         return space(BITS, arguments).supernet(task.input_shape, task.outputs, options)
 
     return {

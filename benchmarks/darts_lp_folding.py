@@ -23,7 +23,7 @@ import torch
 from _record import record
 from nasplug_darts_lp.folding import agreement, export_onnx, fold, run_onnx, save, size
 from nasplug_darts_lp.folding.modules import Thresholds
-from nasplug_darts_lp.quantise import calibrate, quantise
+from nasplug_darts_lp.layers.quantise import calibrate, quantise
 from nasplug_darts_lp.quantisers import ACTIVATIONS, WEIGHTS
 from safetensors.torch import save_file
 from torch import nn

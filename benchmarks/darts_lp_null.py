@@ -18,19 +18,20 @@ import argparse
 import json
 import statistics
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from _record import record
-from nasplug_darts_lp.search.mixing import Mixing
-from nasplug_darts_lp.search.settings import SearchSettings
-from nasplug_darts_lp.search.supernet import Supernet, SupernetOptions
-from nasplug_darts_lp.search.training import Plan, train_round
-from nasplug_darts_lp.spaces.cell import CellSpace
-from nasplug_darts_lp.spaces.cell_supernet import CellSupernet
-from nasplug_darts_lp.spaces.layers import LayersSpace
-from nasplug_darts_lp.spaces.layers_supernet import LayersSupernet
+from nasplug_darts_lp.spaces.cell.space import CellSpace
+from nasplug_darts_lp.spaces.cell.supernet import CellSupernet
+from nasplug_darts_lp.spaces.layers.space import LayersSpace
+from nasplug_darts_lp.spaces.layers.supernet import LayersSupernet
+from nasplug_darts_lp.supernet.base import Supernet, SupernetOptions
+from nasplug_darts_lp.supernet.mixing import Mixing
+from nasplug_darts_lp.supernet.settings import LogitsSettings, SearchSettings, SupernetSettings, TrainingSettings
+from nasplug_darts_lp.supernet.training import Plan, train_round
 
 import nasplug as nas
 
@@ -53,8 +54,15 @@ class Copies:
     def supernet(self, input_shape: Any, outputs: int, options: SupernetOptions) -> Supernet:
         """See HasSupernet."""
         if self.family in ("cell", "partial"):
-            space = CellSpace(channels=4, layers=3, nodes=1)
-            return CellSupernet(space, input_shape, outputs, options, candidates=("sep_conv_3x3",) * COPIES)
+            cells = CellSpace(channels=4, layers=3, nodes=1)
+            return CellSupernet(
+                cells.settings,
+                cells.architecture,
+                input_shape,
+                outputs,
+                options,
+                candidates=("sep_conv_3x3",) * COPIES,
+            )
         blocks = LayersSpace(
             width=0.25,
             blocks=1,
@@ -65,11 +73,13 @@ class Copies:
             first_last_bits=None,
         )
         # A space of choices refuses the same option twice; a supernet does not mind.
-        if self.family == "bits":
-            blocks.activation_bits = blocks.activation_bits * COPIES
-        else:
-            blocks.kernels = blocks.kernels * COPIES
-        return LayersSupernet(blocks, input_shape, outputs, options)
+        own = blocks.settings
+        copied = (
+            replace(own, activation_bits=own.activation_bits * COPIES)
+            if self.family == "bits"
+            else replace(own, kernels=own.kernels * COPIES)
+        )
+        return LayersSupernet(copied, blocks.architecture, input_shape, outputs, options)
 
 
 def run(
@@ -78,13 +88,12 @@ def run(
     """One search; the largest probability of every mixed operation."""
     torch.set_num_threads(1)
     options = SupernetOptions(
-        mixing=Mixing(mixing),  # type: ignore[arg-type]
-        shared=shared,
-        scaling=scaling,  # type: ignore[arg-type]
-        partial=2 if family == "partial" else 1,
+        Mixing(mixing),  # type: ignore[arg-type]
+        SupernetSettings(shared=shared, scaling=scaling, partial=2 if family == "partial" else 1),  # type: ignore[arg-type]
     )
     settings = SearchSettings(
-        lr=0.05, logits_lr=arguments.logits_lr, logits_schedule="constant", logits_weight_decay=0.0, warmup=0.0
+        TrainingSettings(lr=0.05),
+        LogitsSettings(lr=arguments.logits_lr, schedule="constant", weight_decay=0.0, warmup=0.0),
     )
     task = nas.ImageClassification(batch_size=64)
     plan = Plan(Copies(family), task, options, settings, arguments.epochs)

@@ -34,7 +34,7 @@ import numpy as np
 import torch
 from _record import record
 from nasplug_darts_lp.folding import agreement, fold, size
-from nasplug_darts_lp.quantise import freeze, quantise
+from nasplug_darts_lp.layers.quantise import freeze, quantise
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional

@@ -63,8 +63,8 @@ class Bench:
     """Searches and trainings, each made once and kept."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        from nasplug_darts_lp.search.supernet import SupernetOptions
-        from nasplug_darts_lp.spaces.layers import LayersSpace
+        from nasplug_darts_lp.spaces.layers.space import LayersSpace
+        from nasplug_darts_lp.supernet.base import SupernetOptions
 
         import nasplug.data
 
@@ -92,25 +92,25 @@ class Bench:
             print(f"{key}: {time.perf_counter() - start:.0f} s", flush=True)
         return self.done[key]
 
-    def power(self, architecture: nas.Architecture) -> float:
+    def cost(self, architecture: nas.Architecture) -> float:
         """Bit operations, as a share of those of the network on 8x8 bits."""
-        return float(self._supernet.power(self._supernet.weights_of(architecture)))
+        return float(self._supernet.cost(self._supernet.weights_of(architecture)))
 
     def uniform(self, bits: int) -> nas.Architecture:
         """The same bits everywhere."""
-        place = BITS.index(bits)
-        return self.space.from_vector([place if "bits" in c.name else 0 for c in self.space.choices])
+        index = BITS.index(bits)
+        return self.space.from_vector([index if "bits" in c.name else 0 for c in self.space.choices])
 
     def random(self, budget: float, rng: np.random.Generator) -> nas.Architecture:
         """Random bits, changed at random places until the cost is that of the budget."""
         while True:
             found = self.space.sample(rng)
             for _ in range(500):
-                power = self.power(found)
-                if EQUAL * budget <= power <= budget:
+                cost = self.cost(found)
+                if EQUAL * budget <= cost <= budget:
                     return found
                 other = self.space.mutate(found, rng)
-                if abs(self.power(other) - 0.5 * (EQUAL + 1.0) * budget) < abs(power - 0.5 * (EQUAL + 1.0) * budget):
+                if abs(self.cost(other) - 0.5 * (EQUAL + 1.0) * budget) < abs(cost - 0.5 * (EQUAL + 1.0) * budget):
                     found = other
 
     def search(self, mixing: str, budget: float, seed: int) -> Any:
@@ -120,15 +120,15 @@ class Bench:
             "darts_lp.search",
             rounds=1,
             epochs=self.arguments.search_epochs,
-            mixing=mixing,
-            optimizer="adam",
-            lr=self.arguments.lr,
-            lr_min=0.0,
-            logits_lr=self.arguments.logits_lr,
-            power_weight=self.arguments.power_weight,
-            power_loss="hinge",
-            power_target=budget,
-            power_range=[EQUAL * budget, 1.000001 * budget],
+            mixing={"kind": mixing},
+            training={"optimizer": "adam", "lr": self.arguments.lr, "lr_min": 0.0},
+            logits={"lr": self.arguments.logits_lr},
+            cost={
+                "weight": self.arguments.cost_weight,
+                "loss": "hinge",
+                "target": budget,
+                "range": [EQUAL * budget, 1.000001 * budget],
+            },
         )
         study = nas.search(task, space=space, strategy=strategy, trials=1, epochs=0, seed=seed, progress=False, batch=1)
         if not study.trials:
@@ -166,14 +166,14 @@ class Bench:
         trainer.fit(module, datamodule=data)
         val = float(trainer.callback_metrics["val_acc"])
         test = float(trainer.test(module, datamodule=data, verbose=False)[0]["test_acc"])
-        return {"val_acc": val, "test_acc": test, "power": self.power(architecture)}
+        return {"val_acc": val, "test_acc": test, "cost": self.cost(architecture)}
 
 
 def run_seed(bench: Bench, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
     """All searches and trainings of one seed, by budget and way."""
     found: dict[str, Any] = {}
     for bits in arguments.budgets:
-        budget = bench.power(bench.uniform(bits))
+        budget = bench.cost(bench.uniform(bits))
         here: dict[str, Any] = {}
         for mixing in MIXINGS:
             key = f"seed {seed}, budget {bits}, {mixing}"
@@ -184,11 +184,11 @@ def run_seed(bench: Bench, seed: int, arguments: argparse.Namespace) -> dict[str
         same = bench.uniform(bits).genotype
         here["uniform"] = [bench.kept(f"seed {seed}, budget {bits}, uniform", lambda g=same: bench.train(g, seed))]  # type: ignore[misc]
         here["random"] = []
-        for draw in range(arguments.random):
-            rng = np.random.default_rng([seed, bits, draw])
-            drawn = bench.random(budget, rng).genotype
-            key = f"seed {seed}, budget {bits}, random {draw}"
-            here["random"].append(bench.kept(key, lambda g=drawn: bench.train(g, seed)))  # type: ignore[misc]
+        for number in range(arguments.random):
+            rng = np.random.default_rng([seed, bits, number])
+            sampled = bench.random(budget, rng).genotype
+            key = f"seed {seed}, budget {bits}, random {number}"
+            here["random"].append(bench.kept(key, lambda g=sampled: bench.train(g, seed)))  # type: ignore[misc]
         found[str(bits)] = {"budget": budget, "ways": here}
     return found
 
@@ -209,8 +209,8 @@ def summary(seeds: dict[int, Any]) -> dict[str, Any]:
             rows[way] = {
                 "test_acc": statistics.mean(accuracies),
                 "sd": statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0,
-                "power": statistics.mean(
-                    one["power"] for seed in seeds.values() for one in seed[bits]["ways"].get(way, ())
+                "cost": statistics.mean(
+                    one["cost"] for seed in seeds.values() for one in seed[bits]["ways"].get(way, ())
                 ),
                 "seeds": len(accuracies),
             }
@@ -222,14 +222,14 @@ def summary(seeds: dict[int, Any]) -> dict[str, Any]:
 def front(seeds: dict[int, Any]) -> list[dict[str, Any]]:
     """All networks that no other one beats in both cost and test accuracy, from the cheapest on."""
     found = [
-        {"way": way, "seed": seed, "power": one["power"], "test_acc": one["test_acc"]}
+        {"way": way, "seed": seed, "cost": one["cost"], "test_acc": one["test_acc"]}
         for seed, budgets in seeds.items()
         for budget in budgets.values()
         for way, networks in budget["ways"].items()
         for one in networks
     ]
     best, kept = -1.0, []
-    for one in sorted(found, key=lambda network: (network["power"], -network["test_acc"])):
+    for one in sorted(found, key=lambda network: (network["cost"], -network["test_acc"])):
         if one["test_acc"] > best:
             best = one["test_acc"]
             kept.append(one)
@@ -246,7 +246,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--logits-lr", type=float, default=0.02)
-    parser.add_argument("--power-weight", type=float, default=2.0)
+    parser.add_argument("--cost-weight", type=float, default=2.0)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--search-epochs", type=int, default=12)
     parser.add_argument("--budgets", type=int, nargs="*", default=[2, 4])
@@ -261,7 +261,7 @@ def main() -> None:
     rows = summary(seeds)
     for bits, ways in rows.items():
         for way, row in ways.items():
-            print(f"budget {bits}  {way:12} {row['test_acc']:.4f} +- {row['sd']:.4f}  power {row['power']:.4f}")
+            print(f"budget {bits}  {way:12} {row['test_acc']:.4f} +- {row['sd']:.4f}  cost {row['cost']:.4f}")
     if not arguments.dry:
         settings = {
             name: str(value.name) if isinstance(value, Path) else value for name, value in vars(arguments).items()

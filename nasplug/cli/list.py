@@ -15,6 +15,7 @@ from nasplug.cli.parser import Parser
 from nasplug.contract.errors import NasplugError, UnknownNameError, did_you_mean
 from nasplug.contract.kinds import KINDS
 from nasplug.plugins.packages import missing
+from nasplug.plugins.groups import groups_of
 
 if TYPE_CHECKING:
     from nasplug.plugins.catalog import Catalog, Entry
@@ -95,28 +96,42 @@ def explain(entry: Entry) -> dict[str, Any]:
     import docstring_parser
 
     factory = entry.load()
-    text = inspect.getdoc(factory) or ""
-    parsed = docstring_parser.parse(text)
-    described = {item.arg_name: item.description or "" for item in parsed.params}
-    hints = _types(factory)
+    parsed = docstring_parser.parse(_text(factory))
     data = _entry_json(entry)
     data["description"] = "\n\n".join(part for part in (parsed.short_description, parsed.long_description) if part)
-    data["parameters"] = [
-        {
-            "name": parameter.name,
-            "type": hints.get(parameter.name) or _annotated(parameter),
-            "required": parameter.default is parameter.empty,
-            "default": None if parameter.default is parameter.empty else output.json_safe(parameter.default),
-            "description": " ".join(described.get(parameter.name, "").split()),
-        }
-        for parameter in _parameters(factory)
-        if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
-    ]
+    data["parameters"] = _explained(factory)
     if entry.kind == "space":
         data["capabilities"] = _capabilities(factory)
     if entry.kind == "strategy":
         data["requires"] = [protocol.__name__ for protocol in getattr(_default(factory), "requires", ())]
     return data
+
+
+def _explained(factory: Any) -> list[dict[str, Any]]:
+    """The parameters of a factory; those of a group of settings come after the group, as `group.setting`."""
+    import docstring_parser
+
+    described = {item.arg_name: item.description or "" for item in docstring_parser.parse(_text(factory)).params}
+    hints = _hints(factory)
+    groups = groups_of(hints)
+    rows = []
+    for parameter in _parameters(factory):
+        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            continue
+        name, group = parameter.name, groups.get(parameter.name)
+        plain = None if parameter.default is parameter.empty or group else output.json_safe(parameter.default)
+        rows.append(
+            {
+                "name": name,
+                "type": "group" if group else _type(hints[name]) if name in hints else _annotated(parameter),
+                "required": parameter.default is parameter.empty,
+                "default": plain,
+                "description": " ".join(described.get(name, "").split()),
+            }
+        )
+        if group is not None:
+            rows += [{**setting, "name": f"{name}.{setting['name']}"} for setting in _explained(group)]
+    return rows
 
 
 def _parameters(factory: Any) -> list[inspect.Parameter]:
@@ -130,14 +145,17 @@ def _annotated(parameter: inspect.Parameter) -> str:
     return "any" if parameter.annotation is parameter.empty else str(parameter.annotation)
 
 
-def _types(factory: Any) -> dict[str, str]:
-    """Types of the parameters as text, aliases resolved: what may be written, not what somebody called it."""
+def _text(factory: Any) -> str:
+    return inspect.getdoc(factory) or ""
+
+
+def _hints(factory: Any) -> dict[str, Any]:
+    """Types of the parameters, aliases resolved: what may be written, not what somebody called it."""
     function = factory.__init__ if inspect.isclass(factory) else factory
     try:
-        hints = typing.get_type_hints(function)
+        return typing.get_type_hints(function)
     except (NameError, TypeError):  # a hint that exists for type checkers only
         return {}
-    return {name: _type(hint) for name, hint in hints.items()}
 
 
 def _type(hint: Any) -> str:
@@ -174,6 +192,12 @@ def _capabilities(factory: Any) -> list[str]:
     return [name for name, needed in members.items() if needed and all(hasattr(space, member) for member in needed)]
 
 
+def _default_text(parameter: dict[str, Any]) -> str:
+    if parameter["required"]:
+        return "required"
+    return "" if parameter["type"] == "group" else str(parameter["default"])
+
+
 def _print_explanation(data: dict[str, Any]) -> None:
     print(f"{data['kind']} {data['name']}  ({data['distribution']}, {data['location']})\n")
     print(data["description"] or data["summary"] or "no description")
@@ -181,10 +205,7 @@ def _print_explanation(data: dict[str, Any]) -> None:
         if data.get(key):
             print(f"\n{label}: {', '.join(data[key])}")
     print()
-    rows = [
-        [p["name"], p["type"], "required" if p["required"] else str(p["default"]), p["description"]]
-        for p in data["parameters"]
-    ]
+    rows = [[p["name"], p["type"], _default_text(p), p["description"]] for p in data["parameters"]]
     if rows:
         output.print_table(["parameter", "type", "default", "meaning"], rows)
     else:

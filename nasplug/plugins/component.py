@@ -11,6 +11,7 @@ from typing import Any, Self
 from nasplug.contract.errors import NasplugError, SpecError, did_you_mean
 from nasplug.contract.kinds import kind_of
 from nasplug.plugins.catalog import Catalog, load_location
+from nasplug.plugins.groups import check_group, groups_of, where_it_belongs
 from nasplug.plugins.trust import check_argument, check_kind
 
 
@@ -123,14 +124,21 @@ def instantiate(kind: str, wanted: Component, catalog: Catalog, *, where: str) -
     except (TypeError, ValueError) as error:
         raise SpecError("this cannot be configured", where=where, why=str(error)) from error
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    hints = _hints(factory)
+    groups = groups_of({name: hint for name, hint in hints.items() if kind_of(hint) is None})
     for name in wanted.args:
         if name not in parameters and not takes_any:
-            raise SpecError(f"there is no argument {name!r}", where=where, fix=did_you_mean(name, parameters))
-    hints = _hints(factory)
+            moved = where_it_belongs(name, groups, getattr(factory, "nasplug_renamed", {}))
+            raise SpecError(f"there is no argument {name!r}", where=where, fix=moved or did_you_mean(name, parameters))
     built, data = {}, {}
     for name, value in wanted.args.items():
         nested = kind_of(hints.get(name))
-        if nested is None or value is None:
+        if name in groups and isinstance(value, groups[name]):
+            built[name] = value  # a ready record of a Python caller
+        elif name in groups and (value is not None or not _optional(hints[name])):
+            check_group(name, value, groups[name], where=where)
+            data[name] = value
+        elif nested is None or value is None:
             check_argument(value, hints.get(name, Any), f"{where}.{name}")
             data[name] = value
         elif not isinstance(value, (str, Mapping, list, tuple, Component)):
@@ -170,6 +178,10 @@ def _hints(factory: Any) -> dict[str, Any]:
         return typing.get_type_hints(function)
     except (NameError, TypeError):  # a hint that exists for type checkers only
         return {}
+
+
+def _optional(hint: Any) -> bool:
+    return type(None) in typing.get_args(hint)
 
 
 def _check_types(factory: Any, data: dict[str, Any], *, skip: set[str | int], where: str) -> dict[str, Any]:

@@ -123,6 +123,19 @@ def test_unknown_words(cli, words, message):
     assert message in done.err
 
 
+def test_the_settings_of_a_group_are_explained(cli):
+    rows = {row["name"]: row for row in cli("list", "strategy", "darts_lp.search", "--json").json["parameters"]}
+    assert rows["training"]["type"] == "group"
+    assert rows["training.lr"] == {
+        "name": "training.lr",
+        "type": "float",
+        "required": False,
+        "default": 0.025,
+        "description": "Largest learning rate.",
+    }
+    assert rows["logits.lr"]["default"] == 0.01
+
+
 def test_every_announced_component_can_be_explained(cli):
     for entry in cli("list", "--json").json:
         explained = cli("list", entry["kind"], entry["name"], "--json")

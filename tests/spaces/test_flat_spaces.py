@@ -12,7 +12,7 @@ import pytest
 RECORDED = Path(__file__).with_name("flat_spaces.json")
 SPACES = {
     "synthetic": ("nasplug.testing", "SyntheticSpace", {}),
-    "nasbench201": ("nasplug.spaces.nasbench201.space", "NASBench201", {}),
+    "nasbench201": ("nasplug_tables.spaces.nasbench201.space", "NASBench201", {}),
     "qnas.conv": ("nasplug_qnas.spaces", "ConvSpace", {}),
     "qnas.residual": ("nasplug_qnas.spaces", "ResidualSpace", {"prior": "uniform", "nodes": 7}),
     "emonas.macro": ("nasplug_emonas.macro", "MacroSpace", {}),

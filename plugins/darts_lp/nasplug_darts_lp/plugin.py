@@ -15,26 +15,26 @@ def register(catalog: Catalog) -> None:
     """Names and locations only."""
     catalog.wrapper(
         "darts_lp.quantise",
-        "nasplug_darts_lp.quantise:Quantise",
+        "nasplug_darts_lp.layers.quantise:Quantise",
         summary="Quantises weights and activations of every built network to 1 to 8 bits.",
     )
     catalog.callback(
         "darts_lp.callback",
-        "nasplug_darts_lp.callback:QuantisationSchedule",
+        "nasplug_darts_lp.layers.callback:QuantisationSchedule",
         summary="Warm-up in floating point, falling bits and distillation while a quantised network trains.",
     )
     catalog.space(
         "darts_lp.layers",
-        "nasplug_darts_lp.spaces.layers:LayersSpace",
+        "nasplug_darts_lp.spaces.layers.space:LayersSpace",
         summary="Residual networks: operation, kernel size, weight bits and activation bits of every block.",
     )
     catalog.space(
         "darts_lp.cell",
-        "nasplug_darts_lp.spaces.cell:CellSpace",
+        "nasplug_darts_lp.spaces.cell.space:CellSpace",
         summary="The cells of DARTS, in floating point or with bit widths for every operation.",
     )
     catalog.strategy(
         "darts_lp.search",
-        "nasplug_darts_lp.strategy:DifferentiableSearch",
+        "nasplug_darts_lp.supernet.strategy:DifferentiableSearch",
         summary="Trains a supernet of operations and bit widths by gradients, and derives the networks it prefers.",
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from nasplug_darts_lp.spaces.cell import CellSpace
-from nasplug_darts_lp.spaces.layers import LayersSpace
-from nasplug_darts_lp.strategy import DifferentiableSearch
+from nasplug_darts_lp.spaces.cell.space import CellSpace
+from nasplug_darts_lp.spaces.layers.space import LayersSpace
+from nasplug_darts_lp.supernet.settings import CostSettings, LogitsSettings
+from nasplug_darts_lp.supernet.strategy import DifferentiableSearch
 
 import nasplug as nas
 from nasplug.testing import SpaceConformance, StrategyConformance
@@ -50,7 +51,9 @@ class TestSearch(StrategyConformance):
         )
 
     def make_strategy(self):
-        return DifferentiableSearch(rounds=3, epochs=1, derive=4, power_weight=0.1, warmup=0.0)
+        return DifferentiableSearch(
+            rounds=3, epochs=1, derive=4, cost=CostSettings(weight=0.1), logits=LogitsSettings(warmup=0.0)
+        )
 
     def make_task(self):
         # The supernet trains on its images; the trials are judged by the suite's evaluator.

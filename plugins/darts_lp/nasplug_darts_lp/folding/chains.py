@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from nasplug_darts_lp.exact import ExactBatchNorm2d
 from nasplug_darts_lp.folding.tracing import input_of
+from nasplug_darts_lp.layers.exact import ExactBatchNorm2d
 
 #: Modules that never fall, and treat every number alike.
 _RISING = (nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Identity, nn.Dropout, nn.Dropout2d)
@@ -42,7 +42,7 @@ def chain_to(node: fx.Node, origins: Mapping[fx.Node, Any], modules: Mapping[str
     Args:
         node: What the quantiser reads.
         origins: Nodes that bring accumulators to values.
-        modules: Of the graph.
+        modules: Modules of the graph, by name.
     """
     functions: list[Callable[[Tensor], Tensor]] = []
     pools: list[nn.Module] = []

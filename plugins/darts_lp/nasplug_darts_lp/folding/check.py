@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from nasplug_darts_lp.folding.fold import FoldedNetwork
-from nasplug_darts_lp.layers import QuantConv2d, QuantLinear
-from nasplug_darts_lp.quantise import quantised_layers
+from nasplug_darts_lp.layers.quantise import quantised_layers
+from nasplug_darts_lp.layers.quantised import QuantConv2d, QuantLinear
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def export_onnx(folded: FoldedNetwork, path: str | Path, *, check: int = 4) -> P
     become a bisection of Gather and GreaterOrEqual.
 
     Args:
-        folded: Of :func:`fold`.
+        folded: Network that `fold` gave.
         path: The file to write.
         check: Random inputs whose outputs must be equal to the last bit; 0 compares nothing.
 
@@ -65,8 +65,8 @@ def _table() -> dict[Any, Any]:
         dilation: Sequence[int],
         groups: int,
     ) -> Any:
-        places = {"strides": list(stride), "pads": list(padding), "dilations": list(dilation), "group": groups}
-        return opset.ConvInteger(codes, weight, *_zeros(opset, zero, weight_zero), **places)
+        window = {"strides": list(stride), "pads": list(padding), "dilations": list(dilation), "group": groups}
+        return opset.ConvInteger(codes, weight, *_zeros(opset, zero, weight_zero), **window)
 
     def matmul(codes: Any, weight: Any, zero: int, weight_zero: int) -> Any:
         return opset.MatMulInteger(codes, weight, *_zeros(opset, zero, weight_zero))
@@ -79,8 +79,8 @@ def _table() -> dict[Any, Any]:
         found, middle = None, steps + 1
         while middle > 1:
             middle //= 2
-            place = _integers(opset, [middle - 1], [1])
-            start = opset.Add(first, place) if found is None else opset.Add(opset.Add(first, found), place)
+            position = _integers(opset, [middle - 1], [1])
+            start = opset.Add(first, position) if found is None else opset.Add(opset.Add(first, found), position)
             reached = opset.GreaterOrEqual(inputs, opset.Gather(rows, start))
             gained = opset.Mul(opset.Cast(reached, to=_INT64), _integers(opset, [middle], [1]))
             found = gained if found is None else opset.Add(found, gained)

@@ -10,21 +10,21 @@ import torch
 from torch import Tensor, fx, nn
 
 from nasplug.contract.errors import SpecError, TaskError
-from nasplug_darts_lp.exact import ExactBatchNorm2d, ExactBatchNormAct2d
 from nasplug_darts_lp.folding.chains import Chain, chain_to
 from nasplug_darts_lp.folding.modules import CodePool, IntegerConv2d, IntegerLinear, Rescale, Rows, Thresholds
 from nasplug_darts_lp.folding.thresholds import integer_thresholds
 from nasplug_darts_lp.folding.tracing import input_of, shape_of, trace
-from nasplug_darts_lp.layers import QuantConv2d, QuantLinear, rescaled
-from nasplug_darts_lp.quantise import freeze, quantised_layers
+from nasplug_darts_lp.layers.exact import ExactBatchNorm2d, ExactBatchNormAct2d
+from nasplug_darts_lp.layers.quantise import freeze, quantised_layers
+from nasplug_darts_lp.layers.quantised import QuantConv2d, QuantLinear, rescaled
 
 
 class FoldedNetwork(nn.Module):
-    """A network of bytes: what :func:`fold` makes.
+    """A network of bytes: what `fold` makes.
 
     Args:
         body: The graph.
-        input_shape: Of one input without the batch.
+        input_shape: Shape of one input without the batch.
         products: Names of the whole-number products in `body` by the name of the layer they come from, one for each
             time the layer is used.
 
@@ -51,7 +51,7 @@ class FoldedNetwork(nn.Module):
         return outputs
 
     def train(self, mode: bool = True) -> FoldedNetwork:
-        """There is no training of it: it stays in inference mode."""
+        """Stays in inference mode: a folded network cannot be trained."""
         super().train(False)
         return self
 
@@ -75,12 +75,12 @@ def fold(network: nn.Module, input_shape: Sequence[int]) -> FoldedNetwork:
     block, values are kept and compared: one scale and one shift before the comparison.
 
     The result is that of the network in inference mode, exactly: the same codes and the same sums everywhere, and the
-    same outputs to the last bit. Layers with products exact in no type (see :meth:`QuantConv2d.exact_type`) do not
+    same outputs to the last bit. Layers with products exact in no type (see `QuantConv2d.exact_type`) do not
     exist; a layer that was left in floating point runs as it is.
 
     Args:
         network: Quantised; not touched.
-        input_shape: Of one input without the batch, such as (3, 32, 32).
+        input_shape: Shape of one input without the batch, such as (3, 32, 32).
 
     Raises:
         SpecError: No layer is quantised, sums need more than 32 bits, or torch.fx cannot follow the network.
@@ -89,9 +89,9 @@ def fold(network: nn.Module, input_shape: Sequence[int]) -> FoldedNetwork:
     frozen = freeze(network).cpu()
     if not any(layer.integer for layer in quantised_layers(frozen).values()):
         raise SpecError(
-            f"{type(network).__name__} has no layer with quantised input and weights",
+            f"{type(network).__name__} does not have a layer with quantised input and weights",
             where="fold",
-            fix="quantise it first: nasplug_darts_lp.quantise.quantise(network)",
+            fix="quantise it first: nasplug_darts_lp.layers.quantise.quantise(network)",
         )
     module = trace(frozen, input_shape)
     folding = _Folding(module)
@@ -183,10 +183,10 @@ class _Folding:
     def _compare_sums(self, node: fx.Node, chain: Chain, thresholds: Tensor, factor: int) -> fx.Node:
         """Codes from the accumulators of an earlier layer."""
         origin = self._origins[chain.origin]
-        places = [1] * (len(shape_of(chain.origin)) - 2)
+        ones = [1] * (len(shape_of(chain.origin)) - 2)
 
         def value(sums: Tensor) -> Tensor:
-            found = rescaled(sums.reshape(*sums.shape, *places), origin.scale, origin.bias)
+            found = rescaled(sums.reshape(*sums.shape, *ones), origin.scale, origin.bias)
             for function in chain.functions:
                 found = function(found)
             return found.reshape(sums.shape)
@@ -194,8 +194,8 @@ class _Folding:
         wanted, signs = integer_thresholds(value, thresholds, origin.bound)
         comparison = Thresholds(wanted, None if bool((signs == 1).all()) else signs, factor)
         codes = self._call(node, "codes", comparison, origin.node)
-        for place, pool in enumerate(chain.pools):
-            codes = self._call(node, f"pool{place}", CodePool(pool), codes)
+        for index, pool in enumerate(chain.pools):
+            codes = self._call(node, f"pool{index}", CodePool(pool), codes)
         return codes
 
     def _call(self, node: fx.Node, part: str, module: nn.Module, source: Any) -> fx.Node:

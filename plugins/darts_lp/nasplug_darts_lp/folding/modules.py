@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from nasplug_darts_lp.folding.operators import compare, conv_integer, matmul_integer
-from nasplug_darts_lp.layers import QuantConv2d, QuantLinear, rescaled
+from nasplug_darts_lp.layers.quantised import QuantConv2d, QuantLinear, rescaled
+from nasplug_darts_lp.layers.recognition import same_padding
 from nasplug_darts_lp.quantisers.base import per_channel
-from nasplug_darts_lp.recognition import same_padding
 
 #: Byte that stands for weight 0. Signed bytes would do, but some processors saturate sums of their products.
 WEIGHT_ZERO = 128
@@ -106,7 +106,7 @@ class IntegerLinear(nn.Module):
 
 
 class Rescale(nn.Module):
-    """A scale and a shift, for whatever is no comparison: accumulators in front of an addition, or at the output.
+    """A scale and a shift, for whatever is not a comparison: accumulators in front of an addition, or at the output.
 
     Args:
         scale: (O,).
@@ -138,7 +138,7 @@ class CodePool(nn.Module):
     """The maximum of codes, which is the code of the maximum.
 
     Args:
-        pool: Of values.
+        pool: Pool of values.
     """
 
     def __init__(self, pool: nn.Module) -> None:

@@ -51,9 +51,9 @@ def conv_integer(
     dilation: Sequence[int],
     groups: int,
 ) -> Tensor:
-    """Convolves codes - zero with weight - weight_zero; padded places hold 0.
+    """Convolves codes - zero with weight - weight_zero; padded positions hold 0.
 
-    Torch has no convolution of whole numbers. Double precision holds all products and sums here exactly.
+    Torch does not have a convolution of integers. Double precision holds all products and sums here exactly.
 
     Args:
         codes: (N, C, H, W), uint8.
@@ -63,7 +63,7 @@ def conv_integer(
         stride: (vertical, horizontal).
         padding: (top, left, bottom, right).
         dilation: (vertical, horizontal).
-        groups: Of the convolution.
+        groups: Number of groups.
 
     Returns:
         (N, O, H', W'), int32.

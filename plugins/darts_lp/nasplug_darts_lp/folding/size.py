@@ -20,7 +20,7 @@ class Size:
 
     Attributes:
         weights: Whole-number weights, packed bit by bit.
-        thresholds: Of all comparisons, 4 bytes each.
+        thresholds: Thresholds of all comparisons, 4 bytes each.
         others: Scales, biases, and layers in floating point.
     """
 
@@ -72,8 +72,8 @@ def pack(numbers: Tensor, bits: int) -> Tensor:
     bit, which is always 1.
 
     Args:
-        numbers: Any shape.
-        bits: Of each number.
+        numbers: Integers of any shape.
+        bits: Number of bits of each number.
 
     Returns:
         uint8, (ceil(n bits / 8),).
@@ -87,11 +87,11 @@ def pack(numbers: Tensor, bits: int) -> Tensor:
 
 
 def unpack(stream: Tensor, bits: int, count: int, *, odd: bool = False) -> Tensor:
-    """The inverse of :func:`pack`.
+    """The inverse of `pack`.
 
     Args:
         stream: uint8.
-        bits: Of each number.
+        bits: Number of bits of each number.
         count: How many numbers there are.
         odd: Whether all of them are odd, as with one bit.
 

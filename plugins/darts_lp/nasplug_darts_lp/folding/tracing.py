@@ -11,8 +11,8 @@ from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
 from nasplug.contract.errors import SpecError
-from nasplug_darts_lp.exact import ExactAvgPool, ExactBatchNorm2d
-from nasplug_darts_lp.layers import QuantConv2d, QuantLinear
+from nasplug_darts_lp.layers.exact import ExactAvgPool, ExactBatchNorm2d
+from nasplug_darts_lp.layers.quantised import QuantConv2d, QuantLinear
 
 _IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
 _LEAVES = (QuantConv2d, QuantLinear, ExactBatchNorm2d, ExactAvgPool)
@@ -27,8 +27,8 @@ def trace(network: nn.Module, input_shape: Sequence[int]) -> fx.GraphModule:
     """The graph of a network in inference, with the shapes of all its tensors.
 
     Args:
-        network: In inference mode.
-        input_shape: Of one input without the batch.
+        network: Network in inference mode.
+        input_shape: Shape of one input without the batch.
 
     Raises:
         SpecError: The network does what a graph cannot hold, such as an `if` on values, or takes no such input.
@@ -54,13 +54,13 @@ def _follow_changes(module: fx.GraphModule) -> None:
 
     Then the graph says all that happens, and a change that nobody reads any more can be left out.
     """
-    places = {node: place for place, node in enumerate(module.graph.nodes)}
+    positions = {node: index for index, node in enumerate(module.graph.nodes)}
     modules = dict(module.named_modules(remove_duplicate=False))
     for node in module.graph.nodes:
         source = input_of(node)
         if isinstance(source, fx.Node) and _changes_its_input(node, modules):
             for reader in list(source.users):
-                if places[reader] > places[node]:
+                if positions[reader] > positions[node]:
                     reader.replace_input_with(source, node)
     module.recompile()
 
@@ -83,5 +83,5 @@ def shape_of(node: fx.Node) -> tuple[int, ...]:
 
 
 def input_of(node: fx.Node) -> Any:
-    """The first argument of a node, by place or by name."""
+    """The first argument of a node, by position or by name."""
     return node.args[0] if node.args else node.kwargs.get("input")

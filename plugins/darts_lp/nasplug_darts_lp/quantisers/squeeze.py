@@ -31,7 +31,7 @@ class SqueezeThreshold(ActivationQuantiser):
     = s. `threshold` has no gain. The last layers start at zero, so that the block starts neutral: g = 1, t = t0.
 
     Training uses the live g and t. Inference uses their moving averages, so that the perceptrons are dead code and
-    the quantiser is its thresholds (t + ...) / g, which :func:`nasplug_darts_lp.quantise.freeze` leaves alone.
+    the quantiser is its thresholds (t + ...) / g, which :func:`nasplug_darts_lp.layers.quantise.freeze` leaves alone.
 
     Args:
         bits: 1 to 8.

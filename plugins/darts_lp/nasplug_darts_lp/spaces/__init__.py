@@ -1,1 +1,1 @@
-"""Search spaces of this plugin, and the supernets over them."""
+"""Search spaces of this plugin: the settings of each, its networks, supernet, cost and workload."""

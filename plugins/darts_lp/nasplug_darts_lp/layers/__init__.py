@@ -1,0 +1,1 @@
+"""Quantised layers, and what puts them into networks and leads them through a training."""

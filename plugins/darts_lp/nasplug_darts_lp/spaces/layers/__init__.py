@@ -1,0 +1,1 @@
+"""Residual networks whose every block chooses operation, kernel size and bit widths."""
