@@ -67,7 +67,7 @@ class FromTable:
         self._table = table
 
     @nas.hookimpl
-    def evaluate(self, study: nas.Study, trial: nas.Trial) -> Evaluation:
+    def evaluate(self, run: nas.TrialRun) -> Evaluation:
         """Accuracy and parameters of the cell."""
         error, params = self._table.points[self._table.space.code(trial.architecture)]
         return Evaluation({"val_acc": -float(error), "params": float(params)})

@@ -50,7 +50,7 @@ class Sum:
     objectives = {"score": "max"}  # noqa: RUF012
 
     @nas.hookimpl
-    def evaluate(self, study: nas.Study, trial: nas.Trial) -> nas.Evaluation:
+    def evaluate(self, run: nas.TrialRun) -> nas.Evaluation:
         """Counts the first option."""
         return nas.Evaluation({"score": float(trial.architecture.genotype.count("a"))})
 

@@ -14,8 +14,8 @@ from nasplug.cli.loading import find_plugins
 from nasplug.cli.parser import Parser
 from nasplug.contract.errors import NasplugError, UnknownNameError, did_you_mean
 from nasplug.contract.kinds import KINDS
-from nasplug.plugins.packages import missing
 from nasplug.plugins.groups import groups_of
+from nasplug.plugins.packages import missing
 
 if TYPE_CHECKING:
     from nasplug.plugins.catalog import Catalog, Entry

@@ -13,7 +13,7 @@ from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import HasGraph
 from nasplug.contract.records import Architecture, Proposal, Trial
-from nasplug.ledger.study import Study
+from nasplug.ledger.view import StudyView
 from nasplug.spaces.graph import Graph
 from nasplug_bogk import acquisition as worth
 from nasplug_bogk.acquisition import Acquisition
@@ -108,7 +108,7 @@ class BayesianOptimisation:
         self._fitted: dict[int | None, tuple[int, GaussianProcess]] = {}
 
     @hookimpl
-    def propose(self, study: Study, count: int) -> list[Proposal]:
+    def propose(self, study: StudyView, count: int) -> list[Proposal]:
         """Random architectures first, then one candidate of highest acquisition after the other.
 
         Raises:
@@ -128,7 +128,7 @@ class BayesianOptimisation:
             proposals.append(proposal)
         return proposals
 
-    def _next(self, study: Study, number: int, running: Sequence[Architecture]) -> Proposal:
+    def _next(self, study: StudyView, number: int, running: Sequence[Architecture]) -> Proposal:
         rng = study.rng("bogk.propose", number)
         seen = {trial.architecture.key for trial in study.trials} | {each.key for each in running}
         trials = usable(study)
@@ -145,7 +145,7 @@ class BayesianOptimisation:
 
     def _towards_best(
         self,
-        study: Study,
+        study: StudyView,
         trials: Sequence[Trial],
         running: Sequence[Architecture],
         number: int,
@@ -160,7 +160,7 @@ class BayesianOptimisation:
         return [observed[i].architecture for i in order], score
 
     def _towards_front(
-        self, study: Study, trials: Sequence[Trial], running: Sequence[Architecture]
+        self, study: StudyView, trials: Sequence[Trial], running: Sequence[Architecture]
     ) -> tuple[list[Architecture], Score]:
         """Architectures to mutate, and the worth of candidates, with two objectives by the expected hypervolume."""
         processes = []
@@ -182,7 +182,9 @@ class BayesianOptimisation:
         best = best_first(study, [trial for trial in trials if comparable(study, trial)])
         return [trial.architecture for trial in best[: self.parents]], score
 
-    def _believing(self, study: Study, process: GaussianProcess, running: Sequence[Architecture]) -> GaussianProcess:
+    def _believing(
+        self, study: StudyView, process: GaussianProcess, running: Sequence[Architecture]
+    ) -> GaussianProcess:
         """The process as if the running trials had given what it expects of them."""
         graphs = [self.graph(study, each) for each in running]
         believing = process.fork()
@@ -190,7 +192,7 @@ class BayesianOptimisation:
         return believing
 
     def posterior(
-        self, study: Study, trials: Sequence[Trial] | None = None, number: int | None = None
+        self, study: StudyView, trials: Sequence[Trial] | None = None, number: int | None = None
     ) -> tuple[GaussianProcess, Sequence[Trial]]:
         """The process after the finished trials, and the trials that it observed.
 
@@ -205,7 +207,7 @@ class BayesianOptimisation:
         process.believe(targets(study, trials, self.transform, study.rng("bogk.scalarise", number)))
         return process, trials
 
-    def graph(self, study: Study, architecture: Architecture) -> Graph:
+    def graph(self, study: StudyView, architecture: Architecture) -> Graph:
         """The architecture's graph as the kernel sees it."""
         graph = self._graphs.get(architecture.key)
         if graph is None:
@@ -214,7 +216,7 @@ class BayesianOptimisation:
             self._graphs[architecture.key] = graph
         return graph
 
-    def _process(self, study: Study, trials: Sequence[Trial], objective: int | None = None) -> GaussianProcess:
+    def _process(self, study: StudyView, trials: Sequence[Trial], objective: int | None = None) -> GaussianProcess:
         """A process that observed these trials, whatever their targets; fitted to one objective if one is given.
 
         Parameters are fitted to the first trials, as many as the schedule says, and the others join one by one. The
@@ -235,7 +237,7 @@ class BayesianOptimisation:
         return process
 
     def _score(
-        self, study: Study, process: GaussianProcess, best: float, count: int, rng: np.random.Generator
+        self, study: StudyView, process: GaussianProcess, best: float, count: int, rng: np.random.Generator
     ) -> Score:
         """The acquisition of architectures."""
 
@@ -254,7 +256,7 @@ class BayesianOptimisation:
         return score
 
     @staticmethod
-    def _unseen(study: Study, seen: set[str], rng: np.random.Generator) -> Architecture:
+    def _unseen(study: StudyView, seen: set[str], rng: np.random.Generator) -> Architecture:
         architecture = study.space.sample(rng)
         for _ in range(20):
             if architecture.key not in seen:

@@ -11,8 +11,8 @@ from nasplug_bogk.strategy import BayesianOptimisation
 from nasplug_bogk.targets import targets, usable
 
 from nasplug.contract.errors import SpecError, UnknownNameError
-from nasplug.contract.records import Constraint, Failure, Objective, Proposal, Trial
-from nasplug.ledger.study import Study
+from nasplug.contract.records import Failure, Proposal, Trial
+from nasplug.ledger.ledger import Ledger
 from nasplug.testing import SyntheticCost, SyntheticEvaluator, SyntheticSpace, outcome, run_search
 from nasplug.testing.synthetic import best_accuracy
 
@@ -30,14 +30,7 @@ def trial(number, *operations, state="complete", **metrics):
 
 
 def study_of(*trials, objectives=(("val_acc", "max"),), constraints=()):
-    study = Study(
-        space=SPACE,
-        objectives=[Objective(*each) for each in objectives],
-        constraints=[Constraint.parse(text) for text in constraints],
-    )
-    for each in trials:
-        study._observe(each)
-    return study
+    return Ledger.of(SPACE, dict(objectives), constraints=constraints, trials=trials).view
 
 
 def values_of(study, transform="none"):
@@ -94,11 +87,8 @@ def test_a_batch_spreads_out():
 def test_nothing_but_trials_decides():
     whole = run_search(small("gcn+sp"), trials=30, batch=4)
     fresh = small("gcn+sp")  # has seen nothing of the search
-    cut = Study(space=SPACE, objectives=whole.objectives, seed=whole.seed)
-    for each in whole.trials[:20]:
-        cut._observe(each)
-    for each in whole.trials[20:23]:
-        cut._propose(Trial(each.number, each.proposal))
+    pending = [Trial(each.number, each.proposal) for each in whole.trials[20:23]]
+    cut = Ledger.of(SPACE, whole.objectives, seed=whole.seed, trials=[*whole.trials[:20], *pending]).view
     assert fresh.propose(cut, 1)[0].architecture == whole.trials[23].architecture
     assert json.dumps(fresh.state_dict()) == "{}"
 

@@ -11,7 +11,7 @@ from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import HasVector
 from nasplug.contract.records import Architecture, Proposal, Trial
-from nasplug.ledger.study import Study
+from nasplug.ledger.view import StudyView
 from nasplug_emonas.evolution import Evolution, Genes, Individual
 from nasplug_emonas.positions import Positions
 from nasplug_emonas.settings import SETTINGS, Distinct
@@ -105,7 +105,7 @@ class EMONAS:
         return [] if self._population is None else [one.get("individual") for one in self._population]
 
     @hookimpl
-    def propose(self, study: Study, count: int) -> list[Proposal]:
+    def propose(self, study: StudyView, count: int) -> list[Proposal]:
         """The next of the generation, `[]` while its last ones are measured or when nothing new is found."""
         self._catch_up(study)
         if self.settings.offspring == 1:
@@ -119,11 +119,11 @@ class EMONAS:
         return [self._proposal(study, child, place) for place, child in enumerate(wanted, start)]
 
     @hookimpl
-    def observe(self, study: Study, trial: Trial) -> None:
+    def observe(self, study: StudyView, trial: Trial) -> None:
         """Takes note; the last trial of a generation ends it."""
         self._catch_up(study)
 
-    def _steady(self, study: Study, count: int) -> list[Proposal]:
+    def _steady(self, study: StudyView, count: int) -> list[Proposal]:
         """One child at a time, each from the survivors of all that is measured by now."""
         proposals = []
         pending = [trial.architecture for trial in study.pending]
@@ -142,13 +142,13 @@ class EMONAS:
             proposals.append(study.proposal(children[0], generation=self._generation, origin=origin))
         return proposals
 
-    def _breed(self, study: Study) -> list[Architecture]:
+    def _breed(self, study: StudyView) -> list[Architecture]:
         rng = study.rng("emonas.mate", self._generation)
         if self._population is None:
             return self._random(study, rng, self.settings.population, self._keys)
         return self._children(study, rng, self.settings.offspring, self._keys)
 
-    def _random(self, study: Study, rng: Any, count: int, taken: set[Hashable]) -> list[Architecture]:
+    def _random(self, study: StudyView, rng: Any, count: int, taken: set[Hashable]) -> list[Architecture]:
         """Different draws from the prior; fewer than wanted in a space that is too small."""
         found: dict[Hashable, Architecture] = {}
         for _ in range(_DRAWS * count):
@@ -160,7 +160,7 @@ class EMONAS:
                 break
         return list(found.values())
 
-    def _children(self, study: Study, rng: Any, count: int, taken: set[Hashable]) -> list[Architecture]:
+    def _children(self, study: StudyView, rng: Any, count: int, taken: set[Hashable]) -> list[Architecture]:
         positions = self._genes(study)
 
         def key(genes: Genes) -> Hashable:
@@ -173,12 +173,12 @@ class EMONAS:
         born = self._machine(study).mate(self._population, count, rng, key=key, taken=taken)
         return [positions.architecture(genes) for genes in born]
 
-    def _key(self, study: Study, architecture: Architecture) -> Hashable:
+    def _key(self, study: StudyView, architecture: Architecture) -> Hashable:
         return self._genes(study).genes(architecture) if self.settings.distinct == "genotype" else architecture.key
 
     # -- what was measured ---------------------------------------------------------------------------------------
 
-    def _catch_up(self, study: Study) -> None:
+    def _catch_up(self, study: StudyView) -> None:
         """Reads the trials that were finished since the last call; all of them after a resume."""
         for trial in study.trials[self._read :]:
             self._read += 1
@@ -198,7 +198,7 @@ class EMONAS:
     def _is_own(self, trial: Trial) -> bool:
         return bool(trial.proposal.info.get("generation") == self._generation)
 
-    def _select(self, study: Study) -> None:
+    def _select(self, study: StudyView) -> None:
         """Survival among the population and what was measured since."""
         machine = self._machine(study)
         everyone = {one.genes: one for one in self._members()}
@@ -211,21 +211,21 @@ class EMONAS:
         self._measured = []
         self._generation += 1
 
-    def _machine(self, study: Study) -> Evolution:
+    def _machine(self, study: StudyView) -> Evolution:
         if self._evolution is None:
             self._evolution = Evolution(self._genes(study).sizes, len(study.objectives), self.settings)
         return self._evolution
 
-    def _genes(self, study: Study) -> Positions:
+    def _genes(self, study: StudyView) -> Positions:
         if self._positions is None:
             self._positions = Positions(study.space)
         return self._positions
 
-    def _proposal(self, study: Study, child: Architecture, place: int) -> Proposal:
+    def _proposal(self, study: StudyView, child: Architecture, place: int) -> Proposal:
         origin = "random" if self._population is None else "offspring"
         return study.proposal(child, generation=self._generation, individual=place, origin=origin)
 
-    def _individual(self, study: Study, trial: Trial) -> Individual:
+    def _individual(self, study: StudyView, trial: Trial) -> Individual:
         values = trial.values
         measured = all(objective.name in values for objective in study.objectives)
         objectives = tuple(-each.sign * values[each.name] for each in study.objectives) if measured else None

@@ -29,7 +29,8 @@ class Evaluator:
     objectives = {"val_acc": "max"}  # noqa: RUF012
 
     @hookimpl
-    def evaluate(self, study, trial):
+    def evaluate(self, run):
+        trial = run.trial
         made = study.space.active(trial.architecture)
         return nas.Evaluation({"val_acc": made["units"] / 64 - abs(made.get("drop", 1.0) - 0.3)})
 

@@ -88,7 +88,7 @@ def test_the_command_says_so(path, capsys):
 
 
 def test_a_study_with_too_little_in_it(tmp_path):
-    study = nas.Study()
+    study = nas.Ledger().result()
     with pytest.raises(StudyError, match="record the cost `boo`"):
         boo_correlation(study)
     with pytest.raises(StudyError, match="keep weights"):

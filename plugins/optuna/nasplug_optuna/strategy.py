@@ -13,7 +13,7 @@ from nasplug.contract.grammar import divide
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import HasVector
 from nasplug.contract.records import Proposal, Trial
-from nasplug.ledger.study import Study
+from nasplug.ledger.view import StudyView
 from nasplug_optuna.outcome import directions, excesses, intermediate, objective_values
 from nasplug_optuna.parameters import Ordered, Parameters
 from nasplug_optuna.quiet import quiet
@@ -75,7 +75,7 @@ class OptunaStrategy:
         self._asked: dict[int, tuple[optuna.Trial, str]] = {}
 
     @hookimpl
-    def propose(self, study: Study, count: int) -> list[Proposal]:
+    def propose(self, study: StudyView, count: int) -> list[Proposal]:
         """Asks the sampler; `[]` when it has walked through the whole space."""
         inner, parameters = self._inner(study)
         space: Any = study.space
@@ -89,7 +89,7 @@ class OptunaStrategy:
         return proposals
 
     @hookimpl
-    def observe(self, study: Study, trial: Trial) -> None:
+    def observe(self, study: StudyView, trial: Trial) -> None:
         """Tells the sampler."""
         number = trial.proposal.info.get(LABEL, -1)
         mine, key = self._asked.pop(number, (None, ""))
@@ -106,7 +106,7 @@ class OptunaStrategy:
                 f"sampler {self.recipe.name!r} cannot search this", where="strategy", why=str(error)
             ) from error
 
-    def _adopt(self, study: Study, trial: Trial) -> optuna.Trial | None:
+    def _adopt(self, study: StudyView, trial: Trial) -> optuna.Trial | None:
         """A trial of somebody else, such as an enqueued one, as if Optuna had proposed it; None if it does not fit."""
         inner, parameters = self._inner(study)
         space: Any = study.space
@@ -117,7 +117,7 @@ class OptunaStrategy:
             inner.enqueue_trial(params)
         return self._ask(inner, parameters)
 
-    def _tell(self, study: Study, asked: optuna.Trial, trial: Trial) -> None:
+    def _tell(self, study: StudyView, asked: optuna.Trial, trial: Trial) -> None:
         inner, _ = self._inner(study)
         values = objective_values(study, trial) if trial.state == "complete" else None
         blind = self.recipe.ignores_constraints
@@ -135,7 +135,7 @@ class OptunaStrategy:
             else:
                 inner.tell(asked, state=TrialState.FAIL)
 
-    def _inner(self, study: Study) -> tuple[_AskedStudy, Parameters]:
+    def _inner(self, study: StudyView) -> tuple[_AskedStudy, Parameters]:
         """Optuna's study, made when the space is first known."""
         if self._optuna is None or self._parameters is None:
             space: Any = study.space

@@ -17,8 +17,8 @@ from optuna.trial import TrialState
 from nasplug.cli import main
 from nasplug.contract.errors import StudyError
 from nasplug.contract.protocols import Choice
-from nasplug.contract.records import Architecture, Objective, Proposal, Trial
-from nasplug.ledger.study import Study
+from nasplug.contract.records import Architecture, Proposal, Trial
+from nasplug.ledger.ledger import Ledger
 from nasplug.testing import SyntheticCost, SyntheticEvaluator, SyntheticSpace, run_search
 
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
@@ -74,17 +74,17 @@ def test_the_pareto_fronts_are_the_same():
 
 
 def test_hyperparameters_of_any_kind_get_a_range():
-    study = Study(space=SyntheticSpace(length=1), objectives=[Objective("loss", "min")])
+    ledger = Ledger.of(SyntheticSpace(length=1), {"loss": "min"})
     rows = [
         {"lr": 1e-4, "layers": 1, "optimiser": "adam", "position0": 0.5, "nesterov": True},
         {"lr": 1e-1, "layers": 3, "optimiser": "sgd", "position0": 0.7, "nesterov": None},
     ]
     for number, row in enumerate(rows):
-        architecture = study.space.from_vector([number])
-        study._observe(
+        architecture = ledger.view.space.from_vector([number])
+        ledger.observe(
             Trial(number, Proposal(architecture, row), "complete", metrics={"loss": 1.0, "odd": float("nan")})
         )
-    first, second = to_optuna(study).trials
+    first, second = to_optuna(ledger.result()).trials
     assert first.distributions["lr"] == FloatDistribution(1e-4, 1e-1, log=True)
     assert first.distributions["layers"] == IntDistribution(1, 3)
     assert first.distributions["optimiser"] == CategoricalDistribution(("adam", "sgd"))
@@ -105,27 +105,29 @@ def test_options_that_python_calls_equal_are_told_apart():
         def from_vector(self, indices):
             return Architecture("odd", tuple(indices), str(indices))
 
-    study = Study(space=Odd(), objectives=[Objective("loss", "min")])
+    ledger = Ledger.of(Odd(), {"loss": "min"})
     for number in range(3):
-        study._observe(Trial(number, Proposal(study.space.from_vector([number])), "complete", metrics={"loss": 1.0}))
-    assert [trial.params["flag"] for trial in to_optuna(study).trials] == ["1", "true", "2"]
+        ledger.observe(
+            Trial(number, Proposal(ledger.view.space.from_vector([number])), "complete", metrics={"loss": 1.0})
+        )
+    assert [trial.params["flag"] for trial in to_optuna(ledger.result()).trials] == ["1", "true", "2"]
 
 
 def test_a_study_without_its_space_shows_architectures():
-    study = Study(objectives=[Objective("loss", "min")])
+    ledger = Ledger.of(None, {"loss": "min"})
     for number in range(3):
         architecture = Architecture("elsewhere", (number,), f"key{number}")
-        study._observe(Trial(number, Proposal(architecture), "complete", metrics={"loss": float(number)}))
-    study._propose(Trial(3, Proposal(Architecture("elsewhere", (1,), "key1")), "running"))
-    study._propose(Trial(4, Proposal(Architecture("elsewhere", (2,), "key2"))))
-    made = to_optuna(study)
+        ledger.observe(Trial(number, Proposal(architecture), "complete", metrics={"loss": float(number)}))
+    ledger.propose(Trial(3, Proposal(Architecture("elsewhere", (1,), "key1")), "running"))
+    ledger.propose(Trial(4, Proposal(Architecture("elsewhere", (2,), "key2"))))
+    made = to_optuna(ledger.result())
     assert made.best_params == {"architecture": "key0"}
     assert [trial.state for trial in made.trials[3:]] == [TrialState.RUNNING, TrialState.WAITING]
 
 
 def test_a_study_without_objectives_is_refused():
     with pytest.raises(StudyError, match="without objectives"):
-        to_optuna(Study(space=SyntheticSpace()))
+        to_optuna(Ledger.of(SyntheticSpace()).result())
 
 
 @pytest.fixture

@@ -31,7 +31,8 @@ class Evaluator:
     objectives = {"val_acc": "max"}  # noqa: RUF012
 
     @hookimpl
-    def evaluate(self, study, trial):
+    def evaluate(self, run):
+        trial = run.trial
         made = study.space.active(trial.architecture)
         score = made["units"] / 64 - abs(made.get("drop", 1.0) - 0.3) - made["rate"]
         return nas.Evaluation({"val_acc": score + (trial.hyperparameters.get("nesterov") is True)})
@@ -95,7 +96,8 @@ class _Any:
     objectives = {"val_acc": "max"}  # noqa: RUF012
 
     @hookimpl
-    def evaluate(self, study, trial):
+    def evaluate(self, run):
+        trial = run.trial
         return nas.Evaluation({"val_acc": float(len(trial.architecture.key))})
 
 

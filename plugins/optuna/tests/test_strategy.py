@@ -21,7 +21,7 @@ from nasplug.contract.errors import MissingExtraError, NasplugError, SpecError, 
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import Choice
 from nasplug.contract.ranges import FloatRange, IntRange
-from nasplug.ledger.study import Study
+from nasplug.ledger.ledger import Ledger
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.testing import Interrupted, SyntheticCost, SyntheticEvaluator, SyntheticSpace, outcome, run_search
 from nasplug.testing.synthetic import accuracy
@@ -54,7 +54,7 @@ class Depths(ChoiceSpace):
 def test_the_trials_are_those_of_optuna_alone(name):
     options = {"population_size": 8} if name == "NSGAIISampler" else {}
     study = run_search(OptunaStrategy(name, options), objectives={"val_acc": "max"}, trials=40, epochs=9, batch=1)
-    seed = int(Study(seed=0).rng("optuna").integers(2**31))
+    seed = int(Ledger.of(seed=0).view.rng("optuna").integers(2**31))
     alone = optuna.create_study(direction="maximize", sampler=getattr(optuna.samplers, name)(**options, seed=seed))
 
     def objective(trial):
@@ -163,8 +163,7 @@ def test_a_bound_of_zero_does_no_harm():
 
 def test_running_trials_are_running_in_optuna():
     strategy = TPE()
-    study = Study(space=SyntheticSpace(), objectives=[])
-    study.objectives = run_search("random", trials=1).objectives
+    study = Ledger.of(SyntheticSpace(), run_search("random", trials=1).objectives).view
     strategy.propose(study, 3)
     assert [trial.state for trial in strategy._optuna.get_trials()] == [TrialState.RUNNING] * 3
 
@@ -250,8 +249,9 @@ def test_hyperparameters_are_proposed_and_learnt():
         objectives = {"val_acc": "max"}  # noqa: RUF012
 
         @hookimpl
-        def evaluate(self, study, trial):
-            answer = super().evaluate(study, trial)
+        def evaluate(self, run):
+            trial = run.trial
+            answer = super().evaluate(run)
             return type(answer)({"val_acc": 1.0 - abs(trial.hyperparameters["x"] - 0.25)})
 
     strategy = TPE(hyperparameters={"x": [0.0, 1.0], "scheme": ["a", "b"], "width": [4, 64, "int", "log"], "fixed": 7})

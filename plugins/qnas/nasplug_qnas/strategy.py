@@ -13,7 +13,7 @@ from nasplug.contract.grammar import divide
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import HasVector
 from nasplug.contract.records import Proposal, Scalar, Trial
-from nasplug.ledger.study import Study
+from nasplug.ledger.view import StudyView
 from nasplug.spaces.hyperparameters import HyperparameterSpace
 from nasplug_qnas.algorithm import SETTINGS, Candidate, QNASAlgorithm
 from nasplug_qnas.algorithm.crossover import GeneCrossover
@@ -149,7 +149,7 @@ class QNAS:
         return self._algorithm
 
     @hookimpl
-    def propose(self, study: Study, count: int) -> list[Proposal]:
+    def propose(self, study: StudyView, count: int) -> list[Proposal]:
         """The next candidates of the generation, `[]` while its last ones are measured or when the search has ended."""
         algorithm = self._machine(study)
         if not self._candidates:
@@ -168,7 +168,7 @@ class QNAS:
         return [self._proposal(study, algorithm.generation, place) for place in range(start, self._handed_out)]
 
     @hookimpl
-    def observe(self, study: Study, trial: Trial) -> None:
+    def observe(self, study: StudyView, trial: Trial) -> None:
         """Keeps the result; the last one of a generation moves the distributions."""
         info = trial.proposal.info
         algorithm = self._machine(study)
@@ -186,7 +186,7 @@ class QNAS:
         algorithm.tell(fitness, study.rng("qnas.tell", algorithm.generation), failed)
         self._forget_generation()
 
-    def _proposal(self, study: Study, generation: int, place: int) -> Proposal:
+    def _proposal(self, study: StudyView, generation: int, place: int) -> Proposal:
         candidate = self._candidates[place]
         space: Any = study.space
         return Proposal(
@@ -200,7 +200,7 @@ class QNAS:
             },
         )
 
-    def _machine(self, study: Study) -> QNASAlgorithm:
+    def _machine(self, study: StudyView) -> QNASAlgorithm:
         """The algorithm, made when the space is first known."""
         if self._algorithm is not None:
             return self._algorithm
@@ -251,7 +251,7 @@ class QNAS:
         self._results = {int(place): result for place, result in state["results"].items()}
 
 
-def _fitness(study: Study, trial: Trial) -> list[float] | None:
+def _fitness(study: StudyView, trial: Trial) -> list[float] | None:
     """The objectives, signed so that larger is better; None for a trial that failed, was pruned or is infeasible."""
     if not study.is_candidate(trial):
         return None

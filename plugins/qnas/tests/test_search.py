@@ -14,7 +14,6 @@ import torch
 from nasplug_qnas.algorithm import SETTINGS, QNASSettings
 
 import nasplug as nas
-import nasplug.run.loop as loop
 from nasplug.plugins.discovery import discover
 from nasplug.run.assemble import compose
 from nasplug.run.spec import RunSpec, read_spec

@@ -40,7 +40,8 @@ class CountsPools:
     objectives = {"val_acc": "max"}  # noqa: RUF012
 
     @hookimpl
-    def evaluate(self, study, trial):
+    def evaluate(self, run):
+        trial = run.trial
         return Evaluation({"val_acc": 0.5 + 0.001 * sum("pool" in name for name in trial.architecture.genotype)})
 
 

@@ -40,7 +40,8 @@ class Sizes:
     objectives = {"val_acc": "max"}  # noqa: RUF012
 
     @nas.hookimpl
-    def evaluate(self, study, trial):
+    def evaluate(self, run):
+        trial = run.trial
         bits, operations = trial.architecture.genotype
         return Evaluation({"val_acc": 0.8 + 0.01 * bits.bit_count() + 0.02 * operations.count("0")})
 
