@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -81,7 +82,7 @@ def speed(kind: str, graph: bool, arguments: Mapping[str, Any], settings: Settin
     _wait(training.device)
     ready = time.perf_counter() - started
     if copies > 1:
-        _meet(settings.work / f"meet-{copies}", copy, copies)
+        _meet(settings.work / f"meet-{copies}-{os.getppid()}", copy, copies)
     before, since = training.done, time.perf_counter()
     while time.perf_counter() - since < arguments["seconds"]:
         for _ in range(5):

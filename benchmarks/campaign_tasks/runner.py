@@ -49,7 +49,7 @@ def perform(entry: Entry, settings: Settings, copy: int) -> dict[str, Any] | Non
         store.failed(entry, error, time.perf_counter() - started)
         broken = settings.device == "cuda"
     if broken:
-        os._exit(0)
+        os._exit(70)  # not 0, which would pass for an orderly end
     if settings.device == "cuda":
         gc.collect()
         torch.cuda.empty_cache()
