@@ -52,7 +52,7 @@ def gpu_tests(arguments: Mapping[str, Any], settings: Settings) -> dict[str, Any
     report.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-o", "addopts=", "--import-mode=importlib"]
     command += ["-p", "no:cacheprovider", f"--junitxml={report}", *map(str, sorted(files))]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     cases = []
     if report.is_file():
         for case in ElementTree.parse(report).getroot().iter("testcase"):
