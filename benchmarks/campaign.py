@@ -8,6 +8,23 @@ training is started that is not expected to end in time, and one that runs past 
 the next call. The data are not part of the project: `--data` is a folder with `cifar10_jpeg.npz` and
 `fashion_mnist_12k.npz`; what a missing file would need is left out.
 
+A campaign continues wherever its folder is: `campaign.tar` of `--bundle` holds `records` and `starts` (the networks in
+floating point that all trainings of a seed begin with, 1.1 MB each), `work.tar` the searches that were ended. Unpack
+both into the `--out` of the next call. `results/campaign` beside this file holds the records made so far, but neither
+weights nor searches. With the records alone, the trainings that start from networks written earlier are left out, and
+new seeds, 3 and 4, go on:
+
+    cp -r benchmarks/results/campaign runs/campaign
+    tar xf campaign.tar -C runs/campaign  # if there is one
+    python benchmarks/campaign.py --data DATA --out runs/campaign --minutes 9 --bundle BUNDLE
+    python benchmarks/campaign.py --merge benchmarks/results/campaign runs/campaign
+
+Then copy the new records into `results/campaign`. On one NVIDIA H200, the steps of the quantisers' trainings fill the
+card: 4, 8 and 12 at the same time take as many steps per second together as one alone (`results/campaign_checks.json`),
+so they run one after the other, 24 to 44 s each. What is left at 2 bits (`lsq` with seed 2, three kinds with seeds 1
+and 2, everything with seeds 3 and 4) takes a quarter of an hour, and 1, 3 and 4 bits about an hour if they are as fast.
+How long the precision searches and the studies take has not been measured: their seconds in the queue are guesses.
+
 Run on a GPU: python benchmarks/campaign.py --data DATA --out runs/campaign --minutes 9
 What is done and what comes next: python benchmarks/campaign.py --data DATA --out runs/campaign --list
 Results of one or several machines: python benchmarks/campaign.py --merge runs/campaign runs/other

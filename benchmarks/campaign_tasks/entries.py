@@ -48,6 +48,9 @@ class Entry:
         copies: So many at the same time, with nothing beside them; the results are a list.
         alone: Nothing else runs at the same time.
         goes_on: If it is ended, it later goes on where it was; so it is started however little time is left.
+        weights: File below the folder of the campaign that the first of `needs` wrote; it does not start without it.
+        packed: As many run at the same time as the timings of packed trainings say; otherwise as many as there are
+            slots.
     """
 
     experiment: str
@@ -61,6 +64,8 @@ class Entry:
     copies: int = 1
     alone: bool = False
     goes_on: bool = False
+    weights: str = ""
+    packed: bool = False
 
     @property
     def key(self) -> str:

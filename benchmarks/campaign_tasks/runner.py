@@ -9,6 +9,7 @@ import os
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from multiprocessing import get_context
@@ -125,19 +126,29 @@ class Runner:
             return False
         if any(self.states.get(need) != "done" for need in entry.needs):
             return False
-        if not all((self.settings.data / name).is_file() for name in entry.files):
+        if not all((self.settings.data / name).is_file() for name in entry.files) or self.lacks(entry):
             return False
         return entry.goes_on or MARGIN * self.expected(entry) <= self.left()
 
+    def lacks(self, entry: Entry) -> bool:
+        """Whether the weights it starts from are missing."""
+        return bool(entry.weights) and not (self.settings.out / entry.weights).is_file()
+
+    def limit(self, entry: Entry) -> int:
+        """How many trainings may run at the same time once it has started."""
+        return self.slots if entry.packed else self.settings.slots
+
     def start(self, pool: ProcessPool) -> None:
         """Starts what can be started, the most valuable first; what waits for a running one keeps its place."""
-        places = self.slots - len(self.running)
+        taken = len(self.running)
         for entry in self.entries.values():
-            if places <= 0:
+            if taken >= self.settings.slots:
                 return
             if not self.ready(entry):
-                places -= any(need in self.started and need not in self.states for need in entry.needs)
+                taken += any(need in self.started and need not in self.states for need in entry.needs)
                 continue
+            if taken >= self.limit(entry):
+                return
             lonely = entry.alone or entry.copies > 1
             if lonely and self.running:
                 return  # waits until everything else has ended
@@ -146,7 +157,7 @@ class Runner:
             for copy in range(entry.copies):
                 future = pool.schedule(perform, args=(entry, self.settings, copy))
                 self.running[future] = (entry, copy)
-            places -= 1
+            taken += 1
             if lonely:
                 return
 
@@ -184,6 +195,11 @@ class Runner:
 
     def run(self) -> None:
         """Works until the queue is done or the time is over; what then still runs is ended."""
+        lost = [
+            e for e in self.entries.values() if self.lacks(e) and all(self.states.get(n) == "done" for n in e.needs)
+        ]
+        for name, count in Counter(entry.weights for entry in lost if entry.key not in self.states).items():
+            print(f"{name} is missing, which an earlier call wrote: {count} trainings are left out", flush=True)
         pool = ProcessPool(max_workers=self.settings.slots, context=get_context("spawn"))
         try:
             if self.settings.device == "cuda":

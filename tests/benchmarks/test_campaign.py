@@ -114,6 +114,103 @@ def test_nothing_is_started_that_will_not_end_in_time(tmp_path, data):
     assert not runner.ready(replace(entry(), files=("missing.npz",)))
 
 
+def test_no_training_starts_without_the_weights_of_an_earlier_call(tmp_path, data, capsys):
+    from dataclasses import replace
+
+    from campaign_tasks.entries import Settings
+    from campaign_tasks.records import Store
+    from campaign_tasks.runner import Runner
+
+    settings = Settings(tmp_path / "out", data, "cpu", 0.002, 1)
+    store, first = Store(settings.out), entry()
+    store.write(first, {"state": "done", "seconds": 1.0, "error": ""})  # as records come from results/campaign
+    second = replace(entry(), name="fixed-2-0", needs=(first.key,), weights="starts/0.safetensors")
+    runner = Runner([first, second], store, settings, time.monotonic() + 60)
+    assert not runner.ready(second)
+    runner.run()
+    assert "starts/0.safetensors is missing" in capsys.readouterr().out
+    assert store.read(second) is None
+    (settings.out / "starts").mkdir()
+    (settings.out / "starts" / "0.safetensors").touch()
+    assert runner.ready(second)
+
+
+def test_every_training_of_the_quantisers_names_the_weights_its_start_writes(tmp_path, data):
+    from campaign_tasks import quantisers
+    from campaign_tasks.entries import Settings
+
+    settings = Settings(tmp_path / "out", data, "cpu", 0.002, 1)
+    found = quantisers.entries(settings)
+    for one in found:
+        expected = quantisers.weights(one.arguments["seed"], settings) if one.needs else None
+        assert (settings.out / one.weights if one.weights else None) == expected
+    assert sum(bool(one.needs) for one in found) == len(found) - 5
+
+
+class Pool:
+    """Takes tasks and never does them."""
+
+    def __init__(self):
+        self.taken = []
+
+    def schedule(self, function, args):
+        from concurrent.futures import Future
+
+        self.taken.append(args[0].name)
+        return Future()
+
+
+def test_timed_packings_bound_only_trainings_like_the_timed_ones(tmp_path, data):
+    from dataclasses import replace
+
+    from campaign_tasks.entries import Settings
+    from campaign_tasks.records import Store
+    from campaign_tasks.runner import Runner
+
+    settings = Settings(tmp_path / "out", data, "cpu", 0.002, 4)
+    captured = [replace(entry(), name=f"captured-{i}", packed=True) for i in range(3)]
+    others = [replace(entry(), name=f"other-{i}") for i in range(5)]
+    for entries, expected in ((captured + others, ["captured-0"]), (others, [one.name for one in others[:4]])):
+        runner, pool = Runner(entries, Store(settings.out), settings, time.monotonic() + 60), Pool()
+        runner.slots = 1  # what the timings say
+        runner.start(pool)
+        assert pool.taken == expected
+
+
+def test_differences_are_within_a_seed_and_their_interval_is_students():
+    from campaign_tasks.quantisers import over
+
+    def run(kind, bits, seed, accuracy):
+        return {"kind": kind, "bits": bits, "seed": seed, "test_acc": accuracy}
+
+    runs = [run("fixed", 2, seed, 0.5) for seed in range(3)] + [run("float", None, seed, 0.9) for seed in range(3)]
+    runs += [run("lsq", 2, seed, accuracy) for seed, accuracy in enumerate((0.6, 0.7, 0.8))] + [run("lsq", 3, 0, 0.7)]
+    runs += [run("pact", 2, 1, 0.4), run("pact", 2, 7, 0.4), run("pretrained", None, 0, 0.8)]
+    found = over(runs, "fixed")
+    assert set(found) == {"lsq", "pact"}, "floating point has no bits to compare"
+    assert set(found["lsq"]) == {"bits_2"}
+    lsq = found["lsq"]["bits_2"]
+    assert lsq["by_seed"] == {"0": pytest.approx(0.1), "1": pytest.approx(0.2), "2": pytest.approx(0.3)}
+    half = 4.302653 * 0.1 / 3**0.5  # the 97.5 % quantile with two degrees of freedom
+    assert [lsq["low"], lsq["mean"], lsq["high"]] == pytest.approx([0.2 - half, 0.2, 0.2 + half])
+    one = found["pact"]["bits_2"]
+    assert set(one["by_seed"]) == {"1"}, "seed 7 has nothing to compare with"
+    assert one["low"] is one["high"] is None
+    assert over(runs, "float")["lsq"]["bits_3"]["by_seed"] == {"0": pytest.approx(-0.2)}
+
+
+def test_the_loss_of_few_steps_is_that_of_the_steps_made(tmp_path, data):
+    from _quantiser_training import WARM
+    from campaign_tasks import checks, quantisers
+    from campaign_tasks.entries import Settings
+
+    settings = Settings(tmp_path / "out", data, "cpu", 0.002, 1)
+    recipe = quantisers.recipe_of(settings) | {"epochs": 1000.0, "stem_stride": 4, "lr": 1e-9}
+    result = checks.speed("float", False, {"recipe": recipe, "seconds": 0.0}, settings)
+    assert result["steps"] + WARM < 100
+    assert result["loss_of_first_steps"] > 2, "about ln 10 without learning"
+
+
 def test_records_with_other_arguments_are_not_mixed(tmp_path):
     from campaign_tasks.records import Store
 
