@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from nasplug_darts_lp.folding import agreement, fold
-from nasplug_darts_lp.quantise import freeze, quantise
+from nasplug_darts_lp.layers.quantise import freeze, quantise
 from nasplug_darts_lp.quantisers import ACTIVATIONS
 from torch import nn
 from torch.nn import functional
@@ -50,7 +50,7 @@ def test_the_supernet_trains_and_its_network_too(mixing):
         space=nas.component(
             "darts_lp.layers", width=0.25, blocks=1, operations=["conv"], kernels=[3], weight_bits=[1, 4]
         ),
-        strategy=nas.component("darts_lp.search", rounds=1, epochs=1, mixing=mixing, device="cuda"),
+        strategy=nas.component("darts_lp.search", rounds=1, epochs=1, mixing={"kind": mixing}, device="cuda"),
         trials=1,
         device="cuda",
         progress=False,
