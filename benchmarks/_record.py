@@ -25,7 +25,26 @@ def machine() -> dict[str, Any]:
     return {"system": platform.system(), "cpu": model, "cores": os.cpu_count()}
 
 
-def record(name: str, result: dict[str, Any], *, packages: tuple[str, ...] = (), folder: Path = RESULTS) -> Path:
+def made(packages: tuple[str, ...] = ()) -> dict[str, Any]:
+    """When and on what a result is made.
+
+    Args:
+        packages: Opponents whose versions belong to the result.
+    """
+    from importlib import metadata
+
+    found = versions() | {package: metadata.version(package) for package in packages}
+    return {"date": datetime.now(UTC).date().isoformat(), "machine": machine(), "versions": found}
+
+
+def record(
+    name: str,
+    result: dict[str, Any],
+    *,
+    packages: tuple[str, ...] = (),
+    folder: Path = RESULTS,
+    origin: dict[str, Any] | None = None,
+) -> Path:
     """Writes `results/NAME.json`.
 
     Args:
@@ -33,17 +52,9 @@ def record(name: str, result: dict[str, Any], *, packages: tuple[str, ...] = (),
         result: Its numbers, with the seeds and settings that made them.
         packages: Opponents whose versions belong to the result.
         folder: Where to write.
+        origin: What `made` gave where the numbers were made; default: here and now.
     """
-    from importlib import metadata
-
-    found = versions() | {package: metadata.version(package) for package in packages}
-    head = {
-        "benchmark": name,
-        "script": Path(sys.argv[0]).name,
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": machine(),
-        "versions": found,
-    }
+    head = {"benchmark": name, "script": Path(sys.argv[0]).name, **(origin or made(packages))}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
     path.write_text(json.dumps(head | result, indent=1) + "\n")

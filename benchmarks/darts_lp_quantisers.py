@@ -21,223 +21,30 @@ Small: python benchmarks/darts_lp_quantisers.py --data cifar10_jpeg.npz --limit 
 from __future__ import annotations
 
 import argparse
-import functools
-import importlib.metadata
 import json
 import multiprocessing
 import statistics
-import time
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
+from _quantiser_networks import KINDS
+from _quantiser_training import Recipe, train
 from _record import record
-from nasplug_darts_lp.folding import agreement, fold, size
-from nasplug_darts_lp.layers.quantise import freeze, quantise
-from safetensors.torch import load_file, save_file
-from torch import nn
-from torch.nn import functional
-
-KINDS: dict[str, dict[str, Any]] = {
-    "double_st": {},
-    "double_st_sample": {"activations": "double_st", "squeeze": "sample"},
-    "single_st": {},
-    "threshold_st": {},
-    "learnable": {},
-    "fixed": {},
-    "lsq": {},
-    "lsq_weights": {"activations": "lsq", "weights": "lsq"},
-    "pact": {},
-}
-
-
-class Block(nn.Module):
-    """Two convolutions, with one shortcut around both or one around each."""
-
-    def __init__(self, inputs: int, channels: int, stride: int, body: str) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, channels, 3, stride, 1, bias=False)
-        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
-        self.bn1, self.bn2 = nn.BatchNorm2d(channels), nn.BatchNorm2d(channels)
-        self.act1, self.act2 = (nn.ReLU() if body == "relu" else nn.PReLU(channels) for _ in range(2))
-        self.each = body == "bireal"
-        self.shortcut: nn.Module = nn.Identity()
-        if stride > 1 or inputs != channels:
-            pool = nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
-            self.shortcut = nn.Sequential(pool, nn.Conv2d(inputs, channels, 1, bias=False), nn.BatchNorm2d(channels))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (N, C, H, W)."""
-        short = self.shortcut(images)
-        inner = self.bn1(self.conv1(images))
-        inner = self.act1(inner + short if self.each else inner)
-        return self.act2(self.bn2(self.conv2(inner)) + (inner if self.each else short))
-
-
-def resnet(width: int, body: str, blocks: int, stem_stride: int) -> nn.Module:
-    """Three stages; three blocks in each make a ResNet-20."""
-    layers: list[nn.Module] = [nn.Conv2d(3, width, 3, stem_stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
-    channels = width
-    for stage in range(3):
-        for block in range(blocks):
-            layers.append(Block(channels, width * 2**stage, 2 if stage and not block else 1, body))
-            channels = width * 2**stage
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10))
-
-
-def brevitas_network(base: nn.Module, bits: int) -> nn.Module:
-    """The same network with the layers of brevitas: learned scales, unsigned behind a ReLU and signed elsewhere."""
-    import brevitas.nn as qnn
-    from brevitas.quant import Int8ActPerTensorFloat, Uint8ActPerTensorFloat
-
-    convs = [(name, module) for name, module in base.named_modules() if isinstance(module, nn.Conv2d)]
-    unsigned = not any(isinstance(module, nn.PReLU) for module in base.modules())
-    for name, layer in convs:
-        first = layer is convs[0][1]
-        width = 8 if first else bits
-        quantiser = Uint8ActPerTensorFloat if unsigned and not first else Int8ActPerTensorFloat
-        options = {"weight_bit_width": width, "input_quant": quantiser, "input_bit_width": width, "bias": False}
-        made = qnn.QuantConv2d(
-            layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding, **options
-        )
-        made.weight.data.copy_(layer.weight.data)
-        parent, _, last = name.rpartition(".")
-        setattr(base.get_submodule(parent), last, made)
-    head = base[-1]
-    base[-1] = qnn.QuantLinear(
-        head.in_features,
-        head.out_features,
-        True,
-        weight_bit_width=8,
-        input_quant=Uint8ActPerTensorFloat,
-        input_bit_width=8,
-    )
-    base[-1].weight.data.copy_(head.weight.data)
-    base[-1].bias.data.copy_(head.bias.data)
-    return base
-
-
-def made(kind: str, bits: int | None, seed: int, arguments: argparse.Namespace) -> nn.Module:
-    """The network that is trained."""
-    base = resnet(arguments.width, arguments.body, arguments.blocks, arguments.stem_stride)
-    if arguments.pretrain and kind != "pretrained":
-        base.load_state_dict(load_file(file_of("pretrained", None, seed, arguments).with_suffix(".safetensors")))
-    if kind == "float" or bits is None:
-        return base
-    if kind == "brevitas":
-        return brevitas_network(base, bits)
-    options = {"activations": kind} | KINDS[kind]
-    return quantise(base, weight_bits=bits, activation_bits=bits, **options)
-
-
-@functools.lru_cache(maxsize=1)
-def images_of(path: Path, limit: int | None) -> dict[str, torch.Tensor]:
-    """Images as they are, uint8 (N, 3, 32, 32), and labels; the last tenth of the training images is not used."""
-    from nasplug.data import Npz
-
-    arrays = Npz(str(path)).load()
-    keep = slice(0, limit or len(arrays.y_train) * 9 // 10)
-    held = slice(0, None if limit is None else limit)
-    pairs = {"train": (arrays.x_train[keep], arrays.y_train[keep]), "test": (arrays.x_test[held], arrays.y_test[held])}
-    found = {}
-    for name, (x, y) in pairs.items():
-        found[f"x_{name}"] = torch.from_numpy(np.ascontiguousarray(x)).permute(0, 3, 1, 2).contiguous()
-        found[f"y_{name}"] = torch.from_numpy(np.asarray(y, dtype=np.int64))
-    return found
-
-
-def augmented(images: torch.Tensor) -> torch.Tensor:
-    """Shifts by up to 4 pixels and mirrors, each image on its own."""
-    count, _, height, width = images.shape
-    padded = functional.pad(images, (4, 4, 4, 4))
-    top, left = torch.randint(0, 9, (2, count, 1, 1, 1), device=images.device)
-    rows = top + torch.arange(height, device=images.device)[:, None]
-    columns = left + torch.arange(width, device=images.device)
-    columns = torch.where(torch.rand(count, 1, 1, 1, device=images.device) < 0.5, columns, columns.flip(-1))
-    return padded[
-        torch.arange(count, device=images.device)[:, None, None, None],
-        torch.arange(3, device=images.device)[:, None, None],
-        rows,
-        columns,
-    ]
-
-
-def groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Weights of convolutions and linear layers decay; normalisation, biases and quantisers do not."""
-    named = list(network.named_parameters())
-    weights = [p for n, p in named if p.dim() > 1 and "quantiser" not in n and "_quant" not in n]
-    chosen = {id(parameter) for parameter in weights}
-    others = [parameter for _, parameter in named if id(parameter) not in chosen]
-    return [{"params": weights, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
-
-
-def accuracy(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
-    """Share of images that are classified rightly, in inference mode."""
-    network.eval()
-    with torch.no_grad():
-        right = [(network(x).argmax(1) == y).sum() for x, y in zip(images.split(500), labels.split(500), strict=True)]
-    return float(torch.stack(right).sum()) / len(labels)
 
 
 def run(task: tuple[str, int | None, int, argparse.Namespace]) -> str:
-    """One training."""
+    """One training, or what is left of an earlier run."""
     kind, bits, seed, arguments = task
     kept = file_of(kind, bits, seed, arguments)
     if kept.is_file():
         return kept.stem
-    torch.set_num_threads(1)
-    device = torch.device(arguments.device)
-    data = images_of(arguments.data, arguments.limit)
-    x_train = data["x_train"].to(device).float()
-    mean, deviation = x_train.mean((0, 2, 3), keepdim=True), x_train.std((0, 2, 3), keepdim=True)
-    x_train = (x_train - mean) / deviation
-    x_test, y_test = (data["x_test"].to(device).float() - mean) / deviation, data["y_test"].to(device)
-    y_train = data["y_train"].to(device)
-    torch.manual_seed(seed)
-    network = made(kind, bits, seed, arguments).to(device)
-    if device.type == "cpu":
-        network = network.to(memory_format=torch.channels_last)
-        x_train, x_test = (x.contiguous(memory_format=torch.channels_last) for x in (x_train, x_test))
+    recipe = Recipe(**{field.name: getattr(arguments, field.name) for field in fields(Recipe)})
     first = kind == "pretrained"
-    epochs, lr = (arguments.pretrain, arguments.pretrain_lr) if first else (arguments.epochs, arguments.lr)
-    optimiser = torch.optim.SGD(groups(network, 5e-4), lr, momentum=0.9, nesterov=True)
-    batches = len(y_train) // arguments.batch
-    steps = max(1, round(epochs * batches))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, steps, pct_start=0.1)
-    started, losses, order = time.perf_counter(), torch.zeros(steps, device=device), torch.zeros(0)
-    network.train()
-    for step in range(steps):
-        if step % batches == 0:
-            order = torch.randperm(len(y_train), device=device)
-        chosen = order[step % batches * arguments.batch :][: arguments.batch]
-        loss = functional.cross_entropy(network(augmented(x_train[chosen])), y_train[chosen])
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimiser.step()
-        schedule.step()
-        losses[step] = loss.detach()
-    seconds = time.perf_counter() - started
-    result: dict[str, Any] = {
-        **{"kind": kind, "bits": bits, "seed": seed, "steps": steps},
-        "losses_by_tenth": [float(part.mean()) for part in losses.tensor_split(10) if len(part)],
-        "test_acc": accuracy(network, x_test, y_test),
-        "seconds_per_epoch": seconds / (steps / batches),
-        "parameters_in_training": sum(parameter.numel() for parameter in network.parameters()),
-    }
-    if kind == "brevitas":
-        result["version"] = importlib.metadata.version("brevitas")
-    if kind not in ("pretrained", "float", "brevitas"):
-        frozen = freeze(network).cpu()
-        result["parameters_after"] = sum(parameter.numel() for parameter in frozen.parameters())
-        folded = fold(frozen, (3, 32, 32))
-        found = agreement(frozen, folded, x_test[:16].cpu())
-        result |= {"folded_integers": found.integers, "folded_differing": found.differing + found.differing_outputs}
-        result["folded_bytes"] = size(folded).total
+    weights = file_of("pretrained", None, seed, arguments).with_suffix(".safetensors")
+    start = weights if arguments.pretrain and not first else None
+    result = train(kind, bits, seed, recipe, start=start, keep=weights if first else None)
     kept.parent.mkdir(parents=True, exist_ok=True)
-    if first:
-        save_file({n: v.contiguous() for n, v in network.state_dict().items()}, kept.with_suffix(".safetensors"))
     partial = kept.with_suffix(".partial")
     partial.write_text(json.dumps(result))
     partial.rename(kept)
@@ -306,6 +113,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/darts_lp_quantisers"))
     parser.add_argument("--out", type=Path, default=None, help="folder of the JSON; default: results beside the script")
     parser.add_argument("--no-record", action="store_true", help="train only, as a part of a benchmark elsewhere")
+    parser.add_argument("--graph", action="store_true", help="on a GPU: capture a step once and replay it")
     arguments = parser.parse_args()
     # Seeds outside: a benchmark that is cut short has all kinds at fewer seeds.
     tasks = [

@@ -129,6 +129,7 @@ class Bench:
                 "target": budget,
                 "range": [EQUAL * budget, 1.000001 * budget],
             },
+            device=self.arguments.device,
         )
         study = nas.search(task, space=space, strategy=strategy, trials=1, epochs=0, seed=seed, progress=False, batch=1)
         if not study.trials:
@@ -146,6 +147,7 @@ class Bench:
         import pytorch_lightning as pl
         import torch
 
+        from nasplug.evaluate.trainer import place
         from nasplug.run.seeding import seed_everything
 
         torch.set_num_threads(1)
@@ -155,7 +157,7 @@ class Bench:
         trainer = pl.Trainer(
             max_epochs=self.arguments.epochs,
             check_val_every_n_epoch=self.arguments.epochs,
-            accelerator="cpu",
+            **place(self.arguments.device),
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -252,6 +254,7 @@ def main() -> None:
     parser.add_argument("--budgets", type=int, nargs="*", default=[2, 4])
     parser.add_argument("--random", type=int, default=3, help="random networks per seed and budget")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--work", type=Path, default=Path("darts_lp_search.work.json"))
     parser.add_argument("--name", default="darts_lp_search")
     parser.add_argument("--dry", action="store_true", help="print, and record nothing")

@@ -60,6 +60,7 @@ def run(name: str, seed: int, arguments: argparse.Namespace, **more: Any) -> nas
         "epochs": arguments.epochs,
         "batch": 20,  # a generation
         "workers": arguments.workers,
+        "device": arguments.device,
         **more,
     }
     return nas.search(
@@ -164,6 +165,7 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=4)
     parser.add_argument("--channels", type=int, default=4)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--work", type=Path, default=Path("runs/emonas_thesis"))
     parser.add_argument("--out", type=Path, default=None, help="folder of the JSON; default: results beside the script")
     arguments = parser.parse_args()

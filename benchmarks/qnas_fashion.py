@@ -48,6 +48,7 @@ def settings(arguments: argparse.Namespace) -> dict[str, Any]:
         "epochs": arguments.epochs,
         "trials": arguments.trials,
         "workers": arguments.workers,
+        "device": arguments.device,
         "batch": 4,
     }
 
@@ -57,6 +58,7 @@ def retrain(study: nas.Study, arguments: argparse.Namespace, seed: int) -> dict[
     import pytorch_lightning as pl
     import torch
 
+    from nasplug.evaluate.trainer import place
     from nasplug.run.seeding import seed_everything
 
     torch.set_num_threads(2)
@@ -65,7 +67,7 @@ def retrain(study: nas.Study, arguments: argparse.Namespace, seed: int) -> dict[
     module = task.module(study.space.build(study.best.architecture, task), {})
     trainer = pl.Trainer(
         max_epochs=arguments.retrain_epochs,
-        accelerator="cpu",
+        **place(arguments.device),
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -94,6 +96,50 @@ def curve(study: nas.Study) -> list[float]:
     return found
 
 
+def one(name: str, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
+    """One search, or what is left of it, and the training of its best network."""
+    started = time.perf_counter()
+    study = nas.search(
+        strategy=STRATEGIES[name],
+        seed=seed,
+        storage=arguments.work / f"{name}-{seed}.sqlite",
+        progress=False,
+        **settings(arguments),
+    )
+    kept = arguments.work / f"{name}-{seed}.json"
+    if kept.is_file():  # tested before the benchmark was interrupted: once is enough
+        final = json.loads(kept.read_text())
+    else:
+        final = retrain(study, arguments, seed)
+        kept.write_text(json.dumps(final))
+    best = study.best
+    return {
+        "seed": seed,
+        "best_val_acc": best.metrics["val_acc"],
+        "best_so_far": curve(study),
+        "states": {s: sum(t.state == s for t in study.trials) for s in ("complete", "pruned", "failed")},
+        "copied": sum(trial.copied_from is not None for trial in study.trials),
+        "architecture": best.architecture.genotype,
+        "retrained": final,
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def summary_of(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Mean and deviation over the seeds, by strategy."""
+    return {
+        name: {
+            key: {"mean": statistics.mean(values), "sd": statistics.stdev(values) if len(values) > 1 else None}
+            for key, values in (
+                ("best_val_acc", [run["best_val_acc"] for run in found]),
+                ("mean_best_so_far", [statistics.mean(run["best_so_far"]) for run in found]),
+                ("test_acc_retrained", [run["retrained"]["test_acc"] for run in found]),
+            )
+        }
+        for name, found in runs.items()
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="npz with x_train, y_train, x_test, y_test")
@@ -107,6 +153,7 @@ def main() -> None:
     parser.add_argument("--retrain-limit", type=int, default=5000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--strategy", action="append", choices=list(STRATEGIES), help="repeatable; default: all")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--work", type=Path, default=Path("runs/qnas_fashion"))
     parser.add_argument("--out", type=Path, default=None, help="folder of the JSON; default: results beside the script")
     arguments = parser.parse_args()
@@ -115,54 +162,15 @@ def main() -> None:
     # Seeds outside, strategies inside: a slow hour of the machine meets all of them.
     for seed in range(arguments.seeds):
         for name in names:
-            started = time.perf_counter()
-            study = nas.search(
-                strategy=STRATEGIES[name],
-                seed=seed,
-                storage=arguments.work / f"{name}-{seed}.sqlite",
-                progress=False,
-                **settings(arguments),
-            )
-            kept = arguments.work / f"{name}-{seed}.json"
-            if kept.is_file():  # tested before the benchmark was interrupted: once is enough
-                final = json.loads(kept.read_text())
-            else:
-                final = retrain(study, arguments, seed)
-                kept.write_text(json.dumps(final))
-            best = study.best
-            runs[name].append(
-                {
-                    "seed": seed,
-                    "best_val_acc": best.metrics["val_acc"],
-                    "best_so_far": curve(study),
-                    "states": {s: sum(t.state == s for t in study.trials) for s in ("complete", "pruned", "failed")},
-                    "copied": sum(trial.copied_from is not None for trial in study.trials),
-                    "architecture": best.architecture.genotype,
-                    "retrained": final,
-                    "seconds": time.perf_counter() - started,
-                }
-            )
-            print(
-                f"seed {seed} {name}: val {best.metrics['val_acc']:.4f}, retrained test {final['test_acc']:.4f}",
-                flush=True,
-            )
-    summary = {
-        name: {
-            key: {"mean": statistics.mean(values), "sd": statistics.stdev(values) if len(values) > 1 else None}
-            for key, values in (
-                ("best_val_acc", [run["best_val_acc"] for run in found]),
-                ("mean_best_so_far", [statistics.mean(run["best_so_far"]) for run in found]),
-                ("test_acc_retrained", [run["retrained"]["test_acc"] for run in found]),
-            )
-        }
-        for name, found in runs.items()
-    }
+            runs[name].append(one(name, seed, arguments))
+            best, final = runs[name][-1]["best_val_acc"], runs[name][-1]["retrained"]
+            print(f"seed {seed} {name}: val {best:.4f}, retrained test {final['test_acc']:.4f}", flush=True)
     options = {key: value for key, value in vars(arguments).items() if key not in ("data", "work", "out", "strategy")}
     result = {
         "data": f"{arguments.data.name}: Fashion-MNIST, balanced excerpt of 10,000 training and 2,000 test images",
         "settings": options | {"val_fraction": 0.4, "batch_size": 32, "lr": 5e-3, "prior": "published"},
         "seeds": list(range(arguments.seeds)),
-        "summary": summary,
+        "summary": summary_of(runs),
         "runs": runs,
     }
     record("qnas_fashion", result, **({} if arguments.out is None else {"folder": arguments.out}))

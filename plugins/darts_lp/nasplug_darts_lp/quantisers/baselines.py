@@ -68,10 +68,10 @@ class LSQ(ActivationQuantiser):
         with torch.no_grad():
             self.step.mul_(before / self.steps)
 
-    def _highest(self) -> float:
-        """The highest positive level, of signed or unsigned grids; halves at 1 signed bit count as one."""
-        unsigned = not self._ready or not bool(self.signed)
-        return float(self.steps) if unsigned else float(max(1, 2 ** (self.bits - 1) - 1))
+    def _highest(self) -> Tensor:
+        """Q_P, the highest positive level of the signed or unsigned grid, (); halves at 1 signed bit count as one."""
+        signed = max(1, 2 ** (self.bits - 1) - 1)
+        return self.steps + self.signed * float(signed - self.steps)  # a tensor: no step waits for a GPU
 
 
 class PACT(ActivationQuantiser):

@@ -37,6 +37,6 @@ def stand_in(smooth: Tensor, hard: Tensor) -> Tensor:
     return result
 
 
-def scale_gradient(value: Tensor, factor: float) -> Tensor:
+def scale_gradient(value: Tensor, factor: float | Tensor) -> Tensor:
     """The value itself, with its gradient multiplied by `factor` (LSQ, arXiv 1902.08153, section 2.2)."""
     return stand_in(value * factor, value)

@@ -86,6 +86,9 @@ class WeightQuantiser(nn.Module):
 class Uniform(WeightQuantiser):
     """Symmetric and uniform, 2^(bits-1) - 1 positive levels; at 1 bit the sign with the mean magnitude.
 
+    Symmetric levels with one at 0 use 2^bits - 1 of the 2^bits codes: weights of 2 bits are ternary (-1, 0, 1). All
+    four codes are used by `Gaussian`, whose levels are -3, -1, 1 and 3 halves of a step.
+
     A channel's scale follows its weights: its root mean square times the step that is best for Gaussian numbers with
     as many levels, and never more than lets the largest weight be met.
     """
@@ -125,6 +128,8 @@ class Gaussian(WeightQuantiser):
 
 class LSQWeights(WeightQuantiser):
     """Learned step size per output channel (arXiv 1902.08153), on symmetric levels; at 1 bit the step is the magnitude.
+
+    The publication has one step per layer and the level -2^(bits-1) as well; here, 2 bits are ternary.
 
     Steps start at 2 mean|w| / sqrt(highest level) of the first weights seen in training.
     """

@@ -1,0 +1,1 @@
+"""The experiments of the campaign, its queue, and its records; see `campaign.py`."""
