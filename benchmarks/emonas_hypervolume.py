@@ -69,7 +69,7 @@ class FromTable:
     @nas.hookimpl
     def evaluate(self, run: nas.TrialRun) -> Evaluation:
         """Accuracy and parameters of the cell."""
-        error, params = self._table.points[self._table.space.code(trial.architecture)]
+        error, params = self._table.points[self._table.space.code(run.trial.architecture)]
         return Evaluation({"val_acc": -float(error), "params": float(params)})
 
 

@@ -52,7 +52,7 @@ class Sum:
     @nas.hookimpl
     def evaluate(self, run: nas.TrialRun) -> nas.Evaluation:
         """Counts the first option."""
-        return nas.Evaluation({"score": float(trial.architecture.genotype.count("a"))})
+        return nas.Evaluation({"score": float(run.trial.architecture.genotype.count("a"))})
 
 
 def nasplug_random(trials: int, storage: str | None = None) -> float:

@@ -8,8 +8,8 @@ Two levels, kept apart:
   the order the specification fixes, never in the order of installation. A plugin implements the hooks it needs and
   may take fewer arguments than a hook offers.
 
-Hooks of the driver get the `study`: everything that may be known, and nothing that can be changed. Hooks of a worker get
-the `run`: one trial on its way, with its network, data, seeds, device, folder and live report.
+Hooks of the driver get the `study`: everything that may be known, and nothing that can be changed. Hooks of a worker
+get the `run`: one trial on its way, with its network, data, seeds, device, folder and live report.
 
 `propose`, `evaluate`, `cost` and `hardware_target` are public and stable. A hook gains arguments only with a default,
 and `CONTRACT_VERSION` tells when an old plugin cannot work any more.

@@ -341,7 +341,7 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True):
             TypeError: It holds something that JSON cannot say.
         """
         mappings = (self.metrics, self.costs, *[m.metrics for m in self.measurements], *self.stages.values())
-        if all([math.isfinite(value) for mapping in mappings for value in mapping.values()]):
+        if not any(map(_has_odd, mappings)):
             return _ENCODER.encode(self)
         return _ENCODER.encode(
             self.with_(
@@ -373,6 +373,10 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(Trial)
+
+
+def _has_odd(metrics: Mapping[str, float]) -> bool:
+    return not all(map(math.isfinite, metrics.values()))
 
 
 def _say(metrics: Mapping[str, float]) -> dict[str, float | str]:

@@ -22,7 +22,8 @@ APPLICATION_ID = 0x6E617370
 
 _TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, checksum TEXT NOT NULL)",
-    "CREATE TABLE trials (number INTEGER PRIMARY KEY, state TEXT NOT NULL, record TEXT NOT NULL, checksum TEXT NOT NULL)",
+    "CREATE TABLE trials"
+    " (number INTEGER PRIMARY KEY, state TEXT NOT NULL, record TEXT NOT NULL, checksum TEXT NOT NULL)",
     "CREATE TABLE snapshot (id INTEGER PRIMARY KEY CHECK (id = 0), state TEXT NOT NULL, checksum TEXT NOT NULL)",
     "CREATE TABLE work (key TEXT PRIMARY KEY, outcome TEXT NOT NULL, checksum TEXT NOT NULL)",
 )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Base:
-    """Answers `build` with the search space, `configure_data` with the task, and `inherit` where weights fit exactly."""
+    """Answers `build` with the space, `configure_data` with the task, and `inherit` where weights fit exactly."""
 
     @hookimpl(trylast=True)
     def build(self, run: TrialRun) -> Any:

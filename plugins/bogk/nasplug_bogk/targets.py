@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 from nasplug.builtin.ranking import comparable
 from nasplug.contract.records import Objective, Trial
 from nasplug.ledger.pareto import points
-from nasplug.ledger.study import Study
+from nasplug.ledger.view import StudyView
 from nasplug_bogk.kernels.embedding import Array
 
 #: `log_error` is -log(1 - y) for results in [0, 1), and -log(100 - y) for results in per cent; `quantile` puts normal
@@ -21,13 +21,13 @@ from nasplug_bogk.kernels.embedding import Array
 Transform = Literal["auto", "none", "log_error", "quantile"]
 
 
-def usable(study: Study) -> list[Trial]:
+def usable(study: StudyView) -> list[Trial]:
     """Finished trials that say something: all but copies of earlier ones."""
     return [trial for trial in study.trials if trial.copied_from is None]
 
 
 def targets(
-    study: Study,
+    study: StudyView,
     trials: Sequence[Trial],
     transform: Transform,
     rng: np.random.Generator,

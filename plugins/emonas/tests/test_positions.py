@@ -31,7 +31,7 @@ class Evaluator:
     @hookimpl
     def evaluate(self, run):
         trial = run.trial
-        made = study.space.active(trial.architecture)
+        made = run.space.active(trial.architecture)
         return nas.Evaluation({"val_acc": made["units"] / 64 - abs(made.get("drop", 1.0) - 0.3)})
 
 

@@ -226,5 +226,5 @@ def test_bad_micro_spaces(arguments):
 def test_cells_that_cannot_be_read():
     with pytest.raises(SpaceError, match="9 units"):
         MicroSpace().parse(NORMAL[:9], REDUCTION)
-    with pytest.raises(SpaceError, match="no option"):
+    with pytest.raises(SpaceError, match="is not an option"):
         MicroSpace().parse([("max_pool_5x5", 0), *NORMAL[1:]], REDUCTION)

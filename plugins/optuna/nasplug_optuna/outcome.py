@@ -7,22 +7,22 @@ import math
 from optuna.study import StudyDirection
 
 from nasplug.contract.records import Trial
-from nasplug.ledger.study import Study
+from nasplug.ledger.view import StudyView
 
 
-def directions(study: Study) -> list[StudyDirection]:
+def directions(study: StudyView) -> list[StudyDirection]:
     """The directions of the objectives."""
     sides = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
     return [sides[objective.direction] for objective in study.objectives]
 
 
-def objective_values(study: Study, trial: Trial) -> list[float] | None:
+def objective_values(study: StudyView, trial: Trial) -> list[float] | None:
     """The objectives in their own directions; None if one is missing or not finite."""
     values = [trial.values.get(objective.name, math.nan) for objective in study.objectives]
     return values if all(math.isfinite(value) for value in values) else None
 
 
-def excesses(study: Study, trial: Trial) -> dict[str, float]:
+def excesses(study: StudyView, trial: Trial) -> dict[str, float]:
     """How far every constraint is exceeded, relative to its bound; 0 or less where it holds, as in Optuna.
 
     Constraints whose value is not known, as in a trial that was never trained, are left out.
@@ -36,7 +36,7 @@ def excesses(study: Study, trial: Trial) -> dict[str, float]:
     return found
 
 
-def intermediate(study: Study, trial: Trial) -> dict[int, float]:
+def intermediate(study: StudyView, trial: Trial) -> dict[int, float]:
     """The main objective per step, where it was measured."""
     name = study.objectives[0].name
     course = {measurement.step: measurement.metrics.get(name, math.nan) for measurement in trial.measurements}

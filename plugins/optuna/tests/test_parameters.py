@@ -33,7 +33,7 @@ class Evaluator:
     @hookimpl
     def evaluate(self, run):
         trial = run.trial
-        made = study.space.active(trial.architecture)
+        made = run.space.active(trial.architecture)
         score = made["units"] / 64 - abs(made.get("drop", 1.0) - 0.3) - made["rate"]
         return nas.Evaluation({"val_acc": score + (trial.hyperparameters.get("nesterov") is True)})
 
