@@ -56,7 +56,7 @@ def freeze(value: Any) -> Genotype:
     )
 
 
-class Architecture(msgspec.Struct, frozen=True, eq=False):
+class Architecture(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A point of a search space.
 
     Attributes:
@@ -67,12 +67,13 @@ class Architecture(msgspec.Struct, frozen=True, eq=False):
     """
 
     space: str
-    genotype: Any
+    genotype: bool | int | float | str | tuple[Any, ...] | None
     key: str
 
     def __post_init__(self) -> None:
-        if isinstance(self.genotype, list):  # as JSON has it
-            msgspec.structs.force_setattr(self, "genotype", freeze(self.genotype))
+        genotype: Any = self.genotype
+        if isinstance(genotype, list) or (type(genotype) is tuple and list in map(type, genotype)):  # as JSON has it
+            msgspec.structs.force_setattr(self, "genotype", freeze(genotype))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Architecture) and self.key == other.key and self.space == other.space
@@ -150,7 +151,7 @@ class Constraint:
         return f"{self.name} {self.operator} {self.bound:g}"
 
 
-class Budget(msgspec.Struct, frozen=True):
+class Budget(msgspec.Struct, frozen=True, gc=False):
     """How much training one trial may have. `epochs` counts from the first epoch of the oldest ancestor."""
 
     epochs: int = 1
@@ -160,7 +161,7 @@ class Budget(msgspec.Struct, frozen=True):
             raise SpecError(f"a budget of {self.epochs} epochs is negative", where="budget.epochs")
 
 
-class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Why a trial failed: a kind out of `FAILURE_KINDS`, one readable line, and the traceback for authors."""
 
     kind: str
@@ -168,7 +169,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     traceback: str = ""
 
 
-class Inherit(msgspec.Struct, frozen=True, omit_defaults=True):
+class Inherit(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a candidate takes over from an earlier trial.
 
     Attributes:
@@ -181,7 +182,7 @@ class Inherit(msgspec.Struct, frozen=True, omit_defaults=True):
     mode: Literal["training", "weights"] = "training"
 
 
-class Proposal(msgspec.Struct, frozen=True, omit_defaults=True):
+class Proposal(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a strategy wants evaluated.
 
     Attributes:
@@ -227,7 +228,7 @@ class Proposal(msgspec.Struct, frozen=True, omit_defaults=True):
         return (self.architecture.space, self.architecture.key, hyperparameters, epochs, inherits, self.seed)
 
 
-class Measurement(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+class Measurement(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
     """Several metrics at one step (epoch) of a training.
 
     Attributes:
@@ -262,7 +263,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     edits: tuple[Mapping[str, Any], ...] = ()
 
 
-class Trial(msgspec.Struct, frozen=True, omit_defaults=True):
+class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One proposal and what became of it.
 
     Attributes:
@@ -360,8 +361,8 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True):
             msgspec.MsgspecError: The text is not a trial.
         """
         trial = _DECODER.decode(text)
-        raw = text.encode() if isinstance(text, str) else text
-        if b'"nan"' not in raw and b'inf"' not in raw:
+        words = text if isinstance(text, str) else text.decode()
+        if '"nan"' not in words and 'inf"' not in words:
             return trial
         return trial.with_(
             metrics=_hear(trial.metrics),

@@ -20,6 +20,7 @@ from nasplug.contract.records import Budget, Measurement, Proposal, Trial
 from nasplug.export.bundle import write_bundle
 from nasplug.plugins.catalog import Catalog
 from nasplug.run.assemble import Assembly, compose
+from nasplug.run.interruption import watching
 from nasplug.run.jobs import Job, Message
 from nasplug.run.spec import RunSpec
 from nasplug.run.worker import Worker
@@ -91,9 +92,9 @@ def retrain(
     torch.set_num_threads(spec.run.threads)
     with tempfile.TemporaryDirectory(prefix="nasplug-") as scratch:
         # The structure as it ended is what was found, and what is trained.
-        done = Worker(assembly, Path(scratch)).run(
-            Job(Trial(trial.number, proposal, seed=seed, edits=trial.edits)), say
-        )
+        job = Job(Trial(trial.number, proposal, seed=seed, edits=trial.edits))
+        with watching() as interruption:
+            done = Worker(assembly, Path(scratch), interruption=interruption).run(job, say)
         assert isinstance(done, Trial)
         if done.state != "complete":
             reason = done.failure.message if done.failure is not None else done.reason

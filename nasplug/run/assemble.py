@@ -54,6 +54,7 @@ class Assembly:
     target: HardwareTarget | None = None
     costs: list[CostCaller] = field(default_factory=list)
     trackers: list[Any] = field(default_factory=list)
+    _setting: Setting | None = None  # of the last ledger: workers make one for every trial
 
     @cached_property
     def needs_history(self) -> bool:
@@ -72,8 +73,8 @@ class Assembly:
             folder: Folder of artifacts; None for a temporary one.
             meta: Facts about the run.
         """
-        return Ledger(
-            Setting(
+        if self._setting is None or self._setting.folder != folder or self._setting.meta != (meta or {}):
+            self._setting = Setting(
                 space=self.space,
                 task=self.task,
                 objectives=self.spec.objectives,
@@ -84,7 +85,7 @@ class Assembly:
                 folder=folder,
                 meta=meta or {},
             )
-        )
+        return Ledger(self._setting)
 
     def candidate(self, run: TrialRun) -> Candidate:
         """Returns what cost plugins are asked to price of a trial before it is trained."""

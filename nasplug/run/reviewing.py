@@ -53,6 +53,9 @@ def _is_finished(study: StudyView, number: int) -> bool:
         return False
 
 
+_SIMPLE = frozenset({str, bool, int, type(None)})
+
+
 def check_json(value: Any, name: str, where: str) -> None:
     """Refuses a value that does not come back from JSON as it was.
 
@@ -60,9 +63,11 @@ def check_json(value: Any, name: str, where: str) -> None:
         PluginError: It holds something other than texts, finite numbers, booleans, None, lists and string-keyed
             mappings of them.
     """
-    if value is None or isinstance(value, (str, bool)) or type(value) is int:
+    if type(value) in _SIMPLE:
         return
     if isinstance(value, (list, tuple)):
+        if _SIMPLE.issuperset(map(type, value)):
+            return
         for item in value:
             check_json(item, name, where)
         return

@@ -20,7 +20,7 @@ from nasplug.evaluate.workrun import WorkRun, carry_out
 from nasplug.ledger.artifacts import checksum
 from nasplug.ledger.work import Outcome
 from nasplug.run.assemble import Assembly
-from nasplug.run.interruption import watching
+from nasplug.run.interruption import Interruption
 from nasplug.run.jobs import Done, Job, Message, Progress
 from nasplug.run.pricing import price
 from nasplug.run.seeding import seed_everything
@@ -40,6 +40,7 @@ class Worker:
         folder: Folder of artifacts; None for a temporary one.
         keeps_checkpoints: Whether optimiser states are kept for later continuation.
         device: Device of this worker; None for that of the specification.
+        interruption: Whether the person pressed Ctrl-C; without, `KeyboardInterrupt` is the candidate's own.
     """
 
     def __init__(
@@ -49,9 +50,11 @@ class Worker:
         *,
         keeps_checkpoints: bool = False,
         device: str | None = None,
+        interruption: Interruption | None = None,
     ) -> None:
         self.assembly, self.folder, self.keeps_checkpoints = assembly, folder, keeps_checkpoints
         self.device = device or assembly.spec.run.device
+        self._interruption = interruption or Interruption()
 
     def run(self, job: Job, emit: Emit | None = None) -> Done:
         """Runs a job; every problem of the candidate, or of the work, ends as a failure with its reason.
@@ -101,31 +104,31 @@ class Worker:
     @contextlib.contextmanager
     def _guarded(self, what: str, known: dict[str, Any]) -> Iterator[None]:
         """Turns whatever a candidate raises into the fields of a failure, and puts back what it may have changed."""
-        folder = os.path.realpath(".")
-        with watching() as interruption:
-            try:
-                yield
-            except NOT_THE_CANDIDATE:
+        folder = _current_folder()
+        try:
+            yield
+        except NOT_THE_CANDIDATE:
+            raise
+        except MemoryError as error:
+            known |= failure("oom", error)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):  # every later trial would fail for the same reason
+                raise StorageError(
+                    "the disk is full",
+                    where=str(error.filename or self.folder),
+                    why=f"while keeping the files of {what}; all earlier trials are safe",
+                    fix="free some space and run the same command again: it resumes",
+                ) from error
+            known |= failure(_kind(error), error)
+        except Exception as error:
+            known |= failure(_kind(error), error)
+        except BaseException as error:
+            # `sys.exit()` and the like end the trial that says so, not the search; only the person may do that.
+            if self._interruption.happened:
                 raise
-            except MemoryError as error:
-                known |= failure("oom", error)
-            except OSError as error:
-                if error.errno in (errno.ENOSPC, errno.EDQUOT):  # every later trial would fail for the same reason
-                    raise StorageError(
-                        "the disk is full",
-                        where=str(error.filename or self.folder),
-                        why=f"while keeping the files of {what}; all earlier trials are safe",
-                        fix="free some space and run the same command again: it resumes",
-                    ) from error
-                known |= failure(_kind(error), error)
-            except Exception as error:
-                known |= failure(_kind(error), error)
-            except BaseException as error:
-                # `sys.exit()` and the like end the trial that says so, not the search; only the person may do that.
-                if interruption.happened:
-                    raise
-                known |= failure("error", error)
-            finally:
+            known |= failure("error", error)
+        finally:
+            if folder is not None and _current_folder() != folder:
                 with contextlib.suppress(OSError):  # where a candidate went must not be where the next one starts
                     os.chdir(folder)
 
@@ -149,8 +152,8 @@ class Worker:
             emit=emit,
         )
         seed_everything(trial.seed)
-        candidate = assembly.candidate(run)
-        if assembly.costs:
+        candidate = assembly.candidate(run) if assembly.costs else None
+        if candidate is not None:
             known["costs"] = price(assembly.costs, candidate, assembly.target, trained=False, known={})
             broken = _broken(known["costs"], assembly)
             if broken:
@@ -168,7 +171,7 @@ class Worker:
             )
         self._take(run, candidate, evaluation, known)
 
-    def _take(self, run: TrialRun, candidate: Candidate, evaluation: Evaluation, known: dict[str, Any]) -> None:
+    def _take(self, run: TrialRun, candidate: Candidate | None, evaluation: Evaluation, known: dict[str, Any]) -> None:
         """Takes over what the evaluator answered, and asks the costs that are due after it."""
         assembly = self.assembly
         known["metrics"] = {name: float(value) for name, value in evaluation.metrics.items()}
@@ -180,7 +183,7 @@ class Worker:
         if evaluation.pruned is not None:
             known.update(state="pruned", reason=evaluation.pruned)
             return
-        if assembly.costs and (edits or any(plugin.needs_trained_weights for plugin in assembly.costs)):
+        if candidate is not None and (edits or any(plugin.needs_trained_weights for plugin in assembly.costs)):
             trained = candidate.of_network(evaluation.network)
             if edits:  # what was priced before training is not the network that there is now
                 known["costs"] = price(assembly.costs, trained, assembly.target, trained=False, known={})
@@ -201,6 +204,13 @@ class Worker:
                 )
             if not math.isfinite(value):
                 raise TrialError("nan", f"the objective {objective.name!r} is {value}")
+
+
+def _current_folder() -> str | None:
+    try:
+        return os.getcwd()  # noqa: PTH109 (a string compares faster, and this is done for every trial)
+    except OSError:
+        return None
 
 
 def _checksums(folder: Path, artifacts: Mapping[str, str]) -> dict[str, str]:

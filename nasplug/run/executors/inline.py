@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections import deque
 
 from nasplug.run.executors.launch import Launch
+from nasplug.run.interruption import watching
 from nasplug.run.jobs import Done, Job
 from nasplug.run.worker import Emit, Worker
 
@@ -26,11 +28,15 @@ class InlineExecutor:
         self._jobs: deque[Job] = deque()
         self._worker: Worker | None = None
         self._emit: Emit | None = None
+        self._open = contextlib.ExitStack()
 
     def start(self, launch: Launch) -> None:
         """Takes the driver's assembly as it is."""
         assembly = launch.assembly
-        self._worker = Worker(assembly, launch.folder, keeps_checkpoints=assembly.keeps_checkpoints)
+        interruption = self._open.enter_context(watching())
+        self._worker = Worker(
+            assembly, launch.folder, keeps_checkpoints=assembly.keeps_checkpoints, interruption=interruption
+        )
         self._emit = launch.emit
 
     def submit(self, job: Job) -> None:
@@ -49,4 +55,5 @@ class InlineExecutor:
 
     def close(self, *, kill: bool = False) -> None:
         """Forgets what is queued."""
+        self._open.close()
         self._jobs.clear()

@@ -17,6 +17,7 @@ import nasplug as nas
 from nasplug.plugins.discovery import discover
 from nasplug.run.assemble import compose
 from nasplug.run.spec import RunSpec, read_spec
+from nasplug.testing import outcome
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 EXAMPLES = Path(__file__).parents[3] / "examples"
