@@ -31,6 +31,9 @@ def register(catalog: Catalog) -> None:
     catalog.executor(
         "process", "nasplug.run.executors.process:ProcessExecutor", summary="Reused processes on this machine."
     )
+    catalog.tracker(
+        "jsonl", "nasplug.builtin.trackers:JsonLines", summary="Appends every event to a file, a line of JSON each."
+    )
     catalog.evaluator(
         "lightning",
         "nasplug.evaluate.lightning:LightningEvaluator",

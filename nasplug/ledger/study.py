@@ -46,6 +46,11 @@ class Study(StudyView):
         """Keeps an object for as long as the study lives, such as the owner of a temporary folder."""
         self._kept.append(owner)
 
+    @property
+    def composed(self) -> Opened | None:
+        """The composed run, if it was made already."""
+        return self._composed
+
     def opened(self) -> Opened | None:
         """Returns the composed run, made on first use; None if the study was opened for its trials only."""
         if self._composed is None and self._compose is not None:

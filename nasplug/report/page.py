@@ -15,7 +15,7 @@ from nasplug.contract.records import Trial
 from nasplug.ledger.study import Study
 from nasplug.optional import require
 from nasplug.plugins.discovery import version
-from nasplug.report import drawing, facts, plots, reasons, series, tables
+from nasplug.report import drawing, facts, plots, reasons, sections, series, tables
 from nasplug.report.figures import PALETTE, Picture, save_png, style, to_svg
 from nasplug.report.formats import clean, duration, number, shorten, text
 from nasplug.spaces.graph import Graph
@@ -92,11 +92,12 @@ def _content(study: Study) -> dict[str, Any]:
     curves, provenance = plots.learning_curves(study), plots.provenance(study)
     drawn = [network.picture for network in networks]
     failed, pruned = reasons.failures(study), reasons.pruned(study)
+    added, notices = sections.sections(study)
     return {
         "title": facts.title(study),
         "summary": facts.summary(study),
         "tiles": facts.tiles(study),
-        "notices": facts.notices(study),
+        "notices": [*facts.notices(study), *map(text, notices)],
         "honesty": facts.honesty(study),
         "progress": progress,
         "halves": halves,
@@ -116,10 +117,12 @@ def _content(study: Study) -> dict[str, Any]:
         "objects": [text(name) for name in study.meta.get("objects", ())],
         "versions": facts.versions(study),
         "commands": facts.commands(study),
+        "sections": added,
         "palette": PALETTE,
         "version": version(),
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "pictures": [p for p in (progress, *halves, curves, provenance, *drawn) if p is not None],
+        "pictures": [p for p in (progress, *halves, curves, provenance, *drawn) if p is not None]
+        + [picture for section in added for picture in section.pictures],
     }
 
 

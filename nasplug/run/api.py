@@ -214,7 +214,9 @@ def run_spec(
                 storage.write_meta({"runs": meta["runs"]})
     finally:
         storage.close()
-    return ledger.result(lambda: assembly)
+    study = ledger.result(lambda: assembly)
+    study.opened()
+    return study
 
 
 def load_study(

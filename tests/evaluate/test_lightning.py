@@ -145,7 +145,7 @@ def test_a_damaged_weights_file_is_one_message(train):
     study = train()
     path = study.artifacts() / study.best.artifacts["weights"]
     path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(nas.NasplugError, match="cannot read the weights"):
+    with pytest.raises(nas.NasplugError, match="is not the one that this trial wrote"):
         study.network(study.best)
     path.unlink()
     with pytest.raises(nas.NasplugError, match="is missing"):

@@ -25,10 +25,11 @@ class Sensitive:
     objectives = {"val_acc": "max"}  # noqa: RUF012
 
     @hookimpl
-    def evaluate(self, study, trial):
+    def evaluate(self, run):
+        trial = run.trial
         given = trial.hyperparameters
         assert set(given) == {"lr", "optimizer", "clip"} | ({"momentum"} if given["optimizer"] == "sgd" else set())
-        wide = study.space.label(trial.architecture).count("wide")
+        wide = run.space.label(trial.architecture).count("wide")
         score = wide / 6 - abs(np.log10(given["lr"]) + 2) + (given["optimizer"] == "sgd")
         return nas.Evaluation({"val_acc": float(score)})
 

@@ -17,8 +17,8 @@ SPACES = {
     "qnas.residual": ("nasplug_qnas.spaces", "ResidualSpace", {"prior": "uniform", "nodes": 7}),
     "emonas.macro": ("nasplug_emonas.macro", "MacroSpace", {}),
     "emonas.micro": ("nasplug_emonas.micro", "MicroSpace", {}),
-    "darts_lp.cell": ("nasplug_darts_lp.spaces.cell", "CellSpace", {}),
-    "darts_lp.layers": ("nasplug_darts_lp.spaces.layers", "LayersSpace", {}),
+    "darts_lp.cell": ("nasplug_darts_lp.spaces.cell.space", "CellSpace", {}),
+    "darts_lp.layers": ("nasplug_darts_lp.spaces.layers.space", "LayersSpace", {}),
 }
 
 

@@ -57,7 +57,7 @@ def test_it_has_the_capabilities_of_the_space_inside():
         return {name for name, protocol in CAPABILITIES.items() if isinstance(space, protocol)}
 
     whole = capabilities(HyperparameterSpace(SyntheticSpace(), FINITE))
-    assert whole == (capabilities(SyntheticSpace()) | {"HasHyperparameters"}) - {"Tabulates"}
+    assert whole == (capabilities(SyntheticSpace()) | {"HasHyperparameters"}) - {"Tabulates", "ReadsGraph"}
     assert capabilities(HyperparameterSpace(SyntheticSpace(), CONTINUOUS)) == whole - {"Enumerates"}
     bare = HyperparameterSpace(Bare(), FINITE)
     assert capabilities(bare) == {"HasHyperparameters", "HasLabels"}
