@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from nasplug.contract.errors import NasplugError, StorageError, StudyError
 from nasplug.contract.records import Trial
 from nasplug.ledger.artifacts import check_artifact
-from nasplug.ledger.view import StudyView
+
+if TYPE_CHECKING:
+    from nasplug.ledger.view import StudyView
 
 #: Name of the file inside the folder of a trial.
 FILE_NAME = "weights.safetensors"

@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nasplug.ledger.study import Study
 from nasplug.report import series
 from nasplug.report.formats import duration, number, shorten, text
+
+if TYPE_CHECKING:
+    from nasplug.ledger.study import Study
 
 
 def title(study: Study) -> str:

@@ -7,18 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import NasplugError, StorageError
 from nasplug.contract.protocols import HasGraph
 from nasplug.contract.records import Trial
-from nasplug.ledger.study import Study
 from nasplug.optional import require
 from nasplug.plugins.discovery import version
 from nasplug.report import drawing, facts, plots, reasons, sections, series, tables
 from nasplug.report.figures import PALETTE, Picture, save_png, style, to_svg
 from nasplug.report.formats import clean, duration, number, shorten, text
 from nasplug.spaces.graph import Graph
+
+if TYPE_CHECKING:
+    from nasplug.ledger.study import Study
 
 #: How many networks are drawn.
 DRAWN = 3

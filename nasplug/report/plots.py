@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nasplug.contract.records import Objective, Trial
 from nasplug.ledger.pareto import is_candidate, pareto_front
-from nasplug.ledger.study import Study
 from nasplug.report import series
 from nasplug.report.figures import CYCLE, LIGHT, Picture, new_figure
 from nasplug.report.formats import number, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from nasplug.ledger.study import Study
 
 WIDE, HALF = 10.6, 5.15  # inches: the whole page, and half of it
 #: Beyond this the points of a plot are drawn as pixels, so that the page stays small.

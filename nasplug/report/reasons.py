@@ -6,10 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nasplug.contract.records import Trial
-from nasplug.ledger.study import Study
 from nasplug.report.formats import text
+
+if TYPE_CHECKING:
+    from nasplug.ledger.study import Study
 
 #: How many reasons a page lists.
 MOST = 12

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nasplug.contract.records import Objective, Trial
-from nasplug.ledger.study import Study
+
+if TYPE_CHECKING:
+    from nasplug.ledger.study import Study
 
 #: Exact hypervolume takes time exponential in the number of objectives.
 MOST_OBJECTIVES = 6

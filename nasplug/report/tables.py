@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nasplug.contract.errors import StudyError
 from nasplug.contract.protocols import HasConditions, HasVector
 from nasplug.contract.records import Trial
-from nasplug.ledger.study import Study
 from nasplug.report import series
 from nasplug.report.formats import duration, number, shorten, text
+
+if TYPE_CHECKING:
+    from nasplug.ledger.study import Study
 
 #: How many trials the table of the best ones has.
 TOP = 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from nasplug.plugins.discovery import discover
 from nasplug.run.assemble import compose
 from nasplug.run.executors.inline import InlineExecutor
 from nasplug.run.loop import Search
-from nasplug.run.parts import plain_or_object
+from nasplug.run.parts import PART, plain_or_object
 from nasplug.run.spec import RunSpec
 from nasplug.testing.synthetic import SyntheticEvaluator, SyntheticSpace
 
@@ -28,13 +28,7 @@ class Interrupted(Exception):
 def run_search(
     strategy: Any,
     *,
-    space: Any = None,
-    evaluator: Any = None,
-    task: Any = None,
-    objectives: Mapping[str, str] | None = None,
-    constraints: Sequence[str] = (),
     costs: Mapping[str, Any] | None = None,
-    enqueue: Sequence[Any] = (),
     trials: int = 40,
     epochs: int = 9,
     batch: int = 4,
@@ -43,19 +37,14 @@ def run_search(
     shuffle: int | None = None,
     stop_after: int | None = None,
     snapshot_every: float = 5.0,
+    **more: Any,
 ) -> Study:
     """Searches the synthetic problem, or a given one, in this process.
 
     Args:
         strategy: A strategy object, a slug or a component. An object that has searched before is not fit for another
             search.
-        space: Default: :class:`SyntheticSpace`.
-        evaluator: Default: :class:`SyntheticEvaluator`.
-        task: Default: none.
-        objectives: Default: the evaluator's first.
-        constraints: Such as `"params <= 100"`.
         costs: Cost plugins by their name.
-        enqueue: Genotypes to evaluate first.
         trials: Number of trials.
         epochs: Epochs per trial; enough by default for strategies that divide them.
         batch: How many trials are proposed ahead of results.
@@ -64,6 +53,9 @@ def run_search(
         shuffle: Finishes the running trials in a random order drawn from this seed, as uneven workers would.
         stop_after: Stops, as if killed, when this many trials were observed.
         snapshot_every: Seconds between snapshots of the strategy's state; 0 takes one after every trial.
+        **more: Any further keys of a specification (`space`, `evaluator`, `task`, `objectives`, `constraints`,
+            `enqueue`, `stoppers`, ...), with objects where it has components. Default: `SyntheticSpace` and
+            `SyntheticEvaluator`.
 
     Raises:
         Interrupted: After `stop_after` trials.
@@ -71,19 +63,13 @@ def run_search(
     """
     # A cost answers under its own name, so that it needs one even when it is given as an object.
     objects: dict[str, Any] = {f"costs[{i}]": cost for i, cost in enumerate((costs or {}).values())}
-    given = {
-        "space": SyntheticSpace() if space is None else space,
-        "strategy": strategy,
-        "evaluator": SyntheticEvaluator() if evaluator is None else evaluator,
-        "task": task,
-    }
+    given = {"space": None, "evaluator": None, "strategy": strategy, **more}
+    given["space"] = SyntheticSpace() if given["space"] is None else given["space"]
+    given["evaluator"] = SyntheticEvaluator() if given["evaluator"] is None else given["evaluator"]
     spec = RunSpec.parse(
         {
-            **{key: plain_or_object(key, value, objects) for key, value in given.items()},
-            "objectives": dict(objectives or {}),
-            "constraints": list(constraints),
+            **{key: plain_or_object(key, value, objects) if key in PART else value for key, value in given.items()},
             "costs": [Component(name) for name in costs or {}],
-            "enqueue": list(enqueue),
             "budget": {"trials": trials, "epochs": epochs},
             "run": {"batch": batch, "seed": seed},
         }

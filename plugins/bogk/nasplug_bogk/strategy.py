@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
@@ -31,6 +32,19 @@ from nasplug_bogk.targets import Transform, targets, usable
 _REFIT = 1.1
 
 
+@dataclass(frozen=True)
+class Simplification:
+    """Labels of operations that are no operations.
+
+    Attributes:
+        drop: Labels of operations that give nothing: they are cut out of the graph, with what hangs on them.
+        contract: Labels of operations that pass their input on: they are taken out and their neighbours joined.
+    """
+
+    drop: Sequence[str] = ("none",)
+    contract: Sequence[str] = ()
+
+
 class BayesianOptimisation:
     """A Gaussian process on graphs says which architecture is worth evaluating next.
 
@@ -56,8 +70,7 @@ class BayesianOptimisation:
         rounds: How often the candidates of highest acquisition are mutated further.
         transform: Of the objective before the fit: `auto`, `none`, `log_error`, `quantile`.
         noise: Variance of the results' noise relative to that of the results, if known; None fits it.
-        drop: Labels of operations that give nothing: they are cut out of the graph, with what hangs on them.
-        contract: Labels of operations that pass their input on: they are taken out and their neighbours joined.
+        graphs: How graphs are simplified before they are compared; see `Simplification`.
         kernel_options: Keyword arguments of the embeddings by their names.
 
     Raises:
@@ -78,8 +91,7 @@ class BayesianOptimisation:
         rounds: int = 0,
         transform: Transform = "auto",
         noise: float | None = None,
-        drop: Sequence[str] = ("none",),
-        contract: Sequence[str] = (),
+        graphs: Simplification | None = None,
         kernel_options: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         _among("acquisition", acquisition, get_args(Acquisition))
@@ -100,7 +112,7 @@ class BayesianOptimisation:
         self.acquisition, self.initial, self.parents = acquisition, initial, parents
         self.pool = Pool(pool, random_share, rounds)
         self.transform, self.noise = transform, noise
-        self.drop, self.contract = tuple(drop), tuple(contract)
+        self.graphs = graphs or Simplification()
         self._forget()
 
     def _forget(self) -> None:
@@ -212,7 +224,7 @@ class BayesianOptimisation:
         graph = self._graphs.get(architecture.key)
         if graph is None:
             space: Any = study.space
-            graph = simplify(space.graph(architecture), self.drop, self.contract)
+            graph = simplify(space.graph(architecture), self.graphs.drop, self.graphs.contract)
             self._graphs[architecture.key] = graph
         return graph
 
