@@ -53,8 +53,8 @@ def test_evolved_hyperparameters_arrive_at_the_optimiser():
     task = RecipeClassification(limit=100, batch_size=30)
     module, rates = trained(task, {"lr": 0.0123, "decay": 0.71, "momentum": 0.33, "weight_decay": 0.0004})
     group = module.optimizers().param_groups[0]
-    assert type(module.optimizers().optimizer).__name__ == "TFRMSprop"
-    assert (group["decay"], group["momentum"], group["weight_decay"]) == (0.71, 0.33, 0.0004)
+    assert type(module.optimizers().optimizer).__name__ == "RMSpropTF"
+    assert (group["alpha"], group["momentum"], group["weight_decay"]) == (0.71, 0.33, 0.0004)
     assert set(rates) == {0.0123}
     assert sum(len(group["params"]) for group in module.optimizers().param_groups) == len(list(module.parameters()))
 

@@ -4,7 +4,7 @@
 name             class                                       hyperparameters
 ===============  ==========================================  ==============================================
 ``momentum``     torch.optim.SGD                             lr, momentum (0.9), weight_decay, nesterov
-``rmsprop_tf``   TFRMSprop, the one of published Q-NAS       lr, decay (0.9), momentum (0), eps, weight_decay
+``rmsprop_tf``   timm's RMSpropTF, as published Q-NAS        lr, decay (0.9), momentum (0), eps, weight_decay
 ``rmsprop``      torch.optim.RMSprop                         lr, decay (0.9), momentum (0), eps, weight_decay
 ``adam``         torch.optim.Adam                            lr, betas, eps, weight_decay
 ``adamw``        torch.optim.AdamW (decoupled decay)         lr, betas, eps, weight_decay
@@ -27,22 +27,38 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
+from nasplug.optional import require
+from nasplug_qnas.networks.adam_step import check_hyperparameters
 from nasplug_qnas.networks.adam_to_sgd import AdamToSGD
-from nasplug_qnas.networks.rmsprop import TFRMSprop
 from nasplug_qnas.networks.swats import SWATS
 
 _ADAM = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}
 _RMSPROP = {"lr": 1e-3, "decay": 0.9, "momentum": 0.0, "weight_decay": 0.0}
 
 
+_CHECKED = ("eps", "weight_decay")
+
+
 def _torch_rmsprop(params: ParamsT, decay: float, **others: Any) -> Optimizer:
     return torch.optim.RMSprop(params, alpha=decay, **others)
+
+
+def _tf_rmsprop(params: ParamsT, decay: float, **others: Any) -> Optimizer:
+    """RMSProp with the arithmetic of TensorFlow, which the published ranges refer to.
+
+    The mean square starts at 1, eps stands
+    inside the root, and the learning rate inside the momentum.
+    """
+    optim = require("timm.optim", extra="timm", purpose="train with rmsprop_tf")
+    check_hyperparameters("rmsprop_tf", others["lr"], (decay, others["momentum"]), **{k: others[k] for k in _CHECKED})
+    made: Optimizer = optim.RMSpropTF(params, alpha=decay, **others)
+    return made
 
 
 #: Constructor and default hyperparameters of each optimiser.
 OPTIMISERS: dict[str, tuple[Callable[..., Optimizer], dict[str, Any]]] = {
     "momentum": (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0, "nesterov": False}),
-    "rmsprop_tf": (TFRMSprop, {**_RMSPROP, "eps": 1e-10}),
+    "rmsprop_tf": (_tf_rmsprop, {**_RMSPROP, "eps": 1e-10}),
     "rmsprop": (_torch_rmsprop, {**_RMSPROP, "eps": 1e-8}),
     "adam": (torch.optim.Adam, _ADAM),
     "adamw": (torch.optim.AdamW, {**_ADAM, "weight_decay": 0.01}),
