@@ -1,6 +1,7 @@
 """Searches stay what they are: the same specification gives the trials that earlier versions gave.
 
-Recorded at the version before contract 2.0, and equal since. Run this file to record anew, after a change that is meant.
+Recorded at the version before contract 2.0, and equal since. Run this file to record anew, after a change that is
+meant.
 """
 
 from __future__ import annotations
