@@ -64,7 +64,7 @@ class Bench:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         from nasplug_darts_lp.spaces.layers.space import LayersSpace
-        from nasplug_darts_lp.supernet.base import SupernetOptions
+        from nasplug_darts_lp.supernet.options import SupernetOptions
 
         import nasplug.data
 

@@ -1,5 +1,7 @@
 """From logits to the mixing weights of candidates: softmax, or samples of the Gumbel softmax, soft or hard.
 
+The driver reads the settings, so that torch is imported where tensors are computed.
+
 Sources: Liu, Simonyan and Yang, "DARTS", ICLR 2019 (softmax); Jang, Gu and Poole, "Categorical Reparameterization with
 Gumbel-Softmax", ICLR 2017; Dong and Yang, "GDAS", CVPR 2019 (hard samples, sampled again where they are not finite).
 """
@@ -8,12 +10,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from nasplug.contract.errors import SpecError, TrialError, did_you_mean
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 Kind: TypeAlias = Literal["softmax", "gumbel", "gumbel_hard"]
 Annealing: TypeAlias = Literal["linear", "exponential", "constant"]
@@ -78,6 +81,8 @@ class Mixing:
         Raises:
             TrialError: The logits are not finite.
         """
+        import torch
+
         if self.kind == "softmax":
             soft = torch.softmax(logits / temperature, dim=-1)
             if not bool(torch.isfinite(soft).all()):
@@ -98,6 +103,8 @@ class Mixing:
 
 def gumbel(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Samples standard Gumbel noise in the shape of a tensor; it may be infinite where the exponential sample is 0."""
+    import torch
+
     return -torch.empty_like(like, requires_grad=False).exponential_(generator=generator).log()
 
 
