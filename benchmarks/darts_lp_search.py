@@ -129,9 +129,18 @@ class Bench:
                 "target": budget,
                 "range": [EQUAL * budget, 1.000001 * budget],
             },
+        )
+        study = nas.search(
+            task,
+            space=space,
+            strategy=strategy,
+            trials=1,
+            epochs=0,
+            seed=seed,
+            progress=False,
+            batch=1,
             device=self.arguments.device,
         )
-        study = nas.search(task, space=space, strategy=strategy, trials=1, epochs=0, seed=seed, progress=False, batch=1)
         if not study.trials:
             return None
         info = study.trials[0].proposal.info
