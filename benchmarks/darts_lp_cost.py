@@ -25,8 +25,8 @@ from typing import Any
 import torch
 from _record import record
 from nasplug_darts_lp.spaces.layers.space import LayersSpace
-from nasplug_darts_lp.supernet.base import SupernetOptions
 from nasplug_darts_lp.supernet.mixing import Mixing
+from nasplug_darts_lp.supernet.options import SupernetOptions
 from nasplug_darts_lp.supernet.settings import SupernetSettings
 from torch import nn
 from torch.nn.functional import cross_entropy

@@ -28,8 +28,9 @@ from nasplug_darts_lp.spaces.cell.space import CellSpace
 from nasplug_darts_lp.spaces.cell.supernet import CellSupernet
 from nasplug_darts_lp.spaces.layers.space import LayersSpace
 from nasplug_darts_lp.spaces.layers.supernet import LayersSupernet
-from nasplug_darts_lp.supernet.base import Supernet, SupernetOptions
+from nasplug_darts_lp.supernet.base import Supernet
 from nasplug_darts_lp.supernet.mixing import Mixing
+from nasplug_darts_lp.supernet.options import SupernetOptions
 from nasplug_darts_lp.supernet.settings import LogitsSettings, SearchSettings, SupernetSettings, TrainingSettings
 from nasplug_darts_lp.supernet.training import Plan, train_round
 

@@ -64,7 +64,7 @@ class Bench:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         from nasplug_darts_lp.spaces.layers.space import LayersSpace
-        from nasplug_darts_lp.supernet.base import SupernetOptions
+        from nasplug_darts_lp.supernet.options import SupernetOptions
 
         import nasplug.data
 
@@ -129,9 +129,18 @@ class Bench:
                 "target": budget,
                 "range": [EQUAL * budget, 1.000001 * budget],
             },
+        )
+        study = nas.search(
+            task,
+            space=space,
+            strategy=strategy,
+            trials=1,
+            epochs=0,
+            seed=seed,
+            progress=False,
+            batch=1,
             device=self.arguments.device,
         )
-        study = nas.search(task, space=space, strategy=strategy, trials=1, epochs=0, seed=seed, progress=False, batch=1)
         if not study.trials:
             return None
         info = study.trials[0].proposal.info

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nasplug.cli.output import duration, number
@@ -50,6 +51,7 @@ class LiveDisplay(Tracker):
         self._plan = Plan()
         self._running: dict[int, _Running] = {}
         self._waiting: list[Trial] = []
+        self._work: dict[str, tuple[float, dict[str, Any]]] = {}
         self._counts = {"complete": 0, "pruned": 0, "failed": 0}
         self._known = 0
         self._resumed = 0
@@ -102,6 +104,16 @@ class LiveDisplay(Tracker):
             if number in self._running:
                 self._running[number].measurement = measurement
 
+    def worked(self, key: str, share: float, metrics: dict[str, Any]) -> None:
+        """Shows how far a strategy's work is, until it is done."""
+        with self._lock:
+            if share < 1.0:
+                self._work[key] = share, metrics
+            else:
+                self._work.pop(key, None)
+        if share >= 1.0 and not self._console.is_terminal:
+            self._console.print("  ".join([_work_name(key), "done", *_numbers(metrics)]), markup=False, soft_wrap=True)
+
     def observed(self, trial: Trial) -> None:
         """A trial is finished."""
         with self._lock:
@@ -117,6 +129,7 @@ class LiveDisplay(Tracker):
         if self._live is not None:
             with self._lock:
                 self._running.clear()
+                self._work.clear()
             self._live.stop()
             self._live = None
 
@@ -195,7 +208,7 @@ class LiveDisplay(Tracker):
         from rich.text import Text
 
         with self._lock:
-            running = self._visible()
+            running, work = self._visible(), dict(self._work)
         done, total = sum(self._counts.values()), self._total()
         counts = ", ".join(f"{count} {state}" for state, count in self._counts.items() if count)
         grid = Table.grid(padding=(0, 1))
@@ -207,6 +220,9 @@ class LiveDisplay(Tracker):
             ProgressBar(total=total or None, completed=done, width=20, pulse=total is None),
             Text(", ".join(part for part in (f"{done}/{total}" if total else str(done), counts, self._left()) if part)),
         )
+        for key, (share, metrics) in work.items():
+            words = Text("  ".join([f"{share:.0%}", *_numbers(metrics)]))
+            grid.add_row(_work_name(key), ProgressBar(total=1.0, completed=share, width=20), words)
         for trial, state in running[: min(self._plan.workers, max(1, self._console.height - 4))]:
             measured = state.measurement
             step = 0 if measured is None else measured.step
@@ -257,4 +273,13 @@ class EpochDisplay:
 
 
 def _metrics(measurement: Measurement) -> str:
-    return "  ".join(f"{name} {number(value)}" for name, value in list(measurement.metrics.items())[:4])
+    return "  ".join(_numbers(measurement.metrics))
+
+
+def _numbers(metrics: Mapping[str, float]) -> list[str]:
+    return [f"{name} {number(value)}" for name, value in list(metrics.items())[:4]]
+
+
+def _work_name(key: str) -> str:
+    """The function of a piece of work; the rest of its key is for folders."""
+    return key.rpartition("-")[0]

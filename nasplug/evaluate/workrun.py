@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nasplug.contract.errors import PluginError
+from nasplug.contract.records import Failure
 from nasplug.ledger.artifacts import checksum
 from nasplug.ledger.rng import derived_seed, stream
 from nasplug.ledger.view import StudyView
@@ -30,6 +31,9 @@ class WorkRun:
         device: Device: `cpu`, `cuda`, `cuda:1` or `auto`.
         threads: Threads of torch.
         emit: Shows progress to whoever watches: a share between 0 and 1, and metrics.
+
+    Attributes:
+        failure: What `fail` noted.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class WorkRun:
     ) -> None:
         self.work, self.study, self.device, self.threads = work, study, device, threads
         self._emit = emit
+        self.failure: Failure | None = None
 
     @property
     def space(self) -> SearchSpace:
@@ -84,6 +89,17 @@ class WorkRun:
         if self._emit is not None:
             self._emit(share, metrics or {})
 
+    def fail(self, kind: str, message: str) -> None:
+        """Notes that the work failed, where the function still has something to return.
+
+        The outcome then has both, the result and the failure. A function with nothing to return raises instead.
+
+        Args:
+            kind: Kind of the failure, such as `nan`.
+            message: Text of the reason.
+        """
+        self.failure = Failure(kind, message)
+
 
 def carry_out(run: WorkRun) -> Outcome:
     """Calls the function of a piece of work.
@@ -106,4 +122,4 @@ def carry_out(run: WorkRun) -> Outcome:
     folder = run.study.work_folder(work.key)
     files = sorted(file for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else []
     sums = {file.relative_to(folder).as_posix(): checksum(file) for file in files}
-    return Outcome(work.key, result, None, sums, time.perf_counter() - started)
+    return Outcome(work.key, result, run.failure, sums, time.perf_counter() - started)

@@ -321,6 +321,11 @@ class StudyView:
         """
         return self._book.works.ask(work)
 
+    @property
+    def working(self) -> Sequence[str]:
+        """Keys of the work that was asked for and is not done, in the order in which it was asked for."""
+        return list(self._book.works.requested)
+
     def nested(self, setting: Setting) -> Ledger:
         """Returns the ledger of a study inside this one, which shares its work.
 

@@ -52,8 +52,8 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         key: Key of the work.
-        result: What the function returned.
-        failure: Why there is no result.
+        result: What the function returned; None if it failed with nothing to return.
+        failure: Why the work failed, or None.
         checksums: SHA-256 of the files that it left below its folder, by path relative to it.
         seconds: Wall time.
     """

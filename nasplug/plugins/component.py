@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -191,12 +191,16 @@ def _check_types(factory: Any, data: dict[str, Any], *, skip: set[str | int], wh
     from jsonargparse import ArgumentError, ArgumentParser
 
     parser = ArgumentParser(exit_on_error=False)
-    add = parser.add_class_arguments if isinstance(factory, type) else parser.add_function_arguments
+    named, hints = inspect.signature(factory).parameters, _hints(factory)
+    typed = [named[name].replace(annotation=hints[name]) for name in data if name in named and name in hints]
     try:
-        add(factory, skip=skip, fail_untyped=False)
+        if len(typed) == len([name for name in data if name in named]):
+            parser.add_function_arguments(_stand_in(typed), fail_untyped=False)
+        else:
+            add = parser.add_class_arguments if isinstance(factory, type) else parser.add_function_arguments
+            add(factory, skip=skip, fail_untyped=False)
     except ValueError as error:
         raise SpecError("its constructor cannot be read", where=where, why=str(error)) from error
-    named = inspect.signature(factory).parameters
     free = {name: value for name, value in data.items() if name not in named}  # for **kwargs: passed on unchecked
     try:
         config = parser.parse_object({name: value for name, value in data.items() if name in named})
@@ -204,6 +208,21 @@ def _check_types(factory: Any, data: dict[str, Any], *, skip: set[str | int], wh
     except (ArgumentError, TypeError, ValueError) as error:
         raise SpecError("an argument has the wrong type", where=where, why=_first_line(error)) from error
     return {**free, **{name: values[name] for name in data if name in values}}
+
+
+def _stand_in(parameters: Sequence[inspect.Parameter]) -> Callable[..., None]:
+    """A function with these parameters, whose annotations are types already.
+
+    For texts jsonargparse would carry out the `if TYPE_CHECKING:` blocks of the module they stand in, and so import
+    torch into a driver that has no need of it.
+    """
+
+    def stand_in(**_: Any) -> None:
+        return None
+
+    keywords = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    stand_in.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
+    return stand_in
 
 
 def _first_line(error: Exception) -> str:

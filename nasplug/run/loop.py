@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from nasplug.contract.errors import PluginError, StudyError
+from nasplug.contract.errors import PluginError, SpecError, StudyError
 from nasplug.contract.protocols import Executor
 from nasplug.contract.records import Proposal, Trial
 from nasplug.contract.tracker import Plan, Tracker
@@ -190,6 +190,12 @@ class Search:
             raise PluginError(
                 f"work is to see {work.trials} trials, and {len(self.study.trials)} are finished",
                 where=f"strategy {self.spec.strategy.name!r}",
+            )
+        if work.time_limit is not None and not self._executor.separate:
+            raise SpecError(
+                "a time limit cannot be kept inside one process",
+                where=f"work of strategy {self.spec.strategy.name!r}",
+                fix="run.executor: process, or leave the limit out",
             )
         self._working.add(key)
         before = self._done_before.get(key)

@@ -206,7 +206,8 @@ class _Watched:
             proposals: list[Proposal] = self._manager.hook.propose(study=study, count=count)
         assert isinstance(proposals, list), "propose() returns a list; [] means to wait for results"
         assert len(proposals) <= count, f"propose() gave {len(proposals)} proposals when {count} were wanted"
-        assert proposals or pending or trials, "propose() waits for results before there is a trial"
+        waits = pending or trials or study.working
+        assert proposals or waits, "propose() waits for results before there is a trial, or work that was asked for"
         assert (list(study.trials), list(study.pending)) == (trials, pending), "propose() changes the study"
         return proposals
 

@@ -108,3 +108,39 @@ def test_epochs_of_one_training():
         display.measured(0, nas.Measurement(1, {"val_acc": 0.5}))
     stream.seek(0)
     assert "epoch 1/2" in stream.read()
+
+
+def test_work_of_a_strategy_is_shown_while_it_runs():
+    class Pictured(LiveDisplay):
+        def picture(self):
+            stream = io.StringIO()
+            Console(file=stream, width=120).print(self._render())
+            return stream.getvalue()
+
+    console, _ = terminal(width=120, height=20)
+    display = Pictured(console)
+
+    class Works(nas.Tracker):
+        def observed(self, trial):
+            if trial.number == 0:
+                display.worked("train_supernet-0123456789ab", 0.25, {"epoch": 1, "loss": 2.5})
+                shown.append(display.picture())
+                display.worked("train_supernet-0123456789ab", 1.0, {"loss": 1.5})
+                shown.append(display.picture())
+
+    shown = []
+    nas.search(
+        space="tiny", evaluator="bowl", objectives={"height": "min"}, trials=2, plugins=[TINY], epochs=2,
+        trackers=[display, Works()],
+    )  # fmt: skip
+    assert "train_supernet" in shown[0]
+    assert "25%  epoch 1  loss 2.5" in shown[0]
+    assert "train_supernet" not in shown[1]
+
+
+def test_outside_a_terminal_work_has_a_line_when_it_is_done():
+    stream = io.StringIO()
+    display = LiveDisplay(Console(file=stream, force_terminal=False))
+    display.worked("train_supernet-0123456789ab", 0.25, {"loss": 2.5})
+    display.worked("train_supernet-0123456789ab", 1.0, {"loss": 1.5})
+    assert stream.getvalue().splitlines() == ["train_supernet  done  loss 1.5"]

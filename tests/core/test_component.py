@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from nasplug.contract.errors import SpecError, UnknownNameError
@@ -51,8 +53,6 @@ def catalog():
 
 @pytest.fixture(autouse=True)
 def importable(monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__) or __import__(__name__))
 
 
@@ -105,3 +105,27 @@ def test_plain_form_is_the_shortest():
     assert component("a").to_plain() == "a"
     assert component("a", inner=component("b", x=1)).to_plain() == {"a": {"inner": {"b": {"x": 1}}}}
     assert Component("m.C", is_path=True).to_plain() == {"class_path": "m.C"}
+
+
+@pytest.mark.parametrize("kind", ["class", "function", "dataclass"])
+def test_what_only_type_checkers_import_is_not_imported(kind, tmp_path, monkeypatch, catalog):
+    (tmp_path / "heavy_as_lead.py").write_text("class Lead: ...\n")
+    made = {
+        "class": "class Light:\n    def __init__(self, rate: float = 0.5, shape: tuple[int, ...] = ()) -> None:\n"
+        "        self.rate, self.shape = rate, shape\n    def lead(self) -> Lead: ...\n",
+        "function": "class Made:\n    pass\n\ndef Light(rate: float = 0.5, shape: tuple[int, ...] = ()) -> Any:\n"
+        "    made = Made()\n    made.rate, made.shape = rate, shape\n    return made\n",
+        "dataclass": "@dataclass\nclass Light:\n    rate: float = 0.5\n    shape: tuple[int, ...] = ()\n",
+    }[kind]
+    (tmp_path / f"light_{kind}.py").write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+        "from typing import TYPE_CHECKING, Any\n"
+        f"if TYPE_CHECKING:\n    from heavy_as_lead import Lead\n\n{made}"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    catalog.strategy("light", f"light_{kind}:Light")
+    light = make(catalog, {"light": {"rate": 1, "shape": [1, 2]}})
+    assert (light.rate, light.shape) == (1.0, (1, 2))
+    assert "heavy_as_lead" not in sys.modules
+    with pytest.raises(SpecError, match="rate"):
+        make(catalog, {"light": {"rate": "fast"}})

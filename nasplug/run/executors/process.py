@@ -86,7 +86,8 @@ class ProcessExecutor:
             result: Done = event.value
             return result
         if event.kind == "timeout":
-            lost = Failure("timeout", f"ran longer than the time limit of {event.value:g} s (run.time_limit)")
+            whose = "its own" if job.work is not None and job.work.time_limit is not None else "run.time_limit"
+            lost = Failure("timeout", f"ran longer than the time limit of {event.value:g} s ({whose})")
         else:
             code = "unknown" if event.value is None else event.value
             hint = ", perhaps killed for using too much memory" if code in (-9, 137) else ""

@@ -5,31 +5,12 @@ from __future__ import annotations
 import heapq
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
 from nasplug.contract.records import Architecture
-from nasplug_darts_lp.supernet.cost import BitOperations, CostModel
 from nasplug_darts_lp.supernet.logits import Logits, MixingWeights
-from nasplug_darts_lp.supernet.mixing import Mixing
-from nasplug_darts_lp.supernet.settings import SupernetSettings
-
-
-@dataclass(frozen=True, slots=True)
-class SupernetOptions:
-    """What a space makes a supernet with.
-
-    Attributes:
-        mixing: How mixing weights are made, with the course of the temperature.
-        settings: Form of the supernet.
-        cost: Cost model of a convolution.
-    """
-
-    mixing: Mixing = field(default_factory=Mixing)
-    settings: SupernetSettings = field(default_factory=SupernetSettings)
-    cost: CostModel = field(default_factory=BitOperations)
+from nasplug_darts_lp.supernet.options import SupernetOptions
 
 
 class Supernet(nn.Module, ABC):
@@ -100,20 +81,6 @@ class Supernet(nn.Module, ABC):
     @abstractmethod
     def ranked(self) -> Iterator[tuple[Architecture, float]]:
         """Yields all networks with their probabilities, the most probable first."""
-
-
-@runtime_checkable
-class HasSupernet(Protocol):
-    """A space whose networks share the weights of one large network."""
-
-    def supernet(self, input_shape: Sequence[int], outputs: int, options: SupernetOptions) -> Supernet:
-        """Makes the supernet.
-
-        Args:
-            input_shape: Shape (C, H, W) of one image.
-            outputs: Number of classes.
-            options: Options of the supernet.
-        """
 
 
 def most_probable(factors: Sequence[Sequence[float]]) -> Iterator[tuple[tuple[int, ...], float]]:

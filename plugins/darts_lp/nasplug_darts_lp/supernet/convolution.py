@@ -24,7 +24,8 @@ from torch.autograd.function import once_differentiable
 
 from nasplug_darts_lp.quantisers import activation_quantiser, weight_quantiser
 from nasplug_darts_lp.supernet.levels import MixedLevels
-from nasplug_darts_lp.supernet.scaling import Scaling, WeightedSum
+from nasplug_darts_lp.supernet.scaling import WeightedSum
+from nasplug_darts_lp.supernet.settings import Scaling
 
 #: How activations of a supernet are quantised: `shared` has one range for all bit widths, see
 #: `MixedLevels`; any kind of `activation_quantiser` has one module per width.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nasplug_darts_lp.supernet.mixing import Mixing
+from nasplug_darts_lp.supernet.samples import mixing_weights
 
 #: Mixing weights of the candidates of every choice, by name.
 MixingWeights = dict[str, Tensor]
@@ -43,7 +44,9 @@ class Logits(nn.Module):
         """
         softmax = Mixing("softmax")
         weights = {
-            name: softmax.weights(logits, 1.0) if name in self.plain else mixing.weights(logits, temperature)
+            name: mixing_weights(softmax, logits, 1.0)
+            if name in self.plain
+            else mixing_weights(mixing, logits, temperature)
             for name, logits in self._items()
         }
         return weights | self._certain()

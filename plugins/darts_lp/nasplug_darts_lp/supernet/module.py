@@ -101,11 +101,16 @@ class SupernetModule(LightningModule):
         Raises:
             TrialError: Some logits are not finite.
         """
-        self.losses.append(self._sum / max(1, self._count))
+        self.losses.append(self.mean_loss)
         self._sum, self._count = 0.0, 0
         _LOG.info("supernet: %d of %d steps, loss %.4f", self.done, self.steps, self.losses[-1])
         if not self.supernet.logits.finite():
             raise TrialError("nan", "the logits of the supernet are not finite", where="darts_lp.search")
+
+    @property
+    def mean_loss(self) -> float:
+        """Mean training loss of the epoch so far."""
+        return self._sum / max(1, self._count)
 
     # -- steps ---------------------------------------------------------------------------------------------------
 

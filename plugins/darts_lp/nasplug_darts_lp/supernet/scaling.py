@@ -16,14 +16,13 @@ of it that we know of. With z the mixing weights, o the outputs, K candidates an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
 from nasplug.contract.errors import SpecError, did_you_mean
-
-Scaling: TypeAlias = Literal["none", "gradient", "normalise", "importance"]
+from nasplug_darts_lp.supernet.settings import Scaling
 
 
 class WeightedSum(nn.Module):

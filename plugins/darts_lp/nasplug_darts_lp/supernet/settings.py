@@ -1,6 +1,6 @@
 """Settings of a search, in the groups in which a specification gives them.
 
-Records of plain data: without slots, which jsonargparse cannot read.
+Records of plain data, which need no torch; without slots, which jsonargparse cannot read.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
 from nasplug.contract.errors import SpecError, did_you_mean
-from nasplug_darts_lp.supernet.scaling import Scaling
 from nasplug_darts_lp.supernet.schedules import Schedule, check_schedule
 
 Optimisation: TypeAlias = Literal["bilevel", "joint"]
 OptimizerName: TypeAlias = Literal["sgd", "adam"]
+Scaling: TypeAlias = Literal["none", "gradient", "normalise", "importance"]
 CostLoss: TypeAlias = Literal["add", "multiply", "hinge"]
 
 _WHERE = "darts_lp.search"

@@ -1,8 +1,10 @@
-"""Differentiable search as a strategy: rounds of training a supernet, and proposals of the networks it prefers."""
+"""Differentiable search as a strategy: rounds of training a supernet, and proposals of the networks it prefers.
+
+The driver imports this, and it imports no torch: supernets are trained by the executor.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, ClassVar
@@ -10,19 +12,17 @@ from typing import Any, ClassVar
 from nasplug.contract.errors import SpecError
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.records import Failure, Proposal
-from nasplug.ledger.study import Study
-from nasplug_darts_lp.supernet.base import HasSupernet, SupernetOptions
+from nasplug.ledger.view import StudyView
+from nasplug_darts_lp.supernet.capability import HasSupernet
 from nasplug_darts_lp.supernet.cost import cost_model
 from nasplug_darts_lp.supernet.mixing import Mixing
 from nasplug_darts_lp.supernet.rounds import Record, Rounds
 from nasplug_darts_lp.supernet.settings import (
     CostSettings,
     LogitsSettings,
-    SearchSettings,
     SupernetSettings,
     TrainingSettings,
 )
-from nasplug_darts_lp.supernet.training import Plan
 
 _WHERE = "darts_lp.search"
 
@@ -34,9 +34,10 @@ class DifferentiableSearch:
     probable networks that were not proposed before; they are trained from scratch as every trial is. Validation data
     judge these trials and are never seen by the supernet, test data neither. After the last round the search ends.
 
-    With the study in a file, the state of the supernet is kept beside it, and a resumed search goes on with the round
-    it was in. A supernet whose loss is not finite gives a failed trial that says so; the next round starts from fresh
-    weights.
+    The executor trains the supernet, on the device and the threads of the run, while trials of the round before go on.
+    With the study in a file, the supernet of every round is kept beside it, and a resumed search begins the round anew
+    that it was in. A supernet that diverges, crashes or runs out of time gives a failed trial that says so; the next
+    round starts from fresh weights.
 
     Sources: Liu et al., "DARTS", ICLR 2019; Xu et al., "PC-DARTS", ICLR 2020; Dong and Yang, "GDAS", CVPR 2019; Cai and
     Vasconcelos, "EdMIPS", CVPR 2020; Wu, TU Dresden 2024, chapter 4, of which only the headings could be read.
@@ -50,8 +51,7 @@ class DifferentiableSearch:
         training: Training of its weights.
         logits: Training of its logits.
         cost: Cost of networks in the loss.
-        device: Device of the supernet: `cpu`, `cuda` or `auto`.
-        threads: Number of torch threads of the supernet; part of the result, since they change floating-point sums.
+        time_limit: Seconds that a round may take, in worker processes; without it, the run's limit for a trial counts.
 
     Raises:
         SpecError: An argument that is unknown or out of range.
@@ -84,30 +84,42 @@ class DifferentiableSearch:
         training: TrainingSettings = TrainingSettings(),
         logits: LogitsSettings = LogitsSettings(),
         cost: CostSettings = CostSettings(),
-        device: str = "cpu",
-        threads: int = 1,
+        time_limit: float | None = None,
     ) -> None:
-        for name, value in (("rounds", rounds), ("epochs", epochs), ("derive", derive), ("threads", threads)):
+        for name, value in (("rounds", rounds), ("epochs", epochs), ("derive", derive)):
             if value < 1:
                 raise SpecError(f"{name} must be >= 1, got {value}", where=_WHERE)
-        self.rounds, self.epochs, self.derive = rounds, epochs, derive
-        self.mixing, self.supernet = mixing, supernet
-        self.settings = SearchSettings(training, logits, cost)
-        self.device, self.threads = device, threads
-        self._rounds: Rounds | None = None
+        if time_limit is not None and not time_limit > 0:
+            raise SpecError(f"time_limit must be > 0, got {time_limit}", where=_WHERE)
+        self.cost = cost
+        settings = {
+            "mixing": asdict(mixing),
+            "supernet": asdict(supernet),
+            "training": asdict(training),
+            "logits": asdict(logits),
+            "cost": asdict(cost),
+        }
+        self.rounds = Rounds(rounds, epochs, derive, settings, time_limit)
+        self._records: list[Record] = []
         self._handed_out = 0
 
     @hookimpl
-    def propose(self, study: Study, count: int) -> list[Proposal]:
-        """Proposes the next networks of the current round; a new one is trained when all were handed out.
+    def propose(self, study: StudyView, count: int) -> list[Proposal]:
+        """Proposes the next networks of the current round; asks for the next round when all were handed out.
 
         Raises:
-            SpecError: The run lacks a task, or its data, the target or the device do not fit the arguments.
+            SpecError: The run lacks a task, or a target that the cost needs.
         """
-        rounds = self._open(study)
+        if not self._records:
+            self._check(study)
         rank = self._handed_out
-        for number in range(rounds.rounds):
-            record = rounds.record(number)
+        for number in range(self.rounds.rounds):
+            if number == len(self._records):
+                outcome = study.work(self.rounds.work(study, self._records))
+                if outcome is None:
+                    return []
+                self._records.append(self.rounds.record(study, self._records, outcome))
+            record = self._records[number]
             if rank < len(record.networks):
                 end = min(rank + count, len(record.networks))
                 self._handed_out += end - rank
@@ -115,7 +127,7 @@ class DifferentiableSearch:
             rank -= len(record.networks)
         return []
 
-    def _proposal(self, study: Study, record: Record, rank: int) -> Proposal:
+    def _proposal(self, study: StudyView, record: Record, rank: int) -> Proposal:
         network = record.networks[rank]
         info: dict[str, Any] = {
             "round": record.number,
@@ -126,56 +138,20 @@ class DifferentiableSearch:
             "probabilities": dict(record.probabilities),
         }
         architecture = study.space.architecture(network.genotype)
-        if record.diverged is not None:
-            reason = f"the supernet of round {record.number} diverged: {record.diverged}"
-            return study.proposal(architecture, failure=Failure("nan", reason), **info)
-        return study.proposal(architecture, **info)
+        if record.failure is None:
+            return study.proposal(architecture, **info)
+        what = "diverged" if record.failure.kind == "nan" else "failed"
+        reason = f"the supernet of round {record.number} {what}: {record.failure.message}"
+        failure = Failure(record.failure.kind, reason, record.failure.traceback)
+        return study.proposal(architecture, failure=failure, **info)
 
-    def _open(self, study: Study) -> Rounds:
-        """Returns the rounds, made when the study is first known."""
-        if self._rounds is None:
-            if study.task is None:
-                raise SpecError(
-                    "a supernet is trained on a task, and the run does not have one", where=_WHERE, fix="add `task:`"
-                )
-            assert isinstance(study.space, HasSupernet)  # `requires`, checked when the run is composed
-            plan = Plan(
-                study.space,
-                study.task,
-                SupernetOptions(self.mixing, self.supernet, cost_model(self.settings.cost.model, study.target)),
-                self.settings,
-                self.epochs,
-                division_seed=_seed(study, "darts_lp.division", 0),
-                device=self.device,
-                threads=self.threads,
+    def _check(self, study: StudyView) -> None:
+        """Refuses before anything is trained what no round could do."""
+        if study.task is None:
+            raise SpecError(
+                "a supernet is trained on a task, and the run does not have one", where=_WHERE, fix="add `task:`"
             )
-            self._rounds = Rounds(
-                plan,
-                self.rounds,
-                self.derive,
-                lambda number: _seed(study, "darts_lp.supernet", number),
-                None if study.folder is None else study.folder / "darts_lp",
-                self._fingerprint(study),
-            )
-        return self._rounds
-
-    def _fingerprint(self, study: Study) -> str:
-        assert study.task is not None
-        space: Any = study.space
-        facts = {
-            "rounds": [self.rounds, self.epochs, self.derive],
-            "settings": [asdict(group) for group in (self.mixing, self.supernet, self.settings)],
-            "device": [self.device, self.threads],
-            "seed": study.seed,
-            "space": [space.name, [[choice.name, choice.options] for choice in getattr(space, "choices", ())]],
-            "task": [study.task.input_shape, study.task.outputs],
-            "target": None if study.target is None else study.target.name,
-        }
-        return json.dumps(facts, sort_keys=True, default=str)
-
-
-def _seed(study: Study, role: str, index: int) -> int:
-    return int(study.rng(role, index).integers(2**31))
+        cost_model(self.cost.model, study.target)
 
 
 def _small_space() -> Any:

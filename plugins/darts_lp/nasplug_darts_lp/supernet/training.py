@@ -13,10 +13,13 @@ from torch import Tensor
 from nasplug.contract.errors import SpecError, TrialError
 from nasplug.contract.protocols import Task
 from nasplug.evaluate.trainer import DEFAULTS, fit, lightning_of, place
-from nasplug_darts_lp.supernet.base import HasSupernet, Supernet, SupernetOptions
+from nasplug_darts_lp.supernet.base import Supernet
+from nasplug_darts_lp.supernet.capability import HasSupernet
 from nasplug_darts_lp.supernet.division import divided
 from nasplug_darts_lp.supernet.isolation import isolated
 from nasplug_darts_lp.supernet.module import SupernetModule
+from nasplug_darts_lp.supernet.options import SupernetOptions
+from nasplug_darts_lp.supernet.progress import Progress, Tell
 from nasplug_darts_lp.supernet.settings import SearchSettings
 
 _LOG = logging.getLogger("nasplug_darts_lp")
@@ -69,7 +72,7 @@ class Round:
     diverged: str | None = None
 
 
-def train_round(plan: Plan, state: State, seed: int, number: int, rounds: int) -> Round:
+def train_round(plan: Plan, state: State, seed: int, number: int, rounds: int, progress: Tell | None = None) -> Round:
     """Trains the supernet for the epochs of one round.
 
     The same arguments give the same result, bit by bit, on the same machine. Global random generators are left alone.
@@ -80,6 +83,7 @@ def train_round(plan: Plan, state: State, seed: int, number: int, rounds: int) -
         seed: Random seed of the round.
         number: Number of rounds that this search has trained already, since its weights were fresh.
         rounds: Number of rounds that it will have trained in the end.
+        progress: Function that is told how far the round is.
 
     Raises:
         SpecError: The task lacks training data, or the device is not available.
@@ -92,6 +96,7 @@ def train_round(plan: Plan, state: State, seed: int, number: int, rounds: int) -
         trainer = lightning.Trainer(
             **{**DEFAULTS, "enable_checkpointing": False, **plan.trainer, **place(plan.device)},
             max_epochs=plan.epochs,
+            callbacks=[] if progress is None else [Progress(progress)],
         )
         try:
             fit(trainer, lambda: trainer.fit(module, train_dataloaders=loader))
@@ -104,12 +109,6 @@ def train_round(plan: Plan, state: State, seed: int, number: int, rounds: int) -
             return Round(module.supernet, {}, (), " ".join(str(error).split()))
         module.cpu()
         return Round(module.supernet, captured(module), tuple(module.losses))
-
-
-def fresh_supernet(plan: Plan, seed: int) -> Supernet:
-    """Makes a supernet with random weights."""
-    with isolated(seed, plan.threads):
-        return plan.space.supernet(plan.task.input_shape, plan.task.outputs, plan.options)
 
 
 def captured(module: SupernetModule) -> State:

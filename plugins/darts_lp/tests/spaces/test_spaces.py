@@ -9,8 +9,9 @@ import pytest
 import torch
 from nasplug_darts_lp.spaces.cell.space import CellSpace
 from nasplug_darts_lp.spaces.layers.space import LayersSpace
-from nasplug_darts_lp.supernet.base import HasSupernet, SupernetOptions
+from nasplug_darts_lp.supernet.capability import HasSupernet
 from nasplug_darts_lp.supernet.mixing import Mixing
+from nasplug_darts_lp.supernet.options import SupernetOptions
 from nasplug_darts_lp.supernet.settings import SupernetSettings
 
 from nasplug.contract.errors import SpecError, UnknownNameError

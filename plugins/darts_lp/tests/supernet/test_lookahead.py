@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from nasplug_darts_lp.spaces.layers.space import LayersSpace
-from nasplug_darts_lp.supernet.base import SupernetOptions
 from nasplug_darts_lp.supernet.lookahead import second_order
 from nasplug_darts_lp.supernet.module import SupernetModule
+from nasplug_darts_lp.supernet.options import SupernetOptions
 from nasplug_darts_lp.supernet.settings import (
     SearchSettings,
     TrainingSettings,

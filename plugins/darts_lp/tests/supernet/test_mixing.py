@@ -2,83 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
-import torch
-from nasplug_darts_lp.supernet import mixing
 from nasplug_darts_lp.supernet.mixing import Mixing
 from nasplug_darts_lp.supernet.scaling import WeightedSum
 from nasplug_darts_lp.supernet.schedules import check_schedule
 
-from nasplug.contract.errors import SpecError, TrialError
-
-LOGITS = torch.tensor([0.5, -1.0, 1.5, 0.0])
-
-
-@pytest.mark.parametrize("kind", ["softmax", "gumbel", "gumbel_hard"])
-def test_weights_are_a_distribution(kind):
-    torch.manual_seed(0)
-    for temperature in (5.0, 1.0, 0.1):
-        weights = Mixing(kind).weights(LOGITS, temperature)
-        assert weights.sum() == pytest.approx(1.0, abs=1e-6)
-        assert (weights >= 0).all()
-
-
-def test_softmax_has_no_noise():
-    assert torch.equal(Mixing("softmax").weights(LOGITS, 1.0), torch.softmax(LOGITS, 0))
-
-
-@pytest.mark.parametrize("temperature", [5.0, 0.1])
-def test_hard_samples_follow_the_softmax_at_any_temperature(temperature):
-    generator = torch.Generator().manual_seed(0)
-    samples = torch.stack([Mixing("gumbel_hard").weights(LOGITS, temperature, generator) for _ in range(4000)])
-    assert set(samples.round(decimals=5).unique().tolist()) == {0.0, 1.0}
-    assert samples.mean(0).tolist() == pytest.approx(torch.softmax(LOGITS, 0).tolist(), abs=0.03)
-
-
-def test_a_low_temperature_sharpens():
-    def largest(temperature):
-        generator = torch.Generator().manual_seed(0)
-        return sum(float(Mixing("gumbel").weights(LOGITS, temperature, generator).max()) for _ in range(200)) / 200
-
-    assert largest(5.0) < 0.5 < 0.9 < largest(0.1)
-
-
-def test_hard_samples_pass_the_gradient_of_soft_ones():
-    gradients = []
-    for kind in ("gumbel", "gumbel_hard"):
-        logits = LOGITS.clone().requires_grad_()
-        weights = Mixing(kind).weights(logits, 0.7, torch.Generator().manual_seed(3))
-        (weights * torch.arange(4.0)).sum().backward()
-        gradients.append(logits.grad)
-    assert torch.equal(*gradients)
-    assert gradients[0].abs().sum() > 0
-
-
-@pytest.mark.parametrize("kind", ["softmax", "gumbel", "gumbel_hard"])
-def test_equal_candidates_leave_no_remainder_on_their_logits(kind):
-    """Rounding alone would be a gradient, too, and Adam makes a whole step of the smallest one."""
-    logits = LOGITS.clone().requires_grad_()
-    for seed in range(20):
-        weights = Mixing(kind).weights(logits, 0.1, torch.Generator().manual_seed(seed))
-        (weights * 0.3).sum().backward()
-    assert logits.grad.abs().max() == 0
-
-
-def test_a_sample_that_is_not_finite_is_redrawn(monkeypatch):
-    samples = [torch.full((4,), math.inf), torch.tensor([math.nan, 0, 0, 0]), torch.zeros(4)]
-    monkeypatch.setattr(mixing, "gumbel", lambda *_: samples.pop(0))
-    weights = Mixing("gumbel").weights(LOGITS, 1.0)
-    assert samples == []
-    assert torch.allclose(weights, torch.softmax(LOGITS, 0))
-
-
-@pytest.mark.parametrize("kind", ["softmax", "gumbel", "gumbel_hard"])
-def test_logits_that_are_not_finite_fail(kind):
-    with pytest.raises(TrialError, match="not finite") as caught:
-        Mixing(kind).weights(torch.tensor([math.nan, 0.0]), 1.0)
-    assert caught.value.kind == "nan"
+from nasplug.contract.errors import SpecError
 
 
 def test_temperatures():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 from nasplug_darts_lp.spaces.layers.space import LayersSpace
-from nasplug_darts_lp.supernet.base import SupernetOptions
 from nasplug_darts_lp.supernet.module import SupernetModule
+from nasplug_darts_lp.supernet.options import SupernetOptions
 from nasplug_darts_lp.supernet.settings import (
     CostSettings,
     SearchSettings,

@@ -2,82 +2,84 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from nasplug_darts_lp.supernet import training
+from nasplug_darts_lp.spaces.layers.space import LayersSpace
+from nasplug_darts_lp.supernet.rounds import Derived, Record, Rounds
 
-import nasplug as nas
+from nasplug.contract.records import Failure
+from nasplug.ledger.ledger import Ledger
+from nasplug.ledger.work import Outcome
 
-TASK = nas.component("image_classification", limit=80, batch_size=16)
-SPACE = nas.component(
-    "darts_lp.layers", width=0.125, blocks=1, weight_bits=[1, 4], activation_bits=[2, 8], first_last_bits=None
+SPACE = LayersSpace(width=0.125, blocks=1, weight_bits=(1, 4), activation_bits=(2, 8), first_last_bits=None)
+ROUNDS = Rounds(3, 2, 2, {"cost": {"weight": 0.0}}, 60.0)
+
+
+def view(seed=0):
+    return Ledger.of(SPACE, {"val_acc": "max"}, seed=seed).view
+
+
+def record(number, since=0, failure=None):
+    networks = (Derived(("a", number), f"key{number}", 0.5, 1.0),)
+    return Record(number, since, f"work{number}", networks, {}, (1.0,), failure)
+
+
+def test_a_round_goes_on_with_the_one_before():
+    first, second = ROUNDS.work(view(), []), ROUNDS.work(view(), [record(0)])
+    assert (first.arguments["before"], second.arguments["before"]) == (None, "work0")
+    assert (second.arguments["number"], second.arguments["since"]) == (1, 0)
+    assert second.arguments["taken"] == ["key0"]
+    assert first.time_limit == 60.0
+    assert first.arguments["division_seed"] == second.arguments["division_seed"]
+    assert first.arguments["seed"] != second.arguments["seed"]
+
+
+def test_after_a_failure_a_round_starts_afresh():
+    earlier = [record(0), record(1, failure=Failure("nan", "the loss is nan"))]
+    work = ROUNDS.work(view(), earlier)
+    assert (work.arguments["before"], work.arguments["since"]) == (None, 2)
+    assert work.arguments["taken"] == ["key0", "key1"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (Rounds(3, 1, 2, ROUNDS.settings), view(), [record(0)]),
+        (Rounds(3, 2, 2, {"cost": {"weight": 1.0}}), view(), [record(0)]),
+        (ROUNDS, view(seed=1), [record(0)]),
+        (ROUNDS, view(), []),
+        (ROUNDS, view(), [record(0, failure=Failure("oom", "no memory"))]),
+    ],
 )
+def test_whatever_decides_a_round_is_in_its_key(other):
+    rounds, study, earlier = other
+    assert rounds.work(study, earlier).key != ROUNDS.work(view(), [record(0)]).key
+    assert Rounds(3, 2, 2, ROUNDS.settings, 5.0).work(view(), [record(0)]).key == ROUNDS.work(view(), [record(0)]).key
 
 
-STRATEGY = {"rounds": 2, "epochs": 1, "derive": 2, "logits": {"warmup": 0.0}}
+def test_an_outcome_is_read():
+    genotype = SPACE.sample(view().rng("test")).genotype
+    result = {
+        "networks": [{"genotype": json.loads(json.dumps(genotype)), "key": "k", "probability": 0.1, "cost": 0.2}],
+        "probabilities": {"block00_kernel": [0.4, 0.6]},
+        "losses": [2.0, 1.0],
+        "file": "round-000.safetensors",
+    }
+    read = ROUNDS.record(view(), [], Outcome("work0", result))
+    assert read.networks[0].genotype == genotype
+    assert (read.work, read.losses, read.failure) == ("work0", (2.0, 1.0), None)
+    failed = ROUNDS.record(view(), [], Outcome("work0", result, Failure("nan", "the loss is nan")))
+    assert failed.networks == read.networks
+    assert failed.failure is not None
 
 
-def search(storage=None, strategy=None, task=TASK, space=SPACE, **more):
-    options = {"objectives": {"val_acc": "max"}, "epochs": 1, "batch": 2, "progress": False, "trials": 20} | more
-    strategy = nas.component("darts_lp.search", **{**STRATEGY, **(strategy or {})})
-    return nas.search(task, space=space, strategy=strategy, storage=storage, **options)
-
-
-def rounds_of(path):
-    return nas.load_study(path).artifacts() / "darts_lp"
-
-
-def count_rounds(monkeypatch):
-    trained = []
-    original = training.train_round
-
-    def counted(*arguments):
-        trained.append(arguments[3])
-        return original(*arguments)
-
-    monkeypatch.setattr("nasplug_darts_lp.supernet.rounds.train_round", counted)
-    return trained
-
-
-def test_a_resumed_search_reads_its_rounds(tmp_path, monkeypatch):
-    path = tmp_path / "study.sqlite"
-    whole = search(strategy={"rounds": 3, "derive": 1})
-    trained = count_rounds(monkeypatch)
-    search(path, strategy={"rounds": 3, "derive": 1}, trials=2, batch=1)
-    assert trained == [0, 1]
-    assert sorted(file.name for file in rounds_of(path).iterdir()) == [
-        "round-000.json",
-        "round-000.safetensors",
-        "round-001.json",
-        "round-001.safetensors",
-    ]
-    resumed = search(path, strategy={"rounds": 3, "derive": 1}, batch=1)
-    assert trained == [0, 1, 2]
-    assert keys(resumed) == keys(whole)
-    assert [t.proposal.info for t in resumed.trials] == [t.proposal.info for t in whole.trials]
-
-
-@pytest.mark.parametrize("damage", ["states", "all", "cut"])
-def test_files_that_are_gone_are_made_again(damage, tmp_path, monkeypatch):
-    path = tmp_path / "study.sqlite"
-    options = {"strategy": {"rounds": 3, "derive": 1}, "batch": 1}
-    search(path, trials=2, **options)
-    for file in rounds_of(path).iterdir():
-        if damage == "cut":
-            file.write_bytes(file.read_bytes()[:40])
-        elif damage == "all" or file.suffix == ".safetensors":
-            file.unlink()
-    assert keys(search(path, **options)) == keys(search(**options))
-
-
-def test_files_of_another_search_are_not_read(tmp_path, monkeypatch):
-    path = tmp_path / "study.sqlite"
-    search(path, strategy={"rounds": 1, "derive": 1})
-    for name in ("study.sqlite", "study.sqlite-wal", "study.sqlite-shm"):
-        (tmp_path / name).unlink(missing_ok=True)
-    trained = count_rounds(monkeypatch)
-    search(path, strategy={"rounds": 1, "derive": 1}, seed=1)
-    assert trained == [0]
-
-
-def keys(study):
-    return [trial.architecture.key for trial in study.trials]
+def test_a_round_without_a_result_stands_for_some_network_of_the_space():
+    outcome = Outcome("work1", None, Failure("crash", "died"))
+    read = ROUNDS.record(view(), [record(0)], outcome)
+    (network,) = read.networks
+    assert SPACE.architecture(network.genotype).key == network.key
+    assert network.probability is None
+    assert read == ROUNDS.record(view(), [record(0)], outcome)
+    earlier = [Record(0, 0, "work0", (network,), {}, ())]
+    assert ROUNDS.record(view(), earlier, outcome).networks[0].key != network.key

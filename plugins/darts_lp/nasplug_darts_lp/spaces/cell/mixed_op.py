@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from nasplug_darts_lp.spaces.cell.edges import Edge, has_convolution
 from nasplug_darts_lp.spaces.cell.operations import operation
 from nasplug_darts_lp.spaces.cell.settings import CellSettings
-from nasplug_darts_lp.supernet.base import SupernetOptions
 from nasplug_darts_lp.supernet.convolution import ConvChoices, SharedConv
+from nasplug_darts_lp.supernet.options import SupernetOptions
 from nasplug_darts_lp.supernet.scaling import WeightedSum
 
 

@@ -14,7 +14,8 @@ from nasplug_darts_lp.spaces.cell.settings import CellSettings
 
 if TYPE_CHECKING:
     from nasplug.workloads.workload import Workload
-    from nasplug_darts_lp.supernet.base import Supernet, SupernetOptions
+    from nasplug_darts_lp.supernet.base import Supernet
+    from nasplug_darts_lp.supernet.options import SupernetOptions
 
 
 class CellSpace(ChoiceSpace):

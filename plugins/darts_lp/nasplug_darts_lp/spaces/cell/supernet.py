@@ -20,8 +20,9 @@ from nasplug_darts_lp.spaces.cell.edges import CELLS, INPUTS, Edge, has_convolut
 from nasplug_darts_lp.spaces.cell.mixed_op import MixedOp
 from nasplug_darts_lp.spaces.cell.operations import make_stem, prepare
 from nasplug_darts_lp.spaces.cell.settings import CellSettings, Frame
-from nasplug_darts_lp.supernet.base import Supernet, SupernetOptions, most_probable
+from nasplug_darts_lp.supernet.base import Supernet, most_probable
 from nasplug_darts_lp.supernet.logits import MixingWeights, probabilities_of
+from nasplug_darts_lp.supernet.options import SupernetOptions
 
 #: Choices of an edge.
 PARTS = ("op", "weight_bits", "activation_bits")

@@ -17,9 +17,10 @@ from nasplug_darts_lp.spaces.layers.cost import LayersCost
 from nasplug_darts_lp.spaces.layers.layouts import BlockShape
 from nasplug_darts_lp.spaces.layers.network import make_stem
 from nasplug_darts_lp.spaces.layers.settings import PARTS, LayerSettings
-from nasplug_darts_lp.supernet.base import Supernet, SupernetOptions, most_probable
+from nasplug_darts_lp.supernet.base import Supernet, most_probable
 from nasplug_darts_lp.supernet.convolution import ConvChoices, conv_norm
 from nasplug_darts_lp.supernet.logits import MixingWeights, probabilities_of
+from nasplug_darts_lp.supernet.options import SupernetOptions
 
 
 class MixedBlock(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from nasplug_darts_lp.spaces.cell.space import CellSpace
-from nasplug_darts_lp.supernet.base import SupernetOptions
+from nasplug_darts_lp.supernet.options import SupernetOptions
 
 SHAPE = (3, 16, 16)
 

@@ -7,7 +7,7 @@ import torch
 from nasplug_darts_lp.spaces.cell.edges import OPERATIONS
 from nasplug_darts_lp.spaces.cell.mixed_op import MixedOp
 from nasplug_darts_lp.spaces.cell.settings import CellSettings
-from nasplug_darts_lp.supernet.base import SupernetOptions
+from nasplug_darts_lp.supernet.options import SupernetOptions
 from nasplug_darts_lp.supernet.settings import SupernetSettings
 
 CANDIDATES = ("none", *OPERATIONS)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from nasplug_darts_lp.spaces.cell.space import CellSpace
-from nasplug_darts_lp.supernet.base import SupernetOptions
+from nasplug_darts_lp.supernet.options import SupernetOptions
 from nasplug_darts_lp.supernet.settings import SupernetSettings
 
 from nasplug.contract.errors import SpecError

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from nasplug_darts_lp.spaces.layers.space import LayersSpace
-from nasplug_darts_lp.supernet.base import SupernetOptions
 from nasplug_darts_lp.supernet.cost import BitOperations
+from nasplug_darts_lp.supernet.options import SupernetOptions
 
 SHAPE = (3, 16, 16)
 

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import torch
 from nasplug_darts_lp.spaces.layers.space import LayersSpace
-from nasplug_darts_lp.supernet.base import SupernetOptions
+from nasplug_darts_lp.supernet.options import SupernetOptions
 
 from nasplug.testing import Shapes
 
