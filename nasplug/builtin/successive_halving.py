@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
+import msgspec
+
 from nasplug.builtin.random import RandomSearch
 from nasplug.builtin.ranking import best_first, comparable
 from nasplug.contract.errors import SpecError
@@ -180,7 +182,7 @@ class SuccessiveHalving:
     def _fresh(self, study: StudyView, count: int, bracket: int) -> list[Proposal]:
         budget = Budget(self._epochs[0])
         return [
-            Proposal(item.architecture, item.hyperparameters, budget, info={**item.info, **self._label(0, bracket)})
+            msgspec.structs.replace(item, budget=budget, info={**item.info, **self._label(0, bracket)})
             for item in self._inner.propose(study, count, budget)
         ]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from nasplug.contract.errors import PluginError
 from nasplug.contract.records import Budget, Proposal, Trial
 from nasplug.ledger.ledger import Ledger
@@ -45,6 +47,11 @@ class NestedStudy:
         """The inner ledger; `open` it first."""
         assert self._ledger is not None
         return self._ledger
+
+    @property
+    def waiting(self) -> bool:
+        """Whether work was asked for that is not done: an empty answer is then a pause, and not the end."""
+        return self._ledger is not None and bool(self._ledger.requested)
 
     def open(self, outer: StudyView, budget: Budget | None = None) -> Ledger:
         """Returns the inner ledger, made from the outer study at the first call.
@@ -142,8 +149,8 @@ class InnerSearch:
         assert ledger is self._nested.ledger
 
     def waiting(self, study: StudyView) -> bool:
-        """Returns whether trials of the inner search are still running."""
-        return any(self.is_part(trial) for trial in study.pending)
+        """Returns whether the inner search waits: for its trials, or for work."""
+        return self._nested.waiting or any(self.is_part(trial) for trial in study.pending)
 
     def _follow(self, outer: StudyView, budget: Budget, *, but: Trial | None = None) -> Ledger:
         """The inner ledger, brought up to date with the outer study, but for one trial. Calls no hook."""
@@ -165,6 +172,6 @@ class InnerSearch:
         proposal = trial.proposal
         if self._label in proposal.info:
             info = {key: value for key, value in proposal.info.items() if key not in self._hidden}
-            proposal = Proposal(proposal.architecture, proposal.hyperparameters, info=info)
+            proposal = msgspec.structs.replace(proposal, budget=None, inherits=None, info=info)
         source = None if trial.copied_from is None else self._numbers.get(trial.copied_from)
         return trial.with_(number=number, proposal=proposal, copied_from=source)
