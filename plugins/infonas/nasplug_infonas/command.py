@@ -108,6 +108,7 @@ def _pretrain(arguments: argparse.Namespace) -> dict[str, Any]:
     if accept is not None:
         embedder.facts["metrics"].update(quality(embedder, accept, arguments.samples))
     embedder.save(arguments.out)
+    embedder.warn_if_poor("train it for more epochs, with a higher --lr or a --schedule")
     return embedder.facts
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -25,6 +26,8 @@ from nasplug_infonas.models.vae import GraphVAE, VAESettings
 #: Of the file; another number is refused.
 FORMAT = 1
 _BATCH = 4096
+#: Share of operations and of edges that a good encoder gives back, at least; arch2vec is published with 0.98 and more.
+GOOD_RECONSTRUCTION = 0.9
 
 Kind = Literal["mean", "codes", "dense"]
 
@@ -122,6 +125,22 @@ class Embedder:
             digest.update(tensor.numpy().tobytes())
         return digest.hexdigest()
 
+    def warn_if_poor(self, fix: str) -> None:
+        """Warns of an encoder that gives back too few graphs: what it loses, no search on its vectors can find.
+
+        Args:
+            fix: What to do about it.
+        """
+        metrics = self.facts.get("metrics", {})
+        measured = {name: metrics[name] for name in ("operation_accuracy", "adjacency_accuracy") if name in metrics}
+        poor = [f"{name} {value:.2f}" for name, value in measured.items() if value < GOOD_RECONSTRUCTION]
+        if poor:
+            warnings.warn(
+                f"this encoder reconstructs graphs poorly ({', '.join(poor)}; good is {GOOD_RECONSTRUCTION} or more); "
+                f"{fix}",
+                stacklevel=3,
+            )
+
     def _tensors(self) -> dict[str, Tensor]:
         tensors = {f"vae.{name}": value for name, value in self.vae.state_dict().items()}
         if self.dense is not None:
@@ -159,7 +178,7 @@ class Embedder:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Reads what :meth:`save` wrote.
+        """Reads what `save` wrote.
 
         Raises:
             StorageError: The file is missing, damaged, or of another kind or format.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -35,6 +36,13 @@ class EncodedGraphs:
 
     def __len__(self) -> int:
         return len(self.operations)
+
+    @property
+    def digest(self) -> str:
+        """Name of the graphs: equal for equal ones in the same order."""
+        digest = hashlib.blake2b(self.operations.tobytes(), digest_size=12)
+        digest.update(self.adjacency.tobytes())
+        return digest.hexdigest()
 
     def __getitem__(self, rows: Any) -> EncodedGraphs:
         """The graphs at these positions (a slice, or an integer or boolean array)."""

@@ -1,15 +1,9 @@
-"""Trainings inside a strategy: seeded, on one thread, and without a trace in the global random generators."""
+"""Trainings and inference of a strategy: seeded, on one thread, and without a trace in the global random generators."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import torch
-from pytorch_lightning.utilities.seed import isolate_rng
-
-from nasplug.evaluate.trainer import quiet
-from nasplug.run.seeding import seed_everything
 
 
 @contextmanager
@@ -23,6 +17,11 @@ def isolated(seed: int, *, threads: int | None = 1) -> Iterator[None]:
         seed: Below 2**31.
         threads: Torch threads of the body; None leaves them alone.
     """
+    from pytorch_lightning.utilities.seed import isolate_rng
+
+    from nasplug.evaluate.trainer import quiet
+    from nasplug.run.seeding import seed_everything
+
     with isolate_rng(include_cuda=False), quiet(), limited(threads):
         seed_everything(seed)
         yield
@@ -31,6 +30,8 @@ def isolated(seed: int, *, threads: int | None = 1) -> Iterator[None]:
 @contextmanager
 def limited(threads: int | None = 1) -> Iterator[None]:
     """Runs the body on so many torch threads; None leaves them alone."""
+    import torch
+
     before = torch.get_num_threads()
     try:
         if threads is not None:

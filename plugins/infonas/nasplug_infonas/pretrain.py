@@ -1,4 +1,4 @@
-"""Pretraining: from a space, or encoded graphs, to an :class:`~nasplug_infonas.embedder.Embedder`."""
+"""Pretraining: from a space, or encoded graphs, to an `Embedder`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from nasplug.contract.errors import SpecError
 from nasplug.contract.protocols import Enumerates
@@ -20,6 +21,7 @@ from nasplug_infonas.embedder import Embedder
 from nasplug_infonas.encoding import EncodedGraphs, Encoding, representatives
 from nasplug_infonas.isolation import isolated
 from nasplug_infonas.models.arch2vec import Arch2Vec
+from nasplug_infonas.models.losses import ReconstructionAccuracy
 from nasplug_infonas.models.vae import VAESettings
 
 
@@ -133,6 +135,8 @@ def pretrain(
         steps = int(fitter.global_step)
         embedder = Embedder(encoding, module.vae.cpu())
         embedder.statistics = code_statistics(embedder, train)
+        if not held:
+            metrics |= reconstruction(embedder, train)
     embedder.facts = {
         "model": "arch2vec",
         "graphs": len(train),
@@ -152,11 +156,30 @@ def pretrain(
     return embedder
 
 
+def reconstruction(embedder: Embedder, graphs: EncodedGraphs, most: int = 5_000) -> dict[str, float]:
+    """How much of graphs an encoder gives back; see `ReconstructionAccuracy`.
+
+    Args:
+        embedder: The encoder.
+        graphs: Graphs to give back.
+        most: Number of graphs that are looked at, evenly spread.
+    """
+    part = graphs[_evenly(len(graphs), most)]
+    operations, adjacency = torch.from_numpy(part.operations), torch.from_numpy(part.adjacency)
+    accuracy = ReconstructionAccuracy()
+    with torch.inference_mode():
+        accuracy.update(embedder.vae.eval()(operations, adjacency)[2], operations, adjacency)
+    return {name: float(value) for name, value in accuracy.compute().items()}
+
+
+def _evenly(count: int, most: int) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, count - 1, min(most, count)).astype(np.int64))
+
+
 def code_statistics(embedder: Embedder, graphs: EncodedGraphs, most: int = 50_000) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and standard deviation, float (V, D) each, of the codes of graphs, at most `most` of them, evenly spread.
 
     The published code collects them while the last epoch still trains; here they belong to the final weights.
     """
-    rows = np.unique(np.linspace(0, len(graphs) - 1, min(most, len(graphs))).astype(np.int64))
-    codes = torch.from_numpy(embedder.codes(graphs[rows]))
+    codes = torch.from_numpy(embedder.codes(graphs[_evenly(len(graphs), most)]))
     return codes.mean(0), codes.std(0, correction=0)

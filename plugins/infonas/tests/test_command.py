@@ -53,8 +53,8 @@ class Counted:
     objectives = {"score": "max"}  # noqa: RUF012
 
     @nas.hookimpl
-    def evaluate(self, study, trial):
-        return nas.Evaluation({"score": float(trial.architecture.genotype.count("nor_conv_3x3"))})
+    def evaluate(self, run):
+        return nas.Evaluation({"score": float(run.trial.architecture.genotype.count("nor_conv_3x3"))})
 
 
 def test_label_and_train(encoder, tmp_path, capsys):

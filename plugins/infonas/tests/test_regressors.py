@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from nasplug_infonas import regressors
+from nasplug_infonas.encoding import Encoding
+from nasplug_infonas.models.vae import VAESettings
 from nasplug_infonas.predictor import Predictor, agreement
-from nasplug_infonas.regressors import DNGO, GaussianProcess, make_regressor, normal_scores
+from nasplug_infonas.pretrain import PretrainSettings, graphs_of, pretrain
+from nasplug_infonas.regressors import Belief, make_regressor, normal_scores
+from nasplug_infonas.regressors.dngo import DNGO, precisions
+from nasplug_infonas.regressors.process import GaussianProcess
 from nasplug_infonas.strategies.bo import expected_improvement
-from nasplug_infonas.strategies.embedded import open_embedder
+from safetensors.numpy import load_file, save_file
 from scipy.stats import multivariate_normal
+from sklearn.ensemble import RandomForestRegressor
 
 from nasplug.contract.errors import StudyError, UnknownNameError
 from nasplug.testing import SyntheticSpace
@@ -48,6 +53,28 @@ def test_regressors_are_reproducible_and_take_constants(name, rng):
     assert np.isfinite(flat.deviation).all()
 
 
+@pytest.mark.parametrize("ranks", [False, True])
+@pytest.mark.parametrize("name", ["forest", "gp", "dngo"])
+def test_a_restored_regressor_believes_the_same_without_training(name, ranks, rng, tmp_path):
+    x, y = problem(rng, 40)
+    new, _ = problem(rng, 100)
+    trained = make_regressor(name, 3, ranks=ranks).fit(x, y)
+    save_file({key: np.ascontiguousarray(value) for key, value in trained.state().items()}, tmp_path / "state")
+    restored = make_regressor(name, 3, ranks=ranks).restore(load_file(tmp_path / "state"), x, y)
+    for found, expected in zip(restored.predict(new), trained.predict(new), strict=True):
+        assert np.array_equal(found, expected)
+
+
+def test_the_forest_is_that_of_scikit_learn(rng):
+    x, y = problem(rng, 50)
+    new, _ = problem(rng, 300)
+    reference = RandomForestRegressor(n_estimators=200, max_features=3, random_state=5).fit(x, y)
+    belief = make_regressor("forest", 5).fit(x, y).predict(new)
+    each = np.stack([tree.predict(new) for tree in reference.estimators_])
+    assert np.array_equal(belief.mean, each.mean(axis=0))
+    assert np.array_equal(belief.deviation, each.std(axis=0))
+
+
 def test_the_process_agrees_with_scikit_learn(rng):
     x, y = problem(rng, 30)
     model = GaussianProcess().fit(x, y)
@@ -61,7 +88,7 @@ def test_the_process_agrees_with_scikit_learn(rng):
 
 def test_precisions_maximise_the_evidence(rng):
     features, y = rng.standard_normal((12, 5)), rng.standard_normal(12)
-    a, b = regressors._precisions(features, y)
+    a, b = precisions(features, y)
 
     def evidence(a, b):
         return multivariate_normal(np.zeros(12), features @ features.T / a + np.eye(12) / b).logpdf(y)
@@ -76,7 +103,7 @@ def test_dngo_is_bayesian_linear_regression_on_its_features(rng):
     x, y = problem(rng, 25)
     model = DNGO(epochs=5).fit(x, y)
     features, scaled = model._features(x), (y - y.mean()) / y.std()
-    a, b = regressors._precisions(features, scaled)
+    a, b = precisions(features, scaled)
     covariance = np.linalg.inv(b * features.T @ features + a * np.eye(features.shape[1]))
     belief = model.predict(x)
     np.testing.assert_allclose(
@@ -94,14 +121,16 @@ def test_normal_scores_keep_order_and_ties():
 
 
 def test_expected_improvement_is_the_expectation(rng):
-    belief = regressors.Belief(np.array([0.5, 1.5]), np.array([1.0, 0.2]))
+    belief = Belief(np.array([0.5, 1.5]), np.array([1.0, 0.2]))
     draws = belief.mean + belief.deviation * rng.standard_normal((400_000, 2))
     np.testing.assert_allclose(expected_improvement(belief, 1.0), np.maximum(draws - 1.0, 0).mean(axis=0), rtol=0.02)
 
 
 def test_a_predictor_ranks_architectures(rng):
     space = SyntheticSpace(length=4)
-    embedder = open_embedder(None, space)
+    training = PretrainSettings(epochs=8, lr=2e-2, beta=1 / 224, max_steps=400)
+    sizes = VAESettings(hidden=32, latent=8, layers=3)
+    embedder = pretrain(graphs_of(space), Encoding.of_space(space), settings=training, sizes=sizes)
     found = {item.key: item for item in (space.sample(rng) for _ in range(150))}
     items = list(found.values())
     values = [float(sum(space.vector(item))) for item in items]

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from nasplug.contract.records import Trial
+from nasplug.contract.records import Failure, Trial
 from nasplug.ledger.rng import derived_seed
-from nasplug.ledger.study import Study
-from nasplug_infonas.embedder import Embedder, Kind
+from nasplug.ledger.view import StudyView
 from nasplug_infonas.regressors import Belief, RegressorName, make_regressor
+from nasplug_infonas.strategies.asking import ask_regressor
 from nasplug_infonas.strategies.embedded import EmbeddedSpace
 from nasplug_infonas.strategies.rounds import EmbeddingSearch, at_least_one
+
+if TYPE_CHECKING:
+    from nasplug_infonas.embedder import Embedder, Kind
 
 
 class EmbeddingBO(EmbeddingSearch):
@@ -22,11 +27,12 @@ class EmbeddingBO(EmbeddingSearch):
     `ranks=False`, `pool=None`. The defaults are what serves better: a Gaussian process that learns normal scores of the
     results.
 
-    Failed, stopped and infeasible trials teach nothing and are not proposed again.
+    Failed, stopped and infeasible trials teach nothing and are not proposed again. A round whose model could not be
+    fitted is drawn at random, and says so in `proposal.info["surrogate"]`.
 
     Args:
-        encoder: File of a pretrained encoder (`nasplug infonas pretrain`), or an encoder. None trains a small one when
-            the search starts, which takes seconds and gives worse embeddings.
+        encoder: File of a pretrained encoder (`nasplug infonas pretrain`), or an encoder. None has a small one trained
+            when the search starts, which takes seconds and gives worse embeddings.
         kind: Embedding: mean, codes or dense.
         surrogate: The model: gp, dngo or forest.
         initial: Random architectures to begin with.
@@ -58,7 +64,7 @@ class EmbeddingBO(EmbeddingSearch):
         self.surrogate, self.initial, self.per_round, self.ranks = surrogate, initial, per_round, ranks
         self.pool = pool
 
-    def decide(self, study: Study, cloud: EmbeddedSpace, number: int) -> list[int]:
+    def decide(self, study: StudyView, cloud: EmbeddedSpace, number: int, finished: list[Trial]) -> list[int] | None:
         """Random ones first, and while fewer than two results are good for a fit; then the most promising ones."""
         known = [(cloud.row(trial.architecture), study.score(trial)) for trial in study.candidates()]
         rows = [row for row, _ in known if row is not None]
@@ -68,18 +74,20 @@ class EmbeddingBO(EmbeddingSearch):
         if len(set(scores.tolist())) < 2:
             return self.draw(study.rng("infonas.bo.random", number), self.per_round)
         seed = derived_seed(study.seed, "infonas.bo.surrogate", number)
-        model = make_regressor(self.surrogate, seed, ranks=self.ranks)
-        model.fit(cloud.vectors[rows].astype(np.float64), scores)
+        known_vectors = cloud.vectors[rows].astype(np.float64)
+        model = ask_regressor(study, self.surrogate, known_vectors, scores, seed=seed, ranks=self.ranks)
+        if model is None:
+            return None
+        if isinstance(model, Failure):
+            self.notes["surrogate"] = f"failed, so this round is random: {model.message}"
+            return self.draw(study.rng("infonas.bo.random", number), self.per_round)
         free = np.flatnonzero(~self.taken)
         if self.pool is not None and len(free) > self.pool:
             free = np.sort(study.rng("infonas.bo.pool", number).choice(free, self.pool, replace=False))
-        best = model.predict(cloud.vectors[rows].astype(np.float64)).mean.max()
+        best = model.predict(known_vectors).mean.max()
         gain = expected_improvement(model.predict(cloud.vectors[free]), float(best))
         order = np.argsort(-gain, kind="stable")[: self.per_round]
         return [self.take(row) for row in free[order].tolist()]
-
-    def learn(self, study: Study, trials: list[Trial]) -> None:
-        """Nothing: the next decision reads the study."""
 
 
 def expected_improvement(belief: Belief, best: float) -> NDArray[np.float64]:

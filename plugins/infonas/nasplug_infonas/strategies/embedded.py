@@ -6,7 +6,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -15,49 +15,16 @@ from numpy.typing import NDArray
 from nasplug.contract.errors import StorageError
 from nasplug.contract.protocols import Enumerates
 from nasplug.contract.records import Architecture
-from nasplug_infonas.embedder import Embedder, Kind
-from nasplug_infonas.encoding import EncodedGraphs, Encoding, representatives
-from nasplug_infonas.models.vae import VAESettings
-from nasplug_infonas.pretrain import PretrainSettings, pretrain
+from nasplug_infonas.encoding import representatives
 
-#: Of the encoder that is trained on the fly: a few seconds on one core.
-DEFAULT_SIZES = VAESettings(hidden=32, latent=8, layers=3)
-DEFAULT_TRAINING = PretrainSettings(epochs=8, lr=2e-2, beta=1.0 / 224.0, val_fraction=0.0, max_steps=400)
-DEFAULT_GRAPHS = 2000
+if TYPE_CHECKING:
+    from nasplug_infonas.embedder import Embedder, Kind
 
-#: Encoders trained and vectors computed in this process, by what they were made from; the last few are kept.
-_TRAINED: OrderedDict[str, Embedder] = OrderedDict()
+#: Vectors computed in this process, by what they were made from; the last few are kept.
 _VECTORS: OrderedDict[tuple[str, str, str], NDArray[np.float32]] = OrderedDict()
 _KEPT = 4
 #: Clouds of spaces that are alive, for many searches over one space object.
 _CLOUDS: WeakKeyDictionary[Any, dict[tuple[Any, ...], EmbeddedSpace]] = WeakKeyDictionary()
-
-
-def open_embedder(encoder: str | Embedder | None, space: Any) -> Embedder:
-    """The encoder of a strategy: a file, an object, or else a small one that is trained now.
-
-    The small one learns 2,000 graphs of the space for 400 steps, always in the same way, and is kept for the process.
-
-    Args:
-        encoder: Path, object, or None.
-        space: A space with graphs.
-
-    Raises:
-        StorageError: The file cannot be read.
-        SpaceError: The space has no graphs.
-    """
-    if isinstance(encoder, Embedder):
-        return encoder
-    if encoder is not None:
-        return Embedder.load(encoder)
-    encoding = Encoding.of_space(space)
-    graphs = encoding.encode_space(space, representatives(space, DEFAULT_GRAPHS))
-    while len(graphs) < 2:  # a space of one architecture
-        graphs = EncodedGraphs(np.repeat(graphs.operations, 2, axis=0), np.repeat(graphs.adjacency, 2, axis=0))
-    made_from = f"{encoding}{_digest(graphs)}"
-    if made_from not in _TRAINED:
-        _keep(_TRAINED, made_from, pretrain(graphs, encoding, settings=DEFAULT_TRAINING, sizes=DEFAULT_SIZES))
-    return _TRAINED[made_from]
 
 
 class EmbeddedSpace:
@@ -94,7 +61,7 @@ class EmbeddedSpace:
             kind: Which embedding.
             most: A finite space of at most so many genotypes is taken whole.
             sample: How many architectures of any other space are drawn.
-            vectors: File of :func:`save_vectors`, which saves the time of embedding a large space.
+            vectors: File of `save_vectors`, which saves the time of embedding a large space.
 
         Raises:
             SpaceError: The space has no graphs, or they do not fit the encoder.
@@ -121,9 +88,11 @@ class EmbeddedSpace:
         if vectors is not None:
             return cls(architectures, load_vectors(vectors, architectures, embedder, kind))
         graphs = embedder.encoding.encode_space(space, architectures)
-        made_from = (embedder.fingerprint, kind, _digest(graphs))
+        made_from = (embedder.fingerprint, kind, graphs.digest)
         if made_from not in _VECTORS:
-            _keep(_VECTORS, made_from, embedder.embed_encoded(graphs, kind))
+            _VECTORS[made_from] = embedder.embed_encoded(graphs, kind)
+            while len(_VECTORS) > _KEPT:
+                _VECTORS.popitem(last=False)
         return cls(architectures, _VECTORS[made_from])
 
     def __len__(self) -> int:
@@ -154,7 +123,7 @@ def save_vectors(path: str | Path, cloud: EmbeddedSpace, embedder: Embedder, kin
 def load_vectors(
     path: str | Path, architectures: list[Architecture], embedder: Embedder, kind: Kind
 ) -> NDArray[np.float32]:
-    """Reads :func:`save_vectors`.
+    """Reads what `save_vectors` wrote.
 
     Raises:
         StorageError: The file is missing, damaged, or belongs to other architectures or to another encoder.
@@ -183,15 +152,3 @@ def _owner(architectures: list[Architecture], embedder: Embedder, kind: Kind) ->
         names.update(item.key.encode())
         names.update(b"\n")
     return f"{kind} {embedder.fingerprint} {names.hexdigest()}"
-
-
-def _digest(graphs: EncodedGraphs) -> str:
-    digest = hashlib.blake2b(graphs.operations.tobytes(), digest_size=12)
-    digest.update(graphs.adjacency.tobytes())
-    return digest.hexdigest()
-
-
-def _keep(kept: OrderedDict[Any, Any], key: Any, value: Any) -> None:
-    kept[key] = value
-    while len(kept) > _KEPT:
-        kept.popitem(last=False)

@@ -5,24 +5,10 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-import pluggy
-
-from nasplug.contract.errors import PluginError
-from nasplug.contract.hookspecs import PROJECT, StudySpecs
 from nasplug.contract.records import Proposal, Trial
-from nasplug.ledger.study import Study
-
-
-class InnerStudy(Study):
-    """The study that a hosted strategy sees: its own trials, numbered without gaps."""
-
-    def admit(self, trial: Trial) -> None:
-        """Takes a proposed trial."""
-        self._propose(trial)
-
-    def finish(self, trial: Trial) -> None:
-        """Takes a finished trial."""
-        self._observe(trial)
+from nasplug.ledger.ledger import Ledger
+from nasplug.ledger.nested import NestedStudy
+from nasplug.ledger.view import StudyView
 
 
 class Host:
@@ -41,13 +27,7 @@ class Host:
     """
 
     def __init__(self, strategy: Any, label: str) -> None:
-        manager = pluggy.PluginManager(PROJECT)
-        manager.add_hookspecs(StudySpecs)
-        manager.register(strategy, name="inner")
-        if not manager.hook.propose.get_hookimpls():
-            raise PluginError("the inner strategy has no `propose` hook", where=type(strategy).__name__)
-        self._hook, self._name, self._label = manager.hook, type(strategy).__name__, label
-        self._study: InnerStudy | None = None
+        self._nested, self._label = NestedStudy(strategy), label
         #: Chosen trials that the outer study has not numbered yet, dropped ones that must still wait for their turn,
         #: and the inner number of every outer trial.
         self._chosen: deque[Trial] = deque()
@@ -55,74 +35,49 @@ class Host:
         self._numbers: dict[int, int] = {}
         self._next_outer = 0
 
-    def ask(self, outer: Study, count: int) -> list[Proposal]:
-        """Asks for up to `count` candidates. Every one must then be chosen or dropped with :meth:`settle`.
+    def ask(self, outer: StudyView, count: int) -> list[Proposal]:
+        """Asks for up to `count` candidates. Every one must then be chosen or dropped with `settle`.
 
         Raises:
             PluginError: The strategy answers too much, or decides budgets and parents by itself.
         """
-        inner = self._follow(outer)
-        proposals: list[Proposal] = self._hook.propose(study=inner, count=count) or []
-        where = f"inner strategy {self._name}"
-        if len(proposals) > count:
-            raise PluginError(f"proposed {len(proposals)} trials when {count} were wanted", where=where)
-        if any(proposal.budget is not None or proposal.parent is not None for proposal in proposals):
-            raise PluginError(
-                "proposes epochs or a parent, and only some of its proposals will be carried out",
-                where=where,
-                fix="put the screening inside of it: successive_halving(inner=infonas.screen(...))",
-            )
-        return proposals
+        self._follow(outer)
+        return self._nested.propose(
+            count, fix="put the screening inside of it: successive_halving(inner=infonas.screen(...))"
+        )
 
-    def settle(self, outer: Study, proposals: list[Proposal], chosen: int) -> None:
+    def settle(self, outer: StudyView, proposals: list[Proposal], chosen: int) -> None:
         """Drops all proposals but one, which the caller proposes to the outer study."""
         inner = self._follow(outer)
         for position, proposal in enumerate(proposals):
             if position != chosen:
-                trial = Trial(inner.proposed, proposal)
-                inner.admit(trial)
+                trial = inner.propose(proposal)
                 self._dropped[trial.number] = trial.with_(state="pruned", reason="screened out")
-        trial = Trial(inner.proposed, proposals[chosen])
-        inner.admit(trial)
-        self._chosen.append(trial)
+        self._chosen.append(inner.propose(proposals[chosen]))
         self._flush(inner)
 
-    def observe(self, outer: Study, trial: Trial) -> None:
+    def observe(self, outer: StudyView, trial: Trial) -> None:
         """Tells the strategy of a finished trial of the outer study."""
         inner = self._follow(outer)
         number = self._numbers[trial.number]
         source = None if trial.copied_from is None else self._numbers.get(trial.copied_from)
-        self._tell(inner, trial.with_(number=number, proposal=inner.trial(number).proposal, copied_from=source))
+        proposal = inner.view.trial(number).proposal
+        self._nested.observe(trial.with_(number=number, proposal=proposal, copied_from=source))
         self._flush(inner)
 
-    def _tell(self, inner: InnerStudy, trial: Trial) -> None:
-        inner.finish(trial)
-        self._hook.observe(study=inner, trial=trial)
+    def _flush(self, inner: Ledger) -> None:
+        while len(inner.view.trials) in self._dropped:
+            self._nested.observe(self._dropped.pop(len(inner.view.trials)))
 
-    def _flush(self, inner: InnerStudy) -> None:
-        while len(inner.trials) in self._dropped:
-            self._tell(inner, self._dropped.pop(len(inner.trials)))
-
-    def _follow(self, outer: Study) -> InnerStudy:
-        if self._study is None:
-            self._study = InnerStudy(
-                space=outer.space,
-                task=outer.task,
-                objectives=outer.objectives,
-                constraints=outer.constraints,
-                seed=outer.seed,
-                budget=outer.budget,
-                target=outer.target,
-                folder=outer.folder,
-                meta=outer.meta,
-            )
-        inner = self._study
+    def _follow(self, outer: StudyView) -> Ledger:
+        """The inner ledger, in which everything that the outer study numbered has a number, too."""
+        inner = self._nested.open(outer)
         while self._next_outer < outer.proposed:
             trial = outer.trial(self._next_outer)
             if self._label in trial.proposal.info:
                 self._numbers[trial.number] = self._chosen.popleft().number
             else:
-                self._numbers[trial.number] = inner.proposed
-                inner.admit(trial.with_(number=inner.proposed, copied_from=None, state="waiting"))
+                number = self._numbers[trial.number] = inner.view.proposed
+                inner.propose(trial.with_(number=number, copied_from=None, state="waiting"))
             self._next_outer += 1
         return inner

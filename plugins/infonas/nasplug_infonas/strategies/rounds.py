@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from nasplug.contract.errors import SpecError
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import HasGraph
-from nasplug.contract.records import Proposal, Trial
-from nasplug.ledger.study import Study
-from nasplug_infonas.embedder import Embedder, Kind
-from nasplug_infonas.isolation import limited
-from nasplug_infonas.strategies.embedded import EmbeddedSpace, open_embedder
+from nasplug.contract.records import Failure, Proposal, Trial
+from nasplug.ledger.view import StudyView
+from nasplug_infonas.strategies.asking import ask_encoder
+from nasplug_infonas.strategies.embedded import EmbeddedSpace
+
+if TYPE_CHECKING:
+    from nasplug_infonas.embedder import Embedder, Kind
 
 
 class EmbeddingSearch(ABC):
@@ -25,8 +27,11 @@ class EmbeddingSearch(ABC):
     finished. What is proposed so depends on results alone. Nothing is proposed twice; when every architecture was
     proposed, the search ends. A resumed run replays the search.
 
+    Nothing is trained here: encoder, surrogate and policy are work for the executor, for which a round waits. Without
+    an encoder there is no search; the reason becomes a failed trial, and the last one.
+
     Args:
-        encoder: File of a pretrained encoder, or an encoder; None trains a small one on the fly.
+        encoder: File of a pretrained encoder, or an encoder; None has a small one trained.
         kind: Which embedding.
         vectors: File of the space's vectors, from `nasplug infonas embed`; None computes them.
         cloud: The embedded space itself, for several searches in one process.
@@ -50,45 +55,58 @@ class EmbeddingSearch(ABC):
         self._handed_out = 0
         self._round = -1
         self._results: dict[int, Trial] = {}
+        self._gave_up = False
+        #: Facts of the round for `proposal.info`, such as why it was not decided as it should have been.
+        self.notes: dict[str, Any] = {}
 
     @abstractmethod
-    def decide(self, study: Study, cloud: EmbeddedSpace, number: int) -> list[int]:
-        """Rows of the next round, all different and none of them taken; mark them with :meth:`take`."""
+    def decide(self, study: StudyView, cloud: EmbeddedSpace, number: int, finished: list[Trial]) -> list[int] | None:
+        """Decides a round, after learning from the one before.
 
-    @abstractmethod
-    def learn(self, study: Study, trials: list[Trial]) -> None:
-        """Takes the finished trials of a round, in the order of the plan."""
+        Args:
+            study: The study.
+            cloud: The embedded space.
+            number: Number of the round, from 0.
+            finished: Trials of the round before, in the order of its plan.
+
+        Returns:
+            Rows of the round, all different and none of them taken; mark them with `take`. None to wait for work: the
+            same question is asked again when it is done.
+        """
 
     @hookimpl
-    def propose(self, study: Study, count: int) -> list[Proposal]:
-        """The next trials of the round; `[]` while its last ones are measured, or when the space is used up."""
+    def propose(self, study: StudyView, count: int) -> list[Proposal]:
+        """The next trials of the round; `[]` while something is trained or measured, or when the space is used up."""
         cloud = self._open(study)
+        if cloud is None:
+            return []
+        if isinstance(cloud, Failure):
+            return self._give_up(study, cloud)
         if self._handed_out == len(self._plan):
             if len(self._results) < len(self._plan):
                 return []
             for trial in (*study.trials, *study.pending):
                 self._avoid(cloud, trial)
+            self.notes = {}
+            finished = [self._results[step] for step in range(len(self._plan))]
+            plan = self.decide(study, cloud, self._round + 1, finished)
+            if plan is None:
+                return []
             self._round += 1
-            with limited():
-                self._plan = self.decide(study, cloud, self._round)
-            self._handed_out, self._results = 0, {}
+            self._plan, self._handed_out, self._results = plan, 0, {}
         start = self._handed_out
         self._handed_out = min(start + count, len(self._plan))
         return [
-            Proposal(cloud.architectures[self._plan[step]], info={self.label: self._round, "step": step})
+            Proposal(cloud.architectures[self._plan[step]], info={self.label: self._round, "step": step, **self.notes})
             for step in range(start, self._handed_out)
         ]
 
     @hookimpl
-    def observe(self, study: Study, trial: Trial) -> None:
-        """Keeps the result; the last one of a round teaches."""
+    def observe(self, study: StudyView, trial: Trial) -> None:
+        """Keeps the result until the round is complete."""
         info = trial.proposal.info
-        if info.get(self.label) != self._round or "step" not in info:
-            return
-        self._results[info["step"]] = trial
-        if len(self._results) == len(self._plan):
-            with limited():
-                self.learn(study, [self._results[step] for step in range(len(self._plan))])
+        if info.get(self.label) == self._round and "step" in info:
+            self._results[info["step"]] = trial
 
     def take(self, row: int) -> int:
         """Marks a row as proposed, and returns it."""
@@ -106,7 +124,7 @@ class EmbeddingSearch(ABC):
         free = np.flatnonzero(~self.taken)
         return [self.take(row) for row in rng.choice(free, min(count, len(free)), replace=False).tolist()]
 
-    def _open(self, study: Study) -> EmbeddedSpace:
+    def _open(self, study: StudyView) -> EmbeddedSpace | Failure | None:
         if self._taken is None:
             if len(study.objectives) > 1:
                 raise SpecError(
@@ -115,11 +133,20 @@ class EmbeddingSearch(ABC):
                     fix="give one objective and constraints, or use infonas.screen over a strategy that takes several",
                 )
             if self._cloud is None:
-                embedder = open_embedder(self.encoder, study.space)
+                embedder = ask_encoder(study, self.encoder)
+                if embedder is None or isinstance(embedder, Failure):
+                    return embedder
                 self._cloud = EmbeddedSpace.of(study.space, embedder, self.kind, vectors=self.vectors)
             self._taken = np.zeros(len(self._cloud), dtype=np.bool_)
         assert self._cloud is not None
         return self._cloud
+
+    def _give_up(self, study: StudyView, failure: Failure) -> list[Proposal]:
+        """One failed trial that says why there is no search."""
+        if self._gave_up:
+            return []
+        self._gave_up = True
+        return [study.proposal(study.space.sample(study.rng("infonas.failure")), failure=failure)]
 
     def _avoid(self, cloud: EmbeddedSpace, trial: Trial) -> None:
         row = cloud.row(trial.architecture)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,19 +13,21 @@ from nasplug.builtin.ranking import comparable
 from nasplug.contract.errors import SpecError
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import HasGraph, Strategy
-from nasplug.contract.records import Architecture, Proposal, Trial
+from nasplug.contract.records import Architecture, Failure, Proposal, Trial
 from nasplug.ledger.rng import derived_seed
-from nasplug.ledger.study import Study
-from nasplug_infonas.embedder import Embedder, Kind
+from nasplug.ledger.view import StudyView
 from nasplug_infonas.isolation import limited
 from nasplug_infonas.regressors import Regressor, RegressorName, make_regressor
+from nasplug_infonas.strategies.asking import ask_encoder, ask_regressor
 from nasplug_infonas.strategies.bo import expected_improvement
-from nasplug_infonas.strategies.embedded import open_embedder
 from nasplug_infonas.strategies.hosting import Host
 from nasplug_infonas.strategies.rounds import at_least_one
 
-#: Key of `proposal.info`: among how many candidates a trial was chosen.
-SCREENED = "screened"
+if TYPE_CHECKING:
+    from nasplug_infonas.embedder import Embedder, Kind
+
+#: Keys of `proposal.info`: among how many candidates a trial was chosen, and why it was not chosen among many.
+SCREENED, UNSCREENED = "screened", "unscreened"
 
 
 class Screen:
@@ -38,10 +41,13 @@ class Screen:
     With several objectives each has a predictor, and every choice weighs the predictions with weights drawn at random.
     Failed and stopped trials teach nothing.
 
+    Encoder and predictors are trained by the executor. Where that fails, proposals pass through unscreened, and say so
+    in `proposal.info["unscreened"]`. A proposal of the inner strategy that failed already is always carried out.
+
     Args:
         inner: Gives the candidates; default: `random`.
-        encoder: File of a pretrained encoder (`nasplug infonas pretrain`), or an encoder. None trains a small one when
-            the search starts, which takes seconds and gives worse embeddings.
+        encoder: File of a pretrained encoder (`nasplug infonas pretrain`), or an encoder. None has a small one trained
+            when it is first needed, which takes seconds and gives worse embeddings.
         predictor: The regressor: gp, forest or dngo.
         kind: Embedding: mean, codes or dense.
         factor: Candidates per proposal.
@@ -82,78 +88,101 @@ class Screen:
         self.requires: tuple[type, ...] = (HasGraph, *getattr(strategy, "requires", ()))
         self.hyperparameters: tuple[str, ...] = tuple(getattr(strategy, "hyperparameters", ()))
         self._host = Host(strategy, SCREENED)
-        self._embedder: Embedder | None = None
+        self._embedder: Embedder | Failure | None = None
         self._vectors: dict[str, NDArray[np.float32]] = {}
         self._models: list[Regressor] = []
         self._reached: list[float] = []  # what each model believes of the best known
         self._known: list[Trial] = []
         self._read = 0
         self._fitted = -1
+        self._unscreened: dict[str, str] = {}  # why there are no models, though there should be
 
     @hookimpl
-    def propose(self, study: Study, count: int) -> list[Proposal]:
-        """Candidates of the inner strategy, one in `factor` of them."""
-        with limited():
-            return self._propose(study, count)
-
-    def _propose(self, study: Study, count: int) -> list[Proposal]:
-        models = self._fit(study)
+    def propose(self, study: StudyView, count: int) -> list[Proposal]:
+        """Candidates of the inner strategy, one in `factor` of them; `[]` while something is trained."""
+        if not self._fit(study):
+            return []
         proposals: list[Proposal] = []
         for offset in range(count):
-            candidates = self._host.ask(study, self.factor if models else 1)
+            candidates = self._host.ask(study, self.factor if self._models else 1)
             if not candidates:
                 break
-            chosen = 0
-            if len(candidates) > 1:
-                chosen = self._best(study, models, candidates, study.proposed + offset)
+            chosen = self._choose(study, candidates, study.proposed + offset)
             self._host.settle(study, candidates, chosen)
             proposal = candidates[chosen]
-            info = {**proposal.info, SCREENED: len(candidates)}
-            proposals.append(Proposal(proposal.architecture, proposal.hyperparameters, info=info))
+            info = {**proposal.info, SCREENED: len(candidates), **self._unscreened}
+            proposals.append(msgspec.structs.replace(proposal, info=info))
         return proposals
 
     @hookimpl
-    def observe(self, study: Study, trial: Trial) -> None:
+    def observe(self, study: StudyView, trial: Trial) -> None:
         """Passes the result on to the inner strategy."""
         self._host.observe(study, trial)
 
-    def _fit(self, study: Study) -> list[Regressor]:
-        """The predictors, one per objective; none as long as there is too little to learn from."""
+    def _fit(self, study: StudyView) -> bool:
+        """Brings the predictors up to date, one per objective; False while they are trained.
+
+        There are none as long as there is too little to learn from.
+        """
         for trial in study.trials[self._read :]:
             if trial.state == "complete" and comparable(study, trial):
                 self._known.append(trial)
         self._read = len(study.trials)
         count = len(self._known)
         if count < self.start or (self._fitted >= 0 and count - self._fitted < self.refit):
-            return self._models
-        self._fitted = count
-        x = self._embed(study, [trial.architecture for trial in self._known])
-        self._models, self._reached = [], []
-        for place, objective in enumerate(study.objectives):
-            y = np.array([objective.sign * trial.values[objective.name] for trial in self._known])
-            seed = derived_seed(study.seed, f"infonas.screen.predictor.{place}", count)
-            model = make_regressor(self.predictor, seed, ranks=True).fit(x, y)
-            self._models.append(model)
-            self._reached.append(float(model.predict(x).mean.max()))
-        return self._models
+            return True
+        embedder = self._open(study)
+        if embedder is None:
+            return False
+        if isinstance(embedder, Failure):
+            self._models, self._unscreened = [], {UNSCREENED: f"there is no encoder: {embedder.message}"}
+            return True
+        x = self._embed(study, embedder, [trial.architecture for trial in self._known])
+        answers = [self._ask(study, place, x) for place in range(len(study.objectives))]
+        models = [answer for answer in answers if not (answer is None or isinstance(answer, Failure))]
+        if any(answer is None for answer in answers):
+            return False
+        self._fitted, self._models, self._unscreened = count, models, {}
+        failures = [answer for answer in answers if isinstance(answer, Failure)]
+        if failures:
+            self._models, self._unscreened = [], {UNSCREENED: f"a predictor failed: {failures[0].message}"}
+        self._reached = [float(model.predict(x).mean.max()) for model in self._models]
+        return True
 
-    def _best(self, study: Study, models: list[Regressor], candidates: list[Proposal], number: int) -> int:
-        x = self._embed(study, [proposal.architecture for proposal in candidates])
-        scores = np.stack([self._promise(model, best, x) for model, best in zip(models, self._reached, strict=True)])
+    def _open(self, study: StudyView) -> Embedder | Failure | None:
+        if self._embedder is None:
+            self._embedder = ask_encoder(study, self.encoder)
+        return self._embedder
+
+    def _ask(self, study: StudyView, place: int, x: NDArray[np.float64]) -> Regressor | Failure | None:
+        objective = study.objectives[place]
+        y = np.array([objective.sign * trial.values[objective.name] for trial in self._known])
+        seed = derived_seed(study.seed, f"infonas.screen.predictor.{place}", len(self._known))
+        return ask_regressor(study, self.predictor, x, y, seed=seed, ranks=True)
+
+    def _choose(self, study: StudyView, candidates: list[Proposal], number: int) -> int:
+        failed = [place for place, proposal in enumerate(candidates) if proposal.failure is not None]
+        if failed or len(candidates) == 1:
+            return failed[0] if failed else 0
+        embedder = self._embedder
+        assert embedder is not None
+        assert not isinstance(embedder, Failure)
+        x = self._embed(study, embedder, [proposal.architecture for proposal in candidates])
+        pairs = zip(self._models, self._reached, strict=True)
+        scores = np.stack([self._promise(model, best, x) for model, best in pairs])
         weights = np.ones(1)
-        if len(models) > 1:
-            weights = study.rng("infonas.screen.weights", number).dirichlet(np.ones(len(models)))
+        if len(self._models) > 1:
+            weights = study.rng("infonas.screen.weights", number).dirichlet(np.ones(len(self._models)))
         return int(np.argmax(weights @ scores))
 
     def _promise(self, model: Regressor, best: float, x: NDArray[np.float64]) -> NDArray[np.float64]:
         belief = model.predict(x)
         return belief.mean if self.acquisition == "mean" else expected_improvement(belief, best)
 
-    def _embed(self, study: Study, architectures: list[Architecture]) -> NDArray[np.float64]:
-        if self._embedder is None:
-            self._embedder = open_embedder(self.encoder, study.space)
+    def _embed(self, study: StudyView, embedder: Embedder, architectures: list[Architecture]) -> NDArray[np.float64]:
         new = {item.key: item for item in architectures if item.key not in self._vectors}
         if new:
-            found = self._embedder.embed_space(study.space, new.values(), self.kind)
+            with limited():
+                found = embedder.embed_space(study.space, new.values(), self.kind)
             self._vectors.update(zip(new, found, strict=True))
         return np.stack([self._vectors[item.key] for item in architectures]).astype(np.float64)
