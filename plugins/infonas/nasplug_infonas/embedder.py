@@ -207,11 +207,13 @@ class Embedder:
         if configuration["format"] != FORMAT:
             raise ValueError(f"format {configuration['format']}, and this version reads {FORMAT}")
         encoding = Encoding.from_json(configuration["encoding"])
-        vae = GraphVAE(len(encoding.labels), encoding.nodes, VAESettings(**configuration["settings"]))
-        vae.load_state_dict(_part(tensors, "vae."))
         dense = None
-        if configuration["dense"] is not None:
-            dense = nn.Linear(*configuration["dense"])
+        with torch.random.fork_rng(devices=[]):  # the weights that are drawn here are replaced by those of the file
+            vae = GraphVAE(len(encoding.labels), encoding.nodes, VAESettings(**configuration["settings"]))
+            if configuration["dense"] is not None:
+                dense = nn.Linear(*configuration["dense"])
+        vae.load_state_dict(_part(tensors, "vae."))
+        if dense is not None:
             dense.load_state_dict(_part(tensors, "dense."))
         statistics = _part(tensors, "statistics.")
         pair = (statistics["mean"], statistics["std"]) if statistics else None

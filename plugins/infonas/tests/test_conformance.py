@@ -11,6 +11,8 @@ from nasplug_qnas.strategy import QNAS
 from nasplug.builtin.regularized_evolution import RegularizedEvolution
 from nasplug.testing import StrategyConformance, SyntheticSpace
 
+pytestmark = pytest.mark.filterwarnings("ignore:this encoder reconstructs")
+
 
 class Small(StrategyConformance):
     __test__ = False

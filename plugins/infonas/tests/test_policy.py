@@ -38,7 +38,9 @@ def test_a_file_continues_exactly_where_the_training_was(walk, tmp_path):
     for _ in range(2):
         improve(policy, optimizer, walk)
     save_policy(tmp_path / "policy.safetensors", policy, optimizer)
+    state = torch.get_rng_state()
     again, its_optimizer = load_policy(tmp_path / "policy.safetensors", 1e-2)
+    assert torch.equal(torch.get_rng_state(), state)
     improve(policy, optimizer, walk)
     improve(again, its_optimizer, walk)
     for name, value in policy.state_dict().items():

@@ -23,6 +23,7 @@ from nasplug.plugins.discovery import discover
 from nasplug.testing import SyntheticEvaluator, SyntheticSpace, run_search
 from nasplug.testing.synthetic import OPERATIONS, accuracy
 
+pytestmark = pytest.mark.filterwarnings("ignore:this encoder reconstructs")
 SPACE = SyntheticSpace(length=5)
 
 

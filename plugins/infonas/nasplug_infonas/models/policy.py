@@ -103,7 +103,8 @@ def load_policy(path: Path, lr: float) -> tuple[Policy, torch.optim.Adam]:
     tensors = load_file(path)
     weights = {name.removeprefix("policy."): value for name, value in tensors.items() if name.startswith("policy.")}
     size, hidden = weights["mean.weight"].shape
-    policy = Policy(size, hidden)
+    with torch.random.fork_rng(devices=[]):  # the weights that are drawn here are replaced by those of the file
+        policy = Policy(size, hidden)
     policy.load_state_dict(weights)
     optimizer = torch.optim.Adam(policy.parameters(), lr)
     state: dict[int, dict[str, Tensor]] = {}
