@@ -60,6 +60,7 @@ def broken(monkeypatch):
 
 
 def test_the_small_encoder_is_trained_once_in_a_process_and_shows_how_far_it_is():
+    work._TRAINED.clear()
     space, seen = SyntheticSpace(length=2), []
     first = run(SMALL_ENCODER, lambda share, metrics: seen.append((share, metrics)), space)
     done = carry_out(first)
