@@ -15,14 +15,15 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nasplug.contract.errors import TaskError
+from nasplug.contract.io import Inputs
 from nasplug.cost.meta import meta_copy
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
-from nasplug.workloads.operators import CONSTANTS, HANDLERS, Call
+from nasplug.workloads.operators import CONSTANTS, HANDLERS, PRODUCTS, Call
 from nasplug.workloads.workload import Workload
 
 
-def extract(network: nn.Module, input_shape: Sequence[int], *, bits: int = 8) -> Workload:
-    """Reads the workload of a network in inference on one input.
+def extract(network: nn.Module, inputs: Inputs | Sequence[int], *, bits: int = 8) -> Workload:
+    """Reads the workload of a network in inference on one input, or on one of each of its inputs.
 
     Modules may state their precision and sparsity as attributes `weight_bits`, `input_bits`, `output_bits`,
     `weight_density`, `input_density`; the innermost module that has one counts. Weights with exact zeros lower the
@@ -30,23 +31,25 @@ def extract(network: nn.Module, input_shape: Sequence[int], *, bits: int = 8) ->
     target decides what to do about it, and none is dropped.
 
     Args:
-        network: On any device, not touched.
-        input_shape: Shape of one input without the batch, such as (3, 224, 224).
+        network: Network on any device, not touched.
+        inputs: What it is called with, or the shape of one float input without the batch, such as (3, 224, 224).
         bits: Precision where no module states one.
 
     Raises:
-        TaskError: The network cannot run on such an input without numbers.
+        TaskError: The network cannot run on such inputs without numbers.
     """
-    recorder = _Recorder(tuple(input_shape), bits, network)
+    known = Inputs.of(inputs)
+    recorder = _Recorder(known.shape, bits, network)
     copied = meta_copy(network).eval()
-    batch = torch.empty(1, *input_shape, device="meta")
+    args, kwargs = known.example(device="meta")
     try:
         with torch.no_grad(), _plain_attention(), recorder.names(copied), recorder:
-            recorder.made(batch, INPUT)
-            copied(batch)
+            for tensor in (*args, *kwargs.values()):
+                recorder.made(tensor, INPUT)
+            copied(*args, **kwargs)
     except Exception as error:
         raise TaskError(
-            f"the workload cannot be read for an input of shape {tuple(input_shape)}",
+            f"the workload cannot be read for {known}",
             where="extract",
             why=f"{type(error).__name__}: {error}",
             fix="the network must run on the meta device: no `.item()` and no `if` on values in its forward",
@@ -62,6 +65,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.builder = WorkloadBuilder(input_shape, bits)
         self._network = network
         self._rows: dict[int, int] = {}
+        self._fresh: set[int] = set()  # tensors made in this very forward pass out of no input
         self._kept: list[Tensor] = []  # identities must not be used again
         self._stack: list[tuple[str, nn.Module]] = []
         self._densities: dict[str, float] = {}
@@ -103,10 +107,18 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         operator = func.name().split("::")[-1].split(".")[0]
-        sources = [row for value in _flat((args, kwargs or {})) if (row := self.row_of(value)) is not None]
-        if not sources or operator in CONSTANTS:
-            return result  # made of constants only, such as a positional encoding
+        given = [value for value in _flat((args, kwargs or {})) if isinstance(value, Tensor)]
         outputs = [value for value in _flat(result) if isinstance(value, Tensor)]
+        fresh = [value for value in given if id(value) in self._fresh]
+        if operator in PRODUCTS and fresh:  # by the first state of a recurrent layer: work like any other
+            for value in fresh:
+                self.made(value, INPUT)
+        sources = [row for value in given if (row := self.row_of(value)) is not None]
+        if not sources or operator in CONSTANTS:  # made of constants only, such as a positional encoding
+            if not given or fresh or operator in CONSTANTS:
+                self._fresh |= {id(value) for value in outputs}
+                self._kept += outputs
+            return result
         if not outputs:
             return result
         row = HANDLERS.get(operator, HANDLERS["*"])(Call(self, operator, args, kwargs or {}, outputs, sources))
