@@ -57,6 +57,9 @@ def extract(network: nn.Module, inputs: Inputs | Sequence[int], *, bits: int = 8
     return recorder.builder.build()
 
 
+_RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+
+
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Turns every dispatched operator into a row, or into nothing where only the view of a tensor changes."""
 
@@ -65,7 +68,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.builder = WorkloadBuilder(input_shape, bits)
         self._network = network
         self._rows: dict[int, int] = {}
-        self._fresh: set[int] = set()  # tensors made in this very forward pass out of no input
+        self._states: set[int] = set()  # tensors that recurrent layers start from
         self._kept: list[Tensor] = []  # identities must not be used again
         self._stack: list[tuple[str, nn.Module]] = []
         self._densities: dict[str, float] = {}
@@ -109,14 +112,14 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         operator = func.name().split("::")[-1].split(".")[0]
         given = [value for value in _flat((args, kwargs or {})) if isinstance(value, Tensor)]
         outputs = [value for value in _flat(result) if isinstance(value, Tensor)]
-        fresh = [value for value in given if id(value) in self._fresh]
-        if operator in PRODUCTS and fresh:  # by the first state of a recurrent layer: work like any other
-            for value in fresh:
+        states = [value for value in given if id(value) in self._states]
+        if operator in PRODUCTS:  # also of the state that a recurrent layer starts from
+            for value in states:
                 self.made(value, INPUT)
         sources = [row for value in given if (row := self.row_of(value)) is not None]
         if not sources or operator in CONSTANTS:  # made of constants only, such as a positional encoding
-            if not given or fresh or operator in CONSTANTS:
-                self._fresh |= {id(value) for value in outputs}
+            if states or (not given and self._stack and isinstance(self._stack[-1][1], _RECURRENT)):
+                self._states |= {id(value) for value in outputs}
                 self._kept += outputs
             return result
         if not outputs:
