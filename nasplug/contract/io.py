@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import msgspec
 
@@ -82,7 +82,7 @@ class Inputs(msgspec.Struct, frozen=True, omit_defaults=True):
     kwargs: Mapping[str, TensorSpec] = {}
 
     @classmethod
-    def of(cls, value: Any) -> Inputs:
+    def of(cls, value: InputsLike) -> Inputs:
         """Reads inputs as people write them.
 
         Args:
@@ -147,6 +147,10 @@ class Inputs(msgspec.Struct, frozen=True, omit_defaults=True):
             name: spec.example(batch, seed + first + i, device) for i, (name, spec) in enumerate(self.kwargs.items())
         }
         return args, kwargs
+
+
+#: What `Inputs.of` reads.
+InputsLike: TypeAlias = Inputs | TensorSpec | Sequence[Any] | Mapping[str, Any]
 
 
 class OutputSpec(msgspec.Struct, frozen=True):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import SpecError
-from nasplug.contract.io import Inputs
+from nasplug.contract.io import Inputs, InputsLike
 
 if TYPE_CHECKING:
     from nasplug.contract.protocols import SearchSpace, Task
@@ -30,7 +30,7 @@ class Candidate:
     def __init__(
         self,
         build: Callable[[], Any],
-        inputs: Inputs | Sequence[int] | None,
+        inputs: InputsLike | None,
         *,
         architecture: Architecture | None = None,
         space: SearchSpace | None = None,

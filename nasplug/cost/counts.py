@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from nasplug.contract.errors import TaskError
-from nasplug.contract.io import Inputs
+from nasplug.contract.io import Inputs, InputsLike
 from nasplug.cost.meta import meta_copy
 from nasplug.cost.products import FORMULAS, UNCOUNTED
 
@@ -37,7 +37,7 @@ class Counts:
     macs: int
 
 
-def count(network: nn.Module, inputs: Inputs | Sequence[int]) -> Counts:
+def count(network: nn.Module, inputs: InputsLike) -> Counts:
     """Counts a network in inference on one input.
 
     Args:
@@ -70,7 +70,7 @@ def count_params(network: nn.Module, *, trainable: bool = False) -> int:
     return sum(parameter.numel() for parameter in parameters if parameter.requires_grad or not trainable)
 
 
-def count_macs(network: nn.Module, inputs: Inputs | Sequence[int]) -> int:
+def count_macs(network: nn.Module, inputs: InputsLike) -> int:
     """Counts the multiply-accumulates of one inference on one input.
 
     Args:
@@ -85,7 +85,7 @@ def count_macs(network: nn.Module, inputs: Inputs | Sequence[int]) -> int:
 
 
 def count_operations(
-    network: nn.Module, inputs: Inputs | Sequence[int], *, where: str = "count", what: str = "multiply-accumulates"
+    network: nn.Module, inputs: InputsLike, *, where: str = "count", what: str = "multiply-accumulates"
 ) -> FlopCounterMode:
     """Runs a network under torch's own operator counter and returns the counter.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from nasplug.contract.errors import SpecError, TaskError
-from nasplug.contract.io import Inputs
+from nasplug.contract.io import Inputs, InputsLike
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Latency:
 
 def measure_latency(
     network: nn.Module,
-    inputs: Inputs | Sequence[int],
+    inputs: InputsLike,
     device: str = "cpu",
     batch_size: int = 1,
     warmup: int = 5,

@@ -44,8 +44,9 @@ def _trilinear(
     for shape, added in zip(shapes, (one, two, three), strict=True):
         for dimension in sorted(added):
             shape.insert(dimension, 1)
-    sizes = [max(each) for each in zip(*shapes, strict=True)]
-    return 2 * (math.prod(sizes) + math.prod(sizes) // sizes[sums[0]])
+    sizes: list[int] = [max(each) for each in zip(*shapes, strict=True)]
+    every = math.prod(sizes)
+    return 2 * (every + every // sizes[int(sums[0])])
 
 
 def _cdist(first: Shape, second: Shape, *_: Any, **__: Any) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import NasplugError, TaskError
-from nasplug.contract.io import Inputs
+from nasplug.contract.io import Inputs, InputsLike
 from nasplug.optional import require
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-3
 
 
-def write_onnx(network: nn.Module, inputs: Inputs | Sequence[int], path: str | Path) -> float:
+def write_onnx(network: nn.Module, inputs: InputsLike, path: str | Path) -> float:
     """Writes a network as ONNX, for batches of any size, and runs it in onnxruntime on random inputs.
 
     One input is called `input`; several have the names of the arguments of `forward`. The output is called `output`.
@@ -156,7 +156,7 @@ def _names(arguments: Mapping[str, Any]) -> dict[str, Any]:
             found |= {f"{name}_{i}": item for i, item in enumerate(value)}
         else:
             found |= value if isinstance(value, dict) else {name: value}  # **kwargs, and plain arguments
-    return found if len(found) > 1 else {"input": value for value in found.values()}
+    return found if len(found) > 1 else dict(zip(["input"], found.values(), strict=True))
 
 
 def _difference(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], path: Path) -> float:

@@ -23,7 +23,8 @@ class WorkloadBuilder:
     """Collects rows; every method returns the row of the layer it adds, to be named as a source later.
 
     Args:
-        input_shape: Shape of one input without the batch: (C, H, W), or (features,); of the first, if there are several.
+        input_shape: Shape of one input without the batch: (C, H, W), or (features,); of the first, if there are
+            several.
         bits: Precision of all operands.
     """
 

@@ -6,7 +6,7 @@ operators are recorded and not modules; module names come from a stack kept besi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nasplug.contract.errors import TaskError
-from nasplug.contract.io import Inputs
+from nasplug.contract.io import Inputs, InputsLike
 from nasplug.cost.meta import meta_copy
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
 from nasplug.workloads.operators import CONSTANTS, HANDLERS, PRODUCTS, Call
 from nasplug.workloads.workload import Workload
 
 
-def extract(network: nn.Module, inputs: Inputs | Sequence[int], *, bits: int = 8) -> Workload:
+def extract(network: nn.Module, inputs: InputsLike, *, bits: int = 8) -> Workload:
     """Reads the workload of a network in inference on one input, or on one of each of its inputs.
 
     Modules may state their precision and sparsity as attributes `weight_bits`, `input_bits`, `output_bits`,

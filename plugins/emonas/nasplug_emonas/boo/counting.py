@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
-from nasplug.contract.io import Inputs
+from nasplug.contract.io import InputsLike
 from nasplug.cost.counts import count_operations
 from nasplug_emonas.boo.bits import ones
 from nasplug_emonas.boo.formats import BitFormat
@@ -104,7 +103,7 @@ def counted(network: nn.Module, include_bias: bool = False, include_bn: bool = F
 def count(
     network: nn.Module,
     form: BitFormat,
-    inputs: Inputs | Sequence[int] | None = None,
+    inputs: InputsLike | None = None,
     *,
     include_bias: bool = False,
     include_bn: bool = False,
@@ -144,7 +143,7 @@ def count(
     return Count(total, size, form.bits, adds, sum(macs.values()))
 
 
-def macs_by_module(network: nn.Module, inputs: Inputs | Sequence[int]) -> dict[str, int]:
+def macs_by_module(network: nn.Module, inputs: InputsLike) -> dict[str, int]:
     """Multiplications by weights in one inference on one input, by the name of the module that does them itself.
 
     Args:
