@@ -22,7 +22,7 @@ class Fraction:
     Classes keep their shares where the data set says its labels without being read. Any LightningDataModule works whose
     `train_dataloader` returns DataLoaders over data with positions; it is not subclassed, and its own transforms,
     collation, samplers and workers stay in use. The part follows from the seed of the run, so that all trials train on
-    the same data.
+    the same data. `nasplug retrain` trains on everything.
 
     Args:
         fraction: Part of the training data to keep, above 0 and at most 1.
@@ -31,6 +31,8 @@ class Fraction:
     Raises:
         SpecError: The fraction is out of range.
     """
+
+    search_only = True
 
     def __init__(self, fraction: float = 0.25, per_trial: bool = False) -> None:
         if not 0.0 < fraction <= 1.0:

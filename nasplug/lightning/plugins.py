@@ -20,9 +20,9 @@ from nasplug.plugins.discovery import discover
 class Plugins(Callback):
     """Composes plugins in a Trainer of your own.
 
-    Wrappers transform the network before training starts, and the data of `fit(datamodule=...)`. Callbacks run inside the Trainer with all of their hooks, and
-    their state is kept in its checkpoints. Costs are logged every epoch under their keys, such as `params` and
-    `npu/latency_s`. Stoppers see every validation.
+    Wrappers transform the network before training starts, and the data of `fit(datamodule=...)`. Callbacks run inside
+    the Trainer with all of their hooks, and their state is kept in its checkpoints. Costs are logged every epoch under
+    their keys, such as `params` and `npu/latency_s`. Stoppers see every validation.
 
     Example:
         >>> plugins = Plugins("params", component("patience", epochs=5), target="cpu", objectives={"val_acc": "max"})
@@ -65,9 +65,8 @@ class Plugins(Callback):
         self._plugins.add_target()
         self.callbacks = self._plugins.callbacks()
         if self._plugins.costs:  # behind the others, to see what they made of the network
-            self.callbacks.append(
-                CostLogger(self._plugins.costs, network_attribute, input_shape if inputs is None else inputs)
-            )
+            known = input_shape if inputs is None else inputs
+            self.callbacks.append(CostLogger(self._plugins.costs, network_attribute, known))
         if self._plugins.stops:
             self.callbacks.append(Stopping(self._plugins.run))
 
