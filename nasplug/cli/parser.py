@@ -82,9 +82,7 @@ def input_tensor(text: str) -> tuple[str, dict[str, Any]]:
     """
     found = re.fullmatch(r"(?:([A-Za-z_]\w*)=)?([1-9]\d*(?:x[1-9]\d*)*)(?::([a-z]+\d*))?(?::([1-9]\d*))?", text)
     if found is None:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not an input, such as 3x224x224 or mask=128:bool"
-        )
+        raise argparse.ArgumentTypeError(f"{text!r} is not an input, such as 3x224x224 or mask=128:bool")
     name, shape, dtype, high = found.groups()
     more = {} if dtype is None else {"dtype": dtype}
     return name or "", {"shape": image_shape(shape), **more, **({} if high is None else {"high": int(high)})}

@@ -99,10 +99,10 @@ class StudySpecs:
     def configure_data(self, run: TrialRun) -> Any:
         """Gives the `LightningDataModule` of a trial.
 
-        The task answers. A plugin that changes data (fewer labels, one fold, noise) is a wrapper like those of `build`. It may
-        change the data module in place, which belongs to the trial, and must do so to work in a Trainer of one's own
-        (`nasplug.Plugins`). Ask `run.data()` for the result. With a class attribute `search_only = True`, a retraining
-        of the network that was found does without it.
+        The task answers. A plugin that changes data (fewer labels, one fold, noise) is a wrapper, as for `build`. It
+        may change the data module in place, and in a Trainer of one's own (`nasplug.Plugins`) it must.
+        Ask `run.data()` for the result. Plugins with a class attribute `search_only = True` are left out when the
+        network that was found is trained again.
 
         Args:
             run: The trial to prepare data for.

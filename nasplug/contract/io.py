@@ -182,7 +182,7 @@ class OutputSpec(msgspec.Struct, frozen=True):
         if found is None:
             raise TaskError("the number of channels is missing", where="output", fix="give outputs, such as outputs=10")
         if type(found) is not int or found < 1:
-            raise TaskError(f"the number of channels must be an integer > 0, got {found!r}", where="output")
+            raise TaskError(f"outputs is {found!r}, expected a number of channels > 0", where="output")
         return cls(kind, found)
 
 

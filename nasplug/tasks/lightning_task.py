@@ -75,7 +75,8 @@ class LightningTask:
         try:
             self.inputs, self.output = _inputs(input_shape, inputs), OutputSpec.of(output, outputs)
         except TaskError as error:
-            raise TaskError(error.what, where=f"{self._label}, {error.where}", why=error.why, fix=error.fix) from None
+            named = "input_shape" if error.where == "inputs" and input_shape is not None else error.where
+            raise TaskError(error.what, where=f"{self._label}, {named}", why=error.why, fix=error.fix) from None
         self.input_shape, self.outputs = self.inputs.shape, self.output.channels
         self.objectives: Mapping[str, str] = {"val_acc": "max"} if objectives is None else dict(objectives)
         self.module_args = dict(module_args or {})
