@@ -49,6 +49,8 @@ def test_export_writes_what_can_be_read_back(cli, study, tmp_path):
     assert data["build"] == [{"scaled": {"factor": 3.0}}]
     assert data["input_shape"] == [1, 8, 8]
     assert data["outputs"] == 10
+    assert data["inputs"] == [1, 8, 8]
+    assert data["output"] == {"kind": "vector", "channels": 10}
     assert data["trial"]["number"] == 1
     assert data["versions"]["trained"]["torch"] == torch.__version__.partition("+")[0]
     opened = load_study(study, trust=True)
@@ -156,7 +158,7 @@ def test_without_test_data_the_weights_are_kept(cli, study, tmp_path, monkeypatc
 def test_costs_of_a_trial(cli, study):
     trial = cli("trials", study, "--json").json["trials"][1]
     done = cli("cost", f"{study}#1", "--trust", "--json").json
-    assert list(done) == ["model", "input", "params", "trainable_params", "macs", "targets"]
+    assert list(done) == ["model", "input", "inputs", "params", "trainable_params", "macs", "targets"]
     assert done["params"] == trial["costs"]["params"]
     assert done["input"] == [1, 8, 8]
 
