@@ -116,3 +116,29 @@ def test_digits_are_cut_as_well():
     whole = torch.cat([batch[1] for batch in task.datamodule().train_dataloader()])
     assert abs(len(labels) - len(whole) / 4) <= 5
     assert (labels.bincount() / len(labels) - whole.bincount() / len(whole)).abs().max() < 0.02
+
+
+def test_retraining_uses_everything(tmp_path, monkeypatch):
+    from nasplug.data import fraction
+    from nasplug.export.retrain import retrain
+    from nasplug.plugins.discovery import discover
+
+    cuts, real = [], fraction.cut
+    monkeypatch.setattr(fraction, "cut", lambda *given: cuts.append(1) or real(*given))
+    plain = {
+        "task": {"image_classification": {"limit": 200}},
+        "space": {"qnas.conv": {"nodes": 1, "width": 0.1}},
+        "strategy": "random",
+        "build": [{"fraction": {"fraction": 0.5}}],
+        "budget": {"trials": 1, "epochs": 1},
+        "run": {"executor": "inline"},
+    }
+    pytest.importorskip("nasplug_qnas")
+    spec = nas.RunSpec.parse(plain)
+    study = nas.run_spec(spec)
+    assert study.best.number == 0
+    assert cuts
+    cuts.clear()
+    found = retrain(spec, study.best, discover().catalog, tmp_path, epochs=1)
+    assert found.trial.state == "complete"
+    assert not cuts
