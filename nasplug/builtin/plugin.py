@@ -63,6 +63,9 @@ def register(catalog: Catalog) -> None:
     catalog.cost("target", "nasplug.builtin.target:TargetCost", summary="What the run's hardware target says.")
     catalog.target("cpu", "nasplug.builtin.target:Cpu", summary="Latency measured on this machine's CPU.")
     catalog.target("cuda", "nasplug.builtin.target:Cuda", summary="Latency measured on a CUDA device.")
+    catalog.wrapper(
+        "fraction", "nasplug.builtin.fraction:Fraction", summary="Trains on a seeded part of the training data."
+    )
     catalog.stopper(
         "median",
         "nasplug.builtin.stoppers:MedianStopper",

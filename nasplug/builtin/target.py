@@ -54,7 +54,7 @@ class MeasuredTarget:
         """
         from nasplug.cost.latency import measure_latency
 
-        found = measure_latency(candidate.network, candidate.input_shape, self.device, **self.options)
+        found = measure_latency(candidate.network, candidate.known_inputs, self.device, **self.options)
         return {"latency_s": found.median_s, "latency_p90_s": found.p90_s}
 
 

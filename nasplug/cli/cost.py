@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from nasplug.cli import output
 from nasplug.cli.loading import find_plugins, open_study, pick_trial
-from nasplug.cli.parser import Parser, image_shape, key_value
+from nasplug.cli.parser import Parser, input_tensor, key_value
 from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
+from nasplug.contract.io import Inputs, check_images, inputs_of
 from nasplug.optional import require
 
 if TYPE_CHECKING:
@@ -23,7 +24,11 @@ def add_arguments(parser: Parser) -> None:
         "model", metavar="MODEL", help="timm:NAME, package.module:function_or_class, or STUDY.sqlite#TRIAL"
     )
     parser.add_argument(
-        "--input", metavar="SHAPE", type=image_shape, help="one input, such as 3x224x224; a trial knows its own"
+        "--input",
+        metavar="SHAPE",
+        action="append",
+        type=input_tensor,
+        help="one input, such as 3x224x224, 128:int64:30000 or mask=128:bool; may be repeated; a trial knows its own",
     )
     parser.add_argument(
         "--set",
@@ -52,13 +57,15 @@ def run(arguments: argparse.Namespace) -> int:
     candidate = _candidate(arguments)
     from nasplug.cost.counts import count
 
-    counts = count(candidate.network, candidate.input_shape)
+    inputs = candidate.known_inputs
+    counts = count(candidate.network, inputs)
     estimates = {target.name: dict(target.estimate(candidate)) for target in targets}
     if arguments.json:
         output.print_json(
             {
                 "model": arguments.model,
-                "input": list(candidate.input_shape),
+                "input": list(inputs.shape),
+                "inputs": inputs.to_plain(),
                 "params": counts.params,
                 "trainable_params": counts.trainable_params,
                 "macs": counts.macs,
@@ -69,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     rows = [
         ["params", output.number(counts.params), ""],
         ["trainable params", output.number(counts.trainable_params), ""],
-        ["macs", output.number(counts.macs), f"one input of {'x'.join(map(str, candidate.input_shape))}"],
+        ["macs", output.number(counts.macs), _described(inputs)],
     ]
     rows += [[key, output.number(value), name] for name, found in estimates.items() for key, value in found.items()]
     output.print_table(["cost", "value", "for"], rows, numeric=["value"])
@@ -86,9 +93,10 @@ def _candidate(arguments: argparse.Namespace) -> Candidate:
         raise SpecError(
             "the model needs an input", where="nasplug cost", fix="give its shape, such as --input 3x224x224"
         )
-    given = dict(arguments.set)
+    given, inputs = dict(arguments.set), _inputs(arguments.input)
     if arguments.model.startswith("timm:"):
-        network = _timm(arguments.model.removeprefix("timm:"), arguments.input, given)
+        check_images(inputs)
+        network = _timm(arguments.model.removeprefix("timm:"), inputs.shape, given)
     elif ":" in arguments.model:
         network = _python(arguments.model, given)
     else:
@@ -97,7 +105,22 @@ def _candidate(arguments: argparse.Namespace) -> Candidate:
             where="nasplug cost",
             fix="write timm:NAME, package.module:function_or_class, or STUDY.sqlite#TRIAL",
         )
-    return Candidate(lambda: network, arguments.input)
+    return Candidate(lambda: network, inputs)
+
+
+def _inputs(given: list[tuple[str, dict[str, Any]]]) -> Inputs:
+    return Inputs.of(
+        {
+            "args": [tensor for name, tensor in given if not name],
+            "kwargs": {name: tensor for name, tensor in given if name},
+        }
+    )
+
+
+def _described(inputs: Inputs) -> str:
+    if inputs.is_plain:
+        return f"one input of {'x'.join(map(str, inputs.shape))}"
+    return str(inputs)
 
 
 def _of_trial(file: str, number: str, arguments: argparse.Namespace) -> Candidate:
@@ -109,10 +132,11 @@ def _of_trial(file: str, number: str, arguments: argparse.Namespace) -> Candidat
         raise SpecError(f"{number!r} is no number of a trial", where=arguments.model, fix=f"write {file}#0")
     study, assembly = open_study(file, arguments)
     trial = pick_trial(study, int(number) if number else None, file)
-    assert assembly.task is not None or arguments.input is not None
-    shape = arguments.input or tuple(assembly.task.input_shape if assembly.task else ())
+    inputs = None if assembly.task is None else inputs_of(assembly.task)
+    if arguments.input is not None:
+        inputs = _inputs(arguments.input)
     return Candidate(
-        lambda: study.build(trial), shape, architecture=trial.architecture, space=assembly.space, task=assembly.task
+        lambda: study.build(trial), inputs, architecture=trial.architecture, space=assembly.space, task=assembly.task
     )
 
 

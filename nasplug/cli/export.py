@@ -34,10 +34,11 @@ def run(arguments: argparse.Namespace) -> int:
     written = {"weights": str(folder / WEIGHTS), "architecture": str(folder / ARCHITECTURE)}
     difference = None
     if arguments.onnx:
+        from nasplug.contract.io import inputs_of
         from nasplug.export.onnx import write_onnx
 
         assert study.task is not None
-        difference = write_onnx(network, study.task.input_shape, arguments.onnx)
+        difference = write_onnx(network, inputs_of(study.task), arguments.onnx)
         written["onnx"] = arguments.onnx
     if arguments.json:
         output.print_json({"trial": trial.number, **written, "onnx_difference": difference})

@@ -74,6 +74,20 @@ def image_shape(text: str) -> tuple[int, ...]:
     return tuple(int(size) for size in text.split("x"))
 
 
+def input_tensor(text: str) -> tuple[str, dict[str, Any]]:
+    """Reads `3x224x224`, `128:int64:30000` (type and vocabulary) or `mask=128:bool`: a name and a description.
+
+    Raises:
+        argparse.ArgumentTypeError: It has another form.
+    """
+    found = re.fullmatch(r"(?:([A-Za-z_]\w*)=)?([1-9]\d*(?:x[1-9]\d*)*)(?::([a-z]+\d*))?(?::([1-9]\d*))?", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an input, such as 3x224x224 or mask=128:bool")
+    name, shape, dtype, high = found.groups()
+    more = {} if dtype is None else {"dtype": dtype}
+    return name or "", {"shape": image_shape(shape), **more, **({} if high is None else {"high": int(high)})}
+
+
 def positive(text: str) -> int:
     """Reads a whole number of at least 1.
 

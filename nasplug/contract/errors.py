@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 
 class NasplugError(Exception):
@@ -25,12 +25,22 @@ class NasplugError(Exception):
 
     def __init__(self, what: str, *, where: str | None = None, why: str | None = None, fix: str | None = None) -> None:
         self.what, self.where, self.why, self.fix = what, where, why, fix
-        parts = [f"{where}: {what}" if where else what]
-        if why:
-            parts.append(f"Why: {why}")
-        if fix:
-            parts.append(f"Do: {fix}")
-        super().__init__("\n".join(parts))
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        parts = [f"{self.where}: {self.what}" if self.where else self.what]
+        if self.why:
+            parts.append(f"Why: {self.why}")
+        if self.fix:
+            parts.append(f"Do: {self.fix}")
+        return "\n".join(parts)
+
+    def within(self, place: str) -> Self:
+        """Returns the error itself, with the place around the one it names, such as the plugin that was asked."""
+        if place not in (self.where or ""):
+            self.where = f"{place}, {self.where}" if self.where else place
+            self.args = (self._message(),)
+        return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Errors cross process borders; the default would call the constructor with the finished message."""

@@ -99,8 +99,10 @@ class StudySpecs:
     def configure_data(self, run: TrialRun) -> Any:
         """Gives the `LightningDataModule` of a trial.
 
-        The task answers. A plugin that changes data (fewer labels, one fold, noise) is a wrapper, as for `build`. Ask
-        `run.data()` for the result.
+        The task answers. A plugin that changes data (fewer labels, one fold, noise) is a wrapper, as for `build`. It
+        may change the data module in place, and in a Trainer of one's own (`nasplug.Plugins`) it must.
+        Ask `run.data()` for the result. Plugins with a class attribute `search_only = True` are left out when the
+        network that was found is trained again.
 
         Args:
             run: The trial to prepare data for.

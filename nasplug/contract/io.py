@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import msgspec
 
-from nasplug.contract.errors import SpecError, TaskError
+from nasplug.contract.errors import NasplugError, SpecError, TaskError, did_you_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 OutputKind = Literal["vector", "map", "volume", "sequence"]
+
+#: Types of torch that an input may have, by name; the first ones are floating-point numbers.
+FLOATS = ("float32", "float64", "float16", "bfloat16")
+DTYPES = (*FLOATS, "int64", "int32", "int16", "int8", "uint8", "bool", "complex64", "complex128")
 
 #: What a network may answer for one input with `c` channels.
 OUTPUTS: dict[str, str] = {
@@ -27,22 +31,38 @@ class TensorSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     """One tensor without its batch dimension.
 
     Attributes:
-        shape: Shape of one input, such as (3, 32, 32).
-        dtype: Name of torch's type, such as `float32` or `int64`.
-        high: Examples of whole numbers lie in [0, high), as the size of a vocabulary.
+        shape: Shape of one input, such as (3, 32, 32); () for a single number.
+        dtype: Name of torch's type, one of `DTYPES`.
+        high: Size of the vocabulary: examples of integers lie in [0, high).
+
+    Raises:
+        TaskError: A size, the type or `high` is not valid.
     """
 
     shape: tuple[int, ...]
     dtype: str = "float32"
     high: int = 2
 
+    def __post_init__(self) -> None:
+        if any(type(size) is not int or size < 1 for size in self.shape):
+            raise TaskError(
+                f"the shape {list(self.shape)} has sizes that are not positive integers",
+                where="inputs",
+                fix="leave out the batch, and write sizes such as [3, 32, 32]",
+            )
+        if self.dtype not in DTYPES:
+            raise TaskError(f"unknown type {self.dtype!r}", where="inputs", fix=did_you_mean(self.dtype, DTYPES))
+        if self.high < 1:
+            raise TaskError(f"high must be > 0, got {self.high}", where="inputs", fix="give the size of the vocabulary")
+
+    def __str__(self) -> str:
+        return f"{self.shape} {self.dtype}"
+
     def example(self, batch: int, seed: int, device: str) -> Tensor:
-        """Returns a tensor of shape (batch, *shape): standard normal, or whole numbers below `high`."""
+        """Returns a tensor of shape (batch, *shape): standard normal numbers, or integers below `high`."""
         import torch
 
-        kind = getattr(torch, self.dtype, None)
-        if not isinstance(kind, torch.dtype):
-            raise TaskError(f"torch has no type {self.dtype!r}", where="inputs", fix="write float32, int64, bool, ...")
+        kind: torch.dtype = getattr(torch, self.dtype)
         generator = torch.Generator().manual_seed(seed)
         size = (batch, *self.shape)
         if kind.is_floating_point or kind.is_complex:
@@ -62,12 +82,13 @@ class Inputs(msgspec.Struct, frozen=True, omit_defaults=True):
     kwargs: Mapping[str, TensorSpec] = {}
 
     @classmethod
-    def of(cls, value: Any) -> Inputs:
+    def of(cls, value: InputsLike) -> Inputs:
         """Reads inputs as people write them.
 
         Args:
             value: `Inputs`; a shape such as `(3, 32, 32)`; one `TensorSpec` or mapping such as
-                `{shape: [128], dtype: int64, high: 30000}`; a list of those; or a mapping of names to them.
+                `{shape: [128], dtype: int64, high: 30000}`; a list of those, for inputs by position; a mapping of names
+                to them, for inputs by name; or `{args: [...], kwargs: {...}}` for both.
 
         Raises:
             TaskError: It is none of these.
@@ -76,19 +97,29 @@ class Inputs(msgspec.Struct, frozen=True, omit_defaults=True):
             return value
         if isinstance(value, TensorSpec):
             return cls((value,))
-        if isinstance(value, Mapping):
-            if "shape" in value:
+        if isinstance(value, Mapping) and value:
+            if "shape" in value and not set(value) - set(TensorSpec.__struct_fields__):
                 return cls((_tensor(value),))
-            return cls((), {str(name): _tensor(item) for name, item in value.items()})
+            if set(value) <= {"args", "kwargs"}:
+                return cls(cls.of(value["args"]).args if value.get("args") else (), _named(value.get("kwargs", {})))
+            return cls((), _named(value))
         if isinstance(value, Sequence) and not isinstance(value, str) and value:
             if all(isinstance(size, int) and not isinstance(size, bool) for size in value):
                 return cls((_tensor(value),))
             return cls(tuple(_tensor(item) for item in value))
-        raise TaskError(
-            f"cannot read {value!r:.100} as inputs",
-            where="inputs",
-            fix="write a shape such as [3, 32, 32], {shape: [128], dtype: int64, high: 30000}, or a list of those",
-        )
+        raise _unreadable(value)
+
+    def __str__(self) -> str:
+        parts = [*map(str, self.args), *(f"{name}={spec}" for name, spec in self.kwargs.items())]
+        if len(parts) == 1 and self.args:
+            return f"an input of shape {self.args[0].shape}, {self.args[0].dtype}"
+        return f"{len(parts)} input{'' if len(parts) == 1 else 's'}: {', '.join(parts)}"
+
+    def to_plain(self) -> Any:
+        """Returns JSON data that `of` reads: a shape for one input of float32, else all inputs with their types."""
+        if len(self.args) == 1 and not self.kwargs and self.args[0] == TensorSpec(self.args[0].shape):
+            return list(self.args[0].shape)
+        return msgspec.to_builtins(self)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -97,8 +128,8 @@ class Inputs(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_plain(self) -> bool:
-        """Whether there is one input of floating-point numbers, as images are."""
-        return len(self.args) == 1 and not self.kwargs and self.args[0].dtype.startswith(("float", "bfloat"))
+        """Whether there is one input, by position, of floating-point numbers, as images are."""
+        return len(self.args) == 1 and not self.kwargs and self.args[0].dtype in FLOATS
 
     def example(
         self, batch: int = 1, *, seed: int = 0, device: str = "cpu"
@@ -118,6 +149,10 @@ class Inputs(msgspec.Struct, frozen=True, omit_defaults=True):
         return args, kwargs
 
 
+#: What `Inputs.of` reads.
+InputsLike: TypeAlias = Inputs | TensorSpec | Sequence[Any] | Mapping[str, Any]
+
+
 class OutputSpec(msgspec.Struct, frozen=True):
     """What a task wants back from a network for one input.
 
@@ -130,24 +165,25 @@ class OutputSpec(msgspec.Struct, frozen=True):
     channels: int = 1
 
     @classmethod
-    def of(cls, value: Any, channels: int) -> OutputSpec:
+    def of(cls, value: Any, channels: int | None = None) -> OutputSpec:
         """Reads an output as people write it: a kind, or a mapping.
 
         Args:
             value: `OutputSpec`, a kind, `{kind: map, channels: 3}`, or None for a vector.
-            channels: Number of channels, where the value does not say it.
+            channels: Number of channels; may be None where the value says it.
 
         Raises:
-            TaskError: It is none of these.
+            TaskError: It is none of these, or the two name different numbers of channels.
         """
-        if isinstance(value, OutputSpec):
-            return value
-        if isinstance(value, Mapping):
-            value, channels = value.get("kind", "vector"), int(value.get("channels", channels))
-        kind = value or "vector"
-        if kind not in OUTPUTS:
-            raise TaskError(f"there is no output {kind!r}", where="output", fix=f"write {', '.join(OUTPUTS)}")
-        return cls(cast("OutputKind", kind), channels)
+        kind, own = _kind_and_channels(value)
+        if own is not None and channels is not None and own != channels:
+            raise TaskError(f"the output has {own} channels and outputs is {channels}", where="output", fix="give one")
+        found = channels if own is None else own
+        if found is None:
+            raise TaskError("the number of channels is missing", where="output", fix="give outputs, such as outputs=10")
+        if type(found) is not int or found < 1:
+            raise TaskError(f"outputs is {found!r}, expected a number of channels > 0", where="output")
+        return cls(kind, found)
 
 
 def inputs_of(task: Any) -> Inputs:
@@ -161,40 +197,107 @@ def output_of(task: Any) -> OutputSpec:
     return OutputSpec.of(getattr(task, "output", None), int(task.outputs))
 
 
-def check_flow(space: Any, task: Any, name: str) -> None:
-    """Refuses a space whose networks cannot do what the task wants.
+def check_flow(space: Any, task: Any, name: str, task_name: str = "task") -> None:
+    """Refuses a space whose networks cannot do what the task wants; no data are read for it.
 
     Args:
         space: Search space; one that does not state what it `produces` is believed.
         task: Task.
         name: Name of the space.
+        task_name: Name of the task.
 
     Raises:
         SpecError: It produces something else, or cannot take the inputs.
     """
-    wanted = output_of(task).kind
+    wanted, _ = _kind_and_channels(getattr(task, "output", None))
     produces = getattr(space, "produces", None)
     if produces is not None and wanted not in produces:
         raise SpecError(
-            f"the space {name!r} produces {' or '.join(produces)}, and the task wants a {wanted}",
+            f"the space {name!r} produces {_either(produces)}, and the task {task_name!r} wants a {wanted}",
             where="space",
-            why=f"a {wanted} is {OUTPUTS[wanted]}",
-            fix="take a space for such outputs (`nasplug list space`), or a task that wants what the space gives",
+            why=f"a {wanted} is {OUTPUTS[wanted]}; a {produces[0]} is {OUTPUTS[produces[0]]}",
+            fix=f"take a space whose networks give a {wanted}, or write one (a ChoiceSpace of your own), or change the "
+            "task's `output`",
         )
     check = getattr(space, "check_inputs", None)
-    if check is not None:
-        check(inputs_of(task))
+    if check is None or getattr(task, "shapes_need_data", False):
+        return
+    inputs = inputs_of(task)
+    try:
+        check(inputs)
+    except NasplugError as error:
+        raise SpecError(
+            f"the space {name!r} cannot take the inputs of the task {task_name!r}: {error.what}",
+            where="space",
+            why=error.why,
+            fix=error.fix or "take a space for such inputs, or write one (a ChoiceSpace of your own)",
+        ) from error
+
+
+def check_images(inputs: Inputs, least: int = 1) -> None:
+    """Refuses everything but one image of floating-point numbers; for `check_inputs` of spaces of image classifiers.
+
+    Args:
+        inputs: What the task feeds.
+        least: Smallest height and width that the networks can take.
+
+    Raises:
+        SpecError: There are several inputs, another type or shape, or too few pixels.
+    """
+    if not inputs.is_plain or len(inputs.shape) != 3:
+        raise SpecError(f"expected one image (channels, height, width) of floating-point numbers, got {inputs}")
+    if min(inputs.shape[1:]) < least:
+        raise SpecError(
+            f"expected an image of at least {least} x {least} pixels, got {inputs}",
+            fix="use larger images, or a space whose networks reduce them less",
+        )
+
+
+def _kind_and_channels(value: Any) -> tuple[OutputKind, int | None]:
+    channels = None
+    if isinstance(value, OutputSpec):
+        return value.kind, value.channels
+    if isinstance(value, Mapping):
+        unknown = set(value) - set(OutputSpec.__struct_fields__)
+        if unknown:
+            raise TaskError(f"unknown key {min(map(str, unknown))!r}", where="output", fix="write {kind: map}")
+        value, channels = value.get("kind", "vector"), value.get("channels")
+    kind = "vector" if value is None else value
+    if not isinstance(kind, str) or kind not in OUTPUTS:
+        raise TaskError(f"unknown output {kind!r}", where="output", fix=did_you_mean(str(kind), OUTPUTS))
+    return cast("OutputKind", kind), channels
+
+
+def _either(kinds: Sequence[str]) -> str:
+    return " or ".join(f"a {kind}" for kind in kinds)
+
+
+def _named(value: Any) -> dict[str, TensorSpec]:
+    if not isinstance(value, Mapping):
+        raise _unreadable(value)
+    for name in value:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise TaskError(f"{name!r} cannot be the name of an argument", where="inputs")
+    return {name: _tensor(item) for name, item in value.items()}
 
 
 def _tensor(value: Any) -> TensorSpec:
     if isinstance(value, TensorSpec):
         return value
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and "shape" in value:
         try:
-            return msgspec.convert(dict(value), TensorSpec)
+            return msgspec.convert(dict(value), TensorSpec, strict=True)
         except msgspec.ValidationError as error:
             raise TaskError(f"cannot read {dict(value)!r:.100} as an input", where="inputs", why=str(error)) from error
-    shape = tuple(value)
-    if not all(isinstance(size, int) and size > 0 for size in shape):
-        raise TaskError(f"the shape {value!r:.100} has sizes that are not positive integers", where="inputs")
-    return TensorSpec(shape)
+    if isinstance(value, Sequence) and not isinstance(value, str) and value:
+        return TensorSpec(tuple(value))
+    raise _unreadable(value)
+
+
+def _unreadable(value: Any) -> TaskError:
+    return TaskError(
+        f"cannot read {value!r:.100} as an input",
+        where="inputs",
+        fix="write a shape such as [3, 32, 32], {shape: [128], dtype: int64, high: 30000}, a list of those, or a "
+        "mapping of argument names to them",
+    )

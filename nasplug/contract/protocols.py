@@ -31,14 +31,17 @@ if TYPE_CHECKING:
 class SearchSpace(Protocol):
     """A set of architectures.
 
+    Two members are optional. With them, a space and a task that do not go together are refused before anything runs.
+
+    * `produces`: a tuple of the outputs that its networks can give: `vector`, `map`, `volume`, `sequence`.
+    * `check_inputs(inputs)`: raises SpecError for `nasplug.Inputs` that its networks cannot take;
+      `nasplug.contract.io.check_images` does it for image classifiers.
+
     Attributes:
         name: The slug; every architecture of the space carries it.
     """
 
     name: str
-
-    # A space may have `produces`, a tuple of the outputs its networks can give (see `nasplug.contract.io.OUTPUTS`), and
-    # `check_inputs(inputs)`, which refuses inputs that its networks cannot take.
 
     def architecture(self, genotype: Any) -> Architecture:
         """Makes an architecture with its canonical key.
@@ -58,7 +61,7 @@ class SearchSpace(Protocol):
         """Draws an architecture from the space's prior, uniform unless the space says otherwise."""
 
     def build(self, architecture: Architecture, task: Task) -> Any:
-        """Builds the untrained `torch.nn.Module` for `task.input_shape` and `task.outputs`."""
+        """Builds the untrained `torch.nn.Module` for the task's inputs and output."""
 
 
 @runtime_checkable
@@ -204,11 +207,20 @@ class Task(Protocol):
     """Data, and how to train and score a network on them.
 
     Attributes:
-        input_shape: Shape of one input without the batch dimension, e.g. (channels, height, width).
-        outputs: Number of outputs the network must have, e.g. classes.
+        input_shape: Shape of one input without the batch dimension, e.g. (channels, height, width); of the first, if
+            there are several.
+        outputs: Number of channels of the output, e.g. classes.
         objectives: The metrics it can report, with their direction; the first one is the default objective.
 
-    A task may have `check()`, which looks quickly, before anything runs, whether its data can be there.
+    Everything below is optional.
+
+    * `inputs`: what the network is called with, as `nasplug.Inputs.of` reads it, where that is more than one float
+      tensor of `input_shape`: integers, several inputs, inputs by name.
+    * `output`: what the network gives back, as `nasplug.OutputSpec.of` reads it: `vector` (the default), `map`,
+      `volume` or `sequence`, with `outputs` channels.
+    * `check()`: looks quickly, before anything runs, whether the data can be there.
+    * `shapes_need_data`: true if `input_shape` and `outputs` are known only after reading data, which is then left to
+      the workers.
     """
 
     @property

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from nasplug.contract.io import Inputs
+from nasplug.contract.errors import SpecError
+from nasplug.contract.io import Inputs, InputsLike
 
 if TYPE_CHECKING:
     from nasplug.contract.protocols import SearchSpace, Task
@@ -29,7 +30,7 @@ class Candidate:
     def __init__(
         self,
         build: Callable[[], Any],
-        inputs: Inputs | Sequence[int] | None,
+        inputs: InputsLike | None,
         *,
         architecture: Architecture | None = None,
         space: SearchSpace | None = None,
@@ -46,6 +47,21 @@ class Candidate:
     def input_shape(self) -> tuple[int, ...]:
         """Shape of the first input without the batch dimension; empty without a task."""
         return () if self.inputs is None else self.inputs.shape
+
+    @property
+    def known_inputs(self) -> Inputs:
+        """What the network is called with.
+
+        Raises:
+            SpecError: Nobody has said it.
+        """
+        if self.inputs is None:
+            raise SpecError(
+                "the inputs of the network are not known",
+                where="cost",
+                fix="add a task, or give the shapes of the inputs",
+            )
+        return self.inputs
 
     def of_network(self, network: Any) -> Candidate:
         """Returns the same candidate with its trained network."""
@@ -81,4 +97,4 @@ class Candidate:
             return found
         from nasplug.workloads.extract import extract
 
-        return extract(self.network, self.input_shape)
+        return extract(self.network, self.known_inputs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from nasplug.contract.errors import SpecError, TaskError
+from nasplug.contract.io import Inputs, InputsLike
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Latency:
 
 def measure_latency(
     network: nn.Module,
-    input_shape: Sequence[int],
+    inputs: InputsLike,
     device: str = "cpu",
     batch_size: int = 1,
     warmup: int = 5,
@@ -53,8 +54,8 @@ def measure_latency(
     and on the device it came in, and torch has its number of threads back.
 
     Args:
-        network: Takes float tensors (N, *input_shape).
-        input_shape: Shape of one input without the batch, (C, H, W) for images.
+        network: Network, called as the inputs say.
+        inputs: What it is called with, or the shape of one float input without the batch, (C, H, W) for images.
         device: "cpu", "cuda" or "cuda:N".
         batch_size: Inputs per inference.
         warmup: Inferences before the timing, at least 1.
@@ -69,21 +70,21 @@ def measure_latency(
     for name, value in (("batch_size", batch_size), ("warmup", warmup), ("repeats", repeats), ("threads", threads)):
         if value < 1:
             raise SpecError(f"{name} is {value}, less than 1", where="measure_latency")
-    place = _device(device)
+    known, place = Inputs.of(inputs), _device(device)
     wait = _waiter(place)
     with _prepared(network, place, threads), torch.no_grad():
-        batch = torch.zeros(batch_size, *input_shape, device=place)
+        args, kwargs = known.example(batch_size, device=str(place))
         try:
             for _ in range(warmup):
-                network(batch)
+                network(*args, **kwargs)
             wait()
         except Exception as error:  # a user's forward may raise anything
             raise TaskError(
-                f"the network cannot run on an input of shape {tuple(batch.shape)}",
+                f"the network cannot run on {known} (batch size {batch_size})",
                 where=f"measure_latency on {device}",
                 why=f"{type(error).__name__}: {error}",
             ) from error
-        seconds = _time(lambda: network(batch), wait, repeats, max_seconds)
+        seconds = _time(lambda: network(*args, **kwargs), wait, repeats, max_seconds)
     p10, median, p90 = np.percentile(seconds, (10, 50, 90)).tolist()
     return Latency(median, p10, p90, batch_size, len(seconds), str(place), threads)
 

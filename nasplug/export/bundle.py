@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import StorageError, StudyError
+from nasplug.contract.io import Inputs, OutputSpec, inputs_of, output_of
 from nasplug.plugins.trust import trusted, untrusted
 
 if TYPE_CHECKING:
@@ -27,11 +28,27 @@ WEIGHTS = "weights.safetensors"
 
 @dataclass(frozen=True)
 class Shapes:
-    """The part of a task that building a network needs."""
+    """The part of a task that building a network needs.
 
-    input_shape: tuple[int, ...]
-    outputs: int
+    Attributes:
+        inputs: What the network is called with.
+        output: What it gives.
+        objectives: None.
+    """
+
+    inputs: Inputs
+    output: OutputSpec
     objectives: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of the first input."""
+        return self.inputs.shape
+
+    @property
+    def outputs(self) -> int:
+        """Number of channels of the output."""
+        return self.output.channels
 
     def datamodule(self) -> Any:
         """There are no data in an exported network.
@@ -76,6 +93,7 @@ def write_bundle(study: Study, trial: Trial, network: nn.Module, folder: str | P
     spec = study.meta["spec"]
     runs = study.meta.get("runs") or [{}]
     classes = getattr(study.task, "class_names", None)
+    inputs, output = inputs_of(study.task), output_of(study.task)
     data = {
         "format": FORMAT,
         "space": spec["space"],
@@ -84,8 +102,10 @@ def write_bundle(study: Study, trial: Trial, network: nn.Module, folder: str | P
         "architecture": trial.architecture.to_json(),
         "hyperparameters": dict(trial.hyperparameters),
         "edits": [dict(record) for record in trial.edits],
-        "input_shape": list(study.task.input_shape),
-        "outputs": study.task.outputs,
+        "input_shape": list(inputs.shape),
+        "outputs": output.channels,
+        "inputs": inputs.to_plain(),
+        "output": {"kind": output.kind, "channels": output.channels},
         "classes": None if classes is None else list(classes),
         "metrics": _finite(trial.metrics),
         "costs": _finite(trial.costs),
@@ -158,11 +178,18 @@ def _build(data: Mapping[str, Any], catalog: Catalog | None) -> Any:
     space = instantiate("space", Component.parse(data["space"], where="space"), catalog, where="space")
     architecture = Architecture.from_json(data["architecture"])
     space.validate(architecture)
-    ledger = Ledger(Setting(space=space, task=Shapes(tuple(data["input_shape"]), data["outputs"])))
+    ledger = Ledger(Setting(space=space, task=_shapes(data)))
     number, seed = data["trial"]["number"], data["trial"]["seed"]
     proposal = Proposal(architecture, data["hyperparameters"])
     trial = Trial(number, proposal, seed=seed, edits=tuple(data.get("edits", ())))
     return TrialRun(trial, ledger.view, manager=manager).network
+
+
+def _shapes(data: Mapping[str, Any]) -> Shapes:
+    """What flows in and out; bundles of earlier versions name one shape and a number of outputs."""
+    if "inputs" in data:
+        return Shapes(Inputs.of(data["inputs"]), OutputSpec.of(data["output"]))
+    return Shapes(Inputs.of(tuple(data["input_shape"])), OutputSpec.of(None, data["outputs"]))
 
 
 def _read(folder: Path) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import NasplugError, TaskError
+from nasplug.contract.io import Inputs, InputsLike
 from nasplug.optional import require
 
 if TYPE_CHECKING:
@@ -19,12 +21,14 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-3
 
 
-def write_onnx(network: nn.Module, input_shape: Sequence[int], path: str | Path) -> float:
+def write_onnx(network: nn.Module, inputs: InputsLike, path: str | Path) -> float:
     """Writes a network as ONNX, for batches of any size, and runs it in onnxruntime on random inputs.
 
+    One input is called `input`; several have the names of the arguments of `forward`. The output is called `output`.
+
     Args:
-        network: Takes float tensors (N, *input_shape); moved to the CPU and into inference mode.
-        input_shape: Shape of one input without the batch.
+        network: Network, called as the inputs say; moved to the CPU and into inference mode.
+        inputs: What it is called with, or the shape of one float input without the batch.
         path: The file to write; one file with the weights inside.
 
     Returns:
@@ -37,12 +41,11 @@ def write_onnx(network: nn.Module, input_shape: Sequence[int], path: str | Path)
     """
     for module in ("onnx", "onnxscript", "onnxruntime"):
         require(module, extra="onnx", purpose="export to ONNX")
-    import torch
-
-    network = network.cpu().eval()
-    generator = torch.Generator().manual_seed(0)
-    path = exported(network, torch.randn(2, *input_shape, generator=generator), path)
-    difference = max(_difference(network, torch.randn(n, *input_shape, generator=generator), path) for n in (1, 3))
+    network, known = network.cpu().eval(), Inputs.of(inputs)
+    args, kwargs = known.example(2)
+    path = exported(network, args, path, kwargs=kwargs)
+    examples = [known.example(batch, seed=batch) for batch in (1, 3)]
+    difference = max(_difference(network, args, kwargs, path) for args, kwargs in examples)
     if not difference <= TOLERANCE:
         raise NasplugError(
             f"the ONNX network differs from the trained one by {difference:.2g} of the largest output",
@@ -53,14 +56,22 @@ def write_onnx(network: nn.Module, input_shape: Sequence[int], path: str | Path)
     return difference
 
 
-def exported(network: nn.Module, example: torch.Tensor, path: str | Path, **options: Any) -> Path:
+def exported(
+    network: nn.Module,
+    example: torch.Tensor | tuple[torch.Tensor, ...],
+    path: str | Path,
+    *,
+    kwargs: Mapping[str, torch.Tensor] | None = None,
+    **options: Any,
+) -> Path:
     """Writes a network as one ONNX file, for batches of any size, and compares nothing.
 
     Args:
         network: On the CPU, in inference mode.
-        example: A batch (N, ...) of at least two.
+        example: A batch (N, ...) of at least two, or one for every input by position.
         path: The file to write.
-        **options: Further ones of :func:`torch.onnx.export`.
+        kwargs: Batches of inputs by name.
+        **options: Further ones of `torch.onnx.export`.
 
     Raises:
         TaskError: The network cannot be written as ONNX.
@@ -72,16 +83,20 @@ def exported(network: nn.Module, example: torch.Tensor, path: str | Path, **opti
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
+    args = (example,) if isinstance(example, torch.Tensor) else example
     try:
+        batch = {0: torch.export.Dim("batch")}
+        given = _arguments(network, args, kwargs or {})
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 network,
-                (example,),
+                args,
                 str(path),
-                input_names=["input"],
+                kwargs=dict(kwargs or {}),
+                input_names=list(_names(given)),
                 output_names=["output"],
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                dynamic_shapes=_each(given, batch),
                 dynamo=True,
                 external_data=False,
                 verbose=False,
@@ -99,12 +114,12 @@ def exported(network: nn.Module, example: torch.Tensor, path: str | Path, **opti
     return path
 
 
-def run_onnx(path: str | Path, inputs: torch.Tensor) -> list[torch.Tensor]:
+def run_onnx(path: str | Path, inputs: torch.Tensor | Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
     """What onnxruntime answers on the CPU.
 
     Args:
-        path: An ONNX file with one input.
-        inputs: (N, ...).
+        path: An ONNX file.
+        inputs: Batch (N, ...) of the only input, or batches by the name of the input.
 
     Raises:
         MissingExtraError: The extra `onnx` is not installed.
@@ -113,14 +128,43 @@ def run_onnx(path: str | Path, inputs: torch.Tensor) -> list[torch.Tensor]:
     import torch
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (name,) = [item.name for item in session.get_inputs()]
-    return [torch.from_numpy(answer) for answer in session.run(None, {name: inputs.numpy()})]
+    if isinstance(inputs, torch.Tensor):
+        (name,) = [item.name for item in session.get_inputs()]
+        inputs = {name: inputs}
+    used = {item.name for item in session.get_inputs()}  # an input that makes no difference may be left out
+    answers = session.run(None, {name: value.numpy() for name, value in inputs.items() if name in used})
+    return [torch.from_numpy(answer) for answer in answers]
 
 
-def _difference(network: nn.Module, inputs: torch.Tensor, path: Path) -> float:
+def _arguments(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs by the names and in the order of the arguments of `forward`."""
+    return dict(inspect.signature(network.forward).bind(*args, **kwargs).arguments)
+
+
+def _each(value: Any, what: Any) -> Any:
+    """The structure of arguments with `what` in place of every tensor."""
+    if isinstance(value, dict):
+        return {name: _each(item, what) for name, item in value.items()}
+    return tuple(_each(item, what) for item in value) if isinstance(value, tuple) else what
+
+
+def _names(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Tensors by the names that they have in the file, in order."""
+    found: dict[str, Any] = {}
+    for name, value in arguments.items():
+        if isinstance(value, tuple):  # *args
+            found |= {f"{name}_{i}": item for i, item in enumerate(value)}
+        else:
+            found |= value if isinstance(value, dict) else {name: value}  # **kwargs, and plain arguments
+    return found if len(found) > 1 else dict(zip(["input"], found.values(), strict=True))
+
+
+def _difference(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], path: Path) -> float:
     import torch
 
     with torch.inference_mode():
-        expected = network(inputs)
-    (found,) = run_onnx(path, inputs)
-    return float((found - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
+        expected = network(*args, **kwargs)
+    found = run_onnx(path, _names(_arguments(network, args, kwargs)))
+    if not isinstance(expected, torch.Tensor) or len(found) != 1:
+        raise TaskError("the network has several outputs", where=str(path), fix="return one tensor from forward")
+    return float((found[0].double() - expected.double()).abs().max() / expected.double().abs().max().clamp_min(1e-12))

@@ -1,8 +1,8 @@
 """Trains a found architecture from scratch, as the search did but fully, and tests it once.
 
-The same evaluator, wrappers and callbacks train it, so that what was found is what is trained. Two things differ:
-nothing stops the training early, and afterwards the weights of the best validation epoch meet the test data, which no
-search has seen.
+The same evaluator, wrappers and callbacks train it, so that what was found is what is trained. Three things differ:
+plugins that say `search_only`, such as `fraction`, are left out, nothing stops the training early, and afterwards the
+weights of the best validation epoch meet the test data, which no search has seen.
 """
 
 from __future__ import annotations
@@ -84,6 +84,9 @@ def retrain(
         evaluator=evaluator, stoppers=(), constraints=(), budget=dataclasses.replace(spec.budget, epochs=epochs)
     )
     assembly = compose(spec, catalog, with_strategy=False)
+    for _, plugin in assembly.manager.named():
+        if getattr(plugin, "search_only", False):  # such as one that takes a part of the data to save time
+            assembly.manager.unregister(plugin)
     if assembly.task is None:
         raise StudyError("this search has no task, so there is nothing to train on", where="retrain")
     given = {**trial.hyperparameters, **(hyperparameters or {})}

@@ -106,18 +106,29 @@ class Composition:
         return bool(self.manager.who("build"))
 
     @property
+    def wraps_data(self) -> bool:
+        """Whether a plugin changes data."""
+        return bool(self.manager.who("configure_data"))
+
+    def data(self, datamodule: Any) -> Any:
+        """The data module as all wrappers make it."""
+        return self._around(_Given(datamodule=datamodule), self.manager.hook.configure_data)
+
+    @property
     def stops(self) -> bool:
         """Whether a plugin may stop trainings."""
         return bool(self.manager.who("should_prune"))
 
     def wrap(self, network: Any) -> Any:
         """The network as all wrappers make it."""
-        base = _Network(network)
-        self.manager.register(base, "network")
+        return self._around(_Given(network=network), self.manager.hook.build)
+
+    def _around(self, given: _Given, hook: Any) -> Any:
+        self.manager.register(given, "given")
         try:
-            return self.manager.hook.build(run=self.run)
+            return hook(run=self.run)
         finally:
-            self.manager.unregister(base)
+            self.manager.unregister(given)
 
     def _add_plugin(self, plugin: Any, name: str, target: HardwareTarget | None) -> None:
         if inspect.isclass(plugin):
@@ -162,15 +173,19 @@ class Composition:
         return find_target(str(item.args["target"]), self._catalog)
 
 
-class _Network:
-    """Answers `build` with the network that the user's module has already."""
+class _Given:
+    """Answers `build` and `configure_data` with the network and the data that the user has already."""
 
-    def __init__(self, network: Any) -> None:
-        self._network = network
+    def __init__(self, network: Any = None, datamodule: Any = None) -> None:
+        self._network, self._datamodule = network, datamodule
 
     @hookimpl(trylast=True)
     def build(self) -> Any:
         return self._network
+
+    @hookimpl(trylast=True)
+    def configure_data(self) -> Any:
+        return self._datamodule
 
 
 def _name_of(plugin: Any, catalog: Catalog) -> str:

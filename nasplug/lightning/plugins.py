@@ -9,7 +9,9 @@ from weakref import WeakSet
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from nasplug.contract.io import InputsLike
 from nasplug.lightning.composition import Composition
+from nasplug.lightning.data import WrappedData
 from nasplug.lightning.pricing import CostLogger, network_of
 from nasplug.lightning.stopping import Stopping
 from nasplug.plugins.discovery import discover
@@ -18,9 +20,9 @@ from nasplug.plugins.discovery import discover
 class Plugins(Callback):
     """Composes plugins in a Trainer of your own.
 
-    Wrappers transform the network before training starts. Callbacks run inside the Trainer with all of their hooks, and
-    their state is kept in its checkpoints. Costs are logged every epoch under their keys, such as `params` and
-    `npu/latency_s`. Stoppers see every validation.
+    Wrappers transform the network before training starts, and the data of `fit(datamodule=...)`. Callbacks run inside
+    the Trainer with all of their hooks, and their state is kept in its checkpoints. Costs are logged every epoch under
+    their keys, such as `params` and `npu/latency_s`. Stoppers see every validation.
 
     Example:
         >>> plugins = Plugins("params", component("patience", epochs=5), target="cpu", objectives={"val_acc": "max"})
@@ -31,8 +33,9 @@ class Plugins(Callback):
             name of a hardware target logs what that target says.
         target: The hardware that costs are asked for. A component's own argument `target` goes before it.
         objectives: Metric to `max` or `min`, for stoppers.
-        input_shape: Shape of one input without the batch; None means that of `example_input_array`, or of the first
-            tensor in the first batch.
+        inputs: What the network is called with, for costs: a shape without the batch, or whatever `nasplug.Inputs.of`
+            reads; None takes it from the module's `example_input_array`, or from the network's first call in training.
+        input_shape: Shape of one float input without the batch; the short form of `inputs`.
         network_attribute: Where the LightningModule has its network.
         files: Paths of single-file plugins.
 
@@ -48,28 +51,33 @@ class Plugins(Callback):
         *components: Any,
         target: str | None = None,
         objectives: Mapping[str, str] | None = None,
+        inputs: InputsLike | None = None,
         input_shape: Sequence[int] | None = None,
         network_attribute: str = "network",
         files: Sequence[str | Path] = (),
     ) -> None:
         self._attribute = network_attribute
         self._plugins = Composition(discover(files).catalog, target, objectives or {})
+        self._data = WrappedData()
         self._wrapped: WeakSet[LightningModule] = WeakSet()
         for component in components:
             self._plugins.add(component)
         self._plugins.add_target()
         self.callbacks = self._plugins.callbacks()
         if self._plugins.costs:  # behind the others, to see what they made of the network
-            self.callbacks.append(CostLogger(self._plugins.costs, network_attribute, input_shape))
+            known = input_shape if inputs is None else inputs
+            self.callbacks.append(CostLogger(self._plugins.costs, network_attribute, known))
         if self._plugins.stops:
             self.callbacks.append(Stopping(self._plugins.run))
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Wraps the network and moves the callbacks in, right behind this one; Lightning sets them up next.
+        """Wraps network and data and moves the callbacks in, right behind this one; Lightning sets them up next.
 
         Raises:
-            SpecError: The module has no network of that name.
+            SpecError: The module has no network of that name, or the data cannot be wrapped.
         """
+        if stage == "fit" and self._plugins.wraps_data:
+            self._data.wrap(trainer.datamodule, self._plugins)  # type: ignore[attr-defined]
         if self._plugins.wraps and pl_module not in self._wrapped:
             setattr(pl_module, self._attribute, self._plugins.wrap(network_of(pl_module, self._attribute)))
             self._wrapped.add(pl_module)
@@ -77,3 +85,11 @@ class Plugins(Callback):
         position = next(i for i, callback in enumerate(callbacks) if callback is self) + 1
         present = {id(callback) for callback in callbacks}
         callbacks[position:position] = [callback for callback in self.callbacks if id(callback) not in present]
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Gives the data module back as it was."""
+        self._data.restore()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Does the same after a failure."""
+        self._data.restore()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_warn
-from torch import Tensor, nn
+from torch import nn
 
 from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.contract.io import Inputs, InputsLike
 from nasplug.contract.protocols import HardwareTarget
 from nasplug.cost.candidate import Candidate
+from nasplug.lightning.calls import FirstCall, inputs_of_example
 from nasplug.run.pricing import CostCaller, price
 
 
@@ -26,33 +28,42 @@ class CostLogger(Callback):
     Args:
         costs: Plugins, each with the hardware target it is asked for.
         attribute: Where the LightningModule has its network.
-        input_shape: Shape of one input without the batch; None means that of `example_input_array`, or of the first
-            tensor in the first batch.
+        inputs: What the network is called with, as `nasplug.Inputs.of` reads it; None takes it from the module's
+            `example_input_array`, or from the network's first call in training.
     """
 
     def __init__(
         self,
         costs: Sequence[tuple[CostCaller, HardwareTarget | None]],
         attribute: str = "network",
-        input_shape: Sequence[int] | None = None,
+        inputs: InputsLike | None = None,
     ) -> None:
         self._costs = list(costs)
         self._attribute = attribute
-        self._shape = None if input_shape is None else tuple(input_shape)
+        self._inputs = None if inputs is None else Inputs.of(inputs)
+        self._call = FirstCall()
         self._priced: tuple[Any, ...] | None = None
         self._broken: set[int] = set()
+        self._warned = False
         self._values: list[dict[str, float]] = [{} for _ in self._costs]
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Refuses a module without the network before anything is trained."""
         network_of(pl_module, self._attribute)
-        if self._shape is None:
-            self._shape = _shape_in(pl_module.example_input_array)
+        if self._inputs is None:
+            self._inputs = inputs_of_example(pl_module.example_input_array)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Looks at the first batch if nobody has said what an input looks like."""
-        if self._shape is None:
-            self._shape = _shape_in(batch)
+        """Watches for the first call of the network if nobody has said what it is called with."""
+        if self._inputs is None:
+            self._call.watch(network_of(pl_module, self._attribute))
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Stops watching."""
+        self._call.stop()
+        self._inputs = self._inputs or self._call.inputs
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Prices on the first rank and logs on all."""
@@ -63,16 +74,15 @@ class CostLogger(Callback):
         pl_module.log_dict({key: value for values in self._values for key, value in values.items()})
 
     def _price(self, network: nn.Module) -> None:
-        if self._shape is None:
-            rank_zero_warn("nasplug: no costs are logged, as no batch holds a tensor; give Plugins(input_shape=...)")
-            self._shape = ()
-        if not self._shape:
-            return
+        if self._inputs is None and not self._warned:
+            why = self._call.problem or "the network is never called in training"
+            rank_zero_warn(f"nasplug: costs that need inputs are not logged: {why}; give Plugins(inputs=...)")
+            self._warned = True
         structure = structure_of(network)
         fresh, self._priced = structure != self._priced, structure
-        shape = self._shape
+        inputs = self._inputs
         candidates = {
-            trained: Candidate(lambda: copy.deepcopy(network), shape, trained=trained) for trained in (False, True)
+            trained: Candidate(lambda: copy.deepcopy(network), inputs, trained=trained) for trained in (False, True)
         }
         for position, (plugin, target) in enumerate(self._costs):
             trained = plugin.needs_trained_weights
@@ -109,11 +119,3 @@ def structure_of(network: nn.Module) -> tuple[Any, ...]:
     """What costs can depend on: the modules with what they print about themselves, and the shapes of all tensors."""
     state = network.state_dict()
     return repr(network), tuple([(name, getattr(value, "shape", None)) for name, value in state.items()])
-
-
-def _shape_in(batch: Any) -> tuple[int, ...] | None:
-    """Shape of one input in the first tensor of a batch, however nested."""
-    if isinstance(batch, Tensor):
-        return tuple(batch.shape[1:]) or None
-    items = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, (list, tuple)) else ()
-    return next((shape for shape in map(_shape_in, items) if shape is not None), None)

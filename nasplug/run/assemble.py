@@ -95,7 +95,7 @@ class Assembly:
             architecture=run.trial.architecture,
             space=self.space,
             task=self.task,
-            transformed=bool(self.spec.build) or bool(run.trial.edits),
+            transformed=len(self.manager.who("build")) > 1 or bool(run.trial.edits),
         )
 
     def network(self, study: StudyView, trial: Trial) -> Any:
@@ -195,7 +195,7 @@ def _check_task(space: Any, task: Any, evaluator: Any, spec: RunSpec) -> None:
     if hasattr(task, "check"):
         task.check()
     if getattr(evaluator, "needs_task", False):
-        check_flow(space, task, spec.space.name)
+        check_flow(space, task, spec.space.name, "" if spec.task is None else spec.task.name)
 
 
 def _check_strategy(strategy: Any, spec: RunSpec, space: Any, task: Any) -> None:

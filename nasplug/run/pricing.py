@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nasplug.contract.errors import PluginError
+from nasplug.contract.errors import NasplugError, PluginError
 from nasplug.contract.protocols import HardwareTarget
 from nasplug.cost.candidate import Candidate
 from nasplug.plugins.catalog import Catalog
@@ -53,7 +53,11 @@ def price(
         if plugin.needs_trained_weights != trained:
             continue
         where = f"cost {plugin.name!r}"
-        for answer in plugin.call(candidate=candidate, target=target):
+        try:
+            answers = plugin.call(candidate=candidate, target=target)
+        except NasplugError as error:
+            raise error.within(where) from error.__cause__
+        for answer in answers:
             for key, value in (answer or {}).items():
                 if key.split("/")[0] not in (plugin.name, family):
                     raise PluginError(f"answers {key!r}, outside its namespace {plugin.name!r}", where=where)

@@ -16,6 +16,7 @@ import numpy as np
 from nasplug.contract.choice import Choice
 from nasplug.contract.errors import SpaceError, SpecError
 from nasplug.contract.grammar import parse
+from nasplug.contract.io import Inputs
 from nasplug.contract.protocols import (
     CAPABILITIES,
     HasConditions,
@@ -175,6 +176,21 @@ class HyperparameterSpace:
     def build(self, architecture: Architecture, task: Task) -> Any:
         """Builds the untrained network, which no hyperparameter changes."""
         return self.inner.build(self.inner_architecture(architecture), task)
+
+    @property
+    def produces(self) -> tuple[str, ...] | None:
+        """What networks of the space inside give; None if it does not say."""
+        return getattr(self.inner, "produces", None)
+
+    def check_inputs(self, inputs: Inputs) -> None:
+        """Refuses what the space inside refuses.
+
+        Raises:
+            SpecError: Its networks cannot take such inputs.
+        """
+        check = getattr(self.inner, "check_inputs", None)
+        if check is not None:
+            check(inputs)
 
     # -- capabilities --------------------------------------------------------------------------------------------
 

@@ -3,7 +3,8 @@
 A task is anything with these members; no base class is needed:
 
 - `input_shape`: shape of one input as the network sees it, (C, H, W) for images;
-- `outputs`: how many numbers the network must return per input;
+- `outputs`: number of channels of what the network returns for one input, such as classes;
+- `inputs` and `output`, where the network takes more than one float tensor or returns more than a vector;
 - `objectives`: metric name to "max" or "min", every metric that training logs and a search may optimise;
 - `datamodule()`: a LightningDataModule;
 - `module(network, hyperparameters)`: a LightningModule that trains `network`;

@@ -52,6 +52,8 @@ class ImageClassification:
     """
 
     objectives: Mapping[str, str] = {"val_acc": "max", "val_loss": "min"}
+    output = "vector"
+    shapes_need_data = True
 
     def __init__(
         self,

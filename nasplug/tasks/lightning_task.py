@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import TaskError, did_you_mean
+from nasplug.contract.io import Inputs, InputsLike, OutputKind, OutputSpec, TensorSpec
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningDataModule, LightningModule
@@ -29,39 +30,56 @@ class LightningTask:
 
     Example:
         >>> task = LightningTask(MyLitModule, MyDataModule("data/"), input_shape=(3, 32, 32), outputs=10)
+        >>> pixels = LightningTask(MySegmenter, Scans(), input_shape=(1, 64, 64), outputs=3, output="map")
+        >>> tokens = {"shape": [128], "dtype": "int64", "high": 30_000}
+        >>> text = LightningTask(MyTagger, Texts(), inputs=tokens, outputs=9, output="sequence")
 
     Args:
         module: The LightningModule class, or a function that returns one: called as `module(network, **arguments)`.
         data: The data module, as for `Trainer.fit(datamodule=...)`.
-        input_shape: Shape of one input without the batch, (C, H, W) for images.
-        outputs: How many numbers the network returns per input, such as the number of classes.
+        input_shape: Shape of one input without the batch, (C, H, W) for images; the short form of `inputs` for one
+            input of floating-point numbers.
+        outputs: Number of channels of the output, such as the number of classes.
         objectives: Metric that the module logs to "max" or "min".
         module_args: Further keyword arguments of `module`.
+        inputs: What the network is called with, without the batch: a shape; `{shape: [128], dtype: int64, high: 30000}`
+            with the size of the vocabulary; a list of those, for inputs by position; or a mapping of argument names to
+            them. Costs and exports call the network with examples of these.
+        output: What the network returns for one input: `vector` (channels), `map` (channels, height, width), `volume`
+            (channels, depth, height, width) or `sequence` (length, channels).
+
+    Attributes:
+        inputs: What the network is called with.
+        input_shape: Shape of the first input.
+        output: What it returns.
+        outputs: Number of channels of the output.
 
     Raises:
-        TaskError: The module cannot take a network or one of `module_args`, or an argument has no sense.
+        TaskError: The module cannot take a network or one of `module_args`, or an argument is not valid.
     """
 
     def __init__(
         self,
         module: Callable[..., LightningModule],
         data: LightningDataModule,
-        input_shape: Sequence[int],
-        outputs: int,
+        input_shape: Sequence[int] | None = None,
+        outputs: int | None = None,
         objectives: Mapping[str, str] | None = None,
         module_args: Mapping[str, Any] | None = None,
+        inputs: InputsLike | None = None,
+        output: OutputKind | Mapping[str, Any] | OutputSpec = "vector",
     ) -> None:
         self._factory = module
         self._data = data
         self._label = f"LightningTask({getattr(module, '__name__', module)!s})"
-        self.input_shape = tuple(input_shape)
-        self.outputs = outputs
+        try:
+            self.inputs, self.output = _inputs(input_shape, inputs), OutputSpec.of(output, outputs)
+        except TaskError as error:
+            named = "input_shape" if error.where == "inputs" and input_shape is not None else error.where
+            raise TaskError(error.what, where=f"{self._label}, {named}", why=error.why, fix=error.fix) from None
+        self.input_shape, self.outputs = self.inputs.shape, self.output.channels
         self.objectives: Mapping[str, str] = {"val_acc": "max"} if objectives is None else dict(objectives)
         self.module_args = dict(module_args or {})
-        if not self.input_shape or any(not isinstance(size, int) or size < 1 for size in self.input_shape):
-            raise TaskError(f"input_shape is {input_shape}, not positive sizes such as (3, 32, 32)", where=self._label)
-        if outputs < 1:
-            raise TaskError(f"outputs is {outputs}, less than 1", where=self._label)
         for metric, direction in self.objectives.items():
             if direction not in ("max", "min"):
                 raise TaskError(
@@ -124,6 +142,19 @@ class LightningTask:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_data": self.datamodule()}  # a Trainer of this process stays here
+
+
+def _inputs(input_shape: Sequence[int] | None, inputs: InputsLike | None) -> Inputs:
+    """Reads the short form or the long one, of which exactly one must be there."""
+    if (input_shape is None) == (inputs is None):
+        raise TaskError(
+            "the inputs are missing" if inputs is None else "input_shape and inputs are both given",
+            where="inputs",
+            fix="give input_shape=(3, 32, 32) for one float input, or inputs=... for anything else",
+        )
+    if inputs is not None:
+        return Inputs.of(inputs)
+    return Inputs((TensorSpec(tuple(input_shape or ())),)) if input_shape else Inputs.of(())
 
 
 def _is_lightning(thing: object) -> bool:

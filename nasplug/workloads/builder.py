@@ -23,13 +23,13 @@ class WorkloadBuilder:
     """Collects rows; every method returns the row of the layer it adds, to be named as a source later.
 
     Args:
-        input_shape: Shape of one input without the batch: (C, H, W), or (features,).
+        input_shape: Shape of one input without the batch: (C, H, W), or (features,); of the first, if there are
+            several.
         bits: Precision of all operands.
     """
 
     def __init__(self, input_shape: Sequence[int], bits: int = 8) -> None:
-        channels, *rest = input_shape
-        height, width = (*rest, 1, 1)[:2]
+        channels, height, width = (*input_shape, 1, 1, 1)[:3]
         self._input = (1, channels, height, width)
         self._bits = bits
         self._rows: list[dict[str, Any]] = []
@@ -137,26 +137,26 @@ class WorkloadBuilder:
             return sources[0]
         return self.row("concat", sources, name, co=sum(self.shape(source)[1] for source in sources))
 
-    def activate(self, source: int, function: str, name: str = "") -> int:
+    def activate(self, source: int, function: str, name: str = "", **columns: Any) -> int:
         """An activation function, such as `relu`: part of the row right before it, else a row `lut`."""
         if self._open(source, _ACTIVATED):
             self._rows[source]["post"] = function
             return source
-        return self.row("lut", [source], name, post=function)
+        return self.row("lut", [source], name, **(columns | {"post": function}))
 
-    def normalise(self, source: int, name: str = "") -> int:
+    def normalise(self, source: int, name: str = "", **columns: Any) -> int:
         """Batch normalisation in inference: part of the convolution right before it, else a row `scale`."""
-        return self._affine(source, ("conv", "fc"), name)
+        return self._affine(source, ("conv", "fc"), name, columns)
 
-    def affine(self, source: int, name: str = "") -> int:
+    def affine(self, source: int, name: str = "", **columns: Any) -> int:
         """A constant added or multiplied: part of the products right before it, else a row `scale`."""
-        return self._affine(source, ("conv", "fc", "matmul", "scale", "norm"), name)
+        return self._affine(source, ("conv", "fc", "matmul", "scale", "norm"), name, columns)
 
-    def _affine(self, source: int, takers: tuple[str, ...], name: str) -> int:
+    def _affine(self, source: int, takers: tuple[str, ...], name: str, columns: dict[str, Any]) -> int:
         if self._open(source, takers):
             self._rows[source]["bias"] = True
             return source
-        return self.row("scale", [source], name, bias=True)
+        return self.row("scale", [source], name, **(columns | {"bias": True}))
 
     def _open(self, row: int, kinds: tuple[str, ...]) -> bool:
         """Whether a row can still take something in: the last one made, without an activation function."""

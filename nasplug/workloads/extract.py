@@ -6,7 +6,7 @@ operators are recorded and not modules; module names come from a stack kept besi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,14 +15,15 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nasplug.contract.errors import TaskError
+from nasplug.contract.io import Inputs, InputsLike
 from nasplug.cost.meta import meta_copy
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
-from nasplug.workloads.operators import CONSTANTS, HANDLERS, Call
+from nasplug.workloads.operators import CONSTANTS, HANDLERS, PRODUCTS, Call
 from nasplug.workloads.workload import Workload
 
 
-def extract(network: nn.Module, input_shape: Sequence[int], *, bits: int = 8) -> Workload:
-    """Reads the workload of a network in inference on one input.
+def extract(network: nn.Module, inputs: InputsLike, *, bits: int = 8) -> Workload:
+    """Reads the workload of a network in inference on one input, or on one of each of its inputs.
 
     Modules may state their precision and sparsity as attributes `weight_bits`, `input_bits`, `output_bits`,
     `weight_density`, `input_density`; the innermost module that has one counts. Weights with exact zeros lower the
@@ -30,28 +31,33 @@ def extract(network: nn.Module, input_shape: Sequence[int], *, bits: int = 8) ->
     target decides what to do about it, and none is dropped.
 
     Args:
-        network: On any device, not touched.
-        input_shape: Shape of one input without the batch, such as (3, 224, 224).
+        network: Network on any device, not touched.
+        inputs: What it is called with, or the shape of one float input without the batch, such as (3, 224, 224).
         bits: Precision where no module states one.
 
     Raises:
-        TaskError: The network cannot run on such an input without numbers.
+        TaskError: The network cannot run on such inputs without numbers.
     """
-    recorder = _Recorder(tuple(input_shape), bits, network)
+    known = Inputs.of(inputs)
+    recorder = _Recorder(known.shape, bits, network)
     copied = meta_copy(network).eval()
-    batch = torch.empty(1, *input_shape, device="meta")
+    args, kwargs = known.example(device="meta")
     try:
         with torch.no_grad(), _plain_attention(), recorder.names(copied), recorder:
-            recorder.made(batch, INPUT)
-            copied(batch)
+            for tensor in (*args, *kwargs.values()):
+                recorder.made(tensor, INPUT)
+            copied(*args, **kwargs)
     except Exception as error:
         raise TaskError(
-            f"the workload cannot be read for an input of shape {tuple(input_shape)}",
+            f"the workload cannot be read for {known}",
             where="extract",
             why=f"{type(error).__name__}: {error}",
             fix="the network must run on the meta device: no `.item()` and no `if` on values in its forward",
         ) from error
     return recorder.builder.build()
+
+
+_RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -62,6 +68,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.builder = WorkloadBuilder(input_shape, bits)
         self._network = network
         self._rows: dict[int, int] = {}
+        self._states: set[int] = set()  # tensors that recurrent layers start from
         self._kept: list[Tensor] = []  # identities must not be used again
         self._stack: list[tuple[str, nn.Module]] = []
         self._densities: dict[str, float] = {}
@@ -103,10 +110,18 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         operator = func.name().split("::")[-1].split(".")[0]
-        sources = [row for value in _flat((args, kwargs or {})) if (row := self.row_of(value)) is not None]
-        if not sources or operator in CONSTANTS:
-            return result  # made of constants only, such as a positional encoding
+        given = [value for value in _flat((args, kwargs or {})) if isinstance(value, Tensor)]
         outputs = [value for value in _flat(result) if isinstance(value, Tensor)]
+        states = [value for value in given if id(value) in self._states]
+        if operator in PRODUCTS:  # also of the state that a recurrent layer starts from
+            for value in states:
+                self.made(value, INPUT)
+        sources = [row for value in given if (row := self.row_of(value)) is not None]
+        if not sources or operator in CONSTANTS:  # made of constants only, such as a positional encoding
+            if states or (not given and self._stack and isinstance(self._stack[-1][1], _RECURRENT)):
+                self._states |= {id(value) for value in outputs}
+                self._kept += outputs
+            return result
         if not outputs:
             return result
         row = HANDLERS.get(operator, HANDLERS["*"])(Call(self, operator, args, kwargs or {}, outputs, sources))

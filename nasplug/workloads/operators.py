@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from nasplug.workloads.builder import INPUT
+
 if TYPE_CHECKING:
     from nasplug.workloads.extract import _Recorder
 
@@ -23,6 +25,8 @@ VIEWS = (
 CONSTANTS = frozenset(
     ("zeros_like", "ones_like", "empty_like", "full_like", "new_zeros", "new_ones", "new_full", "new_empty")
 )
+#: What multiplies and accumulates.
+PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "convolution", "_convolution", "convolution_overrideable")
 #: Activation functions, by the name they have in a row's `post`.
 ACTIVATIONS = {
     **{name: name for name in ("relu", "hardswish", "silu", "gelu", "sigmoid", "tanh", "hardsigmoid", "elu", "celu")},
@@ -65,6 +69,12 @@ class Call:
             self.recorder.name(self.operator),
             **(shapes | stated | columns),
         )
+
+    def of_input(self) -> dict[str, int]:
+        """Shapes of a row that reads an input of the network: of that input, as there may be several."""
+        if self.sources[0] != INPUT:
+            return {}
+        return _image("ci", "hi", "wi", self._first()) | _image("co", "ho", "wo", self.outputs[0])
 
     def _first(self) -> Tensor:
         """The first input that a row wrote."""
@@ -155,11 +165,11 @@ def _activation(call: Call) -> int:
         name = "relu6" if (low, high) == (0, 6) else "relu" if low == 0 and high is None else "clamp"
     if operator == "hardtanh":
         name = "relu6" if (call.arg(1, "min_val"), call.arg(2, "max_val")) == (0, 6) else "clamp"
-    return call.recorder.builder.activate(call.sources[0], name, call.recorder.name(call.operator))
+    return call.recorder.builder.activate(call.sources[0], name, call.recorder.name(call.operator), **call.of_input())
 
 
 def _batch_norm(call: Call) -> int:
-    return call.recorder.builder.normalise(call.sources[0], call.recorder.name(call.operator))
+    return call.recorder.builder.normalise(call.sources[0], call.recorder.name(call.operator), **call.of_input())
 
 
 def _pool(kind: str) -> Callable[[Call], int]:
@@ -205,7 +215,7 @@ def _elementwise(kind: str) -> Callable[[Call], int]:
             largest = max(call.args[:2], key=lambda value: value.numel())
             shapes: dict[str, Any] = _image("ci", "hi", "wi", largest)
             return call.row(kind, **shapes)
-        return call.recorder.builder.affine(call.sources[0], call.recorder.name(call.operator))
+        return call.recorder.builder.affine(call.sources[0], call.recorder.name(call.operator), **call.of_input())
 
     return handle
 
@@ -221,8 +231,8 @@ def _simple(kind: str) -> Callable[[Call], int]:
 HANDLERS: dict[str, Callable[[Call], int]] = {
     **dict.fromkeys(VIEWS, _pass),
     **{name: _activation for base in ACTIVATIONS for name in (base, f"{base}_")},
-    **dict.fromkeys(("convolution", "_convolution", "convolution_overrideable"), _conv),
-    **dict.fromkeys(("mm", "addmm", "bmm", "baddbmm"), _product),
+    **dict.fromkeys(PRODUCTS[:4], _product),
+    **dict.fromkeys(PRODUCTS[4:], _conv),
     **dict.fromkeys(
         ("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "cudnn_batch_norm"),
         _batch_norm,

@@ -4,7 +4,6 @@ import pytest
 from torch import nn
 
 import nasplug as nas
-from nasplug.builtin import counts
 from nasplug.builtin.counts import Macs, Params
 from nasplug.builtin.target import TargetCost
 from nasplug.contract.errors import SpecError
@@ -22,21 +21,34 @@ def test_params_and_macs_by_hand():
     assert Macs().cost(network) == {"macs": 3 * 4 * 9 * 36 + 1440}
 
 
-def test_a_candidate_is_counted_once(monkeypatch):
-    calls = []
-    real = __import__("nasplug.cost.counts", fromlist=["count"]).count
-    monkeypatch.setattr("nasplug.cost.counts.count", lambda *args: calls.append(1) or real(*args))
-    network = candidate()
-    Params().cost(network)
-    Macs().cost(network)
-    assert len(calls) == 1
-    del network
-    assert len(counts._COUNTED) == 0
+def test_parameters_are_counted_without_a_forward_pass():
+    class Refuses(nn.Linear):
+        def forward(self, x):
+            raise AssertionError("nobody asked for this")
+
+    assert Params().cost(Candidate(lambda: Refuses(4, 2), None)) == {"params": 10}
 
 
-def test_the_input_must_be_known():
-    with pytest.raises(SpecError, match="shape of the network's input"):
-        Params().cost(candidate(()))
+def test_products_need_inputs():
+    with pytest.raises(SpecError, match="inputs of the network are not known"):
+        Macs().cost(candidate(()))
+
+
+TEXT = nas.TensorSpec((16,), "int64", high=50)
+
+
+def test_integers_and_several_inputs_are_priced(catalog):
+    network = nn.Sequential(nn.Embedding(50, 8), nn.Flatten(), nn.Linear(128, 3))
+    text = Candidate(lambda: network, [TEXT])
+    assert Params().cost(text) == {"params": 400 + 387}
+    assert Macs().cost(text) == {"macs": 384}
+    two = Candidate(lambda: nn.Bilinear(4, 5, 3), [(4,), (5,)])
+    assert Macs().cost(two) == {"macs": 4 * 5 * 3 + 5 * 3}
+    named = Candidate(lambda: nn.Bilinear(4, 5, 3), {"input2": (5,), "input1": (4,)})
+    assert Macs().cost(named) == Macs().cost(two)
+    target = find_target("cpu:repeats=3", catalog)
+    for each in (text, two, named):
+        assert target.estimate(each)["latency_s"] > 0
 
 
 @pytest.fixture

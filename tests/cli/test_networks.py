@@ -49,6 +49,8 @@ def test_export_writes_what_can_be_read_back(cli, study, tmp_path):
     assert data["build"] == [{"scaled": {"factor": 3.0}}]
     assert data["input_shape"] == [1, 8, 8]
     assert data["outputs"] == 10
+    assert data["inputs"] == [1, 8, 8]
+    assert data["output"] == {"kind": "vector", "channels": 10}
     assert data["trial"]["number"] == 1
     assert data["versions"]["trained"]["torch"] == torch.__version__.partition("+")[0]
     opened = load_study(study, trust=True)
@@ -156,7 +158,7 @@ def test_without_test_data_the_weights_are_kept(cli, study, tmp_path, monkeypatc
 def test_costs_of_a_trial(cli, study):
     trial = cli("trials", study, "--json").json["trials"][1]
     done = cli("cost", f"{study}#1", "--trust", "--json").json
-    assert list(done) == ["model", "input", "params", "trainable_params", "macs", "targets"]
+    assert list(done) == ["model", "input", "inputs", "params", "trainable_params", "macs", "targets"]
     assert done["params"] == trial["costs"]["params"]
     assert done["input"] == [1, 8, 8]
 
@@ -198,3 +200,34 @@ def test_models_that_are_none(cli, words, message):
     assert done.code in (2, 3)
     assert message in done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("given", "inputs"),
+    [
+        (["3x8x8"], [3, 8, 8]),
+        (["16:int64:50"], {"args": [{"shape": [16], "dtype": "int64", "high": 50}]}),
+        (["4", "5"], {"args": [{"shape": [4]}, {"shape": [5]}]}),
+        (["input2=5", "input1=4"], {"kwargs": {"input2": {"shape": [5]}, "input1": {"shape": [4]}}}),
+    ],
+)
+def test_inputs_on_the_command_line(given, inputs, capsys, monkeypatch, tmp_path):
+    (tmp_path / "net_of_inputs.py").write_text(
+        "from torch import nn\n"
+        "image = lambda: nn.Conv2d(3, 2, 3)\n"
+        "text = lambda: nn.Sequential(nn.Embedding(50, 4), nn.Linear(4, 2))\n"
+        "two = lambda: nn.Bilinear(4, 5, 3)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    name, macs = {"3x8x8": ("image", 36 * 27 * 2), "16:int64:50": ("text", 128)}.get(given[0], ("two", 75))
+    options = [word for text in given for word in ("--input", text)]
+    assert main(["cost", f"net_of_inputs:{name}", *options, "--target", "cpu:repeats=3", "--json"]) == 0
+    done = json.loads(capsys.readouterr().out)
+    assert (done["inputs"], done["macs"]) == (inputs, macs)
+    assert done["targets"]["cpu:repeats=3"]["latency_s"] > 0
+
+
+@pytest.mark.parametrize("wrong", ["3x0", "16:int64:0", "a b=3", "16::5", ""])
+def test_wrong_inputs_on_the_command_line(wrong, capsys):
+    assert main(["cost", "somewhere:net", "--input", wrong]) == 2
+    assert "is not an input, such as" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from nasplug.contract.errors import TaskError
+from nasplug.contract.io import Inputs, OutputSpec
 from nasplug.contract.protocols import Task
 from nasplug.tasks import LightningTask
 
@@ -142,3 +143,32 @@ def test_travels_without_its_trainer(make_trainer):
     assert copy._data.trainer is None
     assert it._data.trainer is trainer
     assert copy.module(nn.Linear(4, 2), {"lr": 0.25}).lr == 0.25
+
+
+def test_inputs_and_output_are_stated():
+    it = LightningTask(Lit, Data(), inputs={"shape": [16], "dtype": "int64", "high": 9}, outputs=3, output="sequence")
+    assert (it.input_shape, it.outputs) == ((16,), 3)
+    assert it.inputs == Inputs.of({"shape": [16], "dtype": "int64", "high": 9})
+    assert it.output == OutputSpec("sequence", 3)
+    short = task()
+    assert (short.inputs, short.output) == (Inputs.of((4,)), OutputSpec("vector", 2))
+    assert LightningTask(Lit, Data(), (1, 8, 8), output={"kind": "map", "channels": 4}).outputs == 4
+    assert pickle.loads(pickle.dumps(it)).inputs == it.inputs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"outputs": 2}, "inputs are missing"),
+        ({"input_shape": (4,), "inputs": (4,), "outputs": 2}, "both given"),
+        ({"input_shape": (4,)}, "number of channels is missing"),
+        ({"input_shape": (4,), "outputs": 2, "output": "pixels"}, "unknown output 'pixels'"),
+        ({"inputs": {"shape": [4], "dtype": "long"}, "outputs": 2}, "unknown type 'long'"),
+        ({"input_shape": (), "outputs": 2}, "cannot read"),
+        ({"input_shape": ("4",), "outputs": 2}, "not positive integers"),
+    ],
+)
+def test_wrong_inputs_and_outputs_name_the_task(arguments, message):
+    with pytest.raises(TaskError, match=message) as caught:
+        LightningTask(Lit, Data(), **arguments)
+    assert "LightningTask(Lit)" in str(caught.value)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.contract.io import Inputs, check_images
 from nasplug.contract.protocols import Choice, Task
 from nasplug.contract.records import Architecture, Genotype
 from nasplug.spaces.choices import ChoiceSpace
@@ -40,6 +41,8 @@ class MacroSpace(ChoiceSpace):
     Raises:
         SpecError: A size below 1, or lists of different lengths.
     """
+
+    produces = ("vector",)
 
     def __init__(
         self,
@@ -99,6 +102,14 @@ class MacroSpace(ChoiceSpace):
             before = len(labels) - 1
         edges.append((before, len(labels)))
         return Graph((*labels, "output"), tuple(edges))
+
+    def check_inputs(self, inputs: Inputs) -> None:
+        """Refuses everything but one image.
+
+        Raises:
+            SpecError: The networks cannot take such inputs.
+        """
+        check_images(inputs)
 
     def build(self, architecture: Architecture, task: Task) -> Any:
         """A :class:`nasplug_emonas.networks.macro.MacroNetwork`: images (N, *task.input_shape) to logits.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import SpaceError, SpecError
+from nasplug.contract.io import Inputs, check_images
 from nasplug.contract.protocols import Choice, Task
 from nasplug.contract.records import Architecture, Genotype
 from nasplug.spaces.choices import ChoiceSpace
@@ -39,6 +40,8 @@ class MicroSpace(ChoiceSpace):
     Raises:
         SpecError: Too few cells or channels.
     """
+
+    produces = ("vector",)
 
     def __init__(self, channels: int = 16, layers: int = 8, increment: int | None = None) -> None:
         if channels < 1 or layers < 3 or (increment is not None and increment < 0):
@@ -88,6 +91,14 @@ class MicroSpace(ChoiceSpace):
             labels.append("concat")
         edges.append((before, len(labels)))
         return Graph((*labels, "output"), tuple(edges)).without(())  # an input that nothing reads goes
+
+    def check_inputs(self, inputs: Inputs) -> None:
+        """Refuses everything but one image.
+
+        Raises:
+            SpecError: The networks cannot take such inputs.
+        """
+        check_images(inputs)
 
     def build(self, architecture: Architecture, task: Task) -> Any:
         """A :class:`nasplug_emonas.networks.micro.MicroNetwork`: images (N, *task.input_shape) to logits.

@@ -12,6 +12,8 @@ from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
 
 from nasplug.contract.errors import NasplugError, SpecError, did_you_mean
+from nasplug.contract.io import Inputs, InputsLike
+from nasplug.lightning.calls import FirstCall, inputs_of_example
 from nasplug.workloads.extract import extract
 from nasplug_npu.unit import NPU
 
@@ -28,7 +30,8 @@ class NPULogger(Callback):
         keys: Which costs to log.
         unsupported: What to do about layers that the unit cannot do: `error` (warns, and logs no costs), `cpu`, `zero`.
         attribute: Where the LightningModule has its network.
-        input_shape: Of one input; None means that of `example_input_array`, or of the first batch.
+        inputs: What the network is called with, as `nasplug.Inputs.of` reads it; None takes it from the module's
+            `example_input_array`, or from the network's first call in validation.
 
     Raises:
         SpecError: An unknown unit or policy.
@@ -40,11 +43,12 @@ class NPULogger(Callback):
         keys: Sequence[str] = ("latency_s", "energy_j", "cycles", "peak_sram_bytes", "flash_bytes"),
         unsupported: str = "cpu",
         attribute: str = "network",
-        input_shape: Sequence[int] | None = None,
+        inputs: InputsLike | None = None,
     ) -> None:
         self._unit = NPU(unit, unsupported)
         self._keys, self._attribute = tuple(keys), attribute
-        self._shape = None if input_shape is None else tuple(input_shape)
+        self._inputs = None if inputs is None else Inputs.of(inputs)
+        self._call = FirstCall()
         self._zeros = _Zeros()
         self._failed = False
 
@@ -55,18 +59,16 @@ class NPULogger(Callback):
             SpecError: It has no module of that name.
         """
         self._network(pl_module)
-        example = pl_module.example_input_array
-        if self._shape is None and isinstance(example, Tensor):
-            self._shape = tuple(example.shape[1:])
+        if self._inputs is None:
+            self._inputs = inputs_of_example(pl_module.example_input_array)
 
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Starts to count on the first batch."""
         if batch_idx == 0 and dataloader_idx == 0:
-            first = next((item for item in _tensors(batch)), None)
-            if self._shape is None and first is not None:
-                self._shape = tuple(first.shape[1:])
+            if self._inputs is None:
+                self._call.watch(self._network(pl_module))
             self._zeros.watch(self._network(pl_module))
 
     def on_validation_batch_end(
@@ -81,6 +83,8 @@ class NPULogger(Callback):
         """Stops to count."""
         if batch_idx == 0 and dataloader_idx == 0:
             self._zeros.stop()
+            self._call.stop()
+            self._inputs = self._inputs or self._call.inputs
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Prices on the first rank and logs on all."""
@@ -96,14 +100,19 @@ class NPULogger(Callback):
         total = sum(weight.numel() for weight in weights)
         kept = sum(int(torch.count_nonzero(weight)) for weight in weights)
         values = {"npu/weight_density": kept / max(total, 1), "npu/input_density": self._zeros.mean()}
-        if self._failed or self._shape is None:
+        if self._failed:
+            return values
+        if self._inputs is None:
+            why = self._call.problem or "the network is never called in validation"
+            rank_zero_warn(f"nasplug: costs on {self._unit.config.name} are not logged: {why}; give inputs=...")
+            self._failed = True
             return values
         marked = copy.deepcopy(network)
         for name, layer in marked.named_modules():
             if name in self._zeros.density:
                 layer.input_density = self._zeros.density[name]  # type: ignore[assignment]
         try:
-            costs = self._unit.totals(extract(marked, self._shape))
+            costs = self._unit.totals(extract(marked, self._inputs))
         except NasplugError as error:  # the training goes on
             rank_zero_warn(f"nasplug: costs on {self._unit.config.name} are no longer logged: {error}")
             self._failed = True
@@ -161,10 +170,3 @@ class _Zeros:
         """Over all elements; 1 if nothing was seen."""
         total = sum(self._sizes.values())
         return sum(self.density[name] * size for name, size in self._sizes.items()) / total if total else 1.0
-
-
-def _tensors(batch: Any) -> list[Tensor]:
-    if isinstance(batch, Tensor):
-        return [batch]
-    items = batch.values() if isinstance(batch, dict) else batch if isinstance(batch, (list, tuple)) else ()
-    return [tensor for item in items for tensor in _tensors(item)]

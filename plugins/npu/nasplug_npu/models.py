@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nasplug.contract.errors import DataError, SpecError, UnknownNameError, did_you_mean
+from nasplug.contract.io import inputs_of
 from nasplug.cost.candidate import Candidate
 from nasplug.optional import require
 from nasplug.workloads.workload import Workload
@@ -83,7 +84,7 @@ def _of_trial(file: str, number: str, arguments: argparse.Namespace) -> Workload
         raise SpecError("this study has no task that says what an input is", where=file)
     candidate = Candidate(
         lambda: study.build(trial),
-        tuple(assembly.task.input_shape),
+        inputs_of(assembly.task),
         architecture=trial.architecture,
         space=assembly.space,
         task=assembly.task,

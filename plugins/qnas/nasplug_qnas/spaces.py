@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.contract.io import Inputs, check_images
 from nasplug.contract.protocols import Choice, Task
 from nasplug.contract.records import Architecture, Genotype, Scalar
 from nasplug.spaces.choices import ChoiceSpace
@@ -50,6 +51,8 @@ class ChainSpace(ChoiceSpace):
         SpecError: A function, probability or option is not valid, or two functions become one by `width`.
     """
 
+    produces = ("vector",)
+
     def __init__(
         self,
         name: str,
@@ -91,6 +94,14 @@ class ChainSpace(ChoiceSpace):
     def graph(self, architecture: Architecture) -> Graph:
         """The chain of functions that are built."""
         return Graph.chain(self._built(architecture))
+
+    def check_inputs(self, inputs: Inputs) -> None:
+        """Refuses everything but one image.
+
+        Raises:
+            SpecError: The networks cannot take such inputs.
+        """
+        check_images(inputs)
 
     def build(self, architecture: Architecture, task: Task) -> Any:
         """A :class:`nasplug_qnas.networks.ChainNetwork`: images (B, *task.input_shape) to logits (B, task.outputs).

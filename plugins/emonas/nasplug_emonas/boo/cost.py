@@ -70,7 +70,7 @@ class Boo:
         found = count(
             candidate.network,
             self.format,
-            candidate.input_shape or None,
+            candidate.inputs,
             include_bias=self.include_bias,
             include_bn=self.include_bn,
         )

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from nasplug.contract.errors import TaskError
-from nasplug.cost.meta import meta_copy
+from nasplug.contract.io import InputsLike
+from nasplug.cost.counts import count_operations
 from nasplug_emonas.boo.bits import ones
 from nasplug_emonas.boo.formats import BitFormat
 
@@ -108,7 +103,7 @@ def counted(network: nn.Module, include_bias: bool = False, include_bn: bool = F
 def count(
     network: nn.Module,
     form: BitFormat,
-    input_shape: Sequence[int] | None = None,
+    inputs: InputsLike | None = None,
     *,
     include_bias: bool = False,
     include_bn: bool = False,
@@ -122,7 +117,8 @@ def count(
     Args:
         network: With trained weights, as untrained ones tell only of their initial distribution.
         form: Bit format.
-        input_shape: Shape of one input without the batch; without it `adds` and `macs` are 0.
+        inputs: What it is called with, or the shape of one float input without the batch; without them `adds` and
+            `macs` are 0.
         include_bias: Count biases.
         include_bn: Count the scales and shifts of normalisation layers.
 
@@ -139,7 +135,7 @@ def count(
             own = by_module.setdefault(weights.module, [0, 0])
             own[0], own[1] = own[0] + found, own[1] + numel
     mean = total / size if size else 0.0
-    macs = {} if input_shape is None else macs_by_module(network, input_shape)
+    macs = {} if inputs is None else macs_by_module(network, inputs)
     adds = 0.0
     for module, products in macs.items():
         own = by_module.get(module, [0, 0])
@@ -147,34 +143,17 @@ def count(
     return Count(total, size, form.bits, adds, sum(macs.values()))
 
 
-def macs_by_module(network: nn.Module, input_shape: Sequence[int]) -> dict[str, int]:
+def macs_by_module(network: nn.Module, inputs: InputsLike) -> dict[str, int]:
     """Multiplications by weights in one inference on one input, by the name of the module that does them itself.
 
     Args:
-        network: Takes float tensors (N, *input_shape).
-        input_shape: Shape of one input without the batch.
+        network: Network, called as the inputs say.
+        inputs: What it is called with, or the shape of one float input without the batch.
 
     Raises:
-        TaskError: The network cannot take such an input.
+        TaskError: The network cannot take such inputs, or does what cannot be counted.
     """
-    try:
-        return _measured(meta_copy(network), torch.empty(1, *input_shape, device="meta"))
-    except Exception as meta_error:  # a user's forward may raise anything
-        try:  # a network whose way depends on values runs once, on zeros
-            device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-            return _measured(copy.deepcopy(network), torch.zeros(1, *input_shape, device=device))
-        except Exception as error:
-            raise TaskError(
-                f"the network cannot run on an input of shape {tuple(input_shape)}",
-                where="boo",
-                why=f"{type(error).__name__}: {error}",
-            ) from meta_error
-
-
-@torch.no_grad()
-def _measured(network: nn.Module, batch: Tensor) -> dict[str, int]:
-    with _plain_attention(), FlopCounterMode(display=False) as counter:
-        network.eval()(batch)
+    counter = count_operations(network, inputs, where="boo", what="products")
     root = type(network).__name__
     table: dict[str, int] = {}
     for path, operators in counter.get_flop_counts().items():
@@ -194,14 +173,3 @@ def _products(operators: dict[Any, int]) -> int:
 
 def _children(network: nn.Module, path: str) -> list[str]:
     return [name for name, _ in network.get_submodule(path).named_children()]
-
-
-@contextmanager
-def _plain_attention() -> Iterator[None]:
-    """Keeps attention layers out of their fused inference path, whose operators the counter does not know."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nasplug.contract.io import Inputs, check_images
 from nasplug.contract.protocols import Choice, Task
 from nasplug.contract.records import Architecture, Genotype, Scalar
 from nasplug.spaces.choices import ChoiceSpace
@@ -44,6 +45,8 @@ class CellSpace(ChoiceSpace):
     Raises:
         SpecError: An argument out of range, or an unknown operation.
     """
+
+    produces = ("vector",)
 
     @classmethod
     def nasplug_examples(cls) -> list[Mapping[str, Any]]:
@@ -111,6 +114,14 @@ class CellSpace(ChoiceSpace):
             labels.append("concat")
         edges.append((before, len(labels)))
         return Graph((*labels, "output"), tuple(edges)).without(())  # an input that nothing reads goes
+
+    def check_inputs(self, inputs: Inputs) -> None:
+        """Refuses everything but one image.
+
+        Raises:
+            SpecError: The networks cannot take such inputs.
+        """
+        check_images(inputs)
 
     def build(self, architecture: Architecture, task: Task) -> Any:
         """Builds a `nasplug_darts_lp.spaces.cell.network.CellNetwork`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from nasplug.contract.io import Inputs, check_images
 from nasplug.contract.protocols import Task
 from nasplug.contract.records import Architecture, Genotype
 from nasplug.spaces.choices import ChoiceSpace
@@ -44,6 +45,8 @@ class LayersSpace(ChoiceSpace):
         SpecError: An argument out of range.
         UnknownNameError: The layout is unknown.
     """
+
+    produces = ("vector",)
 
     @classmethod
     def nasplug_examples(cls) -> list[Mapping[str, Any]]:
@@ -101,6 +104,14 @@ class LayersSpace(ChoiceSpace):
             last = len(labels) - 1
         edges.append((last, len(labels)))
         return Graph((*labels, "output"), tuple(edges))
+
+    def check_inputs(self, inputs: Inputs) -> None:
+        """Refuses everything but one image.
+
+        Raises:
+            SpecError: The networks cannot take such inputs.
+        """
+        check_images(inputs)
 
     def build(self, architecture: Architecture, task: Task) -> Any:
         """Builds a `nasplug_darts_lp.spaces.layers.network.LayersNetwork`.

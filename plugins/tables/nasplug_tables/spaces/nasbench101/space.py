@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasplug.contract.errors import SpaceError, did_you_mean
+from nasplug.contract.io import Inputs, check_images
 from nasplug.contract.protocols import Choice
 from nasplug.contract.records import Architecture
 from nasplug.spaces.graph import Graph
@@ -51,6 +52,8 @@ class NASBench101:
     Raises:
         SpaceError: Unknown sampler.
     """
+
+    produces = ("vector",)
 
     name = "nasbench101"
     #: A change may take a vertex off every path, and with it several decisions.
@@ -154,6 +157,14 @@ class NASBench101:
             cell = prune(Cell(bits, tuple(rng.integers(len(OPERATIONS), size=INNER).tolist())))
             if cell is not None and cell.bits.bit_count() <= MAX_EDGES:
                 return _wrap(canonical(cell))
+
+    def check_inputs(self, inputs: Inputs) -> None:
+        """Refuses everything but one image.
+
+        Raises:
+            SpecError: The networks cannot take such inputs.
+        """
+        check_images(inputs)
 
     def build(self, architecture: Architecture, task: Task) -> Any:
         """Builds the benchmark's network around the cell, for the task's channels and outputs."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasplug.contract.errors import SpaceError
+from nasplug.contract.io import Inputs, check_images
 from nasplug.contract.protocols import Choice
 from nasplug.contract.records import Architecture
 from nasplug.spaces.choices import ChoiceSpace
@@ -40,6 +41,8 @@ class NASBench201(ChoiceSpace):
     it; `Graph.without({"none"})` leaves them out.
     """
 
+    produces = ("vector",)
+
     def __init__(self, channels: int = 16, cells: int = 5) -> None:
         super().__init__("nasbench201", [Choice(f"{x}->{y}", OPERATIONS) for x, y in EDGES])
         self.channels, self.cells = channels, cells
@@ -48,6 +51,14 @@ class NASBench201(ChoiceSpace):
     def nasplug_examples(cls) -> list[Mapping[str, Any]]:
         """What `nasplug test-plugin` tests it with: small networks."""
         return [{"channels": 4, "cells": 1}]
+
+    def check_inputs(self, inputs: Inputs) -> None:
+        """Refuses everything but one image.
+
+        Raises:
+            SpecError: The networks cannot take such inputs.
+        """
+        check_images(inputs)
 
     def build(self, architecture: Architecture, task: Task) -> Any:
         """Builds the benchmark's network around the cell, for the task's channels and outputs."""

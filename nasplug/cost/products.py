@@ -1,0 +1,77 @@
+"""Products that torch's operator counter does not know, with their floating-point operations: two each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+Shape = Sequence[int]
+
+
+def _dot(first: Shape, second: Shape, *_: Any, **__: Any) -> int:
+    """(n) by (n)."""
+    return 2 * math.prod(first)
+
+
+def _mv(matrix: Shape, vector: Shape, *_: Any, **__: Any) -> int:
+    """(m, n) by (n)."""
+    return 2 * math.prod(matrix)
+
+
+def _addmv(added: Shape, matrix: Shape, vector: Shape, *_: Any, **__: Any) -> int:
+    """(m, n) by (n), and something added."""
+    return 2 * math.prod(matrix)
+
+
+def _addbmm(added: Shape, first: Shape, second: Shape, *_: Any, **__: Any) -> int:
+    """(b, m, k) by (b, k, n), summed over b."""
+    return 2 * math.prod(first) * second[-1]
+
+
+def _int_mm(first: Shape, second: Shape, *_: Any, **__: Any) -> int:
+    """(m, k) by (k, n)."""
+    return 2 * math.prod(first) * second[-1]
+
+
+def _trilinear(
+    first: Shape, second: Shape, third: Shape, one: Any, two: Any, three: Any, sums: Any, *_: Any, **__: Any
+) -> int:
+    """Bilinear layers: x1 by the weights, summed over x1's features, then that by x2."""
+    shapes = [list(shape) for shape in (first, second, third)]
+    for shape, added in zip(shapes, (one, two, three), strict=True):
+        for dimension in sorted(added):
+            shape.insert(dimension, 1)
+    sizes: list[int] = [max(each) for each in zip(*shapes, strict=True)]
+    every = math.prod(sizes)
+    return 2 * (every + every // sizes[int(sums[0])])
+
+
+def _cdist(first: Shape, second: Shape, *_: Any, **__: Any) -> int:
+    """Distances of (..., m, d) to (..., n, d)."""
+    return 2 * math.prod(first) * second[-2]
+
+
+_aten = torch.ops.aten
+#: What the counter is told beside its own table: functions of the shapes of all arguments.
+FORMULAS: dict[Any, Any] = {
+    _aten.dot: _dot,
+    _aten.vdot: _dot,
+    _aten.mv: _mv,
+    _aten.addmv: _addmv,
+    _aten.addbmm: _addbmm,
+    _aten._int_mm: _int_mm,
+    _aten._trilinear: _trilinear,
+    _aten._cdist_forward: _cdist,
+}
+#: Operators that multiply in ways that are not counted: whoever meets one must say so.
+UNCOUNTED = frozenset(
+    (
+        *("aten.mkldnn_rnn_layer", "aten._cudnn_rnn", "aten.miopen_rnn", "aten._thnn_fused_lstm_cell"),
+        *("aten._native_multi_head_attention", "aten._transformer_encoder_layer_fwd", "aten._grouped_mm"),
+        *("aten._sparse_mm", "aten._sparse_addmm", "aten._weight_int4pack_mm", "aten._weight_int8pack_mm"),
+        "torchvision.deform_conv2d",
+    )
+)
