@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from nasplug.cost.candidate import Candidate as Candidate
     from nasplug.evaluate.trialrun import TrialRun as TrialRun
     from nasplug.evaluate.workrun import WorkRun as WorkRun
+    from nasplug.export.exporter import Exporter as Exporter
     from nasplug.ledger.ledger import Ledger as Ledger
     from nasplug.ledger.nested import NestedStudy as NestedStudy
     from nasplug.ledger.study import Study as Study
@@ -81,6 +82,7 @@ _HOMES = {
     "nasplug.cost.candidate": ("Candidate",),
     "nasplug.contract.errors": ("NasplugError",),
     "nasplug.contract.hookspecs": ("CONTRACT_VERSION", "hookimpl"),
+    "nasplug.export.exporter": ("Exporter",),
     "nasplug.lightning.plugins": ("Plugins",),
     "nasplug.plugins.catalog": ("Catalog",),
     "nasplug.plugins.component": ("Component", "component"),

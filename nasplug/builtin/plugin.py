@@ -31,6 +31,10 @@ def register(catalog: Catalog) -> None:
     catalog.executor(
         "process", "nasplug.run.executors.process:ProcessExecutor", summary="Reused processes on this machine."
     )
+    catalog.exporter(
+        "bundle", "nasplug.export.exporter:Bundle", summary="Weights as safetensors, and JSON without code."
+    )
+    catalog.exporter("onnx", "nasplug.export.exporter:Onnx", summary="One ONNX file, checked against the network.")
     catalog.tracker(
         "jsonl", "nasplug.builtin.trackers:JsonLines", summary="Appends every event to a file, a line of JSON each."
     )

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from nasplug.cli import output
-from nasplug.cli.loading import open_study, pick_trial
+from nasplug.cli.loading import find_plugins, open_study, pick_trial
 from nasplug.cli.parser import Parser, natural
 from nasplug.ledger.artifacts import beside
 
@@ -18,27 +18,38 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("file", metavar="FILE", help="the study file")
     parser.add_argument("--trial", metavar="N", type=natural, help="which trial; default: the best")
     parser.add_argument("--out", metavar="DIR", help="the folder to write; default: FILE without its ending, -trial-N")
+    parser.add_argument(
+        "--format",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="format to write: bundle (the default), onnx, or that of a plugin; may be repeated",
+    )
     parser.add_argument("--onnx", metavar="PATH", help="write the network as ONNX too, checked with onnxruntime")
     parser.add_argument("--json", action="store_true", help="print the paths as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the files and prints their paths."""
-    from nasplug.export.bundle import ARCHITECTURE, WEIGHTS, write_bundle
+    from nasplug.export.exporter import Found
+    from nasplug.plugins.component import Component, instantiate
 
+    catalog = find_plugins(arguments).catalog
+    formats = list(dict.fromkeys(arguments.format or ["bundle"]))
+    exporters = [instantiate("exporter", Component(name), catalog, where="--format") for name in formats]
     study, _ = open_study(arguments.file, arguments)
     trial = pick_trial(study, arguments.trial, arguments.file)
-    network = study.network(trial)
+    found = Found.of(study, trial)
     out = Path(arguments.out) if arguments.out else beside(arguments.file, f"-trial-{trial.number}")
-    folder = write_bundle(study, trial, network, out)
-    written = {"weights": str(folder / WEIGHTS), "architecture": str(folder / ARCHITECTURE)}
+    out.mkdir(parents=True, exist_ok=True)
+    written: dict[str, str] = {}
+    for exporter in exporters:
+        written |= {kind: str(path) for kind, path in exporter.export(found, out).items()}
     difference = None
     if arguments.onnx:
-        from nasplug.contract.io import inputs_of
         from nasplug.export.onnx import write_onnx
 
-        assert study.task is not None
-        difference = write_onnx(network, inputs_of(study.task), arguments.onnx)
+        difference = write_onnx(found.network, found.inputs, arguments.onnx)
         written["onnx"] = arguments.onnx
     if arguments.json:
         output.print_json({"trial": trial.number, **written, "onnx_difference": difference})

@@ -66,6 +66,17 @@ def test_export_takes_the_best_and_names_the_folder(cli, study):
     assert done["weights"] == str(study.with_name(f"nets-trial-{best['number']}") / "weights.safetensors")
 
 
+def test_export_writes_the_formats_that_are_named(cli, study, tmp_path):
+    card = Path(__file__).parents[1] / "support" / "card_plugin.py"
+    words = ["export", study, "--trust", "--plugin", card, "--trial", "1", "--out", "net"]
+    done = cli(*words, "--format", "card", "--format", "bundle", "--json")
+    assert set(done.json) == {"trial", "card", "weights", "architecture", "onnx_difference"}
+    assert (tmp_path / "net" / "card.txt").read_text().startswith("A network\ntrial 1: (1, 8, 8) -> 10, ")
+    wrong = cli(*words, "--format", "bundel")
+    assert wrong.code == 2
+    assert "did you mean 'bundle'" in wrong.err
+
+
 @pytest.mark.parametrize("damage", ["weights", "json", "absent"])
 def test_a_damaged_export_is_refused(cli, study, tmp_path, damage):
     cli("export", study, "--trust", "--out", "net")
