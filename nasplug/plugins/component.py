@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -176,8 +178,14 @@ def _hints(factory: Any) -> dict[str, Any]:
     function = inspect.getattr_static(factory, "__init__") if isinstance(factory, type) else factory
     try:
         return typing.get_type_hints(function)
-    except (NameError, TypeError):  # a hint that exists for type checkers only
-        return {}
+    except (NameError, TypeError):  # a hint that exists for type checkers only; the others still hold
+        pass
+    known: dict[str, Any] = {}
+    for name, annotation in getattr(function, "__annotations__", {}).items():
+        with contextlib.suppress(NameError, TypeError):
+            alone = types.SimpleNamespace(__annotations__={name: annotation})
+            known |= typing.get_type_hints(alone, getattr(function, "__globals__", {}))
+    return known
 
 
 def _optional(hint: Any) -> bool:

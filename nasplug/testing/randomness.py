@@ -37,8 +37,15 @@ def untouched_random_state(who: str) -> Iterator[None]:
     Raises:
         AssertionError: The state of `random`, `numpy.random` or torch changed.
     """
+    absent = "torch" not in sys.modules
     before = global_random_state()
     yield
+    torch = sys.modules.get("torch")
+    if (
+        absent and torch is not None
+    ):  # loaded in here, which is no draw; its generator is as new, with a seed of its own
+        fresh = torch.Generator().manual_seed(torch.initial_seed()).get_state()
+        before = before.removesuffix("None)") + f"{fresh.numpy().tobytes()!r})"
     assert global_random_state() == before, (
         f"{who} draws from a global random generator, which makes trials depend on each other; draw from the generator "
         "that is handed in or from study.rng(role, index), and in torch from a torch.Generator of your own"

@@ -129,3 +129,16 @@ def test_what_only_type_checkers_import_is_not_imported(kind, tmp_path, monkeypa
     assert "heavy_as_lead" not in sys.modules
     with pytest.raises(SpecError, match="rate"):
         make(catalog, {"light": {"rate": "fast"}})
+
+
+class PartlyHidden:
+    """A constructor of which one annotation exists for type checkers only."""
+
+    def __init__(self, inner: Strategy, model: OnlyForTypeCheckers | None = None) -> None:  # type: ignore[name-defined]  # noqa: F821
+        self.inner, self.model = inner, model
+
+
+def test_one_annotation_for_type_checkers_does_not_hide_the_others(catalog):
+    catalog.strategy("hidden", f"{__name__}:PartlyHidden")
+    made = make(catalog, {"hidden": {"inner": "inner"}})
+    assert type(made.inner) is type(make(catalog, "inner"))

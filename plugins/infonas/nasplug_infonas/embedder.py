@@ -8,20 +8,21 @@ import json
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
 
 from nasplug.contract.errors import SpecError, StorageError
 from nasplug.contract.records import Architecture
 from nasplug.spaces.graph import Graph
 from nasplug_infonas.encoding import EncodedGraphs, Encoding
-from nasplug_infonas.models.vae import GraphVAE, VAESettings
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from nasplug_infonas.models.vae import GraphVAE
 
 #: Of the file; another number is refused.
 FORMAT = 1
@@ -66,6 +67,8 @@ class Embedder:
 
     def codes(self, graphs: EncodedGraphs, batch: int = _BATCH) -> NDArray[np.float32]:
         """Codes float32 (N, V, D) of encoded graphs, in evaluation mode."""
+        import torch
+
         found = np.empty((len(graphs), self.encoding.nodes, self.vae.settings.latent), dtype=np.float32)
         self.vae.eval()
         with torch.inference_mode():
@@ -94,6 +97,8 @@ class Embedder:
                 where="Embedder",
                 fix="use mean or codes; dense is there after a training with info-NAS",
             )
+        import torch
+
         with torch.inference_mode():
             vectors: NDArray[np.float32] = self.dense(torch.from_numpy(self.codes(graphs, batch)).flatten(1)).numpy()
         return vectors
@@ -157,6 +162,8 @@ class Embedder:
         Raises:
             StorageError: The file cannot be written.
         """
+        from safetensors.torch import save_file
+
         path = Path(path)
         configuration = {
             "format": FORMAT,
@@ -206,6 +213,11 @@ class Embedder:
     def _restored(cls, configuration: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
         if configuration["format"] != FORMAT:
             raise ValueError(f"format {configuration['format']}, and this version reads {FORMAT}")
+        import torch
+        from torch import nn
+
+        from nasplug_infonas.models.vae import GraphVAE, VAESettings
+
         encoding = Encoding.from_json(configuration["encoding"])
         dense = None
         with torch.random.fork_rng(devices=[]):  # the weights that are drawn here are replaced by those of the file

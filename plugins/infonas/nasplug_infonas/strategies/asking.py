@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from nasplug.contract.records import Failure
 from nasplug.ledger.view import StudyView
 from nasplug.ledger.work import Work
+from nasplug_infonas.embedder import Embedder
 from nasplug_infonas.regressors import Floats, Regressor, RegressorName, make_regressor
-
-if TYPE_CHECKING:
-    from nasplug_infonas.embedder import Embedder
 
 #: The encoder that is trained for a search without one: a few seconds on one core, and always the same.
 SMALL_ENCODER = Work(
@@ -45,8 +43,6 @@ def ask_encoder(study: StudyView, encoder: str | Path | Embedder | None) -> Embe
     Raises:
         StorageError: The file cannot be read.
     """
-    from nasplug_infonas.embedder import Embedder
-
     if encoder is None:
         outcome = study.work(SMALL_ENCODER)
         if outcome is None or outcome.failure is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
@@ -11,13 +9,11 @@ from scipy.stats import norm
 from nasplug.contract.records import Failure, Trial
 from nasplug.ledger.rng import derived_seed
 from nasplug.ledger.view import StudyView
+from nasplug_infonas.embedder import Embedder, Kind
 from nasplug_infonas.regressors import Belief, RegressorName, make_regressor
 from nasplug_infonas.strategies.asking import ask_regressor
 from nasplug_infonas.strategies.embedded import EmbeddedSpace
 from nasplug_infonas.strategies.rounds import EmbeddingSearch, at_least_one
-
-if TYPE_CHECKING:
-    from nasplug_infonas.embedder import Embedder, Kind
 
 
 class EmbeddingBO(EmbeddingSearch):

@@ -6,7 +6,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from nasplug.contract.errors import StorageError
 from nasplug.contract.protocols import Enumerates
 from nasplug.contract.records import Architecture
+from nasplug_infonas.embedder import Embedder, Kind
 from nasplug_infonas.encoding import representatives
-
-if TYPE_CHECKING:
-    from nasplug_infonas.embedder import Embedder, Kind
 
 #: Vectors computed in this process, by what they were made from; the last few are kept.
 _VECTORS: OrderedDict[tuple[str, str, str], NDArray[np.float32]] = OrderedDict()

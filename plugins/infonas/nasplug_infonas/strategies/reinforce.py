@@ -13,12 +13,12 @@ from nasplug.contract.records import Trial
 from nasplug.ledger.rng import derived_seed
 from nasplug.ledger.view import StudyView
 from nasplug.ledger.work import Work
+from nasplug_infonas.embedder import Embedder, Kind
 from nasplug_infonas.isolation import limited
 from nasplug_infonas.strategies.embedded import EmbeddedSpace
 from nasplug_infonas.strategies.rounds import EmbeddingSearch, at_least_one
 
 if TYPE_CHECKING:
-    from nasplug_infonas.embedder import Embedder, Kind
     from nasplug_infonas.models.policy import Memory, Policy
 
 Baseline = Literal["best", "mean"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,9 @@ from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import HasGraph
 from nasplug.contract.records import Failure, Proposal, Trial
 from nasplug.ledger.view import StudyView
+from nasplug_infonas.embedder import Embedder, Kind
 from nasplug_infonas.strategies.asking import ask_encoder
 from nasplug_infonas.strategies.embedded import EmbeddedSpace
-
-if TYPE_CHECKING:
-    from nasplug_infonas.embedder import Embedder, Kind
 
 
 class EmbeddingSearch(ABC):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -16,15 +16,13 @@ from nasplug.contract.protocols import HasGraph, Strategy
 from nasplug.contract.records import Architecture, Failure, Proposal, Trial
 from nasplug.ledger.rng import derived_seed
 from nasplug.ledger.view import StudyView
+from nasplug_infonas.embedder import Embedder, Kind
 from nasplug_infonas.isolation import limited
 from nasplug_infonas.regressors import Regressor, RegressorName, make_regressor
 from nasplug_infonas.strategies.asking import ask_encoder, ask_regressor
 from nasplug_infonas.strategies.bo import expected_improvement
 from nasplug_infonas.strategies.hosting import Host
 from nasplug_infonas.strategies.rounds import at_least_one
-
-if TYPE_CHECKING:
-    from nasplug_infonas.embedder import Embedder, Kind
 
 #: Keys of `proposal.info`: among how many candidates a trial was chosen, and why it was not chosen among many.
 SCREENED, UNSCREENED = "screened", "unscreened"
