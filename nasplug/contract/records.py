@@ -169,7 +169,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     traceback: str = ""
 
 
-class Inherit(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+class Inherit(msgspec.Struct, frozen=True, gc=False):
     """What a candidate takes over from an earlier trial.
 
     Attributes:
@@ -178,6 +178,7 @@ class Inherit(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
             starts a training of its own from its trained weights, which the `inherit` hook fits to the network.
     """
 
+    # Written always: msgspec tells a default text by identity, which a way through another process does not keep.
     trial: int
     mode: Literal["training", "weights"] = "training"
 

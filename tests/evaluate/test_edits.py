@@ -1,4 +1,4 @@
-"""Networks that change while they train (C1): what they ended as is what everybody sees afterwards, or the trial fails."""
+"""Networks that change while they train (C1): everybody sees what they ended as, or the trial fails."""
 
 from __future__ import annotations
 
