@@ -19,7 +19,9 @@ def with_executor(working, executor, strategy="random", **keys):
     return working(strategy, run={**run, "executor": executor}, plugins=PLUGINS, **keys)
 
 
-@pytest.mark.parametrize("strategy", ["random", {"regularized_evolution": {"population_size": 4, "tournament_size": 2}}, "workshop"])
+@pytest.mark.parametrize(
+    "strategy", ["random", {"regularized_evolution": {"population_size": 4, "tournament_size": 2}}, "workshop"]
+)
 def test_threads_give_the_trials_of_the_driver_alone(working, outcome, strategy):
     threads = run_spec(with_executor(working, "threads", strategy, trials=12))
     inline = run_spec(with_executor(working, "inline", strategy, trials=12, run={"workers": 1}))
