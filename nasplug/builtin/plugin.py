@@ -62,6 +62,11 @@ def register(catalog: Catalog) -> None:
         "nasplug.spaces.hyperparameters:HyperparameterSpace",
         summary="Any space together with hyperparameters of the training.",
     )
+    catalog.wrapper(
+        "inherit.overlap",
+        "nasplug.builtin.overlap:Overlap",
+        summary="Starts from weights of another architecture: copies what both networks have.",
+    )
     catalog.cost("params", "nasplug.builtin.counts:Params", summary="Number of parameters.")
     catalog.cost("macs", "nasplug.builtin.counts:Macs", summary="Multiply-accumulates of one inference.")
     catalog.cost("target", "nasplug.builtin.target:TargetCost", summary="What the run's hardware target says.")

@@ -189,7 +189,12 @@ class SuccessiveHalving:
     def _promotion(self, trial: Trial, rung: int, bracket: int) -> Proposal:
         budget = Budget(self._epochs[rung])
         return Proposal(
-            trial.architecture, trial.hyperparameters, budget, Inherit(trial.number), self._label(rung, bracket)
+            trial.architecture,
+            trial.hyperparameters,
+            budget,
+            Inherit(trial.number),
+            self._label(rung, bracket),
+            seed=trial.proposal.seed,
         )
 
     def _label(self, rung: int, bracket: int) -> dict[str, Any]:

@@ -136,7 +136,12 @@ def _of_trial(file: str, number: str, arguments: argparse.Namespace) -> Candidat
     if arguments.input is not None:
         inputs = _inputs(arguments.input)
     return Candidate(
-        lambda: study.build(trial), inputs, architecture=trial.architecture, space=assembly.space, task=assembly.task
+        lambda: study.build(trial),
+        inputs,
+        architecture=trial.architecture,
+        space=assembly.space,
+        task=assembly.task,
+        transformed=bool(assembly.spec.build) or bool(trial.edits),
     )
 
 

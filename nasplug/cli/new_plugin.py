@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def check_name(text: str) -> str:
-    """The slug, with the prefix `nasplug-` and hyphens forgiven.
+    """Returns the slug, with the prefix `nasplug-` and hyphens forgiven.
 
     Raises:
         SpecError: It cannot name a Python package.
@@ -69,8 +69,8 @@ def make_plugin(name: str, directory: Path) -> Path:
     """Copies the template under a new name.
 
     Args:
-        name: The slug, see :func:`check_name`.
-        directory: Where to make the folder; made if it does not exist.
+        name: Slug; see `check_name`.
+        directory: Folder in which to make the new one; made if it does not exist.
 
     Returns:
         The new folder.

@@ -169,7 +169,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     traceback: str = ""
 
 
-class Inherit(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+class Inherit(msgspec.Struct, frozen=True, gc=False):
     """What a candidate takes over from an earlier trial.
 
     Attributes:
@@ -178,6 +178,7 @@ class Inherit(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
             starts a training of its own from its trained weights, which the `inherit` hook fits to the network.
     """
 
+    # Written always: msgspec tells a default text by identity, which a way through another process does not keep.
     trial: int
     mode: Literal["training", "weights"] = "training"
 
@@ -251,8 +252,8 @@ class Evaluation(msgspec.Struct, frozen=True):
         artifacts: Name to path, relative to the study's folder: `weights`, `checkpoint`.
         network: The trained network, for costs that need trained weights. Never crosses a process border.
         pruned: Why the training was stopped early by a pruner, or None.
-        edits: What changed in the network's structure while it trained, in order: JSON records that the `edit` hook
-            can repeat on the network as it was built.
+        edits: What changed in the network's structure in this training, in order: JSON records that the `edit` hook
+            can repeat. Those said with `run.edit` are there without being named here.
     """
 
     metrics: Mapping[str, float]
@@ -280,8 +281,8 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         reason: Why a trial was pruned (a constraint, a pruner), for humans.
         copied_from: Number of an earlier trial with the same identity whose results these are.
         seconds: Wall time of the evaluation.
-        edits: What changed in the network's structure while it trained. Whoever builds the trial's network gets it
-            with these changes.
+        edits: What changed in the network's structure while it trained, those of the training that it continues
+            included. Whoever builds the trial's network gets it with these changes.
         stages: Metrics of every stage by name, where a trial is several fits.
     """
 

@@ -19,7 +19,7 @@ from nasplug.evaluate.scoring import ScoreName, Scoring
 from nasplug.evaluate.structure import check_unchanged, structure
 from nasplug.evaluate.trainer import DEFAULTS, PRECISIONS, as_checkpoint, check_options, fit, lightning_of, place, quiet
 from nasplug.evaluate.trialrun import TrialRun
-from nasplug.evaluate.weights import FILE_NAME, save_weights
+from nasplug.evaluate.weights import FILE_NAME, read_tensors, save_weights
 from nasplug.ledger.artifacts import check_artifact
 from nasplug.run.seeding import seed_everything
 
@@ -89,9 +89,9 @@ class LightningEvaluator:
         parent = _parent_checkpoint(run) if inherits is not None and inherits.mode == "training" else None
 
         network = run.network
-        if inherits is not None and inherits.mode == "weights":
-            run.inherit(network, _parent_weights(run))
         before = structure(network)
+        if inherits is not None and inherits.mode == "weights":
+            run.inherit(network, parent_weights(run))
         module = run.task.module(network, run.trial.hyperparameters)
         data = run.data()
         lightning = lightning_of(module)
@@ -141,14 +141,22 @@ class LightningEvaluator:
 
 
 def _parent_checkpoint(run: TrialRun) -> Path:
-    return _parent_file(run, "checkpoint", "sets `keeps_checkpoints = True`, and proposes complete ones")
+    fix = "a strategy that continues trainings sets `keeps_checkpoints = True`, and continues complete trials only"
+    return _parent_file(run, "checkpoint", fix)
 
 
-def _parent_weights(run: TrialRun) -> dict[str, Any]:
-    from safetensors.torch import load_file
+def parent_weights(run: TrialRun) -> dict[str, Any]:
+    """Returns the trained weights of the trial that a trial starts from, for `run.inherit`.
 
-    path = _parent_file(run, "weights", "proposes complete ones, whose evaluator keeps weights")
-    return load_file(path)
+    Args:
+        run: Trial that inherits with the mode `weights`.
+
+    Raises:
+        TrialError: The earlier trial kept no weights, or the file is missing.
+        StudyError: The file is not the one that the earlier trial wrote.
+    """
+    path = _parent_file(run, "weights", "start from complete trials whose evaluator keeps weights (`keep: best`)")
+    return read_tensors(path)
 
 
 def _parent_file(run: TrialRun, kind: str, fix: str) -> Path:
@@ -160,11 +168,11 @@ def _parent_file(run: TrialRun, kind: str, fix: str) -> Path:
     if name is None or not path.is_file():
         raise TrialError(
             "error",
-            f"it continues trial {parent.number}, which has no {kind}",
+            f"it {'continues' if kind == 'checkpoint' else 'starts from'} trial {parent.number}, which has no {kind}",
             where=f"trial {run.number}",
             why=f"trial {parent.number} is {parent.state}"
             + ("" if name is None else f" and its file {name!r} is missing"),
-            fix=f"a strategy that proposes parents {fix}",
+            fix=fix,
         )
     check_artifact(parent, kind, path)
     return path

@@ -38,6 +38,7 @@ class Stage:
         finished: Whether it has a result, perhaps of an earlier try.
         metrics: The result.
         measurements: What was reported in it.
+        pruned: Why a pruner wants the training to stop, or None.
     """
 
     def __init__(self, name: str, folder: Path, trial: Trial) -> None:
@@ -47,6 +48,7 @@ class Stage:
         self.finished = False
         self.metrics: Mapping[str, float] = {}
         self.measurements: list[Measurement] = []
+        self.pruned: str | None = None
         self._report: Callable[[Measurement], str | None] | None = None
 
     @property
@@ -75,9 +77,11 @@ class Stage:
         Returns:
             The reason to stop, or None.
         """
-        measurement = Measurement(step, dict(metrics), self.name)
+        measurement = Measurement(step, {name: float(value) for name, value in metrics.items()}, self.name)
         self.measurements.append(measurement)
-        return None if self._report is None else self._report(measurement)
+        reason = None if self._report is None else self._report(measurement)
+        self.pruned = reason or self.pruned
+        return reason
 
     def finish(self, metrics: Mapping[str, float]) -> None:
         """Takes down the result, so that this stage need not run again.

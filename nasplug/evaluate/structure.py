@@ -7,22 +7,39 @@ from typing import Any
 
 from nasplug.contract.errors import TrialError
 
-Structure = Mapping[str, tuple[int, ...]]
+#: Shape of every tensor by name; None where the shape is not known yet, as in lazy modules.
+Structure = Mapping[str, tuple[int, ...] | None]
 
 
-def structure(network: Any) -> Structure:
-    """Returns the shape of every tensor in a network's state; those of lazy modules are left out until they are known.
+def structure(state: Any) -> Structure:
+    """Returns the shape of every entry of a network's state.
 
     Args:
-        network: A `torch.nn.Module`.
+        state: A `torch.nn.Module`, or a mapping of its state by name.
     """
-    found = {}
-    for name, value in network.state_dict().items():
+    items: Mapping[str, Any] = state if isinstance(state, Mapping) else state.state_dict()
+    found: dict[str, tuple[int, ...] | None] = {}
+    for name, value in items.items():
         try:
             found[name] = tuple(value.shape)
         except (AttributeError, RuntimeError):  # not a tensor, or one whose shape the first batch decides
-            continue
+            found[name] = None
     return found
+
+
+def differences(before: Structure, after: Structure) -> list[str]:
+    """Returns the names that only one of two structures has, or whose known shapes differ, in order.
+
+    Args:
+        before: Structure whose unknown shapes fit any shape.
+        after: Structure to compare.
+    """
+    names = before.keys() ^ after.keys()
+    for name in before.keys() & after.keys():
+        shapes = before[name], after[name]
+        if None not in shapes and shapes[0] != shapes[1]:
+            names.add(name)
+    return sorted(names)
 
 
 def check_unchanged(before: Structure, after: Structure, where: str, *, edited: bool = False) -> None:
@@ -37,16 +54,21 @@ def check_unchanged(before: Structure, after: Structure, where: str, *, edited: 
     Raises:
         TrialError: They differ.
     """
-    known = {name: shape for name, shape in after.items() if name in before or edited}
-    changed = sorted(name for name in {*before, *known} if before.get(name) != after.get(name))
+    changed = differences(before, after)
     if not changed:
         return
     first = changed[0]
     raise TrialError(
         "structure",
-        "the network's structure changed while it trained, and its record does not say how",
+        "the recorded edits lead to another structure than the network has"
+        if edited
+        else "the network's structure changed while it trained, and its record does not say how",
         where=where,
-        why=f"{first!r} has shape {before.get(first)} by the record and {after.get(first)} after training "
-        f"({len(changed)} tensors differ)" + ("; the recorded edits lead elsewhere" if edited else ""),
+        why=f"{first!r} {_shape(before, first)} by the record and {_shape(after, first)} after training "
+        f"(names or shapes of {len(changed)} tensors differ)",
         fix="the plugin that changes the network calls run.edit(record) and repeats the record in its hook `edit`",
     )
+
+
+def _shape(found: Structure, name: str) -> str:
+    return f"has shape {found[name]}" if name in found else "does not exist"

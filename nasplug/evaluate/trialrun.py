@@ -39,7 +39,7 @@ class TrialRun:
     Attributes:
         measurements: What was reported so far.
         edits: What changed in the network's structure so far.
-        stages: Finished stages by name.
+        stages: Stages by name, those that are still open or were pruned included.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class TrialRun:
                 f"the weights of trial {self.trial.proposal.parent} do not fit its network",
                 where=f"trial {self.number}",
                 why="no plugin with the hook `inherit` takes them, and their names or shapes differ",
-                fix="add a plugin that fits them, such as `build: [inherit.overlap]`",
+                fix="add a plugin that fits them: `build: [inherit.overlap]` copies what both networks have",
             )
 
     def edit(self, record: Mapping[str, Any]) -> None:
@@ -206,7 +206,8 @@ class TrialRun:
     def stage(self, name: str) -> Iterator[Stage]:
         """Opens one of several fits that the trial consists of, such as a fold or a task of a sequence.
 
-        What a finished stage measured is kept: a trial that is interrupted and run again finds it there.
+        What a finished stage measured is kept: a trial that is interrupted and run again finds it there. A stage that a
+        pruner ends, as `stage.report` says, is left without a result, with `return Evaluation(..., pruned=reason)`.
 
         Example:
             >>> def evaluate(run):
@@ -219,7 +220,7 @@ class TrialRun:
             name: Name of the stage, unique in the trial.
 
         Raises:
-            PluginError: The name was used already, or the stage ended without `finish`.
+            PluginError: The name was used already, or the stage ended without `finish` and nobody pruned it.
         """
         if name in self.stages:
             raise PluginError(f"the stage {name!r} is opened twice", where=f"trial {self.number}")
@@ -229,7 +230,7 @@ class TrialRun:
         if stage.finished:
             self.measurements += [m for m in stage.measurements if m not in self.measurements]
         yield stage
-        if not stage.finished:
+        if not stage.finished and stage.pruned is None:
             raise PluginError(
                 f"the stage {name!r} ended without a result", where=f"trial {self.number}", fix="call stage.finish(...)"
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
@@ -63,6 +63,22 @@ def save_weights(network: nn.Module, path: Path) -> None:
         raise StorageError(
             "cannot write weights", where=str(path), why=str(error), fix="free disk space, then run again: it resumes"
         ) from error
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Returns the tensors of a weights file by name, shared ones under each of their names.
+
+    Raises:
+        StudyError: The file cannot be read.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            found: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # What `save_weights` leaves out because it is stored under another name.
+            shared = {name: kept for name, kept in (file.metadata() or {}).items() if kept in found}
+    except (SafetensorError, OSError) as error:
+        raise StudyError(f"cannot read the weights file {str(path)!r}", why=str(error)) from error
+    return {**found, **{name: found[kept] for name, kept in shared.items()}}
 
 
 def load_weights(study: StudyView, trial: Trial, network: nn.Module) -> nn.Module:

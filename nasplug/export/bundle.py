@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import StorageError, StudyError
 from nasplug.contract.io import Inputs, OutputSpec, inputs_of, output_of
+from nasplug.plugins.component import plain
 from nasplug.plugins.trust import trusted, untrusted
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def write_bundle(study: Study, trial: Trial, network: nn.Module, folder: str | P
 
     if study.task is None:
         raise StudyError("there is no task, so the network has no known input", where="export")
+    opened = study.opened()
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     save_weights(network, folder / WEIGHTS)
@@ -98,6 +100,8 @@ def write_bundle(study: Study, trial: Trial, network: nn.Module, folder: str | P
         "format": FORMAT,
         "space": spec["space"],
         "build": spec.get("build", []),
+        # Whoever changed the network while it trained is asked to repeat that, wherever the specification names it.
+        "editors": [[kind, plain(item)] for kind, item in opened.editors()] if opened and trial.edits else [],
         "plugins": spec.get("plugins", []),
         "architecture": trial.architecture.to_json(),
         "hyperparameters": dict(trial.hyperparameters),
@@ -175,6 +179,9 @@ def _build(data: Mapping[str, Any], catalog: Catalog | None) -> Any:
     for position, item in enumerate(data["build"]):
         wrapper = instantiate("wrapper", Component.parse(item, where="build"), catalog, where=f"build[{position}]")
         manager.register(wrapper, name=f"build#{position}")
+    for position, (kind, plain_item) in enumerate(data.get("editors", ())):
+        where = f"editors[{position}]"
+        manager.register(instantiate(kind, Component.parse(plain_item, where=where), catalog, where=where), name=where)
     space = instantiate("space", Component.parse(data["space"], where="space"), catalog, where="space")
     architecture = Architecture.from_json(data["architecture"])
     space.validate(architecture)

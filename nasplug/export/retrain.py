@@ -107,7 +107,6 @@ def retrain(
                 why=reason,
                 fix="change the hyperparameters (--hyperparameter) or the task (--set), or take another trial",
             )
-        done = done.with_(edits=trial.edits + done.edits)
         ledger = assembly.ledger(folder=Path(scratch), meta={"spec": spec.to_plain()})
         ledger.observe(done)
         study = ledger.result(lambda: assembly)

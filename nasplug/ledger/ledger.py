@@ -12,7 +12,7 @@ from nasplug.contract.records import Budget, Constraint, Objective, Proposal, Tr
 from nasplug.ledger.rng import derived_seed
 from nasplug.ledger.study import Opened, Study
 from nasplug.ledger.view import Book, Setting, StudyView
-from nasplug.ledger.work import Outcome, Work, Works
+from nasplug.ledger.work import Outcome, Request, Works
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,8 +123,8 @@ class Ledger:
                 self.propose(trial)
 
     @property
-    def requested(self) -> list[Work]:
-        """Work that was asked for and is not done."""
+    def requested(self) -> list[Request]:
+        """Work that was asked for and is not done, with the trials that it may see."""
         return list(self.book.works.requested.values())
 
     def answer(self, outcome: Outcome) -> None:

@@ -53,6 +53,8 @@ class SQLiteStorage:
         exists = self._file.is_file() and self._file.stat().st_size > 0
         if exists and not _is_sqlite(self._file):
             raise self._damaged("it does not start like an SQLite file")
+        if not exists and not writable:  # a run that has just made the file will fill it; whoever reads must not
+            raise self._damaged("it is empty")
         with self._guard("open"):
             if writable:
                 self._file.parent.mkdir(parents=True, exist_ok=True)

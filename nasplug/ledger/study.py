@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nasplug.contract.errors import StudyError
 from nasplug.contract.protocols import HardwareTarget, Task
 from nasplug.contract.records import Trial
 from nasplug.ledger.view import Book, Setting, StudyView
+
+if TYPE_CHECKING:
+    from nasplug.plugins.component import Component
 
 
 class Opened(Protocol):
@@ -25,6 +28,9 @@ class Opened(Protocol):
 
     def sections(self, study: Study) -> list[Any]:
         """Returns what plugins add to the report."""
+
+    def editors(self) -> list[tuple[str, Component]]:
+        """Returns kind and component of the plugins outside `build` that can repeat edits."""
 
 
 class Study(StudyView):
@@ -78,6 +84,8 @@ class Study(StudyView):
         opened = self.opened()
         if opened is not None:
             return opened.network(self, trial)
+        if "unavailable" in self.meta:
+            raise StudyError("this study was opened without its plugins", why=str(self.meta["unavailable"]))
         if self.task is None:
             raise StudyError("there is no task to build a network for")
         if trial.edits:

@@ -317,9 +317,13 @@ class StudyView:
             work: What to do.
 
         Returns:
-            Its outcome, which may be a failure; None while it is not done.
+            Its outcome, which may be a failure; None while it is not done. Its files are in
+            `study.work_folder(outcome.key)`.
+
+        Raises:
+            PluginError: The arguments are not JSON data, or fewer trials are finished than the work is to see.
         """
-        return self._book.works.ask(work)
+        return self._book.works.ask(work, self._book.trials)
 
     @property
     def working(self) -> Sequence[str]:
@@ -339,7 +343,11 @@ class StudyView:
         return Ledger(setting, works=self._book.works)
 
     def work_folder(self, key: str) -> Path:
-        """Returns the folder with the files that a piece of work left."""
+        """Returns the folder with the files that a piece of work left.
+
+        Args:
+            key: Key of its outcome.
+        """
         return self.artifacts() / "work" / key
 
     def budget_of(self, trial: Trial) -> Budget:

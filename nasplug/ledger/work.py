@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from nasplug.contract.errors import PluginError
-from nasplug.contract.records import Failure
+from nasplug.contract.records import Failure, Trial
 
 
 class Work(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -23,12 +23,14 @@ class Work(msgspec.Struct, frozen=True, omit_defaults=True):
         arguments: Keyword arguments, JSON data.
         trials: Number of finished trials that the work may see as `run.study.trials`; it is part of what the work is.
         time_limit: Seconds it may take; needs an executor with processes.
+        history: Digest of those trials, filled in by `study.work`: in a nested study they are others than outside.
     """
 
     function: str
     arguments: Mapping[str, Any] = {}
     trials: int = 0
     time_limit: float | None = None
+    history: str = ""
 
     @property
     def key(self) -> str:
@@ -38,7 +40,8 @@ class Work(msgspec.Struct, frozen=True, omit_defaults=True):
             PluginError: The arguments are not JSON data.
         """
         try:
-            text = json.dumps([self.function, self.arguments, self.trials], sort_keys=True, allow_nan=False)
+            facts = [self.function, self.arguments, self.trials, self.history]
+            text = json.dumps(facts, sort_keys=True, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise PluginError(
                 "the arguments of work are JSON data", where=f"work {self.function!r}", why=str(error)
@@ -65,22 +68,50 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     seconds: float = 0.0
 
 
+class Request(msgspec.Struct, frozen=True):
+    """Work that was asked for, with the trials that it may see."""
+
+    work: Work
+    trials: tuple[Trial, ...] = ()
+
+
 class Works:
     """Outcomes by key, and what was asked for and is not done. Shared by a study and those nested in it."""
 
     def __init__(self) -> None:
         self.outcomes: dict[str, Outcome] = {}
-        self.requested: dict[str, Work] = {}
+        self.requested: dict[str, Request] = {}
 
-    def ask(self, work: Work) -> Outcome | None:
-        """Returns the outcome if there is one; otherwise asks for it and returns None."""
+    def ask(self, work: Work, trials: Sequence[Trial]) -> Outcome | None:
+        """Returns the outcome if there is one; otherwise asks for it and returns None.
+
+        Args:
+            work: What to do.
+            trials: Finished trials of the study that asks, at least `work.trials` of them.
+
+        Raises:
+            PluginError: There are fewer trials than the work is to see.
+        """
+        if work.trials > len(trials):
+            raise PluginError(
+                f"work is to see {work.trials} trials, and {len(trials)} are finished", where=f"work {work.function!r}"
+            )
+        seen = tuple(trials[: work.trials])
+        if seen:
+            work = msgspec.structs.replace(work, history=_digest(seen))
         key = work.key
         found = self.outcomes.get(key)
         if found is None:
-            self.requested.setdefault(key, work)
+            self.requested.setdefault(key, Request(work, seen))
         return found
 
     def answer(self, outcome: Outcome) -> None:
         """Takes an outcome; the next call of `ask` gets it."""
         self.requested.pop(outcome.key, None)
         self.outcomes[outcome.key] = outcome
+
+
+def _digest(trials: tuple[Trial, ...]) -> str:
+    """Digest of what was proposed, which decides the results; measured times in them differ from run to run."""
+    text = json.dumps([[trial.proposal.to_json(), trial.seed] for trial in trials], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

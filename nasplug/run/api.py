@@ -11,7 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from nasplug.contract.errors import NasplugError, SpecError, StorageError
+from nasplug.contract.errors import NasplugError, PluginError, SpecError, StorageError
+from nasplug.contract.protocols import Executor
 from nasplug.contract.records import Budget, Trial
 from nasplug.contract.tracker import Tracker
 from nasplug.ledger.artifacts import artifact_folder, new_identifier
@@ -27,7 +28,7 @@ from nasplug.plugins.trust import trusted, untrusted
 from nasplug.run.assemble import Assembly, compose
 from nasplug.run.hyperparameters import with_hyperparameters
 from nasplug.run.loop import Search
-from nasplug.run.parts import plain_or_object
+from nasplug.run.parts import EXECUTOR, check_members, plain_or_object
 from nasplug.run.processes import prepare
 from nasplug.run.spec import BudgetSpec, RunSpec
 
@@ -181,7 +182,7 @@ def run_spec(
         prepare(training=spec.task is not None)
     catalog = discover(spec.plugins).catalog
     assembly = compose(spec, catalog, objects)
-    executor = instantiate("executor", spec.run.executor, catalog, where="run.executor")
+    executor = make_executor(spec, catalog)
     if spec.run.time_limit is not None and not executor.separate:
         raise SpecError(
             "a time limit cannot be kept inside one process", where="run.time_limit", fix="run.executor: process"
@@ -217,6 +218,18 @@ def run_spec(
     study = ledger.result(lambda: assembly)
     study.opened()
     return study
+
+
+def make_executor(spec: RunSpec, catalog: Catalog) -> Executor:
+    """Returns the executor of a specification, not started.
+
+    Raises:
+        UnknownNameError: No plugin announces it.
+        PluginError: It lacks something that executors have.
+    """
+    made: Executor = instantiate("executor", spec.run.executor, catalog, where="run.executor")
+    check_members(made, EXECUTOR, spec.run.executor.name, PluginError)
+    return made
 
 
 def load_study(

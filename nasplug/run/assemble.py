@@ -18,7 +18,7 @@ from nasplug.ledger.ledger import Ledger
 from nasplug.ledger.view import Setting, StudyView
 from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.component import Component, instantiate
-from nasplug.plugins.manager import Manager
+from nasplug.plugins.manager import Manager, hooks_of
 from nasplug.plugins.packages import missing
 from nasplug.run.base import Base, Enqueued, TrialCallbacks
 from nasplug.run.hyperparameters import Fill, check_names
@@ -44,6 +44,7 @@ class Assembly:
         target: The hardware target, or None.
         costs: Cost plugins in the order of the specification.
         trackers: Who follows the run; none in workers.
+        parts: Components and what was made of them, by key of the specification.
     """
 
     spec: RunSpec
@@ -54,6 +55,7 @@ class Assembly:
     target: HardwareTarget | None = None
     costs: list[CostCaller] = field(default_factory=list)
     trackers: list[Any] = field(default_factory=list)
+    parts: Mapping[str, list[tuple[Component, Any]]] = field(default_factory=dict)
     _setting: Setting | None = None  # of the last ledger: workers make one for every trial
 
     @cached_property
@@ -103,6 +105,16 @@ class Assembly:
         from nasplug.evaluate.trialrun import TrialRun
 
         return TrialRun(trial, study, manager=self.manager, device="cpu", threads=self.spec.run.threads).network
+
+    def editors(self) -> list[tuple[str, Component]]:
+        """Returns kind and component of the plugins outside `build` that can repeat edits of networks."""
+        able = [plugin for _, plugin in self.manager.who("edit")]
+        return [
+            (PART[key].kind, item)
+            for key, parts in self.parts.items()
+            for item, plugin in parts
+            if key != "build" and any(plugin is other for other in able)
+        ]
 
     def sections(self, study: Study) -> list[Any]:
         """Returns what plugins add to the report, in the order of the specification."""
@@ -184,7 +196,7 @@ def compose(
                 space.architecture(genotype)
             manager.register(Enqueued(spec.enqueue), "enqueue")
     trackers = [tracker for _, tracker in made.get("trackers", ())]
-    return Assembly(spec, manager, space, task, strategy, target, cost_callers(manager), trackers)
+    return Assembly(spec, manager, space, task, strategy, target, cost_callers(manager), trackers, made)
 
 
 def _check_task(space: Any, task: Any, evaluator: Any, spec: RunSpec) -> None:
@@ -288,6 +300,14 @@ def _ready_callback(made: Any) -> Any:
         not hasattr(made, "on_train_start") and hasattr(made, "configure_callbacks")
     ):
         return made
+    hooks = hooks_of(made)
+    if hasattr(made, "on_train_start") and hooks:
+        raise PluginError(
+            f"is a Lightning callback with hooks of nasplug ({', '.join(sorted(hooks))}), which nobody would ask: a "
+            "callback is made anew for every trial",
+            where=f"callback {type(made).__name__!r}",
+            fix="put the hooks into a class of its own, whose `configure_callbacks(run)` makes the callback",
+        )
     if not hasattr(made, "on_train_start"):
         raise PluginError(
             "is neither a Lightning callback nor an object with the hook `configure_callbacks`",

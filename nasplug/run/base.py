@@ -29,8 +29,9 @@ class Base:
     @hookimpl(trylast=True)
     def inherit(self, run: TrialRun, network: Any, weights: Mapping[str, Any]) -> bool | None:
         """Takes weights whose names and shapes are all the same."""
-        own = network.state_dict()
-        if {name: value.shape for name, value in own.items()} != {n: value.shape for n, value in weights.items()}:
+        from nasplug.evaluate.structure import differences, structure
+
+        if differences(structure(network), structure(weights)):
             return None
         network.load_state_dict(dict(weights))
         return True

@@ -13,19 +13,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from nasplug.contract.errors import PluginError, SpecError, StudyError
+from nasplug.contract.errors import SpecError, StudyError
 from nasplug.contract.protocols import Executor
 from nasplug.contract.records import Proposal, Trial
 from nasplug.contract.tracker import Plan, Tracker
 from nasplug.ledger.artifacts import checksum
 from nasplug.ledger.ledger import Ledger
 from nasplug.ledger.storage import Storage
-from nasplug.ledger.work import Outcome, Work
+from nasplug.ledger.work import Outcome, Request
 from nasplug.run.assemble import Assembly
 from nasplug.run.executors.launch import Launch
 from nasplug.run.jobs import Job, Message, Progress
@@ -122,12 +121,12 @@ class Search:
                 return
             proposals = self.assembly.manager.call("propose", study=self.study, count=room)
             requested = self.ledger.requested
-            for work in requested:
-                self._start_work(work)
+            for request in requested:
+                self._start_work(request)
             if not proposals:
                 if not requested:
                     return
-                self._finish_work(requested)
+                self._finish_work([request.work.key for request in requested])
                 continue
             check_proposals(proposals, room, self.study, self.spec.strategy.name)
             fresh = [self._admit(proposal) for proposal in proposals]
@@ -182,15 +181,11 @@ class Search:
 
     # -- work ----------------------------------------------------------------------------------------------------
 
-    def _start_work(self, work: Work) -> None:
+    def _start_work(self, request: Request) -> None:
+        work = request.work
         key = work.key
         if key in self._working:
             return
-        if work.trials > len(self.study.trials):
-            raise PluginError(
-                f"work is to see {work.trials} trials, and {len(self.study.trials)} are finished",
-                where=f"strategy {self.spec.strategy.name!r}",
-            )
         if work.time_limit is not None and not self._executor.separate:
             raise SpecError(
                 "a time limit cannot be kept inside one process",
@@ -202,20 +197,27 @@ class Search:
         if before is not None and self._has_files(before):
             self._outcomes[key] = before
         else:
-            self._send(Job(None, work, tuple(self.study.trials[: work.trials])))
+            self._send(Job(None, work, request.trials))
 
-    def _finish_work(self, requested: list[Work]) -> None:
+    def _finish_work(self, keys: list[str]) -> None:
         """Waits for all of it, and hands the outcomes over."""
-        for key in [work.key for work in requested]:
+        for key in keys:
             while key not in self._outcomes:
                 self._collect()
             self._working.discard(key)
             self.ledger.answer(self._outcomes.pop(key))
 
     def _has_files(self, outcome: Outcome) -> bool:
+        """Whether all files of finished work are as it left them; those that are not go, as the work is done again."""
         folder = self.study.work_folder(outcome.key)
-        files: dict[str, Path] = {name: folder / name for name in outcome.checksums}
-        return all(path.is_file() and checksum(path) == outcome.checksums[name] for name, path in files.items())
+        wrong = [
+            name
+            for name, expected in outcome.checksums.items()
+            if not (folder / name).is_file() or checksum(folder / name) != expected
+        ]
+        for name in wrong:
+            (folder / name).unlink(missing_ok=True)
+        return not wrong
 
     # -- observe -------------------------------------------------------------------------------------------------
 
@@ -280,6 +282,9 @@ class Search:
         snapshot = self._snapshots.last(self._recorded)
         if snapshot is None:
             return
+        outcomes = [self._done_before.get(key) for key in snapshot.work]
+        if not all(outcome is not None and self._has_files(outcome) for outcome in outcomes):
+            return  # the way from the start does the lost work again where the strategy asks for it
         for number in range(snapshot.proposed):
             self._admit(self._recorded[number].proposal)
         for trial in [self._recorded[number] for number in range(snapshot.observed)]:
@@ -289,8 +294,7 @@ class Search:
                 tracker.observed(trial)
         self._known_to = dict(zip(self._known_to, snapshot.known, strict=True))
         for key in snapshot.work:
-            if key in self._done_before:
-                self.ledger.answer(self._done_before[key])
+            self.ledger.answer(self._done_before[key])
         self._snapshots.load(snapshot)
         for trial in self.study.pending:
             self._submit(trial)

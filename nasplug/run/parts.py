@@ -47,6 +47,8 @@ PARTS: tuple[Part, ...] = (
     Part("strategy", "strategy", driver=True),
     Part("trackers", "tracker", many=True, driver=True),
 )
+#: The executor stands among the options of the run.
+EXECUTOR = Part("executor", "executor", driver=True, attributes=("separate",))
 PART: Mapping[str, Part] = {part.key: part for part in PARTS}
 
 

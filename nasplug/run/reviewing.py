@@ -35,6 +35,9 @@ def check_proposals(proposals: Any, room: int, study: StudyView, strategy: str) 
                 f"proposed an architecture of space {proposal.architecture.space!r}, not {study.space.name!r}",
                 where=where,
             )
+        seed = proposal.seed
+        if seed is not None and (type(seed) is not int or not 0 <= seed < 2**31):
+            raise PluginError(f"proposed the seed {seed!r}", where=where, fix="give an integer from 0 to 2**31 - 1")
         if proposal.parent is not None and not _is_finished(study, proposal.parent):
             raise PluginError(f"names trial {proposal.parent} as parent, which is not finished", where=where)
         for name, value in (

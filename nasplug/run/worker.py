@@ -140,6 +140,9 @@ class Worker:
         ledger.restore(job.history)
         if job.parent is not None:
             ledger.book.by_number.setdefault(job.parent.number, job.parent)
+        if job.parent is not None and job.parent.edits and _continues(trial) and not trial.edits:
+            trial = trial.with_(edits=job.parent.edits)  # what is continued is the network as it ended there
+        known["edits"] = trial.edits
         ledger.propose(trial)
         run = TrialRun(
             trial,
@@ -163,6 +166,8 @@ class Worker:
             evaluation: Evaluation | None = assembly.manager.hook.evaluate(run=run)
         finally:
             known["measurements"] = tuple(run.measurements)
+            known["stages"] = {name: dict(stage.metrics) for name, stage in run.stages.items() if stage.finished}
+            known["edits"] = trial.edits + tuple(run.edits)
         if not isinstance(evaluation, Evaluation):
             raise PluginError(
                 f"no evaluator answered trial {trial.number} (got {evaluation!r:.200})",
@@ -178,15 +183,21 @@ class Worker:
         known["measurements"] = tuple(evaluation.measurements) or tuple(run.measurements)
         known["artifacts"] = dict(evaluation.artifacts)
         known["checksums"] = _checksums(run.study.artifacts(), evaluation.artifacts) if evaluation.artifacts else {}
-        known["stages"] = {name: dict(stage.metrics) for name, stage in run.stages.items()}
-        known["edits"] = edits = tuple(evaluation.edits) or tuple(run.edits)
+        edits = tuple(evaluation.edits) or tuple(run.edits)
+        known["edits"] = run.trial.edits + edits
+        trained = None if candidate is None else candidate.of_network(evaluation.network)
+        if trained is not None and edits:  # what was priced before training is not the network that there is now
+            if evaluation.network is None:
+                raise PluginError(
+                    f"trial {run.number} changed its network and does not say which one it ended as",
+                    where="evaluate",
+                    fix="answer Evaluation(..., network=...) with the trained network, which is priced again",
+                )
+            known["costs"] = price(assembly.costs, trained, assembly.target, trained=False, known={})
         if evaluation.pruned is not None:
             known.update(state="pruned", reason=evaluation.pruned)
             return
-        if candidate is not None and (edits or any(plugin.needs_trained_weights for plugin in assembly.costs)):
-            trained = candidate.of_network(evaluation.network)
-            if edits:  # what was priced before training is not the network that there is now
-                known["costs"] = price(assembly.costs, trained, assembly.target, trained=False, known={})
+        if trained is not None and any(plugin.needs_trained_weights for plugin in assembly.costs):
             costs = known["costs"]
             known["costs"] = costs | price(assembly.costs, trained, assembly.target, trained=True, known=costs)
         self._check_objectives({**known.get("costs", {}), **known["metrics"]})
@@ -211,6 +222,11 @@ def _current_folder() -> str | None:
         return os.getcwd()  # noqa: PTH109 (a string compares faster, and this is done for every trial)
     except OSError:
         return None
+
+
+def _continues(trial: Trial) -> bool:
+    inherits = trial.proposal.inherits
+    return inherits is not None and inherits.mode == "training"
 
 
 def _checksums(folder: Path, artifacts: Mapping[str, str]) -> dict[str, str]:

@@ -21,16 +21,19 @@ from nasplug.optional import require
 if TYPE_CHECKING:
     from nasplug.testing.cost import CostConformance
     from nasplug.testing.evaluator import EvaluatorConformance
+    from nasplug.testing.executor import ExecutorConformance
     from nasplug.testing.search import Interrupted, outcome, run_search
     from nasplug.testing.space import SpaceConformance
     from nasplug.testing.strategy import StrategyConformance
     from nasplug.testing.synthetic import Shapes, SyntheticCost, SyntheticEvaluator, SyntheticSpace, SyntheticTarget
     from nasplug.testing.target import TargetConformance
+    from nasplug.testing.tracker import TrackerConformance
     from nasplug.testing.wrapper import WrapperConformance
 
 __all__ = [
     "CostConformance",
     "EvaluatorConformance",
+    "ExecutorConformance",
     "Interrupted",
     "Shapes",
     "SpaceConformance",
@@ -40,6 +43,7 @@ __all__ = [
     "SyntheticSpace",
     "SyntheticTarget",
     "TargetConformance",
+    "TrackerConformance",
     "WrapperConformance",
     "outcome",
     "run_search",

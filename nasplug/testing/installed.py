@@ -28,6 +28,8 @@ _SUITES = {
     "cost": ("CostConformance", "make_cost"),
     "target": ("TargetConformance", "make_target"),
     "wrapper": ("WrapperConformance", "make_wrapper"),
+    "executor": ("ExecutorConformance", "make_executor"),
+    "tracker": ("TrackerConformance", "make_tracker"),
 }
 
 

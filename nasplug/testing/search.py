@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nasplug.contract.protocols import Executor
 from nasplug.contract.records import Trial
 from nasplug.contract.tracker import Tracker
 from nasplug.ledger.artifacts import artifact_folder, new_identifier
@@ -37,6 +38,7 @@ def run_search(
     shuffle: int | None = None,
     stop_after: int | None = None,
     snapshot_every: float = 5.0,
+    executor: Executor | None = None,
     **more: Any,
 ) -> Study:
     """Searches the synthetic problem, or a given one, in this process.
@@ -53,9 +55,10 @@ def run_search(
         shuffle: Finishes the running trials in a random order drawn from this seed, as uneven workers would.
         stop_after: Stops, as if killed, when this many trials were observed.
         snapshot_every: Seconds between snapshots of the strategy's state; 0 takes one after every trial.
+        executor: Executor, not started yet, that runs the jobs; default: one after the other in this process.
         **more: Any further keys of a specification (`space`, `evaluator`, `task`, `objectives`, `constraints`,
-            `enqueue`, `stoppers`, ...), with objects where it has components. Default: `SyntheticSpace` and
-            `SyntheticEvaluator`.
+            `enqueue`, `stoppers`, `trackers`, ...), with objects where it has components; `run` adds options. Default:
+            `SyntheticSpace` and `SyntheticEvaluator`.
 
     Raises:
         Interrupted: After `stop_after` trials.
@@ -63,6 +66,7 @@ def run_search(
     """
     # A cost answers under its own name, so that it needs one even when it is given as an object.
     objects: dict[str, Any] = {f"costs[{i}]": cost for i, cost in enumerate((costs or {}).values())}
+    options = dict(more.pop("run", {}))
     given = {"space": None, "evaluator": None, "strategy": strategy, **more}
     given["space"] = SyntheticSpace() if given["space"] is None else given["space"]
     given["evaluator"] = SyntheticEvaluator() if given["evaluator"] is None else given["evaluator"]
@@ -71,7 +75,7 @@ def run_search(
             **{key: plain_or_object(key, value, objects) if key in PART else value for key, value in given.items()},
             "costs": [Component(name) for name in costs or {}],
             "budget": {"trials": trials, "epochs": epochs},
-            "run": {"batch": batch, "seed": seed},
+            "run": {"batch": batch, "seed": seed, **options},
         }
     )
     assembly = compose(spec, discover().catalog, objects)
@@ -80,11 +84,9 @@ def run_search(
         if not store.meta():
             store.write_meta({"id": new_identifier(), "spec": assembly.spec.to_plain()})
         ledger = assembly.ledger(folder=artifact_folder(storage, store.meta().get("id")))
-        trackers = [] if stop_after is None else [_StopAfter(stop_after)]
-        executor = InlineExecutor(shuffle)
-        Search(
-            assembly, ledger, store, executor, objects=objects, trackers=trackers, snapshot_every=snapshot_every
-        ).run()
+        followers = [] if stop_after is None else [_StopAfter(stop_after)]
+        where = InlineExecutor(shuffle) if executor is None else executor
+        Search(assembly, ledger, store, where, objects=objects, trackers=followers, snapshot_every=snapshot_every).run()
         return ledger.result(lambda: assembly)
     finally:
         store.close()

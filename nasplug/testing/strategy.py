@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from nasplug.contract.errors import NasplugError
+from nasplug.builtin.successive_halving import SuccessiveHalving
+from nasplug.contract.errors import NasplugError, PluginError, SpecError
 from nasplug.contract.hookspecs import hookimpl
-from nasplug.contract.records import Proposal, Trial
+from nasplug.contract.records import Failure, Proposal, Trial
 from nasplug.ledger.ledger import Ledger
 from nasplug.ledger.study import Study
 from nasplug.ledger.view import StudyView
+from nasplug.ledger.work import Outcome
 from nasplug.plugins.manager import Manager
+from nasplug.run.executors.inline import InlineExecutor
+from nasplug.run.jobs import Done, Job
 from nasplug.testing.randomness import untouched_random_state
 from nasplug.testing.search import Interrupted, outcome, run_search
 from nasplug.testing.synthetic import SyntheticCost, SyntheticEvaluator, SyntheticSpace
@@ -140,6 +145,52 @@ class StrategyConformance:
         assert json.dumps(restored.state_dict()) == text
         assert json.dumps(strategy.state_dict()) == text, "state_dict() changes the strategy"
 
+    # -- inside another strategy, and work -----------------------------------------------------------------------
+
+    def test_inside_another_strategy(self) -> None:
+        """Nested, it sees a study of its own, whose trials are numbered from 0 and carry its own facts alone."""
+        if self.epochs < 3:
+            pytest.skip("needs a budget of at least three epochs to divide")
+
+        def nested(**options: Any) -> Study:
+            return self.search(strategy=SuccessiveHalving(self.make_strategy(), eta=3, min_epochs=1), **options)
+
+        try:
+            study = nested()
+        except (SpecError, PluginError) as error:
+            if not _REFUSED.search(str(error)):
+                raise
+            pytest.skip(f"is not for nesting: {error.what}")
+        assert study.trials
+        assert outcome(nested(shuffle=2)) == outcome(study)
+
+    def test_work_is_asked_for_once(self, tmp_path: Path) -> None:
+        """Equal work has equal arguments; a resumed run, also one that was killed in its middle, asks for the same."""
+        watch = _Watching()
+        whole = self.search(executor=watch)
+        if not watch.works:
+            pytest.skip("asks for no work")
+        assert len(watch.works) == len(set(watch.works)), "the same work is done twice"
+        path = tmp_path / "study.sqlite"
+        killed = _Watching(stop_at=len(watch.works))
+        with pytest.raises(Interrupted):
+            self.search(executor=killed, storage=path, snapshot_every=0.0)
+        again = _Watching()
+        assert outcome(self.search(executor=again, storage=path, snapshot_every=0.0)) == outcome(whole)
+        assert again.works[0] == killed.works[-1], "what was interrupted is asked for again first"
+        assert not set(again.works) & set(killed.works[:-1]), "finished work is done again"
+
+    def test_work_that_fails(self) -> None:
+        """Work that fails has a failure instead of a result: failed trials with a reason, and no end of the run."""
+        watch = _Watching(fail=True)
+        study = self.search(executor=watch)
+        if not watch.works:
+            pytest.skip("asks for no work")
+        for trial in study.trials:
+            assert trial.state in ("complete", "pruned", "failed")
+        failed = [trial for trial in study.trials if trial.failure is not None]
+        assert failed or len(study.trials) == self.trials, "the search ends, and no trial says why"
+
     # -- trouble -------------------------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("failing", [0.4, 1.0])
@@ -187,6 +238,46 @@ class StrategyConformance:
             pytest.skip("only the synthetic space can be made small")
         study = self.search(space=SyntheticSpace(length=1), trials=30)
         assert study.trials
+
+
+#: What nested studies answer to a strategy that decides budgets or inheritance itself.
+_REFUSED = re.compile(r"proposes epochs or a parent|continues trainings itself")
+
+
+class _Watching(InlineExecutor):
+    """Takes note of work, and lets it fail or kills the driver with it.
+
+    Args:
+        fail: Whether all work fails.
+        stop_at: Which piece of work kills the driver, counted from 1.
+    """
+
+    def __init__(self, *, fail: bool = False, stop_at: int | None = None) -> None:
+        super().__init__()
+        self.works: list[str] = []
+        self._failed: list[Done] = []
+        self._fail, self._stop_at = fail, stop_at
+
+    def submit(self, job: Job) -> None:
+        """Queues the job."""
+        if job.work is None:
+            super().submit(job)
+            return
+        self.works.append(job.work.key)
+        assert len(self.works) <= 500, "asks for other work every time it is asked, and never proposes"
+        if len(self.works) == self._stop_at:
+            raise Interrupted
+        if self._fail:
+            self._failed.append(Outcome(job.work.key, None, Failure("error", "fails by request")))
+        else:
+            super().submit(job)
+
+    def finished(self) -> list[Done]:
+        """Runs the oldest job."""
+        if self._failed:
+            done, self._failed = self._failed, []
+            return done
+        return super().finished()
 
 
 class _Watched:

@@ -134,3 +134,10 @@ def test_errors_cross_process_borders():
         assert str(again) == str(error)
         assert vars(again) == vars(error)
     assert issubclass(TrialError, NasplugError)
+
+
+def test_a_proposal_that_went_through_another_process_is_written_alike():
+    architecture = Architecture("s", ("a",), "a")
+    for inherits in (Inherit(3), Inherit(3, "weights")):
+        proposal = Proposal(architecture, inherits=inherits)
+        assert pickle.loads(pickle.dumps(proposal)).to_json() == proposal.to_json()

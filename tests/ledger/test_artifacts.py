@@ -135,3 +135,17 @@ def test_a_folder_has_a_checksum_of_names_and_contents(tmp_path):
 
 def test_a_study_in_memory_has_no_folder_yet():
     assert artifact_folder(None, "0") is None
+
+
+def test_whoever_reads_a_file_that_a_run_has_just_made_leaves_it_alone(tmp_path):
+    from nasplug.contract.errors import StorageError
+    from nasplug.ledger.sqlite import SQLiteStorage
+
+    path = tmp_path / "s.sqlite"
+    path.touch()  # as a starting run does, a moment before it makes the tables
+    with pytest.raises(StorageError, match="it is empty"):
+        SQLiteStorage(path, writable=False)
+    assert path.stat().st_size == 0
+    storage = SQLiteStorage(path)
+    storage.write_meta({"id": "a"})
+    storage.close()

@@ -212,3 +212,9 @@ def test_a_real_installation(package, tmp_path):
         [python, "-m", "nasplug.cli", "test-plugin", "slow_cooling"], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_it_states_the_contract_that_there_is(package):
+    from nasplug.contract.hookspecs import CONTRACT_VERSION
+
+    assert f'NASPLUG_CONTRACT = "{CONTRACT_VERSION}"' in (package / "nasplug_slow_cooling" / "plugin.py").read_text()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import nasplug as nas
 
+#: Version of the contract that this package was written for.
+NASPLUG_CONTRACT = "2.0"
+
 
 @nas.hookimpl
 def register(catalog: nas.Catalog) -> None:

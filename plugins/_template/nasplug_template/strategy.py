@@ -31,7 +31,7 @@ class Template:
     def __init__(self, temperature: float = 1.0, cooling: float = 0.9) -> None:
         if temperature <= 0 or not 0 < cooling <= 1:
             raise SpecError(
-                f"temperature={temperature} must be positive and cooling={cooling} in (0, 1]", where="template"
+                f"expected temperature > 0 and 0 < cooling <= 1, got {temperature} and {cooling}", where="template"
             )
         self.temperature, self.cooling = temperature, cooling
         self._current: nas.Architecture | None = None
@@ -39,8 +39,8 @@ class Template:
         self._observed = 0
 
     @nas.hookimpl
-    def propose(self, study: nas.Study, count: int) -> list[nas.Proposal]:
-        """Mutants of the current architecture, or random ones before the first result."""
+    def propose(self, study: nas.StudyView, count: int) -> list[nas.Proposal]:
+        """Proposes mutants of the current architecture, or random architectures before the first result."""
         proposals = []
         for number in range(study.proposed, study.proposed + count):
             # A stream per trial: the same number is drawn whether one proposal is wanted or ten.
@@ -54,7 +54,7 @@ class Template:
         return proposals
 
     @nas.hookimpl
-    def observe(self, study: nas.Study, trial: nas.Trial) -> None:
+    def observe(self, study: nas.StudyView, trial: nas.Trial) -> None:
         """Accepts or rejects a result. Called for every trial, in order, also for failed ones."""
         temperature = self.temperature * self.cooling**self._observed
         self._observed += 1
@@ -67,12 +67,12 @@ class Template:
             self._current, self._score = trial.architecture, score
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that changes, as JSON."""
+        """Returns everything that changes, as JSON."""
         current = None if self._current is None else self._current.to_json()
         return {"current": current, "score": self._score, "observed": self._observed}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores :meth:`state_dict`."""
+        """Restores what `state_dict` returned."""
         current = state["current"]
         self._current = None if current is None else nas.Architecture.from_json(current)
         self._score, self._observed = state["score"], state["observed"]
