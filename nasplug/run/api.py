@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -29,6 +29,7 @@ from nasplug.run.hyperparameters import with_hyperparameters
 from nasplug.run.loop import Search
 from nasplug.run.parts import plain_or_object
 from nasplug.run.processes import prepare
+from nasplug.run.retry import read_kinds, take_back
 from nasplug.run.spec import BudgetSpec, RunSpec
 
 
@@ -159,6 +160,7 @@ def run_spec(
     objects: Mapping[str, Any] | None = None,
     trackers: Sequence[Tracker] = (),
     resume: bool = True,
+    retry_failed: str | Iterable[str] = (),
     snapshot_every: float = 5.0,
 ) -> Study:
     """Runs a specification, or what is left of it.
@@ -168,6 +170,8 @@ def run_spec(
         objects: Ready-made objects by key of the specification.
         trackers: Who follows the run, beside those of the specification.
         resume: False refuses a storage that already has trials.
+        retry_failed: Kinds of failures, such as `crash` and `timeout`, whose trials in the storage run again. Later
+            trials keep their results where the outcome of these does not change them.
         snapshot_every: Seconds between snapshots of the strategy's state in the study file.
 
     Raises:
@@ -177,6 +181,7 @@ def run_spec(
     if spec.budget.trials is None and spec.budget.seconds is None:
         # A strategy may end by itself; most do not, and then this would never come back.
         raise SpecError("no stopping criterion", where="budget", fix="set budget.trials or budget.seconds")
+    kinds = read_kinds(retry_failed)
     if spec.run.executor.name == "process":
         prepare(training=spec.task is not None)
     catalog = discover(spec.plugins).catalog
@@ -194,6 +199,9 @@ def run_spec(
     try:
         meta = _open_meta(storage.meta(), assembly, objects or {}, resume=resume, path=spec.run.storage)
         storage.trials()  # a damaged file is refused before anything is written to it
+        if kinds:
+            retried = take_back(storage, kinds, needs_history=assembly.needs_history)
+            meta["runs"][-1]["retried"] = retried
         storage.write_meta(meta)
         ledger = assembly.ledger(folder=artifact_folder(spec.run.storage, meta["id"]), meta=meta)
         search = Search(

@@ -30,6 +30,7 @@ from nasplug.run.assemble import Assembly
 from nasplug.run.executors.launch import Launch
 from nasplug.run.jobs import Job, Message, Progress
 from nasplug.run.resume import Snapshots, check_same, copied
+from nasplug.run.retry import Revision
 from nasplug.run.reviewing import check_proposals
 
 
@@ -62,6 +63,7 @@ class Search:
         self.trackers = [*trackers, *assembly.trackers]
         self._executor, self._started, self._objects = executor, False, objects or {}
         self._recorded = {trial.number: trial for trial in storage.trials()}
+        self._revision = Revision(storage, self._recorded)
         self._done_before = {key: msgspec.convert(data, Outcome) for key, data in storage.work().items()}
         self._results: dict[int, Trial] = {}
         self._outcomes: dict[str, Outcome] = {}
@@ -132,6 +134,7 @@ class Search:
             check_proposals(proposals, room, self.study, self.spec.strategy.name)
             fresh = [self._admit(proposal) for proposal in proposals]
             new = [trial for trial in fresh if trial.number not in self._recorded]
+            new += self._revision.changed()
             if new:
                 self.storage.write(new)
             for trial in fresh:
@@ -139,14 +142,16 @@ class Search:
 
     def _admit(self, proposal: Proposal) -> Trial:
         number = self.study.proposed
-        recorded = self._recorded.get(number)
-        if recorded is not None:
+        recorded, revised = self._recorded.get(number), self._revision.covers(number)
+        if recorded is not None and not revised:
             check_same(recorded, proposal, self.storage.path)
-        trial = self.ledger.propose(proposal if recorded is None else recorded)
+        trial = self.ledger.propose(proposal if recorded is None or revised else recorded)
         if not self.spec.run.remeasure and proposal.failure is None:
             first = self._identities.setdefault(proposal.identity(), number)
             if first != number:
                 trial = self.ledger.book.pending[number] = trial.with_(copied_from=first)
+        if revised:
+            trial = self.ledger.book.pending[number] = self._revision.admit(trial)
         self._known_to[number] = len(self.study.trials)
         return trial
 

@@ -115,7 +115,7 @@ def check_same(recorded: Trial, proposal: Proposal, path: Path | None) -> None:
         ReplayError: A plugin or a library behaves differently from the one that wrote the file.
     """
     before = recorded.proposal
-    if before.architecture == proposal.architecture and _text(before) == _text(proposal):
+    if same_proposal(before, proposal):
         return
     raise ReplayError(
         f"trial {recorded.number} would be proposed differently now than when the file was written",
@@ -140,6 +140,11 @@ def copied(trial: Trial, source: Trial) -> Trial:
         edits=source.edits,
         stages=source.stages,
     )
+
+
+def same_proposal(one: Proposal, other: Proposal) -> bool:
+    """Returns whether two proposals are equal in every field."""
+    return one.architecture == other.architecture and _text(one) == _text(other)
 
 
 def _text(proposal: Proposal) -> str:

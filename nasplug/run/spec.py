@@ -14,7 +14,8 @@ from nasplug.plugins.component import Component, plain
 from nasplug.run.hyperparameters import with_hyperparameters
 from nasplug.run.parts import PART, parse_part, sequence
 
-#: Options that change how fast or where a run goes, never its trials; a resumed run may change them.
+#: Options that change how fast or where a run goes, not what a trial that ends by itself returns; a resumed run may
+#: change them. `time_limit` decides which trials may end by themselves: those recorded as timeouts stay so on resume.
 FREE_OPTIONS = frozenset({"executor", "workers", "gpus", "storage", "time_limit"})
 
 
