@@ -214,7 +214,9 @@ def _complain(error: NasplugError, *, debug: bool) -> int:
 
         print_error(error)
     else:
-        print(f"nasplug: error: {error}", file=sys.stderr)
+        from nasplug.cli.output import printable
+
+        print(f"nasplug: error: {printable(str(error))}", file=sys.stderr)
     return error.exit_code
 
 

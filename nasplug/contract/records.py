@@ -162,11 +162,19 @@ class Budget(msgspec.Struct, frozen=True, gc=False):
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """Why a trial failed: a kind out of `FAILURE_KINDS`, one readable line, and the traceback for authors."""
+    """Why a trial failed.
+
+    Attributes:
+        kind: One of `FAILURE_KINDS`.
+        message: One readable line.
+        traceback: Traceback, for authors.
+        plugin: Plugin and hook that raised the error, if it came neither from the evaluator nor from the search space.
+    """
 
     kind: str
     message: str
     traceback: str = ""
+    plugin: str = ""
 
 
 class Inherit(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -358,11 +366,11 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         """Returns the trial that `encode` wrote.
 
         Raises:
-            msgspec.MsgspecError: The text is not a trial.
+            ValueError: The text is not a trial.
         """
         trial = _DECODER.decode(text)
-        words = text if isinstance(text, str) else text.decode()
-        if '"nan"' not in words and 'inf"' not in words:
+        mappings = (trial.metrics, trial.costs, *[m.metrics for m in trial.measurements], *trial.stages.values())
+        if all([_NUMBERS.issuperset(map(type, mapping.values())) for mapping in mappings]):
             return trial
         return trial.with_(
             metrics=_hear(trial.metrics),
@@ -373,6 +381,7 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 _ENCODER = msgspec.json.Encoder()
+_NUMBERS = frozenset({float, int})
 _DECODER = msgspec.json.Decoder(Trial)
 
 
@@ -385,4 +394,12 @@ def _say(metrics: Mapping[str, float]) -> dict[str, float | str]:
 
 
 def _hear(metrics: Mapping[str, Any]) -> dict[str, float]:
-    return {name: float(value) if isinstance(value, str) else value for name, value in metrics.items()}
+    return {
+        name: float(value) if value in ("nan", "inf", "-inf") else _number(value) for name, value in metrics.items()
+    }
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, (int, float)):
+        return value
+    raise ValueError(f"{value!r:.100} is not a number")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import shutil
 import sqlite3
+import stat
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,23 @@ _TABLES = (
     "CREATE TABLE seal"
     " (name TEXT PRIMARY KEY, rows INTEGER NOT NULL, digest INTEGER NOT NULL, checksum INTEGER NOT NULL)",
 )
+
+
+def _texts(values: Any) -> bool:
+    return all(isinstance(item, str) for item in (values.values() if isinstance(values, dict) else values))
+
+
+#: What a fact of a study is, if it is there: its type, and what must hold of it.
+_FACTS: dict[str, tuple[Any, Callable[[Any], bool]]] = {
+    "id": (str, lambda value: re.fullmatch(r"[A-Za-z0-9_-]{1,64}", value) is not None),
+    "spec": (dict, lambda value: all(isinstance(value.get(key, {}), dict) for key in ("run", "budget"))),
+    "objects": (list, _texts),
+    "objectives": (dict, lambda value: set(value.values()) <= {"max", "min"} if _texts(value) else False),
+    "constraints": (list, _texts),
+    "created": (str, bool),
+    "runs": (list, lambda value: all(isinstance(item, dict) for item in value)),
+    "revised": (int, lambda value: value >= 0),
+}
 #: Columns of every table that has a seal; the first one is the key.
 _COLUMNS = {
     "meta": ("key", "value"),
@@ -57,7 +76,7 @@ class SQLiteStorage:
 
     def __init__(self, path: str | Path, *, writable: bool = True) -> None:
         self.path: Path | None = Path(path)
-        self._file = Path(path).resolve()  # one lock for a file, whatever links lead to it
+        self._file = study_path(path)  # one lock for a file, whatever links lead to it
         self._lock: FileLock | None = None
         self._seals: dict[str, Seal] = {}
         self._elsewhere: tempfile.TemporaryDirectory[str] | None = None
@@ -66,10 +85,15 @@ class SQLiteStorage:
         exists = self._file.is_file() and self._file.stat().st_size > 0
         if exists and not _is_sqlite(self._file):
             raise self._damaged("it does not start like an SQLite file")
+        beside = [ending for ending in ("-wal", ".files") if Path(f"{self._file}{ending}").exists()]
+        if not exists and self._file.is_file() and (beside or not writable):
+            raise self._damaged("it is empty" + (f", and {self._file.name}{beside[0]} is not" if beside else ""))
         with self._guard("open"):
             if writable:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
-                self._lock = FileLock(str(self._file) + ".lock", timeout=0)
+                lock = Path(f"{self._file}.lock")
+                lock.open("a").close()  # where no file can be made, the lock would only say that it was not to be had
+                self._lock = FileLock(str(lock), timeout=0)
                 self._lock.acquire()
             try:
                 self._connection = self._open(exists, writable)
@@ -128,8 +152,8 @@ class SQLiteStorage:
             raise StorageError(
                 "cannot read the study file",
                 where=str(self._file),
-                why=f"its last trials are in {log.name!r}, which SQLite reads only where it can write, and a copy in the "
-                f"temporary folder failed: {error}",
+                why=f"its last trials are in {log.name!r}, which SQLite reads only where it can write, and a copy in "
+                f"the temporary folder failed: {error}",
                 fix="free some space, or set TMPDIR to a folder that can be written",
             ) from error
         reader = _connected(copy.as_uri(), self._check)
@@ -182,6 +206,9 @@ class SQLiteStorage:
             raise self._damaged(f"trial {number} cannot be read: {error}") from error
         if (trial.number, trial.state) != (number, state):
             raise self._damaged(f"the record of trial {number} is that of trial {trial.number}, {trial.state}")
+        for name in trial.artifacts.values():
+            if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/") or ":" in name:
+                raise self._damaged(f"the artifact {name!r} of trial {number} is outside the folder of the study")
         return trial
 
     def take_back(self, trials: Sequence[Trial], meta: Mapping[str, Any], work: Sequence[str] = ()) -> None:
@@ -205,7 +232,12 @@ class SQLiteStorage:
 
     def meta(self) -> dict[str, Any]:
         """Returns the facts about the run."""
-        return self._mapping("meta")
+        meta = self._mapping("meta")
+        for name, (kind, check) in _FACTS.items():
+            value = meta.get(name)
+            if value is not None and not (isinstance(value, kind) and check(value)):
+                raise self._damaged(f"the fact {name!r} is {value!r:.100}")
+        return meta
 
     def write_snapshot(self, snapshot: Mapping[str, Any]) -> None:
         """Replaces the state of the driver's plugins, and moves the log into the file, so that a copy is recent."""
@@ -330,6 +362,26 @@ class SQLiteStorage:
             why=why,
             fix="nothing was changed; restore the file from a copy, or give another path to start anew",
         )
+
+
+def study_path(path: str | Path) -> Path:
+    """Returns the absolute path of a study file with all links followed.
+
+    Raises:
+        StorageError: It cannot be the path of a file.
+    """
+    try:
+        file = Path(path).resolve()
+        mode = file.stat().st_mode if file.exists() else None
+    except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, a null byte
+        raise StorageError("this cannot be a study file", where=repr(str(path)), why=str(error)) from error
+    if not str(path) or (mode is not None and not stat.S_ISREG(mode)):
+        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+        kind = "an empty path" if not str(path) else kinds.get(stat.S_IFMT(mode or 0), "a device")
+        raise StorageError(
+            f"this cannot be a study file: it is {kind}", where=repr(str(path)), fix="give the path of a regular file"
+        )
+    return file
 
 
 def _connected(address: str, check: Any) -> sqlite3.Connection | None:

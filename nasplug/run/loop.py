@@ -28,6 +28,7 @@ from nasplug.ledger.storage import Storage
 from nasplug.ledger.work import Outcome, Work
 from nasplug.run.assemble import Assembly
 from nasplug.run.executors.launch import Launch
+from nasplug.run.giving_up import GiveUp
 from nasplug.run.jobs import Job, Message, Progress
 from nasplug.run.resume import Snapshots, check_same, copied
 from nasplug.run.retry import Revision
@@ -75,6 +76,7 @@ class Search:
         # Once the end of the budget keeps back a proposal, the way of this run is no prefix of a longer run's any more,
         # and a snapshot must not be taken: the longer run resumes from an earlier one.
         self._cut = False
+        self._give_up, self._ran = GiveUp(), set[int]()
         self._now = 0.0  # on the simulated clock, if there is one
         self._snapshots = Snapshots(assembly, storage, snapshot_every)
 
@@ -126,7 +128,7 @@ class Search:
             requested = self.ledger.requested
             for work in requested:
                 self._start_work(work)
-            if not proposals:
+            if proposals is None or (isinstance(proposals, list) and not proposals):
                 if not requested:
                     return
                 self._finish_work(requested)
@@ -183,7 +185,10 @@ class Search:
 
     def _tell(self, what: Callable[[Tracker], None]) -> None:
         for tracker in self.trackers:
-            what(tracker)
+            if tracker in self.assembly.trackers:
+                self.assembly.manager.guard(f"tracker {type(tracker).__name__}", "a method", what, tracker)
+            else:
+                what(tracker)  # the caller's own, which may want to end the run
 
     # -- work ----------------------------------------------------------------------------------------------------
 
@@ -262,6 +267,7 @@ class Search:
         for done in self._executor.finished():
             if isinstance(done, Trial):
                 self._results[done.number] = self._finish(done)
+                self._ran.add(done.number)
             else:
                 self.storage.write_work(done.key, msgspec.to_builtins(done))
                 self._outcomes[done.key] = done
@@ -275,6 +281,8 @@ class Search:
         self._known_to.pop(trial.number)
         self.assembly.manager.call("observe", study=self.study, trial=trial)
         self._tell(lambda tracker: tracker.observed(trial))
+        self._give_up.observe(trial, ran=trial.number in self._ran)
+        self._ran.discard(trial.number)
         if not self._cut:
             self._snapshots.take(self.ledger, self._known_to)
 
@@ -290,8 +298,8 @@ class Search:
         for trial in [self._recorded[number] for number in range(snapshot.observed)]:
             self.ledger.observe(trial)
             self._known_to.pop(trial.number)
-            for tracker in self.trackers:
-                tracker.observed(trial)
+            self._give_up.observe(trial, ran=False)
+            self._tell(lambda tracker, trial=trial: tracker.observed(trial))  # type: ignore[misc]
         self._known_to = dict(zip(self._known_to, snapshot.known, strict=True))
         for key in snapshot.work:
             if key in self._done_before:

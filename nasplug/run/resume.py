@@ -60,8 +60,8 @@ class Snapshots:
             return
         states = {}
         for name, plugin in self._plugins.items():
-            states[name] = self._assembly.manager.guard(name, "state_dict", plugin.state_dict)
-            check_state(states[name], f"{name}, state_dict")
+            state = self._assembly.manager.guard(name, "state_dict", plugin.state_dict)
+            states[name] = check_state(state, f"{name}, state_dict")
         snapshot = Snapshot(
             observed,
             ledger.view.proposed,

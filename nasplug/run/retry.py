@@ -1,13 +1,14 @@
 """Failed trials of a study file that run again, and what that means for the trials after them.
 
-A trial that ends in another way than before is news for the strategy, so every later trial is looked at again: it keeps
-its result where the run would have given it the same one, and runs again, or makes room for another proposal, where not.
-In the end the file holds the run that would have been without the failure.
+A trial that ends in another way than before is news for the strategy, so every later trial is looked at again: it
+keeps its result where the run would have given it the same one, and runs again, or makes room for another proposal,
+where not. In the end the file holds the run that would have been without the failure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+
 from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.contract.records import FAILURE_KINDS, Trial
 from nasplug.ledger.storage import Storage

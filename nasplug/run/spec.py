@@ -141,6 +141,8 @@ class RunSpec:
                 )
             elif key in ("enqueue", "plugins"):
                 parsed[key] = tuple(sequence(value, key))
+                if key == "plugins" and not all(isinstance(item, str) for item in parsed[key]):
+                    raise SpecError(f"cannot read {value!r:.100}", where=key, fix="write paths: [my_plugin.py]")
             elif key == "budget":
                 parsed[key] = _options(BudgetSpec, value, key)
             elif key == "run":
@@ -220,20 +222,29 @@ def read_spec(path: str | Path, overrides: Sequence[str] = ()) -> RunSpec:
     Raises:
         SpecError: The file is missing or no YAML mapping, or an override cannot be applied.
     """
-    import yaml
-
-    file = Path(path)
     try:
-        data = yaml.load(file.read_text(encoding="utf-8"), Loader=_yaml_loader())
+        text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise SpecError(f"there is no file {str(path)!r}", where="specification", fix="check the path") from None
-    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
-        raise SpecError("this is no YAML file", where=str(path), why=" ".join(str(error).split())) from error
+    except (UnicodeDecodeError, IsADirectoryError, ValueError) as error:
+        raise SpecError("not a YAML file", where=str(path), why=" ".join(str(error).split())) from error
+    data = _read_yaml(text, str(path))
     if not isinstance(data, dict):
         raise SpecError("a specification is a mapping of keys", where=str(path))
     for override in overrides:
         apply_override(data, override)
     return RunSpec.parse(data)
+
+
+def _read_yaml(text: str, where: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.load(text, Loader=_yaml_loader())
+    except (yaml.YAMLError, ValueError) as error:  # a date that does not exist is a ValueError
+        raise SpecError("this is not YAML", where=where, why=" ".join(str(error).split())) from error
+    except RecursionError as error:
+        raise SpecError("this is not a specification: brackets are nested too deeply", where=where) from error
 
 
 def _yaml_loader() -> Any:
@@ -259,8 +270,6 @@ def apply_override(data: dict[str, Any], text: str) -> None:
     Raises:
         SpecError: It cannot be read, or leads into something that has no keys.
     """
-    import yaml
-
     path, separator, raw = text.partition("=")
     keys = path.strip().split(".")
     if not separator or not all(keys):
@@ -272,7 +281,7 @@ def apply_override(data: dict[str, Any], text: str) -> None:
         length = known[0] if known else 1
         key, keys = ".".join(keys[:length]), keys[length:]
         if not keys:
-            node[key] = yaml.load(raw, Loader=_yaml_loader())
+            node[key] = _read_yaml(raw, f"--set {text}")
             return
         if node.get(key) is None:
             node[key] = {}
