@@ -28,7 +28,7 @@ def check_measurement(measurement: Any, where: str) -> Measurement:
             fix="write run.report(nasplug.Measurement(step, metrics))",
         )
     step = measurement.step
-    if isinstance(step, bool) or not isinstance(step, SupportsIndex) or getattr(step, "ndim", 0):
+    if isinstance(step, bool) or not isinstance(step, SupportsIndex) or bool(getattr(step, "shape", ())):
         raise PluginError(f"the step of a measurement is an integer, not {step!r:.100}", where=where)
     stage = _text(measurement.stage, "the stage of a measurement", where)
     return Measurement(step.__index__(), numbers(measurement.metrics, "the metrics of a measurement", where), stage)

@@ -10,7 +10,7 @@ import sqlite3
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -113,24 +113,31 @@ class SQLiteStorage:
                     self._read(table, reader)
             finally:
                 reader.close()
+        else:
+            self._create()
         connection = sqlite3.connect(address, uri=True, isolation_level=None)
         try:
-            if not exists:
-                self._create(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _create(self, connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA journal_mode = WAL")
-        with _transaction(connection):
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {FORMAT}")
-            for statement in _TABLES:
-                connection.execute(statement)
-            connection.executemany("INSERT INTO seal VALUES (?, ?, ?, ?)", [seal_row(name, 0, 0) for name in _COLUMNS])
+    def _create(self) -> None:
+        """Makes an empty study beside the path and moves it there: whoever is killed meanwhile leaves nothing behind."""
+        new = self._file.with_name(f"{self._file.name}.new")
+        for ending in ("", "-wal", "-shm"):
+            Path(f"{new}{ending}").unlink(missing_ok=True)
+        with closing(sqlite3.connect(new.as_uri(), uri=True, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            with _transaction(connection):
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {FORMAT}")
+                for statement in _TABLES:
+                    connection.execute(statement)
+                seals = [seal_row(name, 0, 0) for name in _COLUMNS]
+                connection.executemany("INSERT INTO seal VALUES (?, ?, ?, ?)", seals)
+        new.replace(self._file)
 
     def _reader(self, address: str) -> sqlite3.Connection:
         """A connection for reading that passes the check, also on a full disk and in a folder that is read only."""

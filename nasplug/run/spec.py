@@ -324,9 +324,10 @@ def _scalar(value: Any, kind: str, where: str) -> Any:
     if "bool" in kind and isinstance(value, bool):
         return value
     if not isinstance(value, bool):
-        if "int" in kind and isinstance(value, (int, float)) and float(value).is_integer():
-            return int(value)
-        if "float" in kind and isinstance(value, (int, float)):
+        if "int" in kind and (isinstance(value, int) or (isinstance(value, float) and value.is_integer())):
+            if abs(value) < 1 << 63:  # what a file and its libraries can hold
+                return int(value)
+        elif "float" in kind and isinstance(value, (int, float)) and abs(value) < 1e300:
             return float(value)
         if "str" in kind and isinstance(value, (str, Path)):
             return str(value)
