@@ -291,6 +291,7 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         edits: What changed in the network's structure while it trained. Whoever builds the trial's network gets it
             with these changes.
         stages: Metrics of every stage by name, where a trial is several fits.
+        dropped: Names of artifacts that were deleted, because the run keeps only those of the best trials.
     """
 
     number: int
@@ -308,6 +309,7 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     seconds: float = 0.0
     edits: tuple[Mapping[str, Any], ...] = ()
     stages: Mapping[str, Mapping[str, Any]] = {}
+    dropped: tuple[str, ...] = ()
 
     @property
     def architecture(self) -> Architecture:

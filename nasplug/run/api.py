@@ -61,6 +61,7 @@ def search(
     gpus: float | None = None,
     storage: str | Path | None = None,
     time_limit: float | None = None,
+    keep: str = "all",
     remeasure: bool = False,
     clock: str | None = None,
     plugins: Sequence[str | Path] = (),
@@ -98,6 +99,7 @@ def search(
         gpus: Part of a GPU for each trial; None shares those that there are evenly.
         storage: Study file, or None for memory.
         time_limit: Seconds per trial; needs the executor `process`.
+        keep: Whose files stay: `all`, `front`, or `best N`.
         remeasure: Train repeated proposals again.
         clock: Metric with the seconds a trial takes: run the batch on a simulated clock, see :class:`RunOptions`.
         plugins: Paths of single-file plugins.
@@ -131,6 +133,7 @@ def search(
         "gpus": gpus,
         "storage": None if storage is None else str(storage),
         "time_limit": time_limit,
+        "keep": keep,
         "remeasure": remeasure,
         "clock": clock,
     }

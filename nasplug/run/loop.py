@@ -30,6 +30,7 @@ from nasplug.run.assemble import Assembly
 from nasplug.run.executors.launch import Launch
 from nasplug.run.giving_up import GiveUp
 from nasplug.run.jobs import Job, Message, Progress
+from nasplug.run.keeping import Keeper
 from nasplug.run.resume import Snapshots, check_same, copied
 from nasplug.run.retry import Revision
 from nasplug.run.reviewing import check_proposals
@@ -77,6 +78,7 @@ class Search:
         # and a snapshot must not be taken: the longer run resumes from an earlier one.
         self._cut = False
         self._give_up, self._ran = GiveUp(), set[int]()
+        self._keeper = Keeper(self.spec.run.keep, ledger, storage, checkpoints=assembly.keeps_checkpoints)
         self._now = 0.0  # on the simulated clock, if there is one
         self._snapshots = Snapshots(assembly, storage, snapshot_every)
 
@@ -283,6 +285,7 @@ class Search:
         self._tell(lambda tracker: tracker.observed(trial))
         self._give_up.observe(trial, ran=trial.number in self._ran)
         self._ran.discard(trial.number)
+        self._keeper.observed(trial)
         if not self._cut:
             self._snapshots.take(self.ledger, self._known_to)
 

@@ -139,6 +139,7 @@ def copied(trial: Trial, source: Trial) -> Trial:
         reason=source.reason,
         edits=source.edits,
         stages=source.stages,
+        dropped=source.dropped,
     )
 
 

@@ -12,11 +12,12 @@ from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.contract.records import Constraint, Objective
 from nasplug.plugins.component import Component, plain
 from nasplug.run.hyperparameters import with_hyperparameters
+from nasplug.run.keeping import read_keep
 from nasplug.run.parts import PART, parse_part, sequence
 
 #: Options that change how fast or where a run goes, not what a trial that ends by itself returns; a resumed run may
 #: change them. `time_limit` decides which trials may end by themselves: those recorded as timeouts stay so on resume.
-FREE_OPTIONS = frozenset({"executor", "workers", "gpus", "storage", "time_limit"})
+FREE_OPTIONS = frozenset({"executor", "workers", "gpus", "storage", "time_limit", "keep"})
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class RunOptions:
         gpus: Part of a GPU that a trial gets, such as 0.5; None shares those that there are evenly among the workers.
         storage: The study file, or None for memory.
         time_limit: Seconds after which `process` kills a trial.
+        keep: Whose files stay: `all`, `front` for the non-dominated trials, or `best N` such as `best 10`. Files of a trial
+            that can be neither any more are deleted, and its record says so.
         remeasure: Train a repeated proposal again instead of copying the earlier result.
         clock: Name of a metric that says how many seconds a trial takes. The trials of a batch then run side by side
             on a simulated clock, and are observed in the order in which they end, as an asynchronous search on so many
@@ -64,6 +67,7 @@ class RunOptions:
     gpus: float | None = None
     storage: str | None = None
     time_limit: float | None = None
+    keep: str = "all"
     remeasure: bool = False
     clock: str | None = None
 
@@ -167,6 +171,7 @@ class RunSpec:
         ):
             if value < least:
                 raise SpecError(f"{value} is too small", where=name, fix=f"give at least {least}")
+        read_keep(run.keep)
         if run.executor.name == "inline" and run.workers > 1:
             raise SpecError(
                 f"the inline executor has one worker, not {run.workers}",
