@@ -2,7 +2,8 @@
 
     python benchmarks/faults.py --minutes 30 --seed 0
 
-Goes on where an earlier call with the same seed ended (`--out` holds its counts), and writes
+Goes on where an earlier call with the same seed ended (`--out` holds the counts of every seed, so that calls with
+different seeds may run side by side; `--parts` restricts one to some parts), and writes the sum of all seeds to
 `benchmarks/results/faults.json`: per kind how many faults were injected, and how many ended in a lost trial, a run that
 hung, code of a stranger that ran, a silent difference, an error without a message, or a file changed while refused.
 """
@@ -78,7 +79,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs") / "faults", help="folder with the counts so far")
+    parser.add_argument("--parts", nargs="+", choices=[*WEIGHTS], default=[*WEIGHTS], help="only these parts")
     arguments = parser.parse_args()
+    weights = {part: WEIGHTS[part] for part in arguments.parts}
     out = arguments.out / str(arguments.seed)
     out.mkdir(parents=True, exist_ok=True)
     tally = Tally.load(out / "tally.json")
@@ -90,7 +93,7 @@ def main() -> None:
         campaign = Campaign(folder, tally)
         while time.monotonic() < deadline:
             seed = arguments.seed * 10_000_000 + done
-            part = random.Random(seed).choices([*WEIGHTS], [*WEIGHTS.values()])[0]
+            part = random.Random(seed).choices([*weights], [*weights.values()])[0]
             campaign.step(part, seed)
             done += 1
             if done % 50 == 0:
@@ -102,8 +105,12 @@ def main() -> None:
         done_file.write_text(str(done))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    record("faults", {"seed": arguments.seed, "steps": done, **tally.to_json()})
-    print("\n".join(tally.notes))
+    seeds = sorted(int(path.parent.name) for path in arguments.out.glob("*/tally.json"))
+    total = Tally()
+    for seed in seeds:
+        total.merge(Tally.load(arguments.out / str(seed) / "tally.json"))
+    record("faults", {"seeds": seeds, **total.to_json()})
+    print("\n".join(total.notes))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,12 @@ class Tally:
         if outcome in BAD and len(self.notes) < 50:
             self.notes.append(f"{kind}: {outcome}: {note}"[:400])
 
+    def merge(self, other: Tally) -> None:
+        """Adds the counts of another tally."""
+        for kind, found in other.counts.items():
+            self.counts.setdefault(kind, Counter()).update(found)
+        self.notes += other.notes
+
     @property
     def injected(self) -> int:
         """Number of all faults."""
