@@ -123,6 +123,10 @@ class LiveDisplay(Tracker):
         if fresh and not self._console.is_terminal:
             self._line(trial, better)
 
+    def noted(self, hint: str) -> None:
+        """Shows a hint of the run."""
+        self._console.print(f"hint: {printable(hint)}", markup=False, soft_wrap=True)
+
     def ended(self) -> None:
         """Stops showing."""
         self._end = time.monotonic()

@@ -113,11 +113,16 @@ def summary(study: Study, storage: str, seconds: float) -> dict[str, Any]:
 
 def print_summary(study: Study, storage: str, seconds: float) -> None:
     """Prints the result of a run, and what can be done with it."""
+    from nasplug.run.hints import never_satisfied
+
     states = [trial.state for trial in study.trials]
     counts = ", ".join(f"{states.count(s)} {s}" for s in ("complete", "pruned", "failed") if s in states)
     print(f"{len(states)} trials ({counts or 'none'}) in {output.duration(seconds)}")
     if not study.candidates():
         print(f"No trial is complete and feasible. The reasons: {output.command('trials', storage)}")
+        hint = never_satisfied(study.trials, study.constraints)
+        if hint is not None:
+            print(f"Hint: {output.printable(hint)}")
         return
     best = study.best
     shown = {name: best.values[name] for name in (objective.name for objective in study.objectives)}

@@ -12,6 +12,7 @@ nothing observed in between, whether it was done now or is in the file.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from nasplug.ledger.work import Outcome, Work
 from nasplug.run.assemble import Assembly
 from nasplug.run.executors.launch import Launch
 from nasplug.run.giving_up import GiveUp
+from nasplug.run.hints import Hints
 from nasplug.run.jobs import Job, Message, Progress
 from nasplug.run.keeping import Keeper
 from nasplug.run.resume import Snapshots, check_same, copied
@@ -78,6 +80,7 @@ class Search:
         # and a snapshot must not be taken: the longer run resumes from an earlier one.
         self._cut = False
         self._give_up, self._ran = GiveUp(), set[int]()
+        self._hints = Hints(self.spec.constraints)
         self._keeper = Keeper(self.spec.run.keep, ledger, storage, checkpoints=assembly.keeps_checkpoints)
         self._now = 0.0  # on the simulated clock, if there is one
         self._snapshots = Snapshots(assembly, storage, snapshot_every)
@@ -185,6 +188,12 @@ class Search:
         elif isinstance(key, int):
             self._tell(lambda tracker: tracker.measured(key, message))
 
+    def _say(self, hint: str) -> None:
+        if self.trackers:
+            self._tell(lambda tracker: tracker.noted(hint))
+        else:
+            warnings.warn(hint, RuntimeWarning, stacklevel=2)
+
     def _tell(self, what: Callable[[Tracker], None]) -> None:
         for tracker in self.trackers:
             if tracker in self.assembly.trackers:
@@ -286,6 +295,9 @@ class Search:
         self._give_up.observe(trial, ran=trial.number in self._ran)
         self._ran.discard(trial.number)
         self._keeper.observed(trial)
+        hint = self._hints.observed(self.study.trials)
+        if hint is not None:
+            self._say(hint)
         if not self._cut:
             self._snapshots.take(self.ledger, self._known_to)
 
