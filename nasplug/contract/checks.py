@@ -7,7 +7,6 @@ from typing import Any
 
 from nasplug.contract.errors import PluginError
 
-
 _SIMPLE = frozenset({str, bool, int, type(None)})
 
 

@@ -372,7 +372,7 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         """
         trial = _DECODER.decode(text)
         mappings = (trial.metrics, trial.costs, *[m.metrics for m in trial.measurements], *trial.stages.values())
-        if all([_NUMBERS.issuperset(map(type, mapping.values())) for mapping in mappings]):
+        if all(_NUMBERS.issuperset(map(type, mapping.values())) for mapping in mappings):
             return trial
         return trial.with_(
             metrics=_hear(trial.metrics),

@@ -32,8 +32,7 @@ class Seal:
 
     @classmethod
     def of(cls, rows: Iterable[tuple[Any, int]]) -> Seal:
-        """Returns the seal of rows, given by key and checksum.
-        """
+        """Returns the seal of rows, given by key and checksum."""
         seal = cls()
         seal.apply(dict(rows))
         return seal

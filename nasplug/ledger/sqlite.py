@@ -124,7 +124,7 @@ class SQLiteStorage:
         return connection
 
     def _create(self) -> None:
-        """Makes an empty study beside the path and moves it there: whoever is killed meanwhile leaves nothing behind."""
+        """Makes an empty study beside the path and moves it there: a run killed meanwhile leaves nothing behind."""
         new = self._file.with_name(f"{self._file.name}.new")
         for ending in ("", "-wal", "-shm"):
             Path(f"{new}{ending}").unlink(missing_ok=True)

@@ -43,14 +43,14 @@ def check_proposals(proposals: Any, room: int, study: StudyView, strategy: str) 
             )
         if proposal.parent is not None and not _is_finished(study, proposal.parent):
             raise PluginError(f"names trial {proposal.parent} as parent, which is not finished", where=where)
-        if proposal.inherits is not None and study.trial(proposal.inherits.trial).dropped:
-            if proposal.inherits.mode == "weights":
-                raise SpecError(
-                    f"the next trial starts from the weights of trial {proposal.parent}, which were deleted",
-                    where="run.keep",
-                    why="the strategy starts from earlier weights, so that all of them may be needed",
-                    fix="run the search anew with `run.keep: all`",
-                )
+        inherits = proposal.inherits
+        if inherits is not None and inherits.mode == "weights" and study.trial(inherits.trial).dropped:
+            raise SpecError(
+                f"the next trial starts from the weights of trial {inherits.trial}, which were deleted",
+                where="run.keep",
+                why="the strategy starts from earlier weights, so that all of them may be needed",
+                fix="run the search anew with `run.keep: all`",
+            )
         for name, value in (
             ("genotype", proposal.architecture.genotype),
             ("hyperparameters", proposal.hyperparameters),

@@ -50,8 +50,8 @@ class RunOptions:
         gpus: Part of a GPU that a trial gets, such as 0.5; None shares those that there are evenly among the workers.
         storage: The study file, or None for memory.
         time_limit: Seconds after which `process` kills a trial.
-        keep: Whose files stay: `all`, `front` for the non-dominated trials, or `best N` such as `best 10`. Files of a trial
-            that can be neither any more are deleted, and its record says so.
+        keep: Whose files stay: `all`, `front` for the non-dominated trials, or `best N` such as `best 10`. Files of a
+            trial that can be neither any more are deleted, and its record says so.
         remeasure: Train a repeated proposal again instead of copying the earlier result.
         clock: Name of a metric that says how many seconds a trial takes. The trials of a batch then run side by side
             on a simulated clock, and are observed in the order in which they end, as an asynchronous search on so many

@@ -86,7 +86,7 @@ def _orphans(study):
 
 def test_orphans_are_found_and_deleted_and_nothing_else(study, capsys):
     made = _orphans(study)
-    before = {file for file in _folder(study).parent.rglob("*")}
+    before = set(_folder(study).parent.rglob("*"))
     code, found = _verify(study[1], capsys)
     assert code == 0
     assert sorted(found["orphans"]) == sorted(map(str, made))

@@ -419,7 +419,7 @@ def _forge(connection: sqlite3.Connection, rng: random.Random) -> None:
     sums = [found for (found,) in connection.execute(f"SELECT checksum FROM {table}")]
     digest = 0
     for found in sums:
-        digest ^= int(found, 16)
+        digest ^= found
     connection.execute("INSERT OR REPLACE INTO seal VALUES (?, ?, ?, ?)", seal_row(table, len(sums), digest))
 
 

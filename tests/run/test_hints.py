@@ -1,4 +1,4 @@
-"""Things that are legal and probably not meant: a constraint that nothing satisfies, a class in the place of an object."""
+"""Legal and probably not meant: a constraint that nothing satisfies, a class in the place of an object."""
 
 from __future__ import annotations
 
