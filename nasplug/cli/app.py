@@ -34,6 +34,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("nasplug.cli.report", "write a study's report: one HTML page"),
     "export": ("nasplug.cli.export", "write a found network to files: weights, architecture, ONNX"),
     "retrain": ("nasplug.cli.retrain", "train a found network fully, and test it once"),
+    "copy": ("nasplug.cli.copy", "copy a study with its weights; converts older formats"),
+    "verify": ("nasplug.cli.verify", "check a study: rows, weights, missing and orphaned files"),
+    "clean": ("nasplug.cli.clean", "delete files of a study that belong to nothing any more"),
     "cost": ("nasplug.cli.cost", "price a network: parameters, operations, hardware targets"),
     "list": ("nasplug.cli.list", "list components that specifications can name, or explain one"),
     "plugins": ("nasplug.cli.plugins", "list installed plugins, and those that failed to load"),
@@ -214,7 +217,9 @@ def _complain(error: NasplugError, *, debug: bool) -> int:
 
         print_error(error)
     else:
-        print(f"nasplug: error: {error}", file=sys.stderr)
+        from nasplug.cli.output import printable
+
+        print(f"nasplug: error: {printable(str(error))}", file=sys.stderr)
     return error.exit_code
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 def print_json(value: Any) -> None:
     """Prints valid JSON on stdout: numbers that JSON cannot say (NaN, infinite) are null."""
-    print(json.dumps(json_safe(value), indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(json_safe(value), indent=2, ensure_ascii=False, allow_nan=False)
+    print(_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def json_safe(value: Any) -> Any:
@@ -45,7 +47,7 @@ def number(value: float | None) -> str:
 
 def values(pairs: Mapping[str, float]) -> str:
     """`val_acc 0.9833, params 12,345`."""
-    return ", ".join(f"{name} {number(value)}" for name, value in pairs.items())
+    return ", ".join(f"{printable(name)} {number(value)}" for name, value in pairs.items())
 
 
 def duration(seconds: float) -> str:
@@ -72,6 +74,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numeri
         rows: Cells, as many as columns.
         numeric: Headings of the columns to align to the right.
     """
+    columns = [printable(name) for name in columns]
+    rows = [[printable(" ".join(cell.split("\n"))) for cell in row] for row in rows]
+    numeric = [printable(name) for name in numeric]
     if not sys.stdout.isatty():
         widths = [max(len(row[i]) for row in [columns, *rows]) for i in range(len(columns))]
         for row in [columns, *rows]:
@@ -99,18 +104,32 @@ def print_error(error: NasplugError) -> None:
     from rich.text import Text
 
     text = Text.assemble(
-        ("nasplug: error: ", "bold red"), (f"{error.where}: " if error.where else "", "bold"), error.what
+        ("nasplug: error: ", "bold red"),
+        (f"{printable(error.where)}: " if error.where else "", "bold"),
+        printable(error.what),
     )
     for label, part in (("Why", error.why), ("Do", error.fix)):
         if part:
             text.append(f"\n{label}: ", style="bold")
-            text.append(part)
+            text.append(printable(part))
     Console(stderr=True).print(text, soft_wrap=True)
 
 
 def warn(message: str) -> None:
     """Prints one line on stderr."""
-    print(f"nasplug: warning: {' '.join(message.split())}", file=sys.stderr)
+    print(f"nasplug: warning: {printable(' '.join(message.split()))}", file=sys.stderr)
+
+
+#: What a terminal obeys instead of showing it: control characters, and those that turn the direction of text.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    r"""Returns text that a terminal only shows: control characters are written as `\x1b`.
+
+    Names and messages come from files and candidates, which may be somebody else's.
+    """
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def _escape(cell: str) -> str:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from nasplug.cli.output import duration, number
+from nasplug.cli.output import duration, number, printable
 from nasplug.contract.tracker import Plan, Tracker
 
 if TYPE_CHECKING:
@@ -123,6 +123,10 @@ class LiveDisplay(Tracker):
         if fresh and not self._console.is_terminal:
             self._line(trial, better)
 
+    def noted(self, hint: str) -> None:
+        """Shows a hint of the run."""
+        self._console.print(f"hint: {printable(hint)}", markup=False, soft_wrap=True)
+
     def ended(self) -> None:
         """Stops showing."""
         self._end = time.monotonic()
@@ -164,7 +168,7 @@ class LiveDisplay(Tracker):
         parts.append(f"{trial.seconds:.1f} s")
         if better:
             parts.append("best so far")
-        self._console.print("  ".join(parts), markup=False, soft_wrap=True)
+        self._console.print(printable("  ".join(parts)), markup=False, soft_wrap=True)
 
     def _total(self) -> int | None:
         return self._plan.trials
@@ -174,7 +178,7 @@ class LiveDisplay(Tracker):
         assert self._study is not None
         names = [objective.name for objective in self._study.objectives]
         names += [name for name in ("params",) if name in trial.costs and name not in names]
-        return ", ".join(f"{name} {number(trial.values[name])}" for name in names if name in trial.values)
+        return ", ".join(f"{printable(name)} {number(trial.values[name])}" for name in names if name in trial.values)
 
     def _left(self) -> str:
         """An estimate of the time left, from the pace of this run; in the end the time it took."""
@@ -277,7 +281,7 @@ def _metrics(measurement: Measurement) -> str:
 
 
 def _numbers(metrics: Mapping[str, float]) -> list[str]:
-    return [f"{name} {number(value)}" for name, value in list(metrics.items())[:4]]
+    return [f"{printable(name)} {number(value)}" for name, value in list(metrics.items())[:4]]
 
 
 def _work_name(key: str) -> str:

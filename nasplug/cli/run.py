@@ -39,6 +39,12 @@ def add_arguments(parser: Parser) -> None:
     begin = parser.add_mutually_exclusive_group()
     begin.add_argument("--fresh", action="store_true", help="refuse to resume: the study file must not have trials yet")
     begin.add_argument("--resume", action="store_true", help="refuse to start anew: the study file must exist")
+    parser.add_argument(
+        "--retry-failed",
+        metavar="KINDS",
+        default="",
+        help="run trials again that failed for these reasons, for example crash,timeout",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
 
 
@@ -64,7 +70,9 @@ def _run(arguments: argparse.Namespace, spec: RunSpec, storage: str) -> int:
     print(describe(spec), file=sys.stderr)
     display = LiveDisplay()
     try:
-        study = run_spec(spec, trackers=[display], resume=not arguments.fresh)
+        study = run_spec(
+            spec, trackers=[display], resume=not arguments.fresh, retry_failed=arguments.retry_failed or ()
+        )
     except KeyboardInterrupt:
         print(interrupted(storage, _again(arguments)), file=sys.stderr)
         return INTERRUPTED
@@ -105,11 +113,16 @@ def summary(study: Study, storage: str, seconds: float) -> dict[str, Any]:
 
 def print_summary(study: Study, storage: str, seconds: float) -> None:
     """Prints the result of a run, and what can be done with it."""
+    from nasplug.run.hints import never_satisfied
+
     states = [trial.state for trial in study.trials]
     counts = ", ".join(f"{states.count(s)} {s}" for s in ("complete", "pruned", "failed") if s in states)
     print(f"{len(states)} trials ({counts or 'none'}) in {output.duration(seconds)}")
     if not study.candidates():
         print(f"No trial is complete and feasible. The reasons: {output.command('trials', storage)}")
+        hint = never_satisfied(study.trials, study.constraints)
+        if hint is not None:
+            print(f"Hint: {output.printable(hint)}")
         return
     best = study.best
     shown = {name: best.values[name] for name in (objective.name for objective in study.objectives)}

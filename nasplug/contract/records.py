@@ -162,11 +162,19 @@ class Budget(msgspec.Struct, frozen=True, gc=False):
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """Why a trial failed: a kind out of `FAILURE_KINDS`, one readable line, and the traceback for authors."""
+    """Why a trial failed.
+
+    Attributes:
+        kind: One of `FAILURE_KINDS`.
+        message: One readable line.
+        traceback: Traceback, for authors.
+        plugin: Plugin and hook that raised the error, if it came neither from the evaluator nor from the search space.
+    """
 
     kind: str
     message: str
     traceback: str = ""
+    plugin: str = ""
 
 
 class Inherit(msgspec.Struct, frozen=True, gc=False):
@@ -284,6 +292,7 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         edits: What changed in the network's structure while it trained, those of the training that it continues
             included. Whoever builds the trial's network gets it with these changes.
         stages: Metrics of every stage by name, where a trial is several fits.
+        dropped: Names of artifacts that were deleted, because the run keeps only those of the best trials.
     """
 
     number: int
@@ -301,6 +310,7 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     seconds: float = 0.0
     edits: tuple[Mapping[str, Any], ...] = ()
     stages: Mapping[str, Mapping[str, Any]] = {}
+    dropped: tuple[str, ...] = ()
 
     @property
     def architecture(self) -> Architecture:
@@ -359,11 +369,11 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         """Returns the trial that `encode` wrote.
 
         Raises:
-            msgspec.MsgspecError: The text is not a trial.
+            ValueError: The text is not a trial.
         """
         trial = _DECODER.decode(text)
-        words = text if isinstance(text, str) else text.decode()
-        if '"nan"' not in words and 'inf"' not in words:
+        mappings = (trial.metrics, trial.costs, *[m.metrics for m in trial.measurements], *trial.stages.values())
+        if all(_NUMBERS.issuperset(map(type, mapping.values())) for mapping in mappings):
             return trial
         return trial.with_(
             metrics=_hear(trial.metrics),
@@ -374,6 +384,7 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 _ENCODER = msgspec.json.Encoder()
+_NUMBERS = frozenset({float, int})
 _DECODER = msgspec.json.Decoder(Trial)
 
 
@@ -386,4 +397,12 @@ def _say(metrics: Mapping[str, float]) -> dict[str, float | str]:
 
 
 def _hear(metrics: Mapping[str, Any]) -> dict[str, float]:
-    return {name: float(value) if isinstance(value, str) else value for name, value in metrics.items()}
+    return {
+        name: float(value) if value in ("nan", "inf", "-inf") else _number(value) for name, value in metrics.items()
+    }
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, (int, float)):
+        return value
+    raise ValueError(f"{value!r:.100} is not a number")

@@ -34,7 +34,7 @@ class Tracker:
     """Follows a run in the driver. Every method may be called often and must be quick; override what you need.
 
     The order of calls: `started`, then for each trial `submitted`, `measured` for its steps, and `observed`; `worked`
-    while a strategy's own work runs; `ended` once, also after an error.
+    while a strategy's own work runs; `noted` for a hint; `ended` once, also after an error.
     """
 
     def started(self, study: StudyView, plan: Plan) -> None:
@@ -56,6 +56,13 @@ class Tracker:
 
     def observed(self, trial: Trial) -> None:
         """Is called when a trial is finished and known to the strategy."""
+
+    def noted(self, hint: str) -> None:
+        """Is called when the run has something to say, such as that no trial satisfies a constraint.
+
+        Args:
+            hint: One or two sentences for the person.
+        """
 
     def ended(self) -> None:
         """Is called when nothing more will come."""

@@ -13,6 +13,7 @@ import msgspec
 
 from nasplug.contract.errors import PluginError
 from nasplug.contract.records import Measurement, Trial
+from nasplug.evaluate.answers import check_measurement, numbers
 from nasplug.ledger.rng import derived_seed
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -77,7 +78,8 @@ class Stage:
         Returns:
             The reason to stop, or None.
         """
-        measurement = Measurement(step, {name: float(value) for name, value in metrics.items()}, self.name)
+        where = f"trial {self._trial.number}, stage {self.name!r}"
+        measurement = check_measurement(Measurement(step, metrics, self.name), where)
         self.measurements.append(measurement)
         reason = None if self._report is None else self._report(measurement)
         self.pruned = reason or self.pruned
@@ -89,7 +91,7 @@ class Stage:
         Args:
             metrics: Metric by name.
         """
-        self.metrics = {name: float(value) for name, value in metrics.items()}
+        self.metrics = numbers(metrics, "the metrics of a stage", f"trial {self._trial.number}, stage {self.name!r}")
         self.finished = True
         kept = {
             "identity": _identity(self._trial),

@@ -8,8 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nasplug.contract.checks import check_json
 from nasplug.contract.errors import PluginError, StudyError, TrialError
 from nasplug.contract.records import Budget, Measurement, Trial
+from nasplug.evaluate.answers import check_callbacks, check_measurement, check_reason
 from nasplug.evaluate.stages import Stage, read_stage
 from nasplug.ledger.rng import derived_seed, stream
 from nasplug.ledger.view import StudyView
@@ -107,7 +109,14 @@ class TrialRun:
         seed_everything(self.trial.seed)
         if self._manager is None:
             return self.space.build(self.trial.architecture, self.task)
-        return edited(self._manager.hook.build(run=self), self.trial, self._manager)
+        built = self._manager.hook.build(run=self)
+        if built is None or isinstance(built, (str, bytes, int, float, dict, list, tuple, set, Path)):
+            raise PluginError(
+                f"the answer is {built!r:.100}, not a network",
+                where=self._manager.names("build"),
+                fix="return a module",
+            )
+        return edited(built, self.trial, self._manager)
 
     def rebuilt(self, trial: Trial) -> Any:
         """Returns the network of a trial built anew, with the changes that it recorded.
@@ -121,12 +130,20 @@ class TrialRun:
         """Returns a fresh `LightningDataModule`, as the task gives it and all wrappers change it."""
         if self._manager is None:
             return self.task.datamodule()
-        return self._manager.hook.configure_data(run=self)
+        data = self._manager.hook.configure_data(run=self)
+        if not hasattr(data, "train_dataloader"):
+            raise PluginError(
+                f"the answer is {data!r:.100}, not a LightningDataModule",
+                where=self._manager.names("configure_data"),
+                fix="a wrapper returns the module that it got, or another one",
+            )
+        return data
 
     def callbacks(self) -> list[Any]:
         """Returns Lightning callbacks of all plugins, in the order of the specification."""
         answers = [] if self._manager is None else self._manager.hook.configure_callbacks(run=self)
-        return [callback for answer in reversed(answers) for callback in answer or ()]
+        where = "" if self._manager is None else self._manager.names("configure_callbacks")
+        return check_callbacks(list(reversed(answers)), where)
 
     def inherit(self, network: Any, weights: Mapping[str, Any]) -> None:
         """Fits the weights of the parent to a network.
@@ -154,6 +171,10 @@ class TrialRun:
         Args:
             record: What was done; JSON data.
         """
+        where = f"trial {self.number}, run.edit"
+        if not isinstance(record, Mapping):
+            raise PluginError(f"a change of structure is a mapping, not {record!r:.100}", where=where)
+        check_json(dict(record), "the change of structure", where)
         self.edits.append(dict(record))
 
     # -- randomness ----------------------------------------------------------------------------------------------
@@ -192,11 +213,13 @@ class TrialRun:
         Returns:
             The reason to stop, or None.
         """
+        measurement = check_measurement(measurement, f"trial {self.number}, run.report")
         if self._emit is not None:
             self._emit(self.number, measurement)
         reason: str | None = None
         if self._manager is not None:
-            reason = self._manager.hook.should_prune(run=self, measurement=measurement)
+            answer = self._manager.hook.should_prune(run=self, measurement=measurement)
+            reason = check_reason(answer, self._manager.names("should_prune"))
         self.measurements.append(measurement)
         return reason
 

@@ -99,7 +99,9 @@ def load_weights(study: StudyView, trial: Trial, network: nn.Module) -> nn.Modul
         raise StudyError(
             "no weights were kept",
             where=where,
-            why=because or "the evaluator was told `keep: none`, or does not train",
+            why="run.keep deleted them: other trials were better"
+            if "weights" in trial.dropped
+            else because or "the evaluator was told `keep: none`, or does not train",
             fix="`nasplug retrain` trains the architecture again",
         )
     path = study.artifacts() / name

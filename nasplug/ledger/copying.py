@@ -13,7 +13,7 @@ from typing import Any
 from nasplug.contract.errors import StorageError
 from nasplug.contract.records import Architecture, Budget, Failure, Inherit, Measurement, Proposal, Trial
 from nasplug.ledger.artifacts import artifact_folder, new_identifier
-from nasplug.ledger.sqlite import APPLICATION_ID, SQLiteStorage
+from nasplug.ledger.sqlite import APPLICATION_ID, SQLiteStorage, study_path
 
 
 def copy_study(source: str | Path, target: str | Path) -> int:
@@ -30,7 +30,7 @@ def copy_study(source: str | Path, target: str | Path) -> int:
         StorageError: The source cannot be read, or the target exists.
     """
     source, target = Path(source), Path(target)
-    if target.exists():
+    if target.exists() or study_path(target).exists():
         raise StorageError("there is a file already", where=str(target), fix="give another path for the copy")
     if not source.is_file():
         raise StorageError(f"there is no study file {str(source)!r}", fix="check the path")
@@ -41,7 +41,8 @@ def copy_study(source: str | Path, target: str | Path) -> int:
     else:
         storage = SQLiteStorage(source, writable=False)
         try:
-            meta, trials, snapshot, work = storage.meta(), storage.trials(), storage.snapshot(), storage.work()
+            # The trials last: beside a running search they may be newer than the snapshot, never older.
+            meta, snapshot, work, trials = storage.meta(), storage.snapshot(), storage.work(), storage.trials()
         finally:
             storage.close()
         folder = artifact_folder(source, meta.get("id"))
@@ -57,7 +58,7 @@ def copy_study(source: str | Path, target: str | Path) -> int:
         written.close()
     copied = artifact_folder(target, meta["id"])
     if folder is not None and copied is not None and folder.is_dir():
-        shutil.copytree(folder, copied)
+        shutil.copytree(folder, copied, ignore=shutil.ignore_patterns("*.part"))
     return len(trials)
 
 

@@ -114,6 +114,19 @@ class Ledger:
         self.book.trials.append(trial)
         self.book.by_number[trial.number] = trial
 
+    def replace(self, trial: Trial) -> None:
+        """Replaces the entry of a finished trial, whose result stays what it was.
+
+        Raises:
+            StudyError: The trial was not observed.
+        """
+        before = self.book.by_number.get(trial.number)
+        if before is None:
+            raise StudyError(f"trial {trial.number} was not observed")
+        position = trial.number if self.book.trials[trial.number : trial.number + 1] == [before] else None
+        self.book.trials[self.book.trials.index(before) if position is None else position] = trial
+        self.book.by_number[trial.number] = trial
+
     def restore(self, trials: Iterable[Trial]) -> None:
         """Takes down trials as a storage has them: finished ones as observed, others as pending."""
         for trial in trials:

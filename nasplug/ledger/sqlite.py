@@ -1,20 +1,24 @@
-"""A study in one SQLite file in write-ahead mode; every call is one transaction, every row has a checksum."""
+"""A study in one SQLite file in write-ahead mode; every call is one transaction, rows and tables have checksums."""
 
 from __future__ import annotations
 
 import gc
 import json
+import re
+import shutil
 import sqlite3
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import stat
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from nasplug.contract.errors import StorageError
+from nasplug.contract.errors import PluginError, StorageError
 from nasplug.contract.records import Trial
+from nasplug.ledger.seal import Seal, row_checksum, seal_row
 from nasplug.ledger.storage import dumps
 
 FORMAT = 2
@@ -27,14 +31,40 @@ _TABLES = (
     " (number INTEGER PRIMARY KEY, state TEXT NOT NULL, record TEXT NOT NULL, checksum INTEGER NOT NULL)",
     "CREATE TABLE snapshot (id INTEGER PRIMARY KEY CHECK (id = 0), state TEXT NOT NULL, checksum INTEGER NOT NULL)",
     "CREATE TABLE work (key TEXT PRIMARY KEY, outcome TEXT NOT NULL, checksum INTEGER NOT NULL)",
+    "CREATE TABLE seal"
+    " (name TEXT PRIMARY KEY, rows INTEGER NOT NULL, digest INTEGER NOT NULL, checksum INTEGER NOT NULL)",
 )
+
+
+def _texts(values: Any) -> bool:
+    return all(isinstance(item, str) for item in (values.values() if isinstance(values, dict) else values))
+
+
+#: What a fact of a study is, if it is there: its type, and what must hold of it.
+_FACTS: dict[str, tuple[Any, Callable[[Any], bool]]] = {
+    "id": (str, lambda value: re.fullmatch(r"[A-Za-z0-9_-]{1,64}", value) is not None),
+    "spec": (dict, lambda value: all(isinstance(value.get(key, {}), dict) for key in ("run", "budget"))),
+    "objects": (list, _texts),
+    "objectives": (dict, lambda value: set(value.values()) <= {"max", "min"} if _texts(value) else False),
+    "constraints": (list, _texts),
+    "created": (str, bool),
+    "runs": (list, lambda value: all(isinstance(item, dict) for item in value)),
+    "revised": (int, lambda value: value >= 0),
+}
+#: Columns of every table that has a seal; the first one is the key.
+_COLUMNS = {
+    "meta": ("key", "value"),
+    "trials": ("number", "state", "record"),
+    "snapshot": ("id", "state"),
+    "work": ("key", "outcome"),
+}
 
 
 class SQLiteStorage:
     """One SQLite file in write-ahead mode; every call is one transaction.
 
     `synchronous = NORMAL` loses at most the last transactions on a power cut and never corrupts the file; a killed
-    process loses nothing that was committed. Everything is read and compared with its checksum before the first write.
+    process loses nothing that was committed. Before the first write everything is read and compared with its checksums.
 
     Args:
         path: Path of the file; made with its parents when `writable`.
@@ -46,19 +76,24 @@ class SQLiteStorage:
 
     def __init__(self, path: str | Path, *, writable: bool = True) -> None:
         self.path: Path | None = Path(path)
-        self._file = Path(path).resolve()  # one lock for a file, whatever links lead to it
+        self._file = study_path(path)  # one lock for a file, whatever links lead to it
         self._lock: FileLock | None = None
+        self._seals: dict[str, Seal] = {}
+        self._elsewhere: tempfile.TemporaryDirectory[str] | None = None
         if not writable and not self._file.is_file():
             raise StorageError(f"there is no study file {str(path)!r}", fix="check the path, or start a run first")
         exists = self._file.is_file() and self._file.stat().st_size > 0
         if exists and not _is_sqlite(self._file):
             raise self._damaged("it does not start like an SQLite file")
-        if not exists and not writable:  # a run that has just made the file will fill it; whoever reads must not
-            raise self._damaged("it is empty")
+        beside = [ending for ending in ("-wal", ".files") if Path(f"{self._file}{ending}").exists()]
+        if not exists and self._file.is_file() and (beside or not writable):
+            raise self._damaged("it is empty" + (f", and {self._file.name}{beside[0]} is not" if beside else ""))
         with self._guard("open"):
             if writable:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
-                self._lock = FileLock(str(self._file) + ".lock", timeout=0)
+                lock = Path(f"{self._file}.lock")
+                lock.open("a").close()  # where no file can be made, the lock would only say that it was not to be had
+                self._lock = FileLock(str(lock), timeout=0)
                 self._lock.acquire()
             try:
                 self._connection = self._open(exists, writable)
@@ -70,30 +105,67 @@ class SQLiteStorage:
     def _open(self, exists: bool, writable: bool) -> sqlite3.Connection:
         address = self._file.as_uri()
         if exists:  # looked at before anything could change it
-            reader = _connected(address + "?mode=ro", self._check)
-            if reader is None:  # no room for the index of the log, or no right to write it
-                reader = _connected(address + "?mode=ro&immutable=1", self._check)
-            assert reader is not None
+            reader = self._reader(address)
             if not writable:
                 return reader
-            reader.close()
+            try:
+                for table in _COLUMNS:
+                    self._read(table, reader)
+            finally:
+                reader.close()
+        else:
+            self._create()
         connection = sqlite3.connect(address, uri=True, isolation_level=None)
         try:
-            if not exists:
-                self._create(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _create(self, connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA journal_mode = WAL")
-        with _transaction(connection):
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {FORMAT}")
-            for statement in _TABLES:
-                connection.execute(statement)
+    def _create(self) -> None:
+        """Makes an empty study beside the path and moves it there: a run killed meanwhile leaves nothing behind."""
+        new = self._file.with_name(f"{self._file.name}.new")
+        for ending in ("", "-wal", "-shm"):
+            Path(f"{new}{ending}").unlink(missing_ok=True)
+        with closing(sqlite3.connect(new.as_uri(), uri=True, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            with _transaction(connection):
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {FORMAT}")
+                for statement in _TABLES:
+                    connection.execute(statement)
+                seals = [seal_row(name, 0, 0) for name in _COLUMNS]
+                connection.executemany("INSERT INTO seal VALUES (?, ?, ?, ?)", seals)
+        new.replace(self._file)
+
+    def _reader(self, address: str) -> sqlite3.Connection:
+        """A connection for reading that passes the check, also on a full disk and in a folder that is read only."""
+        reader = _connected(address + "?mode=ro", self._check)
+        if reader is not None:
+            return reader
+        # No room for the index of the log, or no right to write it.
+        log = self._file.with_name(f"{self._file.name}-wal")
+        if not log.is_file() or not log.stat().st_size:
+            reader = _connected(address + "?mode=ro&immutable=1", self._check)
+            assert reader is not None
+            return reader
+        self._elsewhere = tempfile.TemporaryDirectory(prefix="nasplug-read-")
+        copy = Path(self._elsewhere.name) / self._file.name
+        try:
+            shutil.copyfile(self._file, copy)
+            shutil.copyfile(log, f"{copy}-wal")
+        except OSError as error:
+            raise StorageError(
+                "cannot read the study file",
+                where=str(self._file),
+                why=f"its last trials are in {log.name!r}, which SQLite reads only where it can write, and a copy in "
+                f"the temporary folder failed: {error}",
+                fix="free some space, or set TMPDIR to a folder that can be written",
+            ) from error
+        reader = _connected(copy.as_uri(), self._check)
+        assert reader is not None
+        return reader
 
     def _check(self, connection: sqlite3.Connection) -> None:
         run = connection.execute
@@ -118,85 +190,146 @@ class SQLiteStorage:
     # -- trials --------------------------------------------------------------------------------------------------
 
     def write(self, trials: Sequence[Trial]) -> None:
-        """Inserts or replaces trials in one transaction."""
-        rows = []
-        for trial in trials:
-            record = trial.encode().decode()
-            rows.append((trial.number, trial.state, record, _checksum(trial.number, trial.state, record)))
-        self._insert("INSERT OR REPLACE INTO trials VALUES (?, ?, ?, ?)", rows)
+        """Inserts or replaces trials in one transaction.
+
+        Raises:
+            PluginError: A trial holds values that would not come back.
+        """
+        self._change({"trials": [_trial_row(trial) for trial in trials]})
 
     def trials(self) -> list[Trial]:
         """Returns all trials, ascending by number."""
-        with self._guard("read"):
-            rows = self._connection.execute(
-                "SELECT number, state, record, checksum FROM trials ORDER BY number"
-            ).fetchall()
+        rows = self._rows("trials")
         with _collected_later():
             return [self._trial(position, row) for position, row in enumerate(rows)]
 
-    def _trial(self, position: int, row: tuple[int, str, str, int]) -> Trial:
-        number, state, record, checksum = row
-        if _checksum(number, state, record) != checksum:
-            raise self._damaged(f"the record of trial {number} does not match its checksum")
+    def _trial(self, position: int, row: tuple[Any, ...]) -> Trial:
+        number, state, record = row
         if number != position:
             raise self._damaged(f"trial {position} is missing")
         try:
-            return Trial.decode(record)
-        except ValueError as error:
+            trial = Trial.decode(record)
+        except (ValueError, RecursionError) as error:
             raise self._damaged(f"trial {number} cannot be read: {error}") from error
+        if (trial.number, trial.state) != (number, state):
+            raise self._damaged(f"the record of trial {number} is that of trial {trial.number}, {trial.state}")
+        for name in trial.artifacts.values():
+            if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/") or ":" in name:
+                raise self._damaged(f"the artifact {name!r} of trial {number} is outside the folder of the study")
+        return trial
+
+    def take_back(self, trials: Sequence[Trial], meta: Mapping[str, Any], work: Sequence[str] = ()) -> None:
+        """Replaces trials and facts, and forgets the snapshot and outcomes of work, in one transaction.
+
+        Args:
+            trials: Trials as they are from now on.
+            meta: Facts to merge.
+            work: Keys of the outcomes to forget.
+        """
+        self._change(
+            {"trials": [_trial_row(trial) for trial in trials], "meta": _meta_rows(meta)},
+            {"snapshot": [0], "work": list(work)},
+        )
 
     # -- facts, state, work --------------------------------------------------------------------------------------
 
     def write_meta(self, meta: Mapping[str, Any]) -> None:
         """Merges facts about the run."""
-        pairs = [(key, dumps(value)) for key, value in meta.items()]
-        rows = [(key, text, _checksum(key, text)) for key, text in pairs]
-        self._insert("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", rows)
+        self._change({"meta": _meta_rows(meta)})
 
     def meta(self) -> dict[str, Any]:
         """Returns the facts about the run."""
-        return self._mapping("SELECT key, value, checksum FROM meta")
+        meta = self._mapping("meta")
+        for name, (kind, check) in _FACTS.items():
+            value = meta.get(name)
+            if value is not None and not (isinstance(value, kind) and check(value)):
+                raise self._damaged(f"the fact {name!r} is {value!r:.100}")
+        return meta
 
     def write_snapshot(self, snapshot: Mapping[str, Any]) -> None:
         """Replaces the state of the driver's plugins, and moves the log into the file, so that a copy is recent."""
-        text = dumps(snapshot)
-        self._insert("INSERT OR REPLACE INTO snapshot VALUES (0, ?, ?)", [(text, _checksum(0, text))])
+        self._change({"snapshot": [(0, dumps(snapshot))]})
         with self._guard("write to"):
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def snapshot(self) -> dict[str, Any] | None:
         """Returns the last snapshot, or None."""
-        return self._mapping("SELECT id, state, checksum FROM snapshot").get(0)
+        return self._mapping("snapshot").get(0)
 
     def write_work(self, key: str, outcome: Mapping[str, Any]) -> None:
         """Keeps the outcome of a strategy's own work."""
-        text = dumps(outcome)
-        self._insert("INSERT OR REPLACE INTO work VALUES (?, ?, ?)", [(key, text, _checksum(key, text))])
+        self._change({"work": [(key, dumps(outcome))]})
 
     def work(self) -> dict[str, Any]:
         """Returns the outcomes of all work by key."""
-        return self._mapping("SELECT key, outcome, checksum FROM work")
+        return self._mapping("work")
 
     def close(self) -> None:
         """Closes the file and releases the lock."""
         self._connection.close()
+        if self._elsewhere is not None:
+            self._elsewhere.cleanup()
         if self._lock is not None:
             self._lock.release()
 
     # -- rows ----------------------------------------------------------------------------------------------------
 
-    def _insert(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        with self._guard("write to"), _transaction(self._connection):
-            self._connection.executemany(statement, rows)
+    def _change(
+        self, written: Mapping[str, Sequence[tuple[Any, ...]]], deleted: Mapping[str, Sequence[Any]] | None = None
+    ) -> None:
+        """Writes and deletes rows of some tables, with their seals, in one transaction."""
+        changes: dict[str, dict[Any, int | None]] = {}
+        run = self._connection
+        with self._guard("write to"), _transaction(run):
+            for table in {*written, *(deleted or {})} - set(self._seals):
+                self._seals[table] = self._seal(table)
+            for table, keys in (deleted or {}).items():
+                run.executemany(f"DELETE FROM {table} WHERE {_COLUMNS[table][0]} = ?", [(key,) for key in keys])
+                changes.setdefault(table, {}).update(dict.fromkeys(keys))
+            for table, rows in written.items():
+                sealed = [(*row, row_checksum(*row)) for row in rows]
+                marks = ", ".join("?" * (len(_COLUMNS[table]) + 1))
+                run.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", sealed)
+                changes.setdefault(table, {}).update({row[0]: row[-1] for row in sealed})
+            for table, change in changes.items():
+                count, digest = self._seals[table].changed(change)
+                run.execute("INSERT OR REPLACE INTO seal VALUES (?, ?, ?, ?)", seal_row(table, count, digest))
+        for table, change in changes.items():
+            self._seals[table].apply(change)
 
-    def _mapping(self, query: str) -> dict[Any, Any]:
+    def _seal(self, table: str) -> Seal:
+        """The seal of a table before the first change."""
+        key = _COLUMNS[table][0]
+        return Seal.of(self._connection.execute(f"SELECT {key}, checksum FROM {table}").fetchall())
+
+    def _rows(self, table: str) -> list[tuple[Any, ...]]:
         with self._guard("read"):
-            rows = self._connection.execute(query).fetchall()
-        for key, text, checksum in rows:
-            if _checksum(key, text) != checksum:
-                raise self._damaged(f"the entry {key!r} does not match its checksum")
+            return self._read(table, self._connection)
+
+    def _read(self, table: str, connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+        """All rows of a table without their checksums, as one transaction left them."""
+        columns = ", ".join(_COLUMNS[table])
+        connection.execute("BEGIN")
         try:
-            return {key: json.loads(text) for key, text, _ in rows}
+            seal = connection.execute("SELECT * FROM seal WHERE name = ?", (table,)).fetchone()
+            rows = connection.execute(f"SELECT {columns}, checksum FROM {table} ORDER BY 1").fetchall()
+        finally:
+            if connection.in_transaction:
+                connection.execute("COMMIT")
+        digest = 0
+        for *fields, checksum in rows:
+            if row_checksum(*fields) != checksum:
+                what = f"the record of trial {fields[0]}" if table == "trials" else f"the entry {fields[0]!r}"
+                raise self._damaged(f"{what} does not match its checksum")
+            digest ^= checksum
+        if seal != seal_row(table, len(rows), digest):
+            raise self._damaged(f"the table {table!r} does not match its seal: rows are missing, added or older")
+        return [row[:-1] for row in rows]
+
+    def _mapping(self, table: str) -> dict[Any, Any]:
+        rows = self._rows(table)
+        try:
+            return {key: json.loads(text) for key, text in rows}
         except (ValueError, RecursionError) as error:
             raise self._damaged(f"an entry cannot be read: {error}") from error
 
@@ -236,6 +369,26 @@ class SQLiteStorage:
             why=why,
             fix="nothing was changed; restore the file from a copy, or give another path to start anew",
         )
+
+
+def study_path(path: str | Path) -> Path:
+    """Returns the absolute path of a study file with all links followed.
+
+    Raises:
+        StorageError: It cannot be the path of a file.
+    """
+    try:
+        file = Path(path).resolve()
+        mode = file.stat().st_mode if file.exists() else None
+    except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, a null byte
+        raise StorageError("this cannot be a study file", where=repr(str(path)), why=str(error)) from error
+    if not str(path) or (mode is not None and not stat.S_ISREG(mode)):
+        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+        kind = "an empty path" if not str(path) else kinds.get(stat.S_IFMT(mode or 0), "a device")
+        raise StorageError(
+            f"this cannot be a study file: it is {kind}", where=repr(str(path)), fix="give the path of a regular file"
+        )
+    return file
 
 
 def _connected(address: str, check: Any) -> sqlite3.Connection | None:
@@ -278,8 +431,22 @@ def _collected_later() -> Iterator[None]:
             gc.enable()
 
 
-def _checksum(*fields: Any) -> int:
-    return zlib.crc32("\x1f".join(map(str, fields)).encode("utf-8", "surrogatepass"))
+def _meta_rows(meta: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    return [(key, dumps(value)) for key, value in meta.items()]
+
+
+def _trial_row(trial: Trial) -> tuple[Any, ...]:
+    try:
+        record = trial.encode()
+        Trial.decode(record)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PluginError(
+            "the result holds values that cannot be kept",
+            where=f"trial {trial.number}",
+            why=str(error),
+            fix="a plugin answered them; use numbers, texts, and lists and dictionaries of them",
+        ) from error
+    return trial.number, trial.state, record.decode()
 
 
 def _is_sqlite(path: Path) -> bool:

@@ -39,6 +39,9 @@ class Storage(Protocol):
     def work(self) -> dict[str, Any]:
         """Returns the outcomes of all work by key."""
 
+    def take_back(self, trials: Sequence[Trial], meta: Mapping[str, Any], work: Sequence[str] = ()) -> None:
+        """Replaces trials and facts, and forgets the snapshot and outcomes of work."""
+
     def close(self) -> None:
         """Releases file and lock."""
 
@@ -75,6 +78,9 @@ class MemoryStorage:
     def work(self) -> dict[str, Any]:
         """Returns nothing."""
         return {}
+
+    def take_back(self, trials: Sequence[Trial], meta: Mapping[str, Any], work: Sequence[str] = ()) -> None:
+        """Keeps nothing: there is no earlier run."""
 
     def close(self) -> None:
         """Does nothing."""

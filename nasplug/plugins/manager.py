@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import pluggy
@@ -56,12 +57,7 @@ class Manager:
         except (NasplugError, KeyboardInterrupt):
             raise
         except BaseException as error:
-            name = self._raiser(hook, error)
-            raise PluginError(
-                f"raised {type(error).__name__}: {error}",
-                where=f"{name}, hook {hook}",
-                fix="this is a fault of the plugin; `--debug` shows where",
-            ) from error
+            raise _fault(error, f"{self._raiser(hook, error)}, hook {hook}") from error
 
     def guard(self, name: str, method: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """Calls a method of a plugin; what it raises becomes an error that names it.
@@ -74,25 +70,35 @@ class Manager:
         except (NasplugError, KeyboardInterrupt):
             raise
         except BaseException as error:
-            raise PluginError(
-                f"raised {type(error).__name__}: {error}",
-                where=f"{name}, {method}",
-                fix="this is a fault of the plugin; `--debug` shows where",
-            ) from error
+            raise _fault(error, f"{name}, {method}") from error
 
     def _raiser(self, hook: str, error: BaseException) -> str:
         """The name of the plugin out of whose hook an error came."""
-        implementations = getattr(self.hook, hook).get_hookimpls()
+        found = self.blame(error, (hook,))
+        return found[0] if found else "a plugin"
+
+    def blame(self, error: BaseException, hooks: Iterable[str] = HOOKS) -> tuple[str, str] | None:
+        """Returns name of the plugin and hook that an error came out of, the innermost if hooks call each other.
+
+        Args:
+            error: The error, with its traceback.
+            hooks: Hooks to look at.
+        """
         codes = {
-            getattr(getattr(item.function, "__func__", item.function), "__code__", None): item.plugin_name
-            for item in implementations
+            getattr(getattr(item.function, "__func__", item.function), "__code__", None): (item.plugin_name, hook)
+            for hook in hooks
+            for item in getattr(self.hook, hook).get_hookimpls()
         }
-        frame = error.__traceback__
         found = None
+        frame = error.__traceback__
         while frame is not None:
             found = codes.get(frame.tb_frame.f_code, found)
             frame = frame.tb_next
-        return found or "a plugin"
+        return found
+
+    def names(self, hook: str) -> str:
+        """Returns names of the plugins that implement a hook, for messages about an answer."""
+        return f"{' or '.join(name for name, _ in self.who(hook)) or 'a plugin'}, hook {hook}"
 
     def unregister(self, plugin: Any) -> None:
         """Removes a plugin."""
@@ -110,6 +116,20 @@ class Manager:
     def without(self, plugins: Iterable[Any], hook: str) -> Any:
         """Returns a caller of a hook that leaves some plugins out."""
         return self._manager.subset_hook_caller(hook, remove_plugins=list(plugins))
+
+
+def _fault(error: BaseException, where: str) -> PluginError:
+    frame, place = error.__traceback__, ""
+    while frame is not None:
+        code = frame.tb_frame.f_code
+        place = f"in {code.co_qualname} ({Path(code.co_filename).name}, line {frame.tb_lineno})"
+        frame = frame.tb_next
+    return PluginError(
+        f"raised {type(error).__name__}: {error}",
+        where=where,
+        why=place or None,
+        fix="this is a fault of the plugin; `--debug` shows where",
+    )
 
 
 def hooks_of(plugin: Any) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -30,6 +30,7 @@ from nasplug.run.hyperparameters import with_hyperparameters
 from nasplug.run.loop import Search
 from nasplug.run.parts import EXECUTOR, check_members, plain_or_object
 from nasplug.run.processes import prepare
+from nasplug.run.retry import read_kinds, take_back
 from nasplug.run.spec import BudgetSpec, RunSpec
 
 
@@ -61,6 +62,7 @@ def search(
     gpus: float | None = None,
     storage: str | Path | None = None,
     time_limit: float | None = None,
+    keep: str = "all",
     remeasure: bool = False,
     clock: str | None = None,
     plugins: Sequence[str | Path] = (),
@@ -98,6 +100,7 @@ def search(
         gpus: Part of a GPU for each trial; None shares those that there are evenly.
         storage: Study file, or None for memory.
         time_limit: Seconds per trial; needs the executor `process`.
+        keep: Whose files stay: `all`, `front`, or `best N`.
         remeasure: Train repeated proposals again.
         clock: Metric with the seconds a trial takes: run the batch on a simulated clock, see :class:`RunOptions`.
         plugins: Paths of single-file plugins.
@@ -131,6 +134,7 @@ def search(
         "gpus": gpus,
         "storage": None if storage is None else str(storage),
         "time_limit": time_limit,
+        "keep": keep,
         "remeasure": remeasure,
         "clock": clock,
     }
@@ -160,6 +164,7 @@ def run_spec(
     objects: Mapping[str, Any] | None = None,
     trackers: Sequence[Tracker] = (),
     resume: bool = True,
+    retry_failed: str | Iterable[str] = (),
     snapshot_every: float = 5.0,
 ) -> Study:
     """Runs a specification, or what is left of it.
@@ -169,6 +174,8 @@ def run_spec(
         objects: Ready-made objects by key of the specification.
         trackers: Who follows the run, beside those of the specification.
         resume: False refuses a storage that already has trials.
+        retry_failed: Kinds of failures, such as `crash` and `timeout`, whose trials in the storage run again. Later
+            trials keep their results where the outcome of these does not change them.
         snapshot_every: Seconds between snapshots of the strategy's state in the study file.
 
     Raises:
@@ -178,6 +185,7 @@ def run_spec(
     if spec.budget.trials is None and spec.budget.seconds is None:
         # A strategy may end by itself; most do not, and then this would never come back.
         raise SpecError("no stopping criterion", where="budget", fix="set budget.trials or budget.seconds")
+    kinds = read_kinds(retry_failed)
     if spec.run.executor.name == "process":
         prepare(training=spec.task is not None)
     catalog = discover(spec.plugins).catalog
@@ -195,6 +203,9 @@ def run_spec(
     try:
         meta = _open_meta(storage.meta(), assembly, objects or {}, resume=resume, path=spec.run.storage)
         storage.trials()  # a damaged file is refused before anything is written to it
+        if kinds:
+            retried = take_back(storage, kinds, needs_history=assembly.needs_history)
+            meta["runs"][-1]["retried"] = retried
         storage.write_meta(meta)
         ledger = assembly.ledger(folder=artifact_folder(spec.run.storage, meta["id"]), meta=meta)
         search = Search(

@@ -236,7 +236,7 @@ def find_target(name: str, catalog: Catalog, manager: Manager | None = None) -> 
     family = name.split(":")[0]
     plugin = instantiate("target", Component(family), catalog, where="target")
     manager.register(plugin, f"target:{family}")
-    found: HardwareTarget | None = manager.hook.hardware_target(name=name)
+    found: HardwareTarget | None = manager.call("hardware_target", name=name)
     if found is None:
         variants = getattr(plugin, "variants", ())
         raise SpecError(

@@ -12,6 +12,7 @@ nothing observed in between, whether it was done now or is in the file.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -27,8 +28,12 @@ from nasplug.ledger.storage import Storage
 from nasplug.ledger.work import Outcome, Request
 from nasplug.run.assemble import Assembly
 from nasplug.run.executors.launch import Launch
+from nasplug.run.giving_up import GiveUp
+from nasplug.run.hints import Hints
 from nasplug.run.jobs import Job, Message, Progress
+from nasplug.run.keeping import Keeper
 from nasplug.run.resume import Snapshots, check_same, copied
+from nasplug.run.retry import Revision
 from nasplug.run.reviewing import check_proposals
 
 
@@ -61,6 +66,7 @@ class Search:
         self.trackers = [*trackers, *assembly.trackers]
         self._executor, self._started, self._objects = executor, False, objects or {}
         self._recorded = {trial.number: trial for trial in storage.trials()}
+        self._revision = Revision(storage, self._recorded)
         self._done_before = {key: msgspec.convert(data, Outcome) for key, data in storage.work().items()}
         self._results: dict[int, Trial] = {}
         self._outcomes: dict[str, Outcome] = {}
@@ -72,6 +78,9 @@ class Search:
         # Once the end of the budget keeps back a proposal, the way of this run is no prefix of a longer run's any more,
         # and a snapshot must not be taken: the longer run resumes from an earlier one.
         self._cut = False
+        self._give_up, self._ran = GiveUp(), set[int]()
+        self._hints = Hints(self.spec.constraints)
+        self._keeper = Keeper(self.spec.run.keep, ledger, storage, checkpoints=assembly.keeps_checkpoints)
         self._now = 0.0  # on the simulated clock, if there is one
         self._snapshots = Snapshots(assembly, storage, snapshot_every)
 
@@ -123,7 +132,7 @@ class Search:
             requested = self.ledger.requested
             for request in requested:
                 self._start_work(request)
-            if not proposals:
+            if proposals is None or (isinstance(proposals, list) and not proposals):
                 if not requested:
                     return
                 self._finish_work([request.work.key for request in requested])
@@ -131,6 +140,7 @@ class Search:
             check_proposals(proposals, room, self.study, self.spec.strategy.name)
             fresh = [self._admit(proposal) for proposal in proposals]
             new = [trial for trial in fresh if trial.number not in self._recorded]
+            new += self._revision.changed()
             if new:
                 self.storage.write(new)
             for trial in fresh:
@@ -138,14 +148,16 @@ class Search:
 
     def _admit(self, proposal: Proposal) -> Trial:
         number = self.study.proposed
-        recorded = self._recorded.get(number)
-        if recorded is not None:
+        recorded, revised = self._recorded.get(number), self._revision.covers(number)
+        if recorded is not None and not revised:
             check_same(recorded, proposal, self.storage.path)
-        trial = self.ledger.propose(proposal if recorded is None else recorded)
+        trial = self.ledger.propose(proposal if recorded is None or revised else recorded)
         if not self.spec.run.remeasure and proposal.failure is None:
             first = self._identities.setdefault(proposal.identity(), number)
             if first != number:
                 trial = self.ledger.book.pending[number] = trial.with_(copied_from=first)
+        if revised:
+            trial = self.ledger.book.pending[number] = self._revision.admit(trial)
         self._known_to[number] = len(self.study.trials)
         return trial
 
@@ -175,9 +187,18 @@ class Search:
         elif isinstance(key, int):
             self._tell(lambda tracker: tracker.measured(key, message))
 
+    def _say(self, hint: str) -> None:
+        if self.trackers:
+            self._tell(lambda tracker: tracker.noted(hint))
+        else:
+            warnings.warn(hint, RuntimeWarning, stacklevel=2)
+
     def _tell(self, what: Callable[[Tracker], None]) -> None:
         for tracker in self.trackers:
-            what(tracker)
+            if tracker in self.assembly.trackers:
+                self.assembly.manager.guard(f"tracker {type(tracker).__name__}", "a method", what, tracker)
+            else:
+                what(tracker)  # the caller's own, which may want to end the run
 
     # -- work ----------------------------------------------------------------------------------------------------
 
@@ -259,6 +280,7 @@ class Search:
         for done in self._executor.finished():
             if isinstance(done, Trial):
                 self._results[done.number] = self._finish(done)
+                self._ran.add(done.number)
             else:
                 self.storage.write_work(done.key, msgspec.to_builtins(done))
                 self._outcomes[done.key] = done
@@ -272,6 +294,12 @@ class Search:
         self._known_to.pop(trial.number)
         self.assembly.manager.call("observe", study=self.study, trial=trial)
         self._tell(lambda tracker: tracker.observed(trial))
+        self._give_up.observe(trial, ran=trial.number in self._ran)
+        self._ran.discard(trial.number)
+        self._keeper.observed(trial)
+        hint = self._hints.observed(self.study.trials)
+        if hint is not None:
+            self._say(hint)
         if not self._cut:
             self._snapshots.take(self.ledger, self._known_to)
 
@@ -290,8 +318,8 @@ class Search:
         for trial in [self._recorded[number] for number in range(snapshot.observed)]:
             self.ledger.observe(trial)
             self._known_to.pop(trial.number)
-            for tracker in self.trackers:
-                tracker.observed(trial)
+            self._give_up.observe(trial, ran=False)
+            self._tell(lambda tracker, trial=trial: tracker.observed(trial))  # type: ignore[misc]
         self._known_to = dict(zip(self._known_to, snapshot.known, strict=True))
         for key in snapshot.work:
             self.ledger.answer(self._done_before[key])

@@ -58,15 +58,21 @@ def price(
         except NasplugError as error:
             raise error.within(where) from error.__cause__
         for answer in answers:
+            if answer is not None and not isinstance(answer, Mapping):
+                raise PluginError(f"answers {answer!r:.100}, not a mapping of names to numbers", where=where)
             for key, value in (answer or {}).items():
+                if not isinstance(key, str):
+                    raise PluginError(f"answers the key {key!r:.100}, which is not a text", where=where)
                 if key.split("/")[0] not in (plugin.name, family):
                     raise PluginError(f"answers {key!r}, outside its namespace {plugin.name!r}", where=where)
                 if key in owners:
                     raise PluginError(f"answers {key!r}, which {owners[key]} answers too", where=where)
                 try:
+                    if isinstance(value, str):
+                        raise TypeError
                     values[key] = float(value)
                 except (TypeError, ValueError):
-                    raise PluginError(f"answers {value!r} for {key!r}, which is no number", where=where) from None
+                    raise PluginError(f"answers {value!r} for {key!r}, which is not a number", where=where) from None
                 owners[key] = where
     return values
 

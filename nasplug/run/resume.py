@@ -60,8 +60,8 @@ class Snapshots:
             return
         states = {}
         for name, plugin in self._plugins.items():
-            states[name] = self._assembly.manager.guard(name, "state_dict", plugin.state_dict)
-            check_state(states[name], f"{name}, state_dict")
+            state = self._assembly.manager.guard(name, "state_dict", plugin.state_dict)
+            states[name] = check_state(state, f"{name}, state_dict")
         snapshot = Snapshot(
             observed,
             ledger.view.proposed,
@@ -115,7 +115,7 @@ def check_same(recorded: Trial, proposal: Proposal, path: Path | None) -> None:
         ReplayError: A plugin or a library behaves differently from the one that wrote the file.
     """
     before = recorded.proposal
-    if before.architecture == proposal.architecture and _text(before) == _text(proposal):
+    if same_proposal(before, proposal):
         return
     raise ReplayError(
         f"trial {recorded.number} would be proposed differently now than when the file was written",
@@ -139,7 +139,13 @@ def copied(trial: Trial, source: Trial) -> Trial:
         reason=source.reason,
         edits=source.edits,
         stages=source.stages,
+        dropped=source.dropped,
     )
+
+
+def same_proposal(one: Proposal, other: Proposal) -> bool:
+    """Returns whether two proposals are equal in every field."""
+    return one.architecture == other.architecture and _text(one) == _text(other)
 
 
 def _text(proposal: Proposal) -> str:

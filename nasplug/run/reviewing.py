@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
-from nasplug.contract.errors import PluginError, StudyError
-from nasplug.contract.records import Proposal
+from nasplug.contract.checks import check_json
+from nasplug.contract.errors import PluginError, SpecError, StudyError
+from nasplug.contract.records import Architecture, Proposal
 from nasplug.ledger.view import StudyView
 
 
@@ -30,6 +30,12 @@ def check_proposals(proposals: Any, room: int, study: StudyView, strategy: str) 
     if len(proposals) > room:
         raise PluginError(f"proposed {len(proposals)} trials when {room} were wanted", where=where)
     for proposal in proposals:
+        if not isinstance(proposal.architecture, Architecture):
+            raise PluginError(
+                "proposed something that is not an Architecture",
+                where=where,
+                why=f"got {proposal.architecture!r:.100}, perhaps from the space's own methods",
+            )
         if proposal.architecture.space != study.space.name:
             raise PluginError(
                 f"proposed an architecture of space {proposal.architecture.space!r}, not {study.space.name!r}",
@@ -40,6 +46,14 @@ def check_proposals(proposals: Any, room: int, study: StudyView, strategy: str) 
             raise PluginError(f"proposed the seed {seed!r}", where=where, fix="give an integer from 0 to 2**31 - 1")
         if proposal.parent is not None and not _is_finished(study, proposal.parent):
             raise PluginError(f"names trial {proposal.parent} as parent, which is not finished", where=where)
+        inherits = proposal.inherits
+        if inherits is not None and inherits.mode == "weights" and study.trial(inherits.trial).dropped:
+            raise SpecError(
+                f"the next trial starts from the weights of trial {inherits.trial}, which were deleted",
+                where="run.keep",
+                why="the strategy starts from earlier weights, so that all of them may be needed",
+                fix="run the search anew with `run.keep: all`",
+            )
         for name, value in (
             ("genotype", proposal.architecture.genotype),
             ("hyperparameters", proposal.hyperparameters),
@@ -56,51 +70,29 @@ def _is_finished(study: StudyView, number: int) -> bool:
         return False
 
 
-_SIMPLE = frozenset({str, bool, int, type(None)})
-
-
-def check_json(value: Any, name: str, where: str) -> None:
-    """Refuses a value that does not come back from JSON as it was.
+def check_state(state: Any, where: str) -> Any:
+    """Returns a state as a snapshot brings it back.
 
     Raises:
-        PluginError: It holds something other than texts, finite numbers, booleans, None, lists and string-keyed
-            mappings of them.
+        PluginError: `state_dict` returned something that JSON would not bring back as it is.
     """
-    if type(value) in _SIMPLE:
-        return
-    if isinstance(value, (list, tuple)):
-        if _SIMPLE.issuperset(map(type, value)):
-            return
-        for item in value:
-            check_json(item, name, where)
-        return
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if type(key) is not str:
-                raise PluginError(f"{name} has the key {key!r}, which is not a text", where=where)
-            check_json(item, f"{name}[{key!r}]", where)
-        return
-    if type(value) is float:
-        if math.isfinite(value):
-            return
-        raise PluginError(f"{name} is {value}, which JSON cannot say", where=where, fix="use None, or leave it out")
-    raise PluginError(
-        f"{name} holds a {type(value).__module__}.{type(value).__qualname__}, which is not JSON data",
-        where=where,
-        why=f"got {value!r:.100}",
-        fix="use str, int, float, bool, None, and lists and dictionaries of them (`.item()` of NumPy numbers)",
-    )
-
-
-def check_state(state: Any, where: str) -> None:
-    """Refuses a state that a snapshot could not bring back.
-
-    Raises:
-        PluginError: `state_dict` returned something other than JSON data.
-    """
+    fix = "use lists and numbers, `.tolist()`, and texts as keys"
     try:
-        json.dumps(state)
-    except (TypeError, ValueError) as error:
-        raise PluginError(
-            "state_dict returns JSON data", where=where, why=str(error), fix="use lists and numbers, `.tolist()`"
-        ) from error
+        text = json.dumps(state)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PluginError("state_dict returns JSON data", where=where, why=str(error), fix=fix) from error
+    _check_keys(state, where, fix)
+    return json.loads(text)
+
+
+def _check_keys(state: Any, where: str, fix: str) -> None:
+    if isinstance(state, dict):
+        for key, item in state.items():
+            if not isinstance(key, str):
+                raise PluginError(
+                    "state_dict returns JSON data", where=where, why=f"the key {key!r} would come back as text", fix=fix
+                )
+            _check_keys(item, where, fix)
+    elif isinstance(state, (list, tuple)):
+        for item in state:
+            _check_keys(item, where, fix)

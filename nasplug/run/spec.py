@@ -12,10 +12,12 @@ from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.contract.records import Constraint, Objective
 from nasplug.plugins.component import Component, plain
 from nasplug.run.hyperparameters import with_hyperparameters
+from nasplug.run.keeping import read_keep
 from nasplug.run.parts import PART, parse_part, sequence
 
-#: Options that change how fast or where a run goes, never its trials; a resumed run may change them.
-FREE_OPTIONS = frozenset({"executor", "workers", "gpus", "storage", "time_limit"})
+#: Options that change how fast or where a run goes, not what a trial that ends by itself returns; a resumed run may
+#: change them. `time_limit` decides which trials may end by themselves: those recorded as timeouts stay so on resume.
+FREE_OPTIONS = frozenset({"executor", "workers", "gpus", "storage", "time_limit", "keep"})
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class RunOptions:
         gpus: Part of a GPU that a trial gets, such as 0.5; None shares those that there are evenly among the workers.
         storage: The study file, or None for memory.
         time_limit: Seconds after which `process` kills a trial.
+        keep: Whose files stay: `all`, `front` for the non-dominated trials, or `best N` such as `best 10`. Files of a
+            trial that can be neither any more are deleted, and its record says so.
         remeasure: Train a repeated proposal again instead of copying the earlier result.
         clock: Name of a metric that says how many seconds a trial takes. The trials of a batch then run side by side
             on a simulated clock, and are observed in the order in which they end, as an asynchronous search on so many
@@ -63,6 +67,7 @@ class RunOptions:
     gpus: float | None = None
     storage: str | None = None
     time_limit: float | None = None
+    keep: str = "all"
     remeasure: bool = False
     clock: str | None = None
 
@@ -140,6 +145,8 @@ class RunSpec:
                 )
             elif key in ("enqueue", "plugins"):
                 parsed[key] = tuple(sequence(value, key))
+                if key == "plugins" and not all(isinstance(item, str) for item in parsed[key]):
+                    raise SpecError(f"cannot read {value!r:.100}", where=key, fix="write paths: [my_plugin.py]")
             elif key == "budget":
                 parsed[key] = _options(BudgetSpec, value, key)
             elif key == "run":
@@ -164,6 +171,7 @@ class RunSpec:
         ):
             if value < least:
                 raise SpecError(f"{value} is too small", where=name, fix=f"give at least {least}")
+        read_keep(run.keep)
         if run.executor.name == "inline" and run.workers > 1:
             raise SpecError(
                 f"the inline executor has one worker, not {run.workers}",
@@ -219,20 +227,29 @@ def read_spec(path: str | Path, overrides: Sequence[str] = ()) -> RunSpec:
     Raises:
         SpecError: The file is missing or no YAML mapping, or an override cannot be applied.
     """
-    import yaml
-
-    file = Path(path)
     try:
-        data = yaml.load(file.read_text(encoding="utf-8"), Loader=_yaml_loader())
+        text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise SpecError(f"there is no file {str(path)!r}", where="specification", fix="check the path") from None
-    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
-        raise SpecError("this is no YAML file", where=str(path), why=" ".join(str(error).split())) from error
+    except (UnicodeDecodeError, IsADirectoryError, ValueError) as error:
+        raise SpecError("not a YAML file", where=str(path), why=" ".join(str(error).split())) from error
+    data = _read_yaml(text, str(path))
     if not isinstance(data, dict):
         raise SpecError("a specification is a mapping of keys", where=str(path))
     for override in overrides:
         apply_override(data, override)
     return RunSpec.parse(data)
+
+
+def _read_yaml(text: str, where: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.load(text, Loader=_yaml_loader())
+    except (yaml.YAMLError, ValueError) as error:  # a date that does not exist is a ValueError
+        raise SpecError("this is not YAML", where=where, why=" ".join(str(error).split())) from error
+    except RecursionError as error:
+        raise SpecError("this is not a specification: brackets are nested too deeply", where=where) from error
 
 
 def _yaml_loader() -> Any:
@@ -258,8 +275,6 @@ def apply_override(data: dict[str, Any], text: str) -> None:
     Raises:
         SpecError: It cannot be read, or leads into something that has no keys.
     """
-    import yaml
-
     path, separator, raw = text.partition("=")
     keys = path.strip().split(".")
     if not separator or not all(keys):
@@ -271,7 +286,7 @@ def apply_override(data: dict[str, Any], text: str) -> None:
         length = known[0] if known else 1
         key, keys = ".".join(keys[:length]), keys[length:]
         if not keys:
-            node[key] = yaml.load(raw, Loader=_yaml_loader())
+            node[key] = _read_yaml(raw, f"--set {text}")
             return
         if node.get(key) is None:
             node[key] = {}
@@ -314,9 +329,10 @@ def _scalar(value: Any, kind: str, where: str) -> Any:
     if "bool" in kind and isinstance(value, bool):
         return value
     if not isinstance(value, bool):
-        if "int" in kind and isinstance(value, (int, float)) and float(value).is_integer():
-            return int(value)
-        if "float" in kind and isinstance(value, (int, float)):
+        if "int" in kind and (isinstance(value, int) or (isinstance(value, float) and value.is_integer())):
+            if abs(value) < 1 << 63:  # what a file and its libraries can hold
+                return int(value)
+        elif "float" in kind and isinstance(value, (int, float)) and abs(value) < 1e300:
             return float(value)
         if "str" in kind and isinstance(value, (str, Path)):
             return str(value)

@@ -15,6 +15,7 @@ from typing import Any
 from nasplug.contract.errors import MissingExtraError, NasplugError, PluginError, SpecError, StorageError, TrialError
 from nasplug.contract.records import Evaluation, Failure, Trial
 from nasplug.cost.candidate import Candidate
+from nasplug.evaluate.answers import check_evaluation
 from nasplug.evaluate.trialrun import TrialRun
 from nasplug.evaluate.workrun import WorkRun, carry_out
 from nasplug.ledger.artifacts import checksum
@@ -110,7 +111,7 @@ class Worker:
         except NOT_THE_CANDIDATE:
             raise
         except MemoryError as error:
-            known |= failure("oom", error)
+            known |= self._failure("oom", error)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):  # every later trial would fail for the same reason
                 raise StorageError(
@@ -119,18 +120,25 @@ class Worker:
                     why=f"while keeping the files of {what}; all earlier trials are safe",
                     fix="free some space and run the same command again: it resumes",
                 ) from error
-            known |= failure(_kind(error), error)
+            known |= self._failure(_kind(error), error)
         except Exception as error:
-            known |= failure(_kind(error), error)
+            known |= self._failure(_kind(error), error)
         except BaseException as error:
             # `sys.exit()` and the like end the trial that says so, not the search; only the person may do that.
             if self._interruption.happened:
                 raise
-            known |= failure("error", error)
+            known |= self._failure("error", error)
         finally:
             if folder is not None and _current_folder() != folder:
                 with contextlib.suppress(OSError):  # where a candidate went must not be where the next one starts
                     os.chdir(folder)
+
+    def _failure(self, kind: str, error: BaseException) -> dict[str, Any]:
+        """The fields of a failed trial; a plugin that is not the candidate's own is named."""
+        found = self.assembly.manager.blame(error)
+        if found is None or isinstance(error, TrialError) or found[1] == "evaluate" or found[0] == "space":
+            return failure(kind, error)
+        return failure(kind, error, plugin=f"{found[0]}, hook {found[1]}")
 
     def _evaluate(self, job: Job, emit: Emit | None, known: dict[str, Any]) -> None:
         """Fills `known` with fields of the finished trial, so that a failure keeps what was found before it."""
@@ -171,7 +179,7 @@ class Worker:
         if not isinstance(evaluation, Evaluation):
             raise PluginError(
                 f"no evaluator answered trial {trial.number} (got {evaluation!r:.200})",
-                where="evaluate",
+                where=assembly.manager.names("evaluate"),
                 fix="configure an evaluator that answers every trial of this space",
             )
         self._take(run, candidate, evaluation, known)
@@ -179,10 +187,13 @@ class Worker:
     def _take(self, run: TrialRun, candidate: Candidate | None, evaluation: Evaluation, known: dict[str, Any]) -> None:
         """Takes over what the evaluator answered, and asks the costs that are due after it."""
         assembly = self.assembly
-        known["metrics"] = {name: float(value) for name, value in evaluation.metrics.items()}
+        evaluation = check_evaluation(evaluation, assembly.manager.names("evaluate"))
+        known["metrics"] = dict(evaluation.metrics)
         known["measurements"] = tuple(evaluation.measurements) or tuple(run.measurements)
         known["artifacts"] = dict(evaluation.artifacts)
-        known["checksums"] = _checksums(run.study.artifacts(), evaluation.artifacts) if evaluation.artifacts else {}
+        if evaluation.artifacts:
+            where = assembly.manager.names("evaluate")
+            known["checksums"] = _checksums(run.study.artifacts(), evaluation.artifacts, where)
         edits = tuple(evaluation.edits) or tuple(run.edits)
         known["edits"] = run.trial.edits + edits
         trained = None if candidate is None else candidate.of_network(evaluation.network)
@@ -229,23 +240,31 @@ def _continues(trial: Trial) -> bool:
     return inherits is not None and inherits.mode == "training"
 
 
-def _checksums(folder: Path, artifacts: Mapping[str, str]) -> dict[str, str]:
+def _checksums(folder: Path, artifacts: Mapping[str, str], where: str) -> dict[str, str]:
     """The SHA-256 of every artifact, so that nobody reads another one for it later."""
     missing = [name for name, path in artifacts.items() if not (folder / path).exists()]
     if missing:
         raise PluginError(
             f"the evaluation names the artifact {missing[0]!r}, but {artifacts[missing[0]]!r} was not written",
-            where="evaluate",
+            where=where,
             fix="write the file below run.folder, and name it with run.artifact(path)",
         )
     return {name: checksum(folder / path) for name, path in artifacts.items()}
 
 
-def failure(kind: str, error: BaseException) -> dict[str, Any]:
-    """Returns the fields of a failed trial."""
+def failure(kind: str, error: BaseException, *, plugin: str = "") -> dict[str, Any]:
+    """Returns the fields of a failed trial.
+
+    Args:
+        kind: One of `FAILURE_KINDS`.
+        error: What was raised.
+        plugin: Plugin and hook that raised it, if it is not the candidate's fault.
+    """
     text = str(error) if isinstance(error, NasplugError) else f"{type(error).__name__}: {error}"
+    if plugin and not isinstance(error, NasplugError):
+        text = f"{plugin}: {text}"
     trace = "".join(traceback.format_exception(error))
-    return {"state": "failed", "failure": Failure(kind, " ".join(text.split())[:2000], trace[-8000:])}
+    return {"state": "failed", "failure": Failure(kind, " ".join(text.split())[:2000], trace[-8000:], plugin)}
 
 
 def _kind(error: Exception) -> str:

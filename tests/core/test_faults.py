@@ -181,7 +181,7 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_stored(toy_spec, outcome, t
     path = tmp_path / "s.sqlite"
     spec = toy_spec(budget={"trials": 400}, run={"storage": str(path)})
     # A limit on the size of files meets the same code path as a full disk, and needs no special file system.
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))"
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))"
     driver = _driver(tmp_path, spec, before=limit)
     _, text = driver.communicate(timeout=60)
     assert driver.returncode == 3, text

@@ -95,6 +95,10 @@ class ToyEvaluator:
             raise MemoryError("32 GiB")
         if self.trouble == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.trouble.startswith("unless "):  # a machine that is too small, until this file is there
+            if not Path(self.trouble.removeprefix("unless ")).exists():
+                raise nas.errors.TrialError("oom", "too small a machine")
+            return
         if self.trouble == "hang":
             time.sleep(600)
         if self.trouble.startswith("exit"):

@@ -1,0 +1,117 @@
+"""The long fault campaign: random faults of many kinds, counted by what became of them.
+
+    python benchmarks/faults.py --minutes 30 --seed 0
+
+Goes on where an earlier call with the same seed ended (`--out` holds the counts of every seed, so that calls with
+different seeds may run side by side; `--parts` restricts one to some parts), and writes the sum of all seeds to
+`benchmarks/results/faults.json`: per kind how many faults were injected, and how many ended in a lost trial, a run that
+hung, code of a stranger that ran, a silent difference, an error without a message, or a file changed while refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from _record import record
+
+from tests.faults import corruption, hostile, kills, plugins, studies
+from tests.faults.tally import Tally
+
+#: Shares of the steps: part of the campaign and its weight.
+WEIGHTS = {"corrupt": 60, "forge": 10, "hostile": 12, "kill": 12, "disk": 6, "plugin": 3, "workers": 0.4, "heavy": 0.03}
+
+
+class Campaign:
+    """All parts, with what they need made once.
+
+    Args:
+        folder: Folder for files.
+        tally: Gets the outcomes.
+    """
+
+    def __init__(self, folder: Path, tally: Tally) -> None:
+        self.folder, self.tally = folder, tally
+        self.samples = studies.samples(folder / "samples")
+        self.cases = kills.cases()
+        self.quiet: dict[str, tuple[str, float]] = {}
+
+    def expected(self, case: kills.Case) -> tuple[str, float]:
+        """Returns what a quiet run of a case gives, and how long it takes."""
+        if case.name not in self.quiet:
+            if case.name not in kills.HEAVY:  # the first run of a kind imports its plugin
+                kills.quiet_run(case, self.folder / "quiet" / f"{case.name} first")
+            self.quiet[case.name] = kills.quiet_run(case, self.folder / "quiet" / case.name)
+        return self.quiet[case.name]
+
+    def step(self, part: str, seed: int) -> None:
+        """Injects one fault, or kills one run until it is done."""
+        rng, tally, work = random.Random(seed), self.tally, self.folder / "work"
+        if part == "corrupt":
+            corruption.corrupt(rng.choice(self.samples), rng.choice(corruption.DAMAGES), seed, work, tally)
+        elif part == "forge":
+            corruption.forge(rng.choice(self.samples), seed, work, tally)
+        elif part == "hostile":
+            rng.choice(hostile.HOSTILE)(seed, self.folder, tally)
+        elif part == "plugin":
+            plugins.misbehave(rng.choice(plugins.HOOKS), rng.choice([*plugins.RAISED, *plugins.VALUES]), tally)
+        else:
+            heavy = part == "heavy"
+            case = rng.choice([case for case in self.cases if (case.name in kills.HEAVY) == heavy])
+            expected, seconds = self.expected(case)
+            if part == "disk":
+                kills.fill_disk(case, expected, seed, work, tally)
+            elif part == "workers":
+                kills.kill_workers_until_done(case, expected, seed, work, tally)
+            else:
+                kills.kill_until_done(case, expected, seconds, seed, work, tally)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("runs") / "faults", help="folder with the counts so far")
+    parser.add_argument("--parts", nargs="+", choices=[*WEIGHTS], default=[*WEIGHTS], help="only these parts")
+    arguments = parser.parse_args()
+    weights = {part: WEIGHTS[part] for part in arguments.parts}
+    out = arguments.out / str(arguments.seed)
+    out.mkdir(parents=True, exist_ok=True)
+    tally = Tally.load(out / "tally.json")
+    done_file = out / "steps.txt"
+    done = int(done_file.read_text()) if done_file.is_file() else 0
+    folder = Path(tempfile.mkdtemp(prefix="nasplug-faults-"))
+    deadline = time.monotonic() + 60 * arguments.minutes
+    try:
+        campaign = Campaign(folder, tally)
+        while time.monotonic() < deadline:
+            seed = arguments.seed * 10_000_000 + done
+            part = random.Random(seed).choices([*weights], [*weights.values()])[0]
+            campaign.step(part, seed)
+            done += 1
+            if done % 50 == 0:
+                tally.save(out / "tally.json")
+                done_file.write_text(str(done))
+            if done % 500 == 0:
+                print(f"{done} steps, {tally.injected} faults, bad: {tally.bad}", flush=True)
+        tally.save(out / "tally.json")
+        done_file.write_text(str(done))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    seeds = sorted(int(path.parent.name) for path in arguments.out.glob("*/tally.json"))
+    total = Tally()
+    for seed in seeds:
+        total.merge(Tally.load(arguments.out / str(seed) / "tally.json"))
+    record("faults", {"seeds": seeds, **total.to_json()})
+    print("\n".join(total.notes))
+
+
+if __name__ == "__main__":
+    main()

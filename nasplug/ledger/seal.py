@@ -1,0 +1,65 @@
+"""Checksums of a study file: one for every row, and a seal over all rows of a table.
+
+A checksum of its own does not tell that a row is missing, or that a page of the file is an older version of itself. The
+seal does: it holds the number of rows and the combination of their checksums, and is written with them in the same
+transaction, so that what is read is what one transaction left.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def row_checksum(*fields: Any) -> int:
+    """Returns the checksum of a row, which tells accidents, not forgeries."""
+    return zlib.crc32("\x1f".join(map(str, fields)).encode("utf-8", "surrogatepass"))
+
+
+@dataclass
+class Seal:
+    """The rows of a table as far as their checksums tell.
+
+    Attributes:
+        checksums: Checksum of every row by its key.
+        digest: Combination of all checksums, which does not depend on their order.
+    """
+
+    checksums: dict[Any, int] = field(default_factory=dict)
+    digest: int = 0
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[Any, int]]) -> Seal:
+        """Returns the seal of rows, given by key and checksum."""
+        seal = cls()
+        seal.apply(dict(rows))
+        return seal
+
+    def changed(self, rows: Mapping[Any, int | None]) -> tuple[int, int]:
+        """Returns number of rows and digest as they are after a change, which is not made yet.
+
+        Args:
+            rows: New checksum by key; None deletes the row.
+        """
+        count, digest = len(self.checksums), self.digest
+        for key, new in rows.items():
+            old = self.checksums.get(key)
+            count += (new is not None) - (old is not None)
+            digest ^= (old or 0) ^ (new or 0)
+        return count, digest
+
+    def apply(self, rows: Mapping[Any, int | None]) -> None:
+        """Makes the change."""
+        _, self.digest = self.changed(rows)
+        for key, new in rows.items():
+            if new is None:
+                self.checksums.pop(key, None)
+            else:
+                self.checksums[key] = new
+
+
+def seal_row(table: str, count: int, digest: int) -> tuple[str, int, int, int]:
+    """Returns the row that keeps a seal: table, number of rows, digest, checksum of these three."""
+    return table, count, digest, row_checksum(table, count, digest)
