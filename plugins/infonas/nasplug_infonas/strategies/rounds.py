@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,8 @@ class EmbeddingSearch(ABC):
     """
 
     requires = (HasGraph,)
+    #: For `nasplug test-plugin`.
+    nasplug_conformance: ClassVar[dict[str, object]] = {"several_objectives": False}
     #: Key of `proposal.info` with the number of the round.
     label = "round"
 
