@@ -76,11 +76,11 @@ def test_it_is_done_again_if_a_file_is_not_what_it_was(working, outcome, tmp_pat
     elif damage == "missing":
         (first / "drawn.txt").unlink()
     else:
-        (first / "drawn.txt").write_text("0 0 0 0")
+        (first / "drawn.txt").write_text("damaged")
     whole = run_spec(spec, snapshot_every=every)
     assert [key_of(line) for line in lines(log)].count(first.name) == 2
     assert len(lines(log)) == 4
-    assert (first / "drawn.txt").read_text() != "0 0 0 0"
+    assert (first / "drawn.txt").read_text() != "damaged"
     assert outcome(whole) == outcome(run_spec(working({"workshop": {"log": str(log)}})))
 
 
