@@ -70,7 +70,7 @@ def test_an_unknown_option_gets_the_nearest_one(cli, study):
     [
         (["trials"], "the following arguments are required: FILE"),
         (["trials", "x", "--limit", "0"], "no whole number of at least 1"),
-        (["cost", "timm:x", "--input", "3,4"], "no shape such as 3x224x224"),
+        (["cost", "timm:x", "--input", "3,4"], "is not an input, such as 3x224x224"),
         (["pareto", "x", "--reference", "height"], "'height' is not NAME=VALUE"),
         (["--plugin"], "expected one argument"),
     ],

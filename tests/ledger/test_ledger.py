@@ -134,7 +134,7 @@ def test_work_is_asked_for_once_and_answered(ledger):
     work = Work("module:train", {"epochs": 3})
     assert ledger.view.work(work) is None
     assert ledger.view.work(Work("module:train", {"epochs": 3})) is None
-    assert ledger.requested == [work]
+    assert [request.work for request in ledger.requested] == [work]
     ledger.answer(Outcome(work.key, {"loss": 0.5}))
     assert not ledger.requested
     assert ledger.view.work(work).result == {"loss": 0.5}
@@ -160,7 +160,7 @@ def test_a_nested_study_shares_work_and_streams(ledger):
     inner = ledger.view.nested(ledger.view.setting)
     work = Work("m:f")
     assert inner.view.work(work) is None
-    assert ledger.requested == [work]
+    assert [request.work for request in ledger.requested] == [work]
     ledger.answer(Outcome(work.key, 1))
     assert inner.view.work(work).result == 1
     assert inner.view.rng("a", 1).random() == ledger.view.rng("a", 1).random()

@@ -107,8 +107,8 @@ def test_waiting_ends_with_the_outcome():
     assert not nested.waiting
     assert nested.propose(1, fix="") == []
     assert nested.waiting
-    (work,) = ledger.requested  # the outer study does what the inner one asks for
-    ledger.answer(Outcome(work.key, [0, 0]))
+    (request,) = ledger.requested  # the outer study does what the inner one asks for
+    ledger.answer(Outcome(request.work.key, [0, 0]))
     assert not nested.waiting
     assert len(nested.propose(1, fix="")) == 1
 
