@@ -260,8 +260,8 @@ def test_a_regressor_of_the_work_is_that_of_this_process():
     x, y = rng.standard_normal((12, 3)), rng.standard_normal(12)
     ledger = Ledger.of(SPACE, {"score": "max"})
     assert ask_regressor(ledger.view, "gp", x, y, seed=0, ranks=True) is None
-    (job,) = ledger.requested
-    ledger.answer(carry_out(WorkRun(job, ledger.view)))
+    (request,) = ledger.requested
+    ledger.answer(carry_out(WorkRun(request.work, ledger.view)))
     found = ask_regressor(ledger.view, "gp", x, y, seed=0, ranks=True)
     expected = make_regressor("gp", 0, ranks=True).fit(x, y)
     assert np.array_equal(found.predict(x).mean, expected.predict(x).mean)
