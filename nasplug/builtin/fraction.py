@@ -56,7 +56,7 @@ class Fraction:
         if whole is None:
             raise TrialError(
                 "data",
-                f"there is no train_dataloader in a {type(data).__name__}",
+                f"a {type(data).__name__} has no train_dataloader",
                 where="fraction",
                 fix="give the task a LightningDataModule with its training data",
             )

@@ -66,7 +66,7 @@ def take_inventory(storage: SQLiteStorage, *, contents: bool = True) -> Inventor
                 _compare(found, folder / path, trial.checksums.get(name), contents)
     for key, outcome in work.items():
         for name, expected in outcome.get("checksums", {}).items():
-            _compare(found, folder / "work" / key / name, expected, contents)
+            _compare(found, folder / "jobs" / key / name, expected, contents)
     found.orphans = sorted(_orphans(folder, {trial.number for trial in trials}, set(work)))
     return found
 
@@ -100,8 +100,8 @@ def _orphans(folder: Path, numbers: set[int], work: set[str]) -> Iterator[Path]:
             yield path
         elif match and path.is_dir() and not path.is_symlink():
             yield from path.rglob("*.part")
-    if (folder / "work").is_dir():
-        yield from (path for path in (folder / "work").iterdir() if path.name not in work)
+    if (folder / "jobs").is_dir():
+        yield from (path for path in (folder / "jobs").iterdir() if path.name not in work)
 
 
 def size_of(path: Path) -> int:

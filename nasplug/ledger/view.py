@@ -348,7 +348,7 @@ class StudyView:
         Args:
             key: Key of its outcome.
         """
-        return self.artifacts() / "work" / key
+        return self.artifacts() / "jobs" / key
 
     def budget_of(self, trial: Trial) -> Budget:
         """Returns the trial's own budget, or the run's."""

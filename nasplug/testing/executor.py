@@ -77,7 +77,7 @@ class ExecutorConformance:
                 running.executor.submit(Job(None, Work(_WORK, {"value": 3}, len(history)), history))
                 (work,) = running.collect(1)
                 assert isinstance(work, Outcome)
-                file = running.launch.folder / "work" / work.key / "value.txt"
+                file = running.launch.folder / "jobs" / work.key / "value.txt"
                 assert file.is_file(), "what jobs write must be below the folder of the launch"
                 plain = [item.with_(seconds=0.0).to_json() for item in history]
                 found.append([plain, work.result, dict(work.checksums)])

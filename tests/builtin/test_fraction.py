@@ -84,7 +84,7 @@ def test_refuses():
     for fraction in (0.0, -1.0, 1.5, float("nan")):
         with pytest.raises(SpecError, match="must be in"):
             Fraction(fraction)
-    with pytest.raises(TrialError, match="no train_dataloader in a dict"):
+    with pytest.raises(TrialError, match="a dict has no train_dataloader"):
         data_of(Fraction(0.5), Task(dict))
 
 

@@ -73,7 +73,7 @@ def test_a_damaged_row_is_refused(study, capsys):
 
 def _orphans(study):
     folder = _folder(study)
-    made = [folder.parent / "0123456789ab", folder / "trial-00999", folder / "work" / "supernet-1"]
+    made = [folder.parent / "0123456789ab", folder / "trial-00999", folder / "jobs" / "supernet-1"]
     for path in made:
         path.mkdir(parents=True)
         (path / "weights.safetensors").write_bytes(b"x" * 1000)

@@ -68,7 +68,7 @@ def test_the_same_specification_gives_the_same_search(name, tmp_path):
     for key in ("probability", "cost"):
         assert [info[key] for info in facts] == pytest.approx(golden[key], abs=1e-4)
     assert [info["losses"][0] for info in facts] == pytest.approx([losses[0] for losses in golden["losses"]], abs=1e-3)
-    (path,) = tmp_path.glob("**/work/*/round-001.safetensors")
+    (path,) = tmp_path.glob("**/jobs/*/round-001.safetensors")
     logits = {
         key.removeprefix("supernet.logits."): value.tolist()
         for key, value in load_file(path).items()

@@ -99,7 +99,7 @@ def test_files_of_a_round_that_are_gone_are_made_again(tmp_path):
     path, heard, options = tmp_path / "study.sqlite", Heard(), SEARCH | {"strategy": STRATEGY}
     study = nas.search(**options | {"trials": 4}, storage=path, trackers=[heard])
     first, second = heard.works
-    state_file(study.artifacts() / "work" / first, 0).unlink()
+    state_file(study.artifacts() / "jobs" / first, 0).unlink()
     again = Heard()
     resumed = nas.search(**options, storage=path, trackers=[again])
     assert again.works[0] == first
