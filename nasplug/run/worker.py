@@ -201,7 +201,7 @@ class Worker:
             if evaluation.network is None:
                 raise PluginError(
                     f"trial {run.number} changed its network and does not say which one it ended as",
-                    where="evaluate",
+                    where=assembly.manager.names("evaluate"),
                     fix="answer Evaluation(..., network=...) with the trained network, which is priced again",
                 )
             known["costs"] = price(assembly.costs, trained, assembly.target, trained=False, known={})
