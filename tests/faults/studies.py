@@ -66,16 +66,21 @@ def fingerprint(path: Path) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def samples(folder: Path) -> list[Sample]:
-    """Makes studies: finished, short, long, and two in the middle of a run."""
+def samples(folder: Path, long: int = 300) -> list[Sample]:
+    """Makes studies: finished, short, long, and two in the middle of a run.
+
+    Args:
+        folder: Folder for them.
+        long: Number of trials of the long one.
+    """
     made = []
-    for name, trials, steps in (("finished", 40, 3), ("short", 3, 0), ("long", 300, 12)):
+    for name, trials, steps in (("finished", 40, 3), ("short", 3, 0), ("long", long, 12)):
         place = folder / name
         place.mkdir(parents=True)
         spec = toy(place, budget={"trials": trials}, evaluator={"toy": {"steps": steps}})
         run_spec(spec, snapshot_every=0)
         made.append(Sample(place, fingerprint(place / "s.sqlite")))
-    made += [_running(folder / "running", made[0], 25), _running(folder / "checkpointed", made[2], 290)]
+    made += [_running(folder / "running", made[0], 25), _running(folder / "checkpointed", made[2], long - 10)]
     return made
 
 

@@ -13,7 +13,7 @@ from tests.faults.tally import Tally
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory):
-    return samples(tmp_path_factory.mktemp("studies"))
+    return samples(tmp_path_factory.mktemp("studies"), long=80)
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)

@@ -17,7 +17,7 @@ from tests.faults.studies import Sample, fingerprint, samples
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory):
-    return samples(tmp_path_factory.mktemp("studies"))
+    return samples(tmp_path_factory.mktemp("studies"), long=80)
 
 
 @pytest.fixture
