@@ -32,9 +32,9 @@ class Recipe:
 
     Attributes:
         data: File of the images.
-        width, body, blocks, stem_stride: Of the network.
+        width, body, blocks, stem_stride: Shape of the network.
         pretrain, pretrain_lr: Epochs in floating point that all trainings of a seed begin with, and their rate.
-        epochs, batch, lr: Of the quantised training.
+        epochs, batch, lr: Settings of the quantised training.
         limit: Images for training, and as many for the test; None for all.
         device: `cpu` or `cuda`.
         graph: On a GPU, whether a step is captured once and replayed, which spares the time of launching its kernels.
@@ -110,7 +110,7 @@ class Training:
     Args:
         kind: Name of a row, see `quantised`; `pretrained` is the floating-point training before all others.
         bits: Of weights and activations; None for floating point.
-        seed: Of the initial weights, the order of the images and their augmentation.
+        seed: Seed of the initial weights, the order of the images and their augmentation.
         recipe: The rest.
         start: File of the weights to start from.
     """
@@ -237,7 +237,7 @@ def train(
     Args:
         kind: Name of a row.
         bits: Of weights and activations; None for floating point.
-        seed: Of everything random.
+        seed: Seed of everything random.
         recipe: The rest.
         start: File of the weights to start from.
         keep: Where to write the weights.

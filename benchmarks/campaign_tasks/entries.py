@@ -44,7 +44,7 @@ class Entry:
         seconds: Expected, before anything is measured.
         family: Entries of the same family take equally long.
         needs: `experiment/name` of entries that must be done before.
-        files: Of the data folder, that it reads.
+        files: Names of the data files that it reads.
         copies: So many at the same time, with nothing beside them; the results are a list.
         alone: Nothing else runs at the same time.
         goes_on: If it is ended, it later goes on where it was; so it is started however little time is left.

@@ -76,8 +76,8 @@ class Runner:
 
     Args:
         entries: The queue.
-        store: Of the records.
-        settings: Of the trainings.
+        store: Store of the records.
+        settings: Settings of the trainings.
         deadline: `time.monotonic()` at which it must be over.
         retry: Whether failed trainings are done again.
         bundles: Called after every record.

@@ -63,7 +63,7 @@ class MedianStopper:
 class Patience:
     """Ends a training in which no measured objective improves for some epochs.
 
-    The trial is complete, as its result stands; that is why this is no pruning through the hook `should_prune` but a
+    The trial is complete, as its result stands; so this does not prune through the hook `should_prune`, but is a
     Lightning callback.
 
     Args:
