@@ -42,5 +42,5 @@ class RandomSearch:
         return {"seen": sorted(self._seen)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores :meth:`state_dict`."""
+        """Restores `state_dict`."""
         self._seen = set(state["seen"])

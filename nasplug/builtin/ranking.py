@@ -33,7 +33,7 @@ def best_first(study: StudyView, trials: Sequence[Trial]) -> list[Trial]:
 
     Args:
         study: For objectives and constraints.
-        trials: Each one :func:`comparable`.
+        trials: Each one `comparable`.
     """
     feasible = [trial for trial in trials if study.is_candidate(trial)]
     infeasible = [trial for trial in trials if not study.is_candidate(trial)]

@@ -210,7 +210,7 @@ class SuccessiveHalving:
 
 
 class Asha(SuccessiveHalving):
-    """Asynchronous successive halving: :class:`SuccessiveHalving` with `mode="async"`, under its usual name.
+    """Asynchronous successive halving: `SuccessiveHalving` with `mode="async"`, under its usual name.
 
     Args:
         inner: Gives the architectures; default: `random`.

@@ -2,7 +2,7 @@
 
 Only the chosen command's module is imported, so that `nasplug --help` and `nasplug plugins` answer at once. The parser
 is argparse: importing jsonargparse takes longer than everything else these two commands do. Typed configuration is
-checked with jsonargparse where components are built, see :mod:`nasplug.plugins.component`.
+checked with jsonargparse where components are built, see `nasplug.plugins.component`.
 
 Exit codes: 0 done, 1 a search without any result, 2 bad input, 3 a broken environment or file, 130 interrupted.
 """

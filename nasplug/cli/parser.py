@@ -11,7 +11,7 @@ from nasplug.contract.errors import SpecError, did_you_mean
 
 
 class Parser(argparse.ArgumentParser):
-    """`argparse.ArgumentParser` that raises :class:`nasplug.contract.errors.SpecError`; sub-parsers do so too."""
+    """`argparse.ArgumentParser` that raises `nasplug.contract.errors.SpecError`; sub-parsers do so too."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("allow_abbrev", False)

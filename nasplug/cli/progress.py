@@ -32,7 +32,7 @@ class _Running:
 
 
 class LiveDisplay(Tracker):
-    """Shows a run; the tracker of :func:`nasplug.search` and of the command line.
+    """Shows a run; the tracker of `nasplug.search` and of the command line.
 
     Args:
         console: Where to show it; default: stderr.

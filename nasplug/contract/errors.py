@@ -1,7 +1,7 @@
 """Every error a user can meet: what happened, where, why, and what to do about it.
 
 The command line prints the message without a traceback and exits with the class's `exit_code`: 2 for bad input, 3 for
-a broken environment or file. Library users catch :class:`NasplugError` or one of its children.
+a broken environment or file. Library users catch `NasplugError` or one of its children.
 """
 
 from __future__ import annotations
@@ -114,8 +114,8 @@ class TrialError(NasplugError):
     """Raised inside a trial to fail it with a stated kind, e.g. a loss that is not finite.
 
     Args:
-        kind: One of :data:`nasplug.contract.records.FAILURE_KINDS`.
-        what: As for :class:`NasplugError`.
+        kind: One of `nasplug.contract.records.FAILURE_KINDS`.
+        what: As for `NasplugError`.
     """
 
     def __init__(

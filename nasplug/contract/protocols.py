@@ -1,6 +1,6 @@
 """What the parts of a search ask of each other, as small structural protocols.
 
-A search space must fulfil :class:`SearchSpace`; everything beyond that is a capability of its own, and a strategy
+A search space must fulfil `SearchSpace`; everything beyond that is a capability of its own, and a strategy
 names the ones it needs in `requires`. None of these classes needs to be inherited from.
 """
 
@@ -178,7 +178,7 @@ class Tabulates(Protocol):
         """The integer of one architecture."""
 
     def from_code(self, code: int) -> Architecture:
-        """The inverse of :meth:`code`."""
+        """The inverse of `code`."""
 
 
 @runtime_checkable
@@ -237,7 +237,7 @@ class Task(Protocol):
         """A `LightningModule` that trains `network`."""
 
     def check_hyperparameters(self, names: Sequence[str]) -> None:
-        """Checks that :meth:`module` takes hyperparameters of these names.
+        """Checks that `module` takes hyperparameters of these names.
 
         Raises:
             TaskError: It does not take one of them.

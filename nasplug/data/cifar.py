@@ -60,7 +60,7 @@ class Cifar(ImageSource):
     """Reads CIFAR-10 or CIFAR-100 (Krizhevsky 2009), 32 x 32 pixels in colour, from the official files.
 
     Both the binary version and the Python version are understood. The Python version is pickled; it is read by an
-    unpickler that knows arrays and containers only and runs nothing (see :mod:`nasplug.data.pickles`).
+    unpickler that knows arrays and containers only and runs nothing (see `nasplug.data.pickles`).
 
     Args:
         path: The unpacked folder, such as `cifar-10-batches-py` or `cifar-10-batches-bin`, or the folder around it.

@@ -20,7 +20,7 @@ class ImageDataModule(LightningDataModule):
     """Cuts batches out of a whole data set held as one tensor.
 
     Validation images are always held out of the training images unless the source brings its own, pixels are scaled
-    by statistics of the training part alone, and nothing but :meth:`test_dataloader` touches a test image.
+    by statistics of the training part alone, and nothing but `test_dataloader` touches a test image.
 
     Args:
         source: Where the images come from.
@@ -37,7 +37,7 @@ class ImageDataModule(LightningDataModule):
         eval_batch_size: Images per batch in validation and test; None means the larger of `batch_size` and 256.
         num_workers: Processes that make batches ahead of time. 0 is nearly always fastest: a batch costs less than
             its way between processes. The batches are the same for any number.
-        prepared: What :attr:`prepared` of an equal data module returned, to share its memory and work.
+        prepared: What `prepared` of an equal data module returned, to share its memory and work.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ class ImageSource(ABC):
     """Reads labelled images from somewhere.
 
     A source is a small description: its constructor takes plain values and touches no file, so that it can be written
-    in YAML, compared, and sent to another process. :meth:`check` looks whether the files are there; :meth:`load` reads.
+    in YAML, compared, and sent to another process. `check` looks whether the files are there; `load` reads.
     """
 
     @property

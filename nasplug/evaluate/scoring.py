@@ -70,7 +70,7 @@ class Best:
         self._offered: deque[int] = deque(maxlen=window) if window else deque(maxlen=1)
 
     def wants(self, value: float) -> bool:
-        """Whether :meth:`offer` would keep this value, were it offered now."""
+        """Whether `offer` would keep this value, were it offered now."""
         return not math.isnan(value) and (self._window is not None or not self._kept or value > self._kept[0][1])
 
     def offer(self, step: int, value: float, kept: Any = None) -> None:

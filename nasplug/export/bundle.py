@@ -129,7 +129,7 @@ def read_bundle(folder: str | Path, *, catalog: Catalog | None = None, trust: bo
     """Builds an exported network again and loads its weights; needs the plugins of its space and its wrappers.
 
     Args:
-        folder: What :func:`write_bundle` wrote.
+        folder: What `write_bundle` wrote.
         catalog: Where the space is looked up; default: all installed plugins and, with `trust`, the files it names.
         trust: Whether class paths and plugin files that the bundle names may run.
 

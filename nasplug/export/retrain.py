@@ -60,7 +60,7 @@ def retrain(
         spec: The specification of the search; its task may have been changed.
         trial: Whose architecture and hyperparameters are taken.
         catalog: Where slugs are looked up.
-        folder: Gets the files of :func:`nasplug.export.bundle.write_bundle`.
+        folder: Gets the files of `nasplug.export.bundle.write_bundle`.
         epochs: How long to train.
         seed: Of the initial weights and the order of batches.
         hyperparameters: Replace those of the trial, or add to them: optimiser, schedule, learning rate.

@@ -50,7 +50,7 @@ def pareto_front(trials: Sequence[Trial], objectives: Sequence[Objective]) -> li
     """The non-dominated trials, best first by the first objective; of equal points the first trial is kept.
 
     Args:
-        trials: Candidates, see :func:`is_candidate`.
+        trials: Candidates, see `is_candidate`.
         objectives: One or more.
     """
     if not trials:
@@ -69,7 +69,7 @@ def hypervolume(
     """Volume of objective space that the trials dominate, up to a reference point.
 
     Args:
-        trials: Candidates, see :func:`is_candidate`.
+        trials: Candidates, see `is_candidate`.
         objectives: Two or more usually; one gives the distance to the reference.
         reference: A value per objective that every useful trial beats. Without it: the worst value of each objective
             among the trials, so that two studies are comparable only with a reference given.

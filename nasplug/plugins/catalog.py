@@ -18,7 +18,7 @@ class Entry:
     """One announced component.
 
     Attributes:
-        kind: One of :data:`KINDS`.
+        kind: One of `KINDS`.
         name: The slug that specifications use.
         location: `"package.module:Attribute"`, imported on first use.
         summary: One line for listings.

@@ -17,7 +17,7 @@ from nasplug.spaces.graph import Graph
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Beyond this a drawing is a smear; :func:`summary` says what is in it instead.
+#: Beyond this a drawing is a smear; `summary` says what is in it instead.
 MOST_NODES = 160
 _LONGEST_LABEL = 24
 _FONT = 8.5  # points
@@ -50,7 +50,7 @@ def draw_graph(graph: Graph, name: str, alt: str) -> Picture:
     """Draws a graph: a chain in rows from left to right, any other graph in layers.
 
     Args:
-        graph: At least one node; see :func:`drawable`.
+        graph: At least one node; see `drawable`.
         name: File name of the picture.
         alt: Who this is; what it is made of is added.
     """

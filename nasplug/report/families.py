@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-#: Family -> (pattern over lower-case labels, colour name of :data:`nasplug.report.figures.PALETTE`). First match wins.
+#: Family -> (pattern over lower-case labels, colour name of `nasplug.report.figures.PALETTE`). First match wins.
 FAMILIES: dict[str, tuple[str, str]] = {
     "input and output": (r"^(input|output|in|out)\d*$", "muted"),
     "identity": (r"^(no_?op|none|zero(ize)?)\b|skip|ident", "muted"),
@@ -21,7 +21,7 @@ OTHER = "other"
 
 
 def family(label: str) -> str:
-    """The family of an operation, :data:`OTHER` if the label tells nothing."""
+    """The family of an operation, `OTHER` if the label tells nothing."""
     lowered = label.lower()
     return next((name for name, pattern in _COMPILED.items() if pattern.search(lowered)), OTHER)
 

@@ -1,6 +1,6 @@
 """Matplotlib without global state: the house style, and figures as inline SVG or PNG.
 
-A figure is drawn once, in the light colours of :data:`PALETTE`. In the SVG each of these colours is replaced by the
+A figure is drawn once, in the light colours of `PALETTE`. In the SVG each of these colours is replaced by the
 CSS variable of its name, so that the page can turn dark without being drawn again.
 """
 

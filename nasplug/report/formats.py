@@ -72,7 +72,7 @@ def clean(page: str) -> str:
 
 
 def shorten(value: Any, limit: int) -> str:
-    """:func:`text` of at most `limit` characters, the middle left out.
+    """`text` of at most `limit` characters, the middle left out.
 
     >>> shorten("conv_3_1_64, conv_3_1_128", 15)
     'conv_3_…3_1_128'

@@ -75,7 +75,7 @@ def pruned(study: Study) -> list[Group]:
 
 
 def rest(groups: Sequence[Group]) -> str:
-    """A sentence about the groups beyond :data:`MOST`; empty if there are none."""
+    """A sentence about the groups beyond `MOST`; empty if there are none."""
     others = groups[MOST:]
     count = sum(len(group.trials) for group in others)
     return f"{len(others)} rarer reasons, of {count} trials, are left out here." if others else ""

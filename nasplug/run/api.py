@@ -102,7 +102,7 @@ def search(
         time_limit: Seconds per trial; needs the executor `process`.
         keep: Whose files stay: `all`, `front`, or `best N`.
         remeasure: Train repeated proposals again.
-        clock: Metric with the seconds a trial takes: run the batch on a simulated clock, see :class:`RunOptions`.
+        clock: Metric with the seconds a trial takes: run the batch on a simulated clock, see `RunOptions`.
         plugins: Paths of single-file plugins.
         progress: Show a live display; default: only in a terminal.
 

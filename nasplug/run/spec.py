@@ -120,7 +120,7 @@ class RunSpec:
 
         Raises:
             SpecError: An unknown key, a missing space, or a value of the wrong form. Names of components are looked
-                up later, by :func:`nasplug.run.assemble.compose`.
+                up later, by `nasplug.run.assemble.compose`.
         """
         if not isinstance(data, Mapping):
             raise SpecError("a specification is a mapping of keys", where="specification")
@@ -187,7 +187,7 @@ class RunSpec:
                 raise SpecError(f"{sorted(twice)[0]!r} is named twice", where=where)
 
     def to_plain(self) -> dict[str, Any]:
-        """Plain data that :meth:`parse` reads back; values that are defaults are left out."""
+        """Plain data that `parse` reads back; values that are defaults are left out."""
         data: dict[str, Any] = {}
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
@@ -208,7 +208,7 @@ class RunSpec:
         return data
 
     def fingerprint(self) -> dict[str, Any]:
-        """The part of the plain data that decides the trials: everything but :data:`FREE_OPTIONS`."""
+        """The part of the plain data that decides the trials: everything but `FREE_OPTIONS`."""
         data = self.to_plain()
         data["run"] = {key: value for key, value in data.get("run", {}).items() if key not in FREE_OPTIONS}
         # A longer run begins with the trials of a shorter one, so its length may grow when resumed.

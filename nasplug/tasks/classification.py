@@ -23,7 +23,7 @@ class ImageClassification:
 
     Data are read when they are first needed, once per process, and never sent between processes. How long a network
     trains belongs to the budget of a run. A strategy may propose any field of
-    :class:`nasplug.tasks.settings.TrainingSettings` as a hyperparameter.
+    `nasplug.tasks.settings.TrainingSettings` as a hyperparameter.
 
     Args:
         data: Where the images come from; None means scikit-learn's digits, which need no file.

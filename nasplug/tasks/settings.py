@@ -58,7 +58,7 @@ class TrainingSettings:
         return tuple(field.name for field in fields(cls))
 
     def with_(self, hyperparameters: Mapping[str, Any]) -> Self:
-        """A copy with some values replaced; the names must be among :meth:`names`."""
+        """A copy with some values replaced; the names must be among `names`."""
         return replace(self, **hyperparameters)
 
 

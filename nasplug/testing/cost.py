@@ -17,7 +17,7 @@ from nasplug.testing.synthetic import Shapes, SyntheticSpace, SyntheticTarget
 
 
 class CostConformance:
-    """Subclass it, set `name`, give :meth:`make_cost`, and change what does not fit.
+    """Subclass it, set `name`, give `make_cost`, and change what does not fit.
 
     Attributes:
         name: The registered name, under which its keys must be.

@@ -26,7 +26,7 @@ from nasplug.testing.synthetic import SyntheticSpace
 
 
 class EvaluatorConformance:
-    """Subclass it, give :meth:`make_evaluator` (and mostly a task and a space), and change what does not fit.
+    """Subclass it, give `make_evaluator` (and mostly a task and a space), and change what does not fit.
 
     Attributes:
         trials: How many architectures are evaluated.

@@ -95,7 +95,7 @@ def suites(name: str, files: Sequence[str | Path] = ()) -> dict[str, type]:
     attributes of the suite, such as `{"trials": 120}`.
 
     Args:
-        name: See :func:`find_plugin`.
+        name: See `find_plugin`.
         files: Single-file plugins to load as well.
     """
     found = discover(files)

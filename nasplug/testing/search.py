@@ -62,7 +62,7 @@ def run_search(
 
     Raises:
         Interrupted: After `stop_after` trials.
-        NasplugError: As for :func:`nasplug.search`.
+        NasplugError: As for `nasplug.search`.
     """
     # A cost answers under its own name, so that it needs one even when it is given as an object.
     objects: dict[str, Any] = {f"costs[{i}]": cost for i, cost in enumerate((costs or {}).values())}

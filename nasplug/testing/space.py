@@ -47,7 +47,7 @@ WALK = 3000
 
 
 class SpaceConformance:
-    """Subclass it, give :meth:`make_space`, and change the attributes that do not fit.
+    """Subclass it, give `make_space`, and change the attributes that do not fit.
 
     Attributes:
         input_shapes: Inputs that the space must build networks for, each without the batch dimension.

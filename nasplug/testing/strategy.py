@@ -26,7 +26,7 @@ from nasplug.testing.synthetic import SyntheticCost, SyntheticEvaluator, Synthet
 
 
 class StrategyConformance:
-    """Subclass it, give :meth:`make_strategy`, and change the attributes that do not fit.
+    """Subclass it, give `make_strategy`, and change the attributes that do not fit.
 
     Attributes:
         trials: Length of the test searches; enough for the strategy to do everything it can do.
@@ -53,11 +53,11 @@ class StrategyConformance:
         return None
 
     def make_evaluator(self, **trouble: float) -> Any:
-        """An evaluator of that space; takes `failing` and `halting` like :class:`SyntheticEvaluator`."""
+        """An evaluator of that space; takes `failing` and `halting` like `SyntheticEvaluator`."""
         return SyntheticEvaluator(noise=0.02, **trouble)
 
     def search(self, *, trouble: dict[str, float] | None = None, strategy: Any = None, **options: Any) -> Study:
-        """A search with fresh parts; `options` as for :func:`nasplug.testing.run_search`."""
+        """A search with fresh parts; `options` as for `nasplug.testing.run_search`."""
         defaults: dict[str, Any] = {
             "space": self.make_space(),
             "evaluator": self.make_evaluator(**trouble or {}),

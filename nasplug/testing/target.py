@@ -18,7 +18,7 @@ from nasplug.testing.synthetic import Shapes, SyntheticSpace
 
 
 class TargetConformance:
-    """Subclass it, set `names`, give :meth:`make_target`, and change what does not fit.
+    """Subclass it, set `names`, give `make_target`, and change what does not fit.
 
     Attributes:
         names: Full names that the plugin must know, e.g. `("npu:wu32", "npu:wu64")`.

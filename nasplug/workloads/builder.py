@@ -45,7 +45,7 @@ class WorkloadBuilder:
         """Adds a row of any kind.
 
         Args:
-            operation: One of :data:`OPERATIONS`.
+            operation: One of `OPERATIONS`.
             sources: Rows it reads.
             name: Of the layer.
             **columns: Whatever differs: shapes default to those of the first source, passed on unchanged.

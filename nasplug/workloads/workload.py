@@ -58,7 +58,7 @@ class Workload:
 
     Attributes:
         names: Qualified module names, or the operation where there is no module.
-        operation: Index into :data:`OPERATIONS`.
+        operation: Index into `OPERATIONS`.
         n, ci, hi, wi: Batch, channels, height and width of the input (the first one, if there are several).
         co, ho, wo: Channels, height and width of the output.
         kh, kw, sh, sw, dh, dw, ph, pw: Kernel, stride, dilation and padding before, in height and width.
@@ -193,7 +193,7 @@ class Workload:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_json`.
+        """The inverse of `to_json`.
 
         Raises:
             DataError: A column is missing, unknown, or of another length.

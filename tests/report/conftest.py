@@ -114,7 +114,7 @@ class Broken:
 
 
 def search(**changes):
-    """A search of 120 pseudo-trainings; any argument of :func:`nasplug.search` may be changed."""
+    """A search of 120 pseudo-trainings; any argument of `nasplug.search` may be changed."""
     arguments = {
         "space": ChainSpace(),
         "strategy": Generations(),

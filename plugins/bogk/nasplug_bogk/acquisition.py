@@ -9,7 +9,7 @@ from scipy.special import erfcx, log_ndtr
 
 from nasplug_bogk.kernels.embedding import Array
 
-#: Names of the acquisition functions; `ehvi` is in :mod:`nasplug_bogk.hypervolume`.
+#: Names of the acquisition functions; `ehvi` is in `nasplug_bogk.hypervolume`.
 Acquisition = Literal["ei", "aei", "ucb", "thompson", "ehvi"]
 
 _SQRT_2PI = np.sqrt(2.0 * np.pi)

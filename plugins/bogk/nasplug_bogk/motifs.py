@@ -103,7 +103,7 @@ def draw(found: Sequence[Motif], path: str | Path, most: int = 10) -> None:
     """Draws the most helpful and the most harmful motifs as bars.
 
     Args:
-        found: From :func:`motifs`.
+        found: From `motifs`.
         path: A picture file, such as `motifs.svg`.
         most: How many of either kind.
 

@@ -19,7 +19,7 @@ class GaussianProcess:
     """The posterior of f ~ GP(0, scale k) after observing y = f + noise.
 
     Source of the equations: Rasmussen and Williams, "Gaussian Processes for Machine Learning", MIT Press 2006,
-    algorithm 2.1. Targets are expected to have mean zero, see :mod:`nasplug_bogk.targets`.
+    algorithm 2.1. Targets are expected to have mean zero, see `nasplug_bogk.targets`.
 
     Args:
         kernel: Similarity with k(x, x) = 1.

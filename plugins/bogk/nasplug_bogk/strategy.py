@@ -54,7 +54,7 @@ class BayesianOptimisation:
 
     With several objectives every proposal looks at a random scalarisation of them, as ParEGO does; with two and the
     acquisition `ehvi`, a process for each says how much a candidate would extend the front. Trials that broke a
-    constraint or failed teach the process to stay away, see :func:`nasplug_bogk.targets.targets`.
+    constraint or failed teach the process to stay away, see `nasplug_bogk.targets.targets`.
 
     Everything is derived from the trials of the study, so that there is no state beyond them.
 

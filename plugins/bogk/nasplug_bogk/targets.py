@@ -43,7 +43,7 @@ def targets(
     Args:
         study: For objectives and constraints.
         trials: Out of the study, at least one.
-        transform: See :data:`Transform`.
+        transform: See `Transform`.
         rng: For the weights of a scalarisation.
         objective: Position of the only objective to look at, which then is not scalarised.
 

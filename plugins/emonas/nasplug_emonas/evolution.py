@@ -101,7 +101,7 @@ class Evolution:
         """Children of tournament winners.
 
         Args:
-            population: What :meth:`survive` gave; not empty.
+            population: What `survive` gave; not empty.
             count: How many are wanted. There are fewer if 100 rounds of mating do not find enough new ones.
             rng: Of all draws.
             key: Which genotypes are the same.

@@ -112,7 +112,7 @@ class MacroSpace(ChoiceSpace):
         check_images(inputs)
 
     def build(self, architecture: Architecture, task: Task) -> Any:
-        """A :class:`nasplug_emonas.networks.macro.MacroNetwork`: images (N, *task.input_shape) to logits.
+        """A `nasplug_emonas.networks.macro.MacroNetwork`: images (N, *task.input_shape) to logits.
 
         Raises:
             SpecError: The inputs are no images.

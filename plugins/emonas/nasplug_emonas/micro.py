@@ -101,7 +101,7 @@ class MicroSpace(ChoiceSpace):
         check_images(inputs)
 
     def build(self, architecture: Architecture, task: Task) -> Any:
-        """A :class:`nasplug_emonas.networks.micro.MicroNetwork`: images (N, *task.input_shape) to logits.
+        """A `nasplug_emonas.networks.micro.MicroNetwork`: images (N, *task.input_shape) to logits.
 
         Raises:
             SpecError: The inputs are no images.

@@ -52,7 +52,7 @@ def repair(connections: tuple[int, ...], nodes: int) -> Phase | None:
     the one whose nodes, each named by what it reads, come first in the alphabet.
 
     Args:
-        connections: The bits of a phase, in the order of :func:`pairs` and the residual bit last.
+        connections: The bits of a phase, in the order of `pairs` and the residual bit last.
         nodes: Number of nodes.
 
     Returns:

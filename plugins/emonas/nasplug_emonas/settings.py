@@ -20,7 +20,7 @@ class Settings:
         offspring: Children per generation; 1 is the steady state.
         eta: Distribution index of the polynomial mutation; larger values stay closer to the parent.
         crossover_points: Cuts of the crossover.
-        distinct: See :data:`Distinct`.
+        distinct: See `Distinct`.
 
     Raises:
         SpecError: A value out of range.

@@ -27,7 +27,7 @@ class EncodedGraphs:
     """Graphs of one encoding, held in memory as small integers.
 
     Attributes:
-        operations: int8 (N, V), the position of each node's label in the vocabulary, or :data:`PADDING`.
+        operations: int8 (N, V), the position of each node's label in the vocabulary, or `PADDING`.
         adjacency: uint8 (N, V, V), strictly upper triangular: 1 at (source, target).
     """
 
@@ -152,13 +152,13 @@ class Encoding:
         """Encodes architectures of a space with graphs.
 
         Raises:
-            SpaceError: As :meth:`encode`, or the space has no graphs.
+            SpaceError: As `encode`, or the space has no graphs.
         """
         require_graphs(space)
         return self.encode(space.graph(architecture) for architecture in architectures)
 
     def decode(self, encoded: EncodedGraphs) -> Iterator[Graph]:
-        """The inverse of :meth:`encode`. Padding ends a graph."""
+        """The inverse of `encode`. Padding ends a graph."""
         for row, adjacency in zip(encoded.operations, encoded.adjacency, strict=True):
             padded = np.flatnonzero(row == PADDING)
             count = int(padded[0]) if len(padded) else len(row)
@@ -172,7 +172,7 @@ class Encoding:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_json`."""
+        """The inverse of `to_json`."""
         return cls(tuple(data["labels"]), int(data["nodes"]))
 
 

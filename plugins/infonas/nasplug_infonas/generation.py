@@ -57,7 +57,7 @@ def quality(embedder: Embedder, accept: Accept, count: int = 10_000, *, seed: in
 
     Args:
         embedder: Trained.
-        accept: Says which graphs are networks, see :func:`acceptor`.
+        accept: Says which graphs are networks, see `acceptor`.
         count: How many graphs to draw.
         seed: Of the draws.
 

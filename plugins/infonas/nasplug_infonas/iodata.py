@@ -139,7 +139,7 @@ class IOData:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Reads :meth:`save`.
+        """Reads `save`.
 
         Raises:
             DataError: The file is missing or damaged.
@@ -170,7 +170,7 @@ def label(space: Any, task: Any, networks: int, *, images: int = 1000, epochs: i
     """Trains random networks of a space, and runs them on held-out images.
 
     The training is an ordinary random search with the Lightning evaluator, so `storage`, `workers`, `seed` and every
-    other option of :func:`nasplug.search` may be given; with a storage it resumes after an interruption.
+    other option of `nasplug.search` may be given; with a storage it resumes after an interruption.
 
     Args:
         space: A space, or its component.
@@ -178,7 +178,7 @@ def label(space: Any, task: Any, networks: int, *, images: int = 1000, epochs: i
         networks: How many to train.
         images: How many validation images.
         epochs: Of each training; 12 were published, with SGD at 0.025 and momentum 0.9 on CIFAR-10.
-        **options: For :func:`nasplug.search`.
+        **options: For `nasplug.search`.
     """
     study = nas.search(
         task, space=space, strategy="random", trials=networks, epochs=epochs, **{"progress": False, **options}

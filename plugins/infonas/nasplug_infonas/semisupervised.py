@@ -120,10 +120,10 @@ def train_accuracy(
         encoding: Of the graphs.
         labelled: Graphs of the labelled networks.
         values: Their accuracies (N,).
-        settings: As for :func:`train_infonas`; targets and convolutions are not used.
-        start: As for :func:`train_infonas`.
-        sizes: As for :func:`train_infonas`.
-        trainer: As for :func:`train_infonas`.
+        settings: As for `train_infonas`; targets and convolutions are not used.
+        start: As for `train_infonas`.
+        sizes: As for `train_infonas`.
+        trainer: As for `train_infonas`.
 
     Raises:
         DataError: A value is not in [0, 1].

@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class TargetSettings:
-    """How features become targets. The defaults are the final published setting; :data:`THESIS` is the other one.
+    """How features become targets. The defaults are the final published setting; `THESIS` is the other one.
 
     Attributes:
         top_k: Entries that are kept; None keeps all.

@@ -1,6 +1,6 @@
 """Area of a unit: its parts in gate equivalents, its buffers in square millimetres.
 
-The array's area is a regression on synthesised samples, see :mod:`nasplug_npu.rtl`; the other blocks were synthesised
+The array's area is a regression on synthesised samples, see `nasplug_npu.rtl`; the other blocks were synthesised
 once each. What has not been synthesised (multiplexers that reshape the array, address generators) is counted in
 gates of two inputs and flip-flops, and is an estimate.
 """
@@ -35,7 +35,7 @@ class Fit:
     """A fitted regression.
 
     Attributes:
-        coefficients: Gate equivalents per unit of each of :data:`FEATURES`.
+        coefficients: Gate equivalents per unit of each of `FEATURES`.
         error: Relative errors of the samples when each tenth was predicted from the others.
     """
 

@@ -184,7 +184,7 @@ class NPUConfig:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_json`; what is left out keeps its default.
+        """The inverse of `to_json`; what is left out keeps its default.
 
         Raises:
             SpecError: An unknown field, or a value that no unit can have.

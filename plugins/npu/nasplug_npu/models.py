@@ -26,7 +26,7 @@ def read_workload(model: str, shape: Sequence[int] | None, arguments: argparse.N
     """The workload of a model.
 
     Args:
-        model: See :data:`FORMS`.
+        model: See `FORMS`.
         shape: Of one input, where the model does not say it.
         arguments: Of the command, with `plugin`.
 

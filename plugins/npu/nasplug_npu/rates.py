@@ -31,7 +31,7 @@ class RateConfig:
         cycles_per_pool_tap: Of pools.
         network_cycles: Once per network.
         pj_per_cycle, pj_per_mac, pj_per_pointwise_mac, pj_per_pool_tap, network_pj: Energy, likewise.
-        align_channels: See :class:`nasplug_npu.NPUConfig`.
+        align_channels: See `nasplug_npu.NPUConfig`.
 
     Raises:
         SpecError: A negative rate, or a clock that is not positive.
@@ -88,7 +88,7 @@ class RateConfig:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_json`.
+        """The inverse of `to_json`.
 
         Raises:
             SpecError: An unknown field or an impossible value.

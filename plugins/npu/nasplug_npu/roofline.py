@@ -88,7 +88,7 @@ def draw_roofline(spots: Sequence[Spot], config: NPUConfig, path: str | Path, ti
     """Writes a picture; the ending of the path decides its format.
 
     Args:
-        spots: See :func:`roofline`.
+        spots: See `roofline`.
         config: The unit.
         path: Where to.
         title: Above the picture.

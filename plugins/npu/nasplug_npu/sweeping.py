@@ -55,7 +55,7 @@ def grid(base: NPUConfig, axes: Mapping[str, Sequence[Any]]) -> Iterator[Points]
 
 
 def sweep(network: Workload | Batch, points: Points, *, cpu: RateConfig | None = None) -> dict[str, Array]:
-    """Costs of one network on every point, (P,) by key; the same numbers as :meth:`nasplug_npu.NPU.totals`.
+    """Costs of one network on every point, (P,) by key; the same numbers as `nasplug_npu.NPU.totals`.
 
     Points where a layer does not fit the buffers have the latency infinity. Layers that the unit cannot do go to `cpu`,
     or cost nothing and are counted.

@@ -35,7 +35,7 @@ class NPUTarget:
         """Latency, energy, memory and utilisation of the candidate's workload; keys carry their unit.
 
         Raises:
-            TrialError: A layer that the unit cannot do, see :class:`NPU`, or that does not fit its buffers.
+            TrialError: A layer that the unit cannot do, see `NPU`, or that does not fit its buffers.
         """
         return self.unit.totals(candidate.workload) | self._area
 
@@ -91,7 +91,7 @@ class NPUCost:
 
         Raises:
             SpecError: Neither this cost nor the run names a unit.
-            TrialError: See :meth:`NPUTarget.estimate`.
+            TrialError: See `NPUTarget.estimate`.
         """
         asked = self._target or target
         if not isinstance(asked, NPUTarget):

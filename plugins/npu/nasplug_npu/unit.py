@@ -94,13 +94,13 @@ class NPU:
         return summary(self.config, amounts, _peak(matrix, workload, self.config.align_channels), self._coefficients)
 
     def many(self, workloads: Batch | Iterable[Workload]) -> dict[str, Array]:
-        """Costs of many networks, (A,) by key; the same numbers as :meth:`totals`.
+        """Costs of many networks, (A,) by key; the same numbers as `totals`.
 
         Args:
             workloads: Networks, or a batch made of them beforehand.
 
         Raises:
-            TrialError: See :meth:`totals`.
+            TrialError: See `totals`.
         """
         batch = workloads if isinstance(workloads, Batch) else Batch.of(workloads)
         sums = batch.sums(self._evaluate(batch.rows))
@@ -110,7 +110,7 @@ class NPU:
         """Costs of a network and of each of its layers.
 
         Raises:
-            TrialError: See :meth:`totals`.
+            TrialError: See `totals`.
         """
         rows = Rows(pack(workload))
         found: dict[str, Any]
@@ -182,9 +182,9 @@ def summary(hw: Any, sums: Any, peak: Any, coefficient: Any) -> dict[str, Any]:
 
     Args:
         hw: A configuration, or points of which the amounts have one value each.
-        sums: One number, or array over networks, for each of :data:`AMOUNTS`.
+        sums: One number, or array over networks, for each of `AMOUNTS`.
         peak: Bits alive at the same time.
-        coefficient: Of the energy, see :func:`nasplug_npu.model.energy.coefficients`; none for rates.
+        coefficient: Of the energy, see `nasplug_npu.model.energy.coefficients`; none for rates.
     """
     amount = dict(zip(AMOUNTS, sums, strict=True))
     rates = isinstance(hw, RateConfig)
@@ -219,7 +219,7 @@ def summary(hw: Any, sums: Any, peak: Any, coefficient: Any) -> dict[str, Any]:
 
 
 def _peak(matrix: Array, workload: Workload, align: int) -> float:
-    """As :func:`nasplug_npu.model.rows.peak_bits`, for one network."""
+    """As `nasplug_npu.model.rows.peak_bits`, for one network."""
     channels = matrix[:, 5] if align == 1 else np.ceil(matrix[:, 5] / align) * align
     sizes = (matrix[:, 1] * channels * matrix[:, 6] * matrix[:, 7] * matrix[:, 17]).tolist()
     last, first = last_readers(workload)

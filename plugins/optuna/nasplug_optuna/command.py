@@ -58,7 +58,7 @@ def write(study: Study, path: str | Path, *, name: str, replace: bool = False) -
 
     Args:
         study: Any study.
-        path: See :func:`address`.
+        path: See `address`.
         name: Name of Optuna's study.
         replace: Whether a file that exists is replaced.
 

@@ -42,7 +42,7 @@ def to_optuna(study: Study, *, storage: str | BaseStorage | None = None, name: s
     of day: trials are laid one after another from the start of the study.
 
     Args:
-        study: From a search, or :func:`nasplug.load_study`.
+        study: From a search, or `nasplug.load_study`.
         storage: Where to write, as for `optuna.create_study`; None keeps it in memory.
         name: Name of Optuna's study.
 

@@ -185,8 +185,8 @@ class TPE(_Named):
     Source: Bergstra, Bardenet, Bengio and Kégl, "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011.
 
     Args:
-        hyperparameters: As for :class:`OptunaStrategy`.
-        ordered: As for :class:`OptunaStrategy`.
+        hyperparameters: As for `OptunaStrategy`.
+        ordered: As for `OptunaStrategy`.
         **options: Arguments of the sampler, as Optuna documents them.
     """
 
@@ -199,8 +199,8 @@ class Random(_Named):
     Unlike nasplug's own `random`, it does not know the prior of the space.
 
     Args:
-        hyperparameters: As for :class:`OptunaStrategy`.
-        ordered: As for :class:`OptunaStrategy`.
+        hyperparameters: As for `OptunaStrategy`.
+        ordered: As for `OptunaStrategy`.
         **options: Arguments of the sampler, as Optuna documents them.
     """
 
@@ -213,8 +213,8 @@ class NSGA2(_Named):
     Source: Deb, Pratap, Agarwal and Meyarivan, IEEE Transactions on Evolutionary Computation 6(2), 2002.
 
     Args:
-        hyperparameters: As for :class:`OptunaStrategy`.
-        ordered: As for :class:`OptunaStrategy`.
+        hyperparameters: As for `OptunaStrategy`.
+        ordered: As for `OptunaStrategy`.
         **options: Arguments of the sampler, as Optuna documents them.
     """
 
@@ -227,8 +227,8 @@ class NSGA3(_Named):
     Source: Deb and Jain, IEEE Transactions on Evolutionary Computation 18(4), 2014.
 
     Args:
-        hyperparameters: As for :class:`OptunaStrategy`.
-        ordered: As for :class:`OptunaStrategy`.
+        hyperparameters: As for `OptunaStrategy`.
+        ordered: As for `OptunaStrategy`.
         **options: Arguments of the sampler, as Optuna documents them.
     """
 
@@ -241,8 +241,8 @@ class CMAES(_Named):
     Source: Hansen and Ostermeier, Evolutionary Computation 9(2), 2001. Needs the extra `cmaes`.
 
     Args:
-        hyperparameters: As for :class:`OptunaStrategy`.
-        ordered: As for :class:`OptunaStrategy`.
+        hyperparameters: As for `OptunaStrategy`.
+        ordered: As for `OptunaStrategy`.
         **options: Arguments of the sampler, as Optuna documents them.
     """
 
@@ -256,8 +256,8 @@ class GP(_Named):
     Slow beside the others: a fit per proposal, and as many again when a search is resumed. Needs the extra `gp`.
 
     Args:
-        hyperparameters: As for :class:`OptunaStrategy`.
-        ordered: As for :class:`OptunaStrategy`.
+        hyperparameters: As for `OptunaStrategy`.
+        ordered: As for `OptunaStrategy`.
         **options: Arguments of the sampler, as Optuna documents them.
     """
 
@@ -270,8 +270,8 @@ class QMC(_Named):
     """Quasi-random sequences, which cover the space more evenly than random numbers. Needs the extra `qmc`.
 
     Args:
-        hyperparameters: As for :class:`OptunaStrategy`.
-        ordered: As for :class:`OptunaStrategy`.
+        hyperparameters: As for `OptunaStrategy`.
+        ordered: As for `OptunaStrategy`.
         **options: Arguments of the sampler, as Optuna documents them.
     """
 
@@ -283,8 +283,8 @@ class Grid(_Named):
     """Every combination of a space of up to 200,000 points, in random order; then the search ends.
 
     Args:
-        hyperparameters: As for :class:`OptunaStrategy`.
-        ordered: As for :class:`OptunaStrategy`.
+        hyperparameters: As for `OptunaStrategy`.
+        ordered: As for `OptunaStrategy`.
         **options: Arguments of the sampler, as Optuna documents them.
     """
 
@@ -295,8 +295,8 @@ class BruteForce(_Named):
     """Every combination once, without a list of them beforehand; then the search ends.
 
     Args:
-        hyperparameters: As for :class:`OptunaStrategy`.
-        ordered: As for :class:`OptunaStrategy`.
+        hyperparameters: As for `OptunaStrategy`.
+        ordered: As for `OptunaStrategy`.
         **options: Arguments of the sampler, as Optuna documents them.
     """
 

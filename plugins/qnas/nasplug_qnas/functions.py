@@ -1,18 +1,14 @@
 """Function sets: what a node of a Q-NAS chain may be, as data. No torch is needed to search over them.
 
 A function is written as its name. Sets keep their functions in natural order of the names (numbers compare as numbers,
-so ``conv_3_1_64`` comes before ``conv_3_1_128``); that order defines the gene indices.
+so `conv_3_1_64` comes before `conv_3_1_128`); that order defines the gene indices.
 
-===================  ===================================================================
-name                 function
-===================  ===================================================================
-``conv_K_S_F``       convolution, kernel K, stride S, F filters; batch norm; ReLU
-``bv1_K_S_F``        residual block, shortcut padded with zero channels
-``bv1p_K_S_F``       residual block, shortcut projected by a 1 x 1 convolution
-``max_pool_K_S``     max pooling, window K, stride S
-``avg_pool_K_S``     average pooling, window K, stride S
-``no_op``            nothing; the node is left out of the network
-===================  ===================================================================
+- `conv_K_S_F`: convolution, kernel K, stride S, F filters, batch norm, ReLU;
+- `bv1_K_S_F`: residual block, shortcut padded with zero channels;
+- `bv1p_K_S_F`: residual block, shortcut projected by a 1 x 1 convolution;
+- `max_pool_K_S`: max pooling, window K, stride S;
+- `avg_pool_K_S`: average pooling, window K, stride S;
+- `no_op`: nothing, the node is left out of the network.
 
 Sets and probabilities: Szwarcman, Civitarese and Vellasco, Applied Soft Computing 120:108674, 2022, and the code
 released with it and with Enhanced Q-NAS (Noce, PUC-Rio, 2022).
@@ -40,9 +36,9 @@ class Function:
     Attributes:
         name: The name it is written as.
         kind: What it is.
-        kernel: Side of the window; 0 for ``no_op``.
-        stride: Step of the window; 1 for ``no_op``.
-        filters: Output channels of a convolution or residual block; 0 for pools and ``no_op``, which keep theirs.
+        kernel: Side of the window; 0 for `no_op`.
+        stride: Step of the window; 1 for `no_op`.
+        filters: Output channels of a convolution or residual block; 0 for pools and `no_op`, which keep theirs.
     """
 
     name: str
@@ -88,7 +84,7 @@ class Function:
 
     @property
     def group(self) -> str:
-        """``"layer"``, ``"pool"`` or ``"no_op"``: the groups that share the starting probability equally."""
+        """`"layer"`, `"pool"` or `"no_op"`: the groups that share the starting probability equally."""
         if self.kind == "no_op":
             return "no_op"
         return "pool" if self.kind in ("max_pool", "avg_pool") else "layer"
@@ -119,12 +115,12 @@ class FunctionSet:
 
         Args:
             name: Name of the set.
-            functions: Names as :meth:`Function.parse` reads them, each once.
-            probabilities: Starting probability by name. By default the groups present (layers, pools, ``no_op``) share
+            functions: Names as `Function.parse` reads them, each once.
+            probabilities: Starting probability by name. By default the groups present (layers, pools, `no_op`) share
                 the probability equally, and so do the functions of a group.
 
         Raises:
-            SpecError: If a name is malformed, doubled or missing from ``probabilities``, or the set is empty.
+            SpecError: If a name is malformed, doubled or missing from `probabilities`, or the set is empty.
         """
         names = sorted(functions, key=natural_key)
         if not names or len(set(names)) != len(names):
@@ -161,10 +157,10 @@ class FunctionSet:
         return tuple(function.reduces for function in self.functions)
 
     def decode(self, genes: Sequence[int]) -> tuple[str, ...]:
-        """Function names of a chain, ``no_op`` included.
+        """Function names of a chain, `no_op` included.
 
         Raises:
-            SpecError: If a gene lies outside ``0 .. len(self) - 1``.
+            SpecError: If a gene lies outside `0 .. len(self) - 1`.
         """
         for node, gene in enumerate(genes):
             if not 0 <= gene < len(self.functions):
@@ -207,7 +203,7 @@ def _convolutions(*kernels_and_filters: tuple[int, Sequence[int]]) -> list[str]:
 _REST = ["max_pool_2_2", "avg_pool_2_2", "no_op"]
 _WIDE = (64, 128, 256, 512)
 
-#: Published sets. The number counts all functions, except in ``conv6``, which has six convolutions and nine functions.
+#: Published sets. The number counts all functions, except in `conv6`, which has six convolutions and nine functions.
 FUNCTION_SETS: dict[str, FunctionSet] = {
     function_set.name: function_set
     for function_set in (

@@ -32,8 +32,8 @@ class ChainSpace(ChoiceSpace):
 
     Args:
         name: The slug.
-        functions: A published set, see :data:`nasplug_qnas.functions.FUNCTION_SETS`, or a list of functions as
-            :meth:`nasplug_qnas.functions.Function.parse` reads them.
+        functions: A published set, see `nasplug_qnas.functions.FUNCTION_SETS`, or a list of functions as
+            `nasplug_qnas.functions.Function.parse` reads them.
         nodes: Length of the genotype.
         head: What comes before the classifier: `gap` (global average pooling), or `flatten` as published, whose
             classifier grows with the image.
@@ -104,7 +104,7 @@ class ChainSpace(ChoiceSpace):
         check_images(inputs)
 
     def build(self, architecture: Architecture, task: Task) -> Any:
-        """A :class:`nasplug_qnas.networks.ChainNetwork`: images (B, *task.input_shape) to logits (B, task.outputs).
+        """A `nasplug_qnas.networks.ChainNetwork`: images (B, *task.input_shape) to logits (B, task.outputs).
 
         Raises:
             SpecError: The flattening head would not fit into memory, or the inputs are no images.

@@ -48,7 +48,7 @@ class QNAS:
     enqueued are not part of any generation and are ignored. With several objectives, candidates rank by non-dominated
     fronts and crowding distance; that is an extension, published Q-NAS has one objective.
 
-    Every argument that is None takes its value from `preset`, whose values :class:`QNASSettings` describes.
+    Every argument that is None takes its value from `preset`, whose values `QNASSettings` describes.
 
     Source: Szwarcman, Civitarese and Vellasco, Applied Soft Computing 120:108674, 2022.
 
@@ -71,7 +71,7 @@ class QNAS:
         gene_crossover: Crossover of architectures with survivors: `none` (published), `uniform` or `hux`.
         gene_crossover_rate: Probability that an architecture is crossed.
         penalise_above: Reductions of the resolution that are free; each further one costs `penalty_weight`. 0 turns
-            the penalty off. Only for spaces that can tell, see :class:`Reduces`.
+            the penalty off. Only for spaces that can tell, see `Reduces`.
         penalty_weight: What a reduction too many costs, in units of the main objective.
         patience: Generations without enough gain after which the search ends; 0 never ends it.
         min_gain: Relative gain of the best fitness over `patience` generations that counts as progress.
@@ -244,7 +244,7 @@ class QNAS:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restores :meth:`state_dict`; the algorithm follows when the space is known."""
+        """Restores `state_dict`; the algorithm follows when the space is known."""
         self._algorithm, self._stored = None, state["algorithm"]
         self._forget_generation()
         self._handed_out = int(state["handed_out"])

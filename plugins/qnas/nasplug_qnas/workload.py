@@ -1,4 +1,4 @@
-"""The layers of :class:`nasplug_qnas.networks.ChainNetwork`, from the names of its functions. No torch."""
+"""The layers of `nasplug_qnas.networks.ChainNetwork`, from the names of its functions. No torch."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class TabularBenchmark:
     ones that select on validation.
 
     Args:
-        path: A Parquet file, or a :class:`Table`.
+        path: A Parquet file, or a `Table`.
         space: Space of the architectures; default: what the table says, or what its columns look like.
         metrics: Metrics that trials report, without budget and seed, such as `val_acc`.
         noise: `draw` answers one of the table's training runs, picked by the trial's seed, as a real training would;

@@ -28,7 +28,7 @@ def cells() -> tuple[str, ...]:
 
 @cache
 def numbers() -> dict[str, int]:
-    """Number of every cell; the inverse of :func:`cells`."""
+    """Number of every cell; the inverse of `cells`."""
     return {cell: number for number, cell in enumerate(cells())}
 
 

@@ -17,7 +17,7 @@ Codes = npt.NDArray[np.int64]
 
 
 class Index:
-    """Rows by the integer that a space gives an architecture; see :class:`nasplug.Tabulates`.
+    """Rows by the integer that a space gives an architecture; see `nasplug.Tabulates`.
 
     Args:
         codes: One integer per row.

@@ -46,7 +46,7 @@ def make_kernel(
     """A kernel whose parameters are still to be fitted.
 
     Args:
-        name: A name out of :data:`EMBEDDINGS`, or several joined by `+`.
+        name: A name out of `EMBEDDINGS`, or several joined by `+`.
         shape: How similarity falls with distance; None: `linear` for `wl` alone, `matern52` for everything else.
         options: Keyword arguments of the embeddings, by their names, e.g. `{"gcn": {"width": 512}}`.
 

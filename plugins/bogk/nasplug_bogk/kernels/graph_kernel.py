@@ -45,7 +45,7 @@ class Part:
     weight: float = 1.0
 
     def separation(self, shape: Shape, a: Sequence[Graph], b: Sequence[Graph]) -> Array:
-        """What the similarity is a function of, see :func:`separations`; (len(a), len(b))."""
+        """What the similarity is a function of, see `separations`; (len(a), len(b))."""
         separation: Array = separations(self.embedding, shape, a, b, [self.variant])[0]
         return separation
 

@@ -21,7 +21,7 @@ _BLOCKS = 128
 
 
 class InfiniteGraphConvolution(Embedding):
-    """What :class:`GraphConvolution` becomes when its width grows without bound: nothing random is left.
+    """What `GraphConvolution` becomes when its width grows without bound: nothing random is left.
 
     With the width the states of two nodes become jointly Gaussian before the rectifier, and only their covariance
     counts. It starts as C_0(u, v) = 1 for equal labels and 0 otherwise, and a layer maps it to
@@ -181,7 +181,7 @@ def _rectified(negative: Array, rows: Array, columns: Array) -> Array:
 
 
 def _cuts(graphs: Sequence[Graph]) -> list[tuple[int, int]]:
-    """Ranges of graphs of about :data:`_BLOCK` nodes."""
+    """Ranges of graphs of about `_BLOCK` nodes."""
     bounds, nodes = [0], 0
     for index, graph in enumerate(graphs):
         nodes += len(graph.labels)

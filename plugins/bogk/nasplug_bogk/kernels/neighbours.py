@@ -49,7 +49,7 @@ def simplify(graph: Graph, drop: Collection[str], contracted: Collection[str]) -
     Args:
         graph: Any graph.
         drop: Labels to cut out, with every node that no longer lies on a path from input to output.
-        contracted: Labels for :func:`contract`.
+        contracted: Labels for `contract`.
     """
     if any(label in drop for label in graph.labels[1:-1]):
         graph = graph.without(drop)

@@ -26,7 +26,7 @@ class WeisfeilerLehman(CountEmbedding):
     Args:
         depths: The numbers of rounds on offer, ascending.
         directions: `both`, or only the labels `in` or `out` of a node.
-        optimal_assignment: See :class:`CountEmbedding`.
+        optimal_assignment: See `CountEmbedding`.
 
     Raises:
         SpecError: No depths.

@@ -56,7 +56,7 @@ class ActivationQuantiser(nn.Module):
     the first batch has no negative number, else `signed`.
 
     The first batch in training mode sets the range, so that its squared error is least. In inference, comparisons with
-    :meth:`static` are all that happens. On the meta device, values pass unchanged: comparisons belong to the output
+    `static` are all that happens. On the meta device, values pass unchanged: comparisons belong to the output
     stage of whatever made them, and are no layer of their own.
 
     Args:

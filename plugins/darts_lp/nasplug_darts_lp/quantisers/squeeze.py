@@ -31,7 +31,7 @@ class SqueezeThreshold(ActivationQuantiser):
     = s. `threshold` has no gain. The last layers start at zero, so that the block starts neutral: g = 1, t = t0.
 
     Training uses the live g and t. Inference uses their moving averages, so that the perceptrons are dead code and
-    the quantiser is its thresholds (t + ...) / g, which :func:`nasplug_darts_lp.layers.quantise.freeze` leaves alone.
+    the quantiser is its thresholds (t + ...) / g, which `nasplug_darts_lp.layers.quantise.freeze` leaves alone.
 
     Args:
         bits: 1 to 8.
@@ -43,7 +43,7 @@ class SqueezeThreshold(ActivationQuantiser):
         rho: How far the perceptron can move a threshold, in units of the input.
         reduction: Channels per hidden unit, of which there are at least 8; None means 4 below 128 channels, and 16 from
             there on.
-        **options: Of :class:`ActivationQuantiser`.
+        **options: Of `ActivationQuantiser`.
 
     Raises:
         SpecError: An unknown or impossible option.

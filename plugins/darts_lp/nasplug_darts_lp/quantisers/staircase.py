@@ -29,7 +29,7 @@ class Stairs(NamedTuple):
         steps: Number of thresholds, at least 1.
         zero_threshold: z, (), the level, not always whole, that is met where the moved input is 0.
         zero_level: y, (), the level, not always whole, whose value is 0.
-        gradient: See :data:`Gradient`.
+        gradient: See `Gradient`.
     """
 
     steps: int

@@ -18,7 +18,7 @@ GAUSSIAN_STEPS = {
 
 
 class WeightQuantiser(nn.Module):
-    """Base: `forward` is, to the last bit, the product of the two results of :meth:`integers`.
+    """Base: `forward` is, to the last bit, the product of the two results of `integers`.
 
     The gradient passes straight through to the weights.
 

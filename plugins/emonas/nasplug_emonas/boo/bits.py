@@ -63,7 +63,7 @@ def bounds(form: BitFormat) -> tuple[int, int]:
 
 
 def encode(integers: Tensor, form: BitFormat) -> Tensor:
-    """Bit patterns of integers within :func:`bounds`; int64 for more than 16 bits."""
+    """Bit patterns of integers within `bounds`; int64 for more than 16 bits."""
     if form.code == "sign_magnitude":
         sign: Tensor = (integers < 0).to(integers.dtype) << (form.bits - 1)
         return integers.abs() | sign
@@ -77,10 +77,10 @@ def patterns_of(weights: Tensor, form: BitFormat, scale: Tensor | None = None) -
     Args:
         weights: Real, any shape.
         form: The format.
-        scale: What the integer 1 stands for; default: :func:`scale_of` the weights.
+        scale: What the integer 1 stands for; default: `scale_of` the weights.
 
     Returns:
-        int32 integers of the same shape, or int64 ones from 0 to 2**32 - 1; both are what :func:`popcount` takes.
+        int32 integers of the same shape, or int64 ones from 0 to 2**32 - 1; both are what `popcount` takes.
     """
     weights = weights.detach()
     if form.name == "float32":
@@ -99,7 +99,7 @@ def ones(weights: Tensor, form: BitFormat, axis: int = 0) -> int:
     Args:
         weights: Real or complex, any shape; complex numbers are two real ones.
         form: The format.
-        axis: Dimension of the output channels; see :func:`scale_of`.
+        axis: Dimension of the output channels; see `scale_of`.
 
     Raises:
         TrialError: A weight is not finite and the format has no pattern for that.

@@ -41,7 +41,7 @@ class BitFormat:
 
     @property
     def label(self) -> str:
-        """The name with the code, such as `int8/sign_magnitude`, as :meth:`parse` reads it."""
+        """The name with the code, such as `int8/sign_magnitude`, as `parse` reads it."""
         return self.name if self.is_float else f"{self.name}/{self.code}"
 
     @classmethod

@@ -52,7 +52,7 @@ class FactorizedReduce(nn.Module):
 
 
 def operation(name: str, channels: int, stride: int) -> nn.Module:
-    """An operation of :data:`nasplug_emonas.cells.OPERATIONS`.
+    """An operation of `nasplug_emonas.cells.OPERATIONS`.
 
     Args:
         name: Its name.

@@ -1,4 +1,4 @@
-"""The layers of :class:`nasplug_emonas.networks.micro.MicroNetwork`, in the order in which it computes them."""
+"""The layers of `nasplug_emonas.networks.micro.MicroNetwork`, in the order in which it computes them."""
 
 from __future__ import annotations
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Arch2Vec(LightningModule):
-    """Trains a :class:`~nasplug_infonas.models.vae.GraphVAE` to give back graphs.
+    """Trains a `GraphVAE` to give back graphs.
 
     Logs `train_loss`, and in validation `val_loss` and what
-    :class:`~nasplug_infonas.models.losses.ReconstructionAccuracy` computes, once per epoch each. Clip gradients with
+    `ReconstructionAccuracy` computes, once per epoch each. Clip gradients with
     the Trainer: the published norm is 5.
 
     Source: Yan et al., NeurIPS 2020. Adam, 1e-3, batches of 32; 8 epochs on NAS-Bench-101 and 10 on NAS-Bench-201.

@@ -29,13 +29,13 @@ class InfoNAS(LightningModule):
     other.
 
     Logs `train_loss` (unlabelled), `train_error` (of the regressor), and in validation what
-    :class:`~nasplug_infonas.models.losses.ReconstructionAccuracy` computes.
+    `ReconstructionAccuracy` computes.
 
     Source: Suchoparova, thesis, Charles University, 2021; Suchoparova and Neruda, 2021.
 
     Args:
         encoding: Of the graphs.
-        regressor: Predicts targets from codes (B, V, D), and images if it is an :class:`ImageRegressor`.
+        regressor: Predicts targets from codes (B, V, D), and images if it is an `ImageRegressor`.
         settings: Sizes of the autoencoder.
         lr: Of both optimisers.
         error: `mse`, or `l1` as in the thesis.

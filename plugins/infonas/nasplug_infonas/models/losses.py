@@ -94,7 +94,7 @@ class ReconstructionAccuracy(Metric):
         self.add_state("counts", torch.zeros(10, dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, reconstruction: Reconstruction, operations: Tensor, adjacency: Tensor) -> None:
-        """Adds a batch; arguments as for :func:`vae_loss`."""
+        """Adds a batch; arguments as for `vae_loss`."""
         found = reconstruction.operations.argmax(2)
         targets = operations.long()
         real = targets != PADDING

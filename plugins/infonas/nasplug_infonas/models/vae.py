@@ -103,7 +103,7 @@ class GINLayer(nn.Module):
 
 
 class GraphVAE(nn.Module):
-    """Encodes graphs of one :class:`~nasplug_infonas.encoding.Encoding` into codes per node, and decodes codes.
+    """Encodes graphs of one `Encoding` into codes per node, and decodes codes.
 
     Source: Yan et al., "Does Unsupervised Architecture Representation Learning Help Neural Architecture Search?",
     NeurIPS 2020, section 3, with the layer and the widths of the released code.
@@ -158,7 +158,7 @@ class GraphVAE(nn.Module):
         return torch.addcmul(codes.mean, torch.randn_like(codes.mean), codes.log_std.exp())
 
     def forward(self, operations: Tensor, adjacency: Tensor) -> tuple[Codes, Tensor, Reconstruction]:
-        """Encodes, draws and decodes; arguments as for :meth:`encode`.
+        """Encodes, draws and decodes; arguments as for `encode`.
 
         Returns:
             The codes, the drawn codes (B, V, D), and their reconstruction.

@@ -93,7 +93,7 @@ def joules(amount: Mapping[str, Any], seconds: Any, coefficient: Mapping[str, Ma
     Args:
         amount: Of a layer or of a network.
         seconds: How long it takes.
-        coefficient: See :func:`coefficients`.
+        coefficient: See `coefficients`.
     """
     found = {}
     for item, parts in coefficient.items():

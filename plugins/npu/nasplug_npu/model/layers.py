@@ -30,7 +30,7 @@ class Layers:
     """Amounts per layer, (L, P) each, or (L, 1) where points do not differ.
 
     Attributes:
-        amounts: By the names in :data:`AMOUNTS`.
+        amounts: By the names in `AMOUNTS`.
         shape: (r, c, p) of the array.
         unsupported: Layers that the unit cannot do, (L, 1).
         fits: Layers that fit the buffers.
@@ -47,7 +47,7 @@ class Layers:
 
     @cached_property
     def bound(self) -> Array:
-        """Index into :data:`BOUNDS` of what each layer waits for: what takes longest, or `control` if nothing does."""
+        """Index into `BOUNDS` of what each layer waits for: what takes longest, or `control` if nothing does."""
         weights, maps, stores = memory_clocks(self.tiling, self.hw)
         maps = np.maximum(maps, stores) if self.hw.ports == "separate" else maps + stores
         cycles = self.amounts["cycles"]
@@ -63,7 +63,7 @@ def layers(rows: Rows, hw: Any, *, cpu: RateConfig | None = None) -> Layers:
 
     Args:
         rows: The layers.
-        hw: Hardware points, see :class:`nasplug_npu.model.points.Points`.
+        hw: Hardware points, see `nasplug_npu.model.points.Points`.
         cpu: Takes the layers that the unit cannot do; without one they cost nothing, and are counted.
     """
     size = geometry.sizes(rows, hw.encoding)

@@ -28,7 +28,7 @@ def pipeline_cycles(
         outputs: Clocks to store it.
         setup: Clocks to set up its loads.
         double: Whether buffers have two halves.
-        ports: See :class:`nasplug_npu.NPUConfig`.
+        ports: See `nasplug_npu.NPUConfig`.
     """
     load = (weights + inputs if ports == "shared" else np.maximum(weights, inputs)) + setup
     once = load + compute + outputs

@@ -21,7 +21,7 @@ NUMBERS = tuple(
 
 
 class Points:
-    """Configurations that share everything but numbers; has the fields of :class:`NPUConfig`, numbers as (P,).
+    """Configurations that share everything but numbers; has the fields of `NPUConfig`, numbers as (P,).
 
     Args:
         fields: Every field; numbers may be arrays of one length.

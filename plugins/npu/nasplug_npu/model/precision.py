@@ -47,7 +47,7 @@ def stored_bits(bits: Any, density: Any, encoding: str) -> Array:
     Args:
         bits: Width of one element.
         density: Share of elements that are not zero.
-        encoding: See :class:`nasplug_npu.NPUConfig`.
+        encoding: See `nasplug_npu.NPUConfig`.
     """
     dense = np.asarray(bits, dtype=np.float64)
     if encoding == "dense":

@@ -71,7 +71,7 @@ class Rows:
     """Layers as columns of numbers, (L, 1) each: layers go down, and hardware points across, (P,).
 
     Attributes:
-        matrix: (L, columns), see :data:`COLUMNS`.
+        matrix: (L, columns), see `COLUMNS`.
     """
 
     matrix: Array
@@ -254,7 +254,7 @@ class Batch:
         return len(self.starts)
 
     def peak_bits(self, align: int = 1) -> Array:
-        """Most bits of feature maps that are alive at the same time, (A,), see :func:`peak_bits`."""
+        """Most bits of feature maps that are alive at the same time, (A,), see `peak_bits`."""
         if align not in self._peaks:
             self._peaks[align] = self._peak_bits(align)
         return self._peaks[align]

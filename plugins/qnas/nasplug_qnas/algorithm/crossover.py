@@ -20,7 +20,7 @@ def numeric_crossover(
     rate: float,
     usable: BoolArray | None = None,
 ) -> FloatArray:
-    """Move each new value, with probability ``rate``, the fraction ``intensity`` of the way to its survivor's.
+    """Move each new value, with probability `rate`, the fraction `intensity` of the way to its survivor's.
 
     Args:
         new: Observed inner values (N, H).
@@ -49,15 +49,15 @@ def gene_crossover(
     rate: float,
     usable: BoolArray | None = None,
 ) -> IntArray:
-    """Let new architectures take genes of survivors. Published Q-NAS has none (``kind="none"``).
+    """Let new architectures take genes of survivors. Published Q-NAS has none (`kind="none"`).
 
-    ``"uniform"`` takes each gene of the mate with probability 1/2. ``"hux"`` (half uniform crossover; Eshelman, "The
+    `"uniform"` takes each gene of the mate with probability 1/2. `"hux"` (half uniform crossover; Eshelman, "The
     CHC adaptive search algorithm", FOGA 1991) takes a random half, rounded down, of the genes in which the two differ.
 
     Args:
         new: Observed genes (N, L).
         old: Genes (N, L) of the survivors in order of rank; row i is the mate of new individual i.
-        kind: Operator, or ``"none"``, which draws nothing.
+        kind: Operator, or `"none"`, which draws nothing.
         rng: Source of randomness; N uniform numbers, then (N, L).
         rate: Probability that an individual is recombined.
         usable: Mates that were measured, boolean (N,). All by default.
@@ -66,7 +66,7 @@ def gene_crossover(
         Recombined genes (N, L).
 
     Raises:
-        ValueError: If ``kind`` is unknown.
+        ValueError: If `kind` is unknown.
     """
     if kind == "none":
         return new

@@ -39,13 +39,13 @@ def reduction_table(choices: Sequence[int], reduces: Sequence[bool] | Sequence[S
 
 
 def reduction_penalty(genes: IntArray, table: BoolArray, limit: int, weight: float = 0.01) -> FloatArray:
-    """What is taken from the fitness: ``weight * max(0, reducing genes - limit)``; nothing when ``limit`` is 0.
+    """What is taken from the fitness: `weight * max(0, reducing genes - limit)`; nothing when `limit` is 0.
 
     Genes are counted, not effective reductions: a pool that acts on a 1 x 1 map changes nothing but counts.
 
     Args:
         genes: Genes (N, L).
-        table: Choices that reduce the resolution, (L, F), as from :func:`reduction_table`.
+        table: Choices that reduce the resolution, (L, F), as from `reduction_table`.
         limit: Reductions that are free of charge; 0 turns the penalty off.
         weight: Fitness per excess reduction; 0.01 (one accuracy point) as published.
 

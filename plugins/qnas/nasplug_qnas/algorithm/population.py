@@ -17,7 +17,7 @@ class Population:
     Attributes:
         genes: Index of the chosen function per node, (M, L).
         numeric: Inner values of the evolved hyperparameters, (M, H).
-        fitness: Fitness as measured, (M,) or (M, K) for K objectives; NaN where ``failed``.
+        fitness: Fitness as measured, (M,) or (M, K) for K objectives; NaN where `failed`.
         penalised: Fitness minus penalty, the same shape; what selection compares.
         failed: Individuals without a measurement, (M,).
         born: Generation and index in that generation's list of candidates, (M, 2): the one identifier of an individual.
@@ -70,7 +70,7 @@ class Population:
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any], num_nodes: int, num_numeric: int) -> Population:
-        """Rebuild a population from :meth:`state_dict`.
+        """Rebuild a population from `state_dict`.
 
         Raises:
             ValueError: If the lists differ in length or do not fit the numbers of nodes and hyperparameters.

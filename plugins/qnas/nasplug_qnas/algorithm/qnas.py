@@ -36,13 +36,13 @@ class _Pending:
 class QNASAlgorithm:
     """Quantum-inspired evolution of L categorical genes and H numeric hyperparameters; fitness is maximised.
 
-    Generation g is one :meth:`ask` and one :meth:`tell`. Random numbers come from the generators passed in. Give each
+    Generation g is one `ask` and one `tell`. Random numbers come from the generators passed in. Give each
     call a fresh one keyed by (seed, "ask" or "tell", g), and a resumed search repeats an uninterrupted one exactly.
     What is drawn, in this order:
 
-    - ``ask``: r, one number; genes (N, L); pulses (N, H); from g = 1 on, the mask of the numeric crossover (N, H) and,
+    - `ask`: r, one number; genes (N, L); pulses (N, H); from g = 1 on, the mask of the numeric crossover (N, H) and,
       if that option is on, N and then (N, L) numbers for the crossover of genes.
-    - ``tell``: only if g is an update generation: the mask of the nodes (Q, L), then that of the pulses (Q, H).
+    - `tell`: only if g is an update generation: the mask of the nodes (Q, L), then that of the pulses (Q, H).
 
     The same r is the intensity of crossover and update of its generation, so it is part of the state in between.
 
@@ -103,7 +103,7 @@ class QNASAlgorithm:
 
     @property
     def survivors(self) -> list[Individual]:
-        """Measured individuals that breed the next generation, best first; empty before the first :meth:`tell`."""
+        """Measured individuals that breed the next generation, best first; empty before the first `tell`."""
         population = self._survivors
         if population is None:
             return []
@@ -176,7 +176,7 @@ class QNASAlgorithm:
             failed: Candidates without a measurement, (N,); none by default.
 
         Returns:
-            The record of this generation, also appended to ``history``.
+            The record of this generation, also appended to `history`.
 
         Raises:
             RuntimeError: If no generation is pending.
@@ -282,7 +282,7 @@ class QNASAlgorithm:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from what :meth:`state_dict` gave; the object must have been made with the same arguments.
+        """Continue from what `state_dict` gave; the object must have been made with the same arguments.
 
         Nothing is changed unless the whole state is valid.
 

@@ -66,14 +66,14 @@ class QuantumNodes:
         return int(self.probabilities.shape[1])
 
     def observe(self, rng: np.random.Generator, repetition: int) -> IntArray:
-        """Sample classical individuals; number i is observed from quantum individual ``i mod Q``.
+        """Sample classical individuals; number i is observed from quantum individual `i mod Q`.
 
         Args:
             rng: Source of randomness; (N, L) uniform numbers are drawn.
             repetition: Classical individuals per quantum individual, R.
 
         Returns:
-            Genes (N, L) with N = Q * R, each within ``0 .. choices[node] - 1``.
+            Genes (N, L) with N = Q * R, each within `0 .. choices[node] - 1`.
         """
         check_positive("repetition", repetition)
         cumulative = np.cumsum(self.probabilities, axis=2)
@@ -98,7 +98,7 @@ class QuantumNodes:
     ) -> None:
         """Pull each quantum individual towards the genes of one classical individual.
 
-        A node is selected with probability ``rate``. With k the gene of ``best`` and u = intensity * max_update, the
+        A node is selected with probability `rate`. With k the gene of `best` and u = intensity * max_update, the
         probability of k grows by u and the others shrink by the factor 1 - u / (1 - P[k]), so the sum stays 1.
 
         Args:
@@ -108,13 +108,13 @@ class QuantumNodes:
             rate: Probability that a node is updated.
             max_update: Largest growth of a probability in one update.
             max_probability: No update takes a probability above this value.
-            guard: What happens when it would: ``"skip"`` leaves the node as it is (as published), ``"clip"`` moves it
-                exactly to ``max_probability``.
+            guard: What happens when it would: `"skip"` leaves the node as it is (as published), `"clip"` moves it
+                exactly to `max_probability`.
             active: Quantum individuals to update, boolean (Q,); all by default.
 
         Raises:
             SpecError: If a rate is out of range.
-            ValueError: If a gene is out of range or ``guard`` is unknown.
+            ValueError: If a gene is out of range or `guard` is unknown.
         """
         for name, value in (("intensity", intensity), ("update_rate", rate), ("max_update", max_update)):
             check_fraction(name, value)
@@ -157,7 +157,7 @@ class QuantumNodes:
         ]
 
     def load_state_dict(self, state: list[list[list[float]]]) -> None:
-        """Restore what :meth:`state_dict` gave, bit by bit.
+        """Restore what `state_dict` gave, bit by bit.
 
         Raises:
             ValueError: If the numbers of individuals, nodes or choices differ from this object's.

@@ -19,18 +19,18 @@ class QNASSettings:
         quantum_individuals: Quantum individuals, Q.
         repetition: Classical individuals observed per quantum individual and generation, R.
         crossover_rate: Probability that an evolved hyperparameter is crossed with a survivor's.
-        gene_crossover: Crossover of architectures with survivors; published Q-NAS has ``"none"``.
+        gene_crossover: Crossover of architectures with survivors; published Q-NAS has `"none"`.
         gene_crossover_rate: Probability that a new architecture is crossed.
-        replacement: ``"best"`` of new and old, or generational with ``"elitism"``.
+        replacement: `"best"` of new and old, or generational with `"elitism"`.
         update_interval: Generations between quantum updates; the first is at the generation of this number.
         update_rate: Probability that a node or pulse takes part in an update.
         max_update: Largest growth of a probability in one update.
         max_probability: Upper bound of a probability.
-        guard: What an update beyond the bound does: ``"skip"`` (published) or ``"clip"``.
+        guard: What an update beyond the bound does: `"skip"` (published) or `"clip"`.
         penalise_above: Reductions of resolution that are free of penalty; 0 turns the penalty off.
         penalty_weight: Fitness lost per reduction above that number.
         patience: Generations without enough gain before the evolution stops; 0 never stops it.
-        min_gain: Relative gain over ``patience`` generations that counts as progress.
+        min_gain: Relative gain over `patience` generations that counts as progress.
 
     Raises:
         SpecError: If a value is out of range.
@@ -77,11 +77,11 @@ class QNASSettings:
         return self.quantum_individuals * self.repetition
 
 
-#: ``cifar2022``: Szwarcman et al. 2022, as released for CIFAR with the function sets conv11 and res9; with conv9 there
+#: `cifar2022`: Szwarcman et al. 2022, as released for CIFAR with the function sets conv11 and res9; with conv9 there
 #: was no penalty. Over its 100 generations a node is updated about twice,
 #: by 0.025 on average, so the search is close to sampling from the starting probabilities with an archive of the best.
-#: ``strong``: the setting of SegQNAS (Baldo Carlos et al., IJCNN 2023), where the distributions do converge.
-#: ``table``: for some 150 cheap evaluations, as on a table of results. Few quantum individuals, which gives thirty
+#: `strong`: the setting of SegQNAS (Baldo Carlos et al., IJCNN 2023), where the distributions do converge.
+#: `table`: for some 150 cheap evaluations, as on a table of results. Few quantum individuals, which gives thirty
 #: generations; firm updates that stop short of certainty, so that the last generations still vary; and crossover of
 #: architectures, which is an extension. Tuned on NAS-Bench-101 and -201, on seeds that no reported figure uses.
 SETTINGS: dict[str, QNASSettings] = {

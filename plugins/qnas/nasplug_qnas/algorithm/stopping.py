@@ -8,7 +8,7 @@ from nasplug.contract.errors import SpecError
 
 
 def stagnated(best: Sequence[float | None], window: int, min_gain: float = 0.005) -> bool:
-    """Whether the best fitness gained too little over the last ``window`` generations.
+    """Whether the best fitness gained too little over the last `window` generations.
 
     The gain is measured against the value at the start of the window, so slow and steady progress is not mistaken for
     stagnation, which a comparison of neighbouring generations would do.
@@ -20,10 +20,10 @@ def stagnated(best: Sequence[float | None], window: int, min_gain: float = 0.005
             at the start of the window.
 
     Returns:
-        True if the evolution should stop. Never before ``window + 1`` generations.
+        True if the evolution should stop. Never before `window + 1` generations.
 
     Raises:
-        SpecError: If ``window`` or ``min_gain`` is negative.
+        SpecError: If `window` or `min_gain` is negative.
     """
     if window < 0 or min_gain < 0:
         raise SpecError(

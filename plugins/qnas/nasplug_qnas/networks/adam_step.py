@@ -14,17 +14,17 @@ def adam_step(
     """Advance both moments by one step and return the change of the weights that Adam makes.
 
     Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015, Algorithm 1; the same arithmetic as
-    :class:`torch.optim.Adam`.
+    `torch.optim.Adam`.
 
     Args:
-        state: State of the tensor; ``step``, ``exp_avg`` and ``exp_avg_sq`` are made and advanced in place.
+        state: State of the tensor; `step`, `exp_avg` and `exp_avg_sq` are made and advanced in place.
         gradient: Gradient, of any shape.
         learning_rate: Step size alpha.
         betas: Decays of the first and second moment.
         eps: Added to the root of the second moment.
 
     Returns:
-        The tensor to add to the weights, of the shape of ``gradient``.
+        The tensor to add to the weights, of the shape of `gradient`.
     """
     if "step" not in state:
         state["step"] = 0

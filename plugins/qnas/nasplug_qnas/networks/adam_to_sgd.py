@@ -13,9 +13,9 @@ from nasplug_qnas.networks.adam_step import adam_step, check_hyperparameters
 
 
 class AdamToSGD(Optimizer):
-    """Adam for ``switch_step`` steps of each tensor, then SGD with momentum at ``lr * lr_boost``.
+    """Adam for `switch_step` steps of each tensor, then SGD with momentum at `lr * lr_boost`.
 
-    SGD starts with an empty momentum buffer: v = momentum * v + g, and the weights change by ``-lr * lr_boost * v``.
+    SGD starts with an empty momentum buffer: v = momentum * v + g, and the weights change by `-lr * lr_boost * v`.
 
     Args:
         params: Parameters or parameter groups.
@@ -71,7 +71,7 @@ class AdamToSGD(Optimizer):
             closure: Evaluates the model again and returns the loss.
 
         Returns:
-            What ``closure`` returned, or None.
+            What `closure` returned, or None.
         """
         loss = None
         if closure is not None:

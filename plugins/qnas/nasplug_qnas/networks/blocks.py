@@ -21,7 +21,7 @@ def batch_norm(channels: int) -> nn.BatchNorm2d:
 
 
 class SameConv2d(nn.Conv2d):
-    """Square convolution whose output measures ceil(input / stride), as TensorFlow's ``SAME`` padding gives it.
+    """Square convolution whose output measures ceil(input / stride), as TensorFlow's `SAME` padding gives it.
 
     When the total padding is odd (an even kernel, or some strides) the extra row and column go to the bottom right.
 
@@ -79,7 +79,7 @@ class ResidualV1(_Residual):
     Of branch and input, the one with fewer channels gets zero channels on both sides, the odd one at the end.
 
     Raises:
-        ValueError: If ``stride`` is not 1; the unchanged input would not fit the branch.
+        ValueError: If `stride` is not 1; the unchanged input would not fit the branch.
     """
 
     def __init__(self, in_channels: int, filters: int, kernel: int, stride: int = 1) -> None:

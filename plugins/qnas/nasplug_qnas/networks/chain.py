@@ -25,18 +25,18 @@ _POOLS: dict[str, type[nn.MaxPool2d] | type[nn.AvgPool2d]] = {"max_pool": nn.Max
 class ChainNetwork(nn.Module):
     """Functions in a row, then a classifier: (B, C, H, W) -> logits (B, num_classes).
 
-    ``no_op`` nodes are left out. A pool whose window no longer fits the feature map is an identity. Fewer real layers
+    `no_op` nodes are left out. A pool whose window no longer fits the feature map is an identity. Fewer real layers
     than nodes, even none, make a valid network.
 
     The head is global average pooling by default: it takes any image size and cannot grow with it. Published Q-NAS
-    flattens the feature map instead (``head="flatten"``), which the parameter counts in the literature refer to; a
+    flattens the feature map instead (`head="flatten"`), which the parameter counts in the literature refer to; a
     chain with few pools then has millions of head weights, or more than memory holds on large images.
 
     Args:
         functions: Names of functions, in order.
         input_shape: Channels, height and width of an image.
         num_classes: Number of classes.
-        head: ``"gap"`` or ``"flatten"``.
+        head: `"gap"` or `"flatten"`.
         he_bias: Draw biases like kernels, as published, instead of setting them to 0.
         max_head_weights: Largest weight matrix that a flattening head may have; the default, 2**26, is 256 MiB in
             float32 and admits every chain of the published sets on 32 x 32 images and 100 classes.
@@ -44,7 +44,7 @@ class ChainNetwork(nn.Module):
             which the statistics of a training of fewer than some hundred steps stay far from those of the data.
 
     Attributes:
-        functions: The functions that were asked for, ``no_op`` included.
+        functions: The functions that were asked for, `no_op` included.
         feature_shape: Channels, height and width that the head receives.
 
     Raises:

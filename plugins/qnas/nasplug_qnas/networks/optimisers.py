@@ -3,17 +3,17 @@
 ===============  ==========================================  ==============================================
 name             class                                       hyperparameters
 ===============  ==========================================  ==============================================
-``momentum``     torch.optim.SGD                             lr, momentum (0.9), weight_decay, nesterov
-``rmsprop_tf``   timm's RMSpropTF, as published Q-NAS        lr, decay (0.9), momentum (0), eps, weight_decay
-``rmsprop``      torch.optim.RMSprop                         lr, decay (0.9), momentum (0), eps, weight_decay
-``adam``         torch.optim.Adam                            lr, betas, eps, weight_decay
-``adamw``        torch.optim.AdamW (decoupled decay)         lr, betas, eps, weight_decay
-``swats``        SWATS                                       lr, betas, eps, weight_decay, switch_tolerance
-``adam2sgd``     AdamToSGD                                   switch_step, lr, lr_boost, momentum, betas, eps,
+`momentum`     torch.optim.SGD                             lr, momentum (0.9), weight_decay, nesterov
+`rmsprop_tf`   timm's RMSpropTF, as published Q-NAS        lr, decay (0.9), momentum (0), eps, weight_decay
+`rmsprop`      torch.optim.RMSprop                         lr, decay (0.9), momentum (0), eps, weight_decay
+`adam`         torch.optim.Adam                            lr, betas, eps, weight_decay
+`adamw`        torch.optim.AdamW (decoupled decay)         lr, betas, eps, weight_decay
+`swats`        SWATS                                       lr, betas, eps, weight_decay, switch_tolerance
+`adam2sgd`     AdamToSGD                                   switch_step, lr, lr_boost, momentum, betas, eps,
                                                              weight_decay
 ===============  ==========================================  ==============================================
 
-Except in ``adamw``, ``weight_decay`` is added to the gradient. Over all parameters that equals the published loss term,
+Except in `adamw`, `weight_decay` is added to the gradient. Over all parameters that equals the published loss term,
 weight_decay times half the sum of all squared weights, biases and batch normalisation included.
 """
 
@@ -71,7 +71,7 @@ def build_optimiser(name: str, params: ParamsT, **hyperparameters: Any) -> Optim
     """Make an optimiser.
 
     Args:
-        name: One of :data:`OPTIMISERS`.
+        name: One of `OPTIMISERS`.
         params: Parameters or parameter groups.
         **hyperparameters: Overrides of the defaults in the table above.
 
@@ -80,7 +80,7 @@ def build_optimiser(name: str, params: ParamsT, **hyperparameters: Any) -> Optim
 
     Raises:
         UnknownNameError: If there is no such optimiser, or it has no such hyperparameter.
-        SpecError: If a hyperparameter is out of range, or ``switch_step`` is missing for ``adam2sgd``.
+        SpecError: If a hyperparameter is out of range, or `switch_step` is missing for `adam2sgd`.
     """
     if name not in OPTIMISERS:
         raise UnknownNameError(f"there is no optimiser {name!r}", where="Q-NAS", fix=did_you_mean(name, OPTIMISERS))

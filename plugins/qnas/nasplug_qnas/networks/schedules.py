@@ -3,15 +3,15 @@
 ==============  ======================================================================  ===========  =================
 scheme          learning rate                                                           optimiser    published epochs
 ==============  ======================================================================  ===========  =================
-``constant``    fixed; how a candidate is trained in the search                         rmsprop_tf   50
-``cosine``      0.1 to 0 along half a cosine (SMASH, arXiv 1708.05344)                  momentum     300
-``cosine500``   the same over more epochs                                               momentum     500
-``special``     0.01, 0.1, 0.01, 0.001, changing at epochs 5, 250 and 375 of 500        momentum     500
+`constant`    fixed; how a candidate is trained in the search                         rmsprop_tf   50
+`cosine`      0.1 to 0 along half a cosine (SMASH, arXiv 1708.05344)                  momentum     300
+`cosine500`   the same over more epochs                                               momentum     500
+`special`     0.01, 0.1, 0.01, 0.001, changing at epochs 5, 250 and 375 of 500        momentum     500
                 (CGP-CNN, arXiv 1704.00764)
-``cyclic``      triangle between 0.01 and 0.1, 20 steps up and 20 down (Smith,          swats        300
+`cyclic`      triangle between 0.01 and 0.1, 20 steps up and 20 down (Smith,          swats        300
                 arXiv 1506.01086; Enhanced Q-NAS)
-``swats``       fixed for Adam, then found by SWATS (arXiv 1712.07628)                  swats        300
-``adam2sgd``    fixed for Adam, times ``lr_boost`` for SGD from ``switch_epoch`` on     adam2sgd     300
+`swats`       fixed for Adam, then found by SWATS (arXiv 1712.07628)                  swats        300
+`adam2sgd`    fixed for Adam, times `lr_boost` for SGD from `switch_epoch` on     adam2sgd     300
 ==============  ======================================================================  ===========  =================
 """
 
@@ -33,7 +33,7 @@ class Plan(NamedTuple):
     Attributes:
         optimiser: The optimiser.
         scheduler: The schedule; None for a fixed learning rate.
-        interval: Whether ``scheduler.step()`` is called after every step or after every epoch.
+        interval: Whether `scheduler.step()` is called after every step or after every epoch.
     """
 
     optimiser: Optimizer
@@ -68,18 +68,18 @@ def configure(
 ) -> Plan:
     """Make the optimiser and the schedule of a scheme.
 
-    With fewer or more epochs than published, the cosine ends at the last step and the boundaries of ``special`` keep
-    their share of the epochs. The triangle of ``cyclic`` counts steps and is not stretched.
+    With fewer or more epochs than published, the cosine ends at the last step and the boundaries of `special` keep
+    their share of the epochs. The triangle of `cyclic` counts steps and is not stretched.
 
     Args:
-        scheme: One of :data:`SCHEMES`.
+        scheme: One of `SCHEMES`.
         parameters: Parameters or parameter groups.
         epochs: Epochs of the training; the published number by default.
         steps_per_epoch: Optimiser steps per epoch.
-        optimiser: Another optimiser than the scheme's own, see :mod:`nasplug_qnas.networks.optimisers`.
-        **hyperparameters: Hyperparameters of the optimiser. ``lr`` is the highest rate of ``cosine`` and ``special``.
-            ``cyclic`` takes ``base_lr``, ``max_lr`` and ``half_cycle`` (steps) instead; ``adam2sgd`` takes
-            ``switch_epoch``, half the epochs by default.
+        optimiser: Another optimiser than the scheme's own, see `nasplug_qnas.networks.optimisers`.
+        **hyperparameters: Hyperparameters of the optimiser. `lr` is the highest rate of `cosine` and `special`.
+            `cyclic` takes `base_lr`, `max_lr` and `half_cycle` (steps) instead; `adam2sgd` takes
+            `switch_epoch`, half the epochs by default.
 
     Returns:
         The plan.
@@ -118,7 +118,7 @@ def configure(
 
 
 def special_boundaries(epochs: int) -> tuple[int, int, int]:
-    """Epochs at which ``special`` changes its rate: 5, 250 and 375 of 500, in proportion, and all different."""
+    """Epochs at which `special` changes its rate: 5, 250 and 375 of 500, in proportion, and all different."""
     first, second, third = (max(1, round(boundary * epochs / _SPECIAL_EPOCHS)) for boundary in _SPECIAL_BOUNDARIES)
     second = max(second, first + 1)
     return first, second, max(third, second + 1)

@@ -21,8 +21,8 @@ class SWATS(Optimizer):
 
     For a tensor with gradient g and Adam step p at step k, gamma = p.p / (-p.g) is the learning rate at which SGD,
     projected on p, makes the same step. lambda is its exponential mean with decay beta2. The tensor switches when
-    ``|lambda / (1 - beta2**k) - gamma| < switch_tolerance`` with k > 1 and a positive mean. From the next step on, with
-    v = beta1 v + g, the weights change by ``-(1 - beta1) * lambda / (1 - beta2**k) * v``.
+    `|lambda / (1 - beta2**k) - gamma| < switch_tolerance` with k > 1 and a positive mean. From the next step on, with
+    v = beta1 v + g, the weights change by `-(1 - beta1) * lambda / (1 - beta2**k) * v`.
 
     The paper applies the rule to all weights as one vector; per tensor, as here, is what implementations do. Where the
     learning rate of the group changes after the switch (a schedule), the SGD rate changes in the same proportion.
@@ -67,7 +67,7 @@ class SWATS(Optimizer):
             closure: Evaluates the model again and returns the loss.
 
         Returns:
-            What ``closure`` returned, or None.
+            What `closure` returned, or None.
         """
         loss = None
         if closure is not None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class RecipeModule(ClassificationModule):
     """Trains a network with cross-entropy by one of the Q-NAS schemes, and scores its accuracy.
 
-    Logs what :class:`nasplug.tasks.ClassificationModule` logs.
+    Logs what `nasplug.tasks.ClassificationModule` logs.
 
     Args:
         network: Takes float images (N, C, H, W), returns logits (N, num_classes).

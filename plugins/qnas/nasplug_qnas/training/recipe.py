@@ -23,8 +23,8 @@ class Recipe:
     does no harm in a retraining with another scheme, which takes no more than the weight decay from it, as published.
 
     Attributes:
-        scheme: Course of the learning rate, see :mod:`nasplug_qnas.networks.schedules`.
-        optimiser: See :mod:`nasplug_qnas.networks.optimisers`; None means the scheme's own.
+        scheme: Course of the learning rate, see `nasplug_qnas.networks.schedules`.
+        optimiser: See `nasplug_qnas.networks.optimisers`; None means the scheme's own.
         lr: Learning rate of `constant`, and of Adam in `swats` and `adam2sgd`.
         decay: Smoothing of the squared gradients of RMSProp.
         momentum: Momentum of `constant`.
@@ -81,11 +81,11 @@ class Recipe:
         return tuple(field.name for field in fields(cls))
 
     def with_(self, hyperparameters: Mapping[str, Any]) -> Self:
-        """A copy with some values replaced; the names must be among :meth:`names`."""
+        """A copy with some values replaced; the names must be among `names`."""
         return replace(self, **hyperparameters)
 
     def arguments(self, known: Mapping[str, Any]) -> dict[str, Any]:
-        """The hyperparameters for :func:`nasplug_qnas.networks.configure` under this scheme.
+        """The hyperparameters for `nasplug_qnas.networks.configure` under this scheme.
 
         Args:
             known: Hyperparameters that the optimiser has.

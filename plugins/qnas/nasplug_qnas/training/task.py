@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class RecipeClassification(ImageClassification):
     """Trains a network to name the class of an image as Q-NAS does; scored by `val_acc` and `val_loss`.
 
-    Differs from :class:`nasplug.tasks.ImageClassification` in its optimisers and schedules alone. The defaults are
+    Differs from `nasplug.tasks.ImageClassification` in its optimisers and schedules alone. The defaults are
     those of the search on CIFAR: RMSProp as TensorFlow computes it, at a fixed rate, with the weight decay on all
-    variables. A strategy may evolve any field of :class:`nasplug_qnas.training.recipe.Recipe`, and a retraining may
+    variables. A strategy may evolve any field of `nasplug_qnas.training.recipe.Recipe`, and a retraining may
     replace it: `nasplug retrain FILE --epochs 300 --hyperparameter scheme=cosine`.
 
     Args:

@@ -123,7 +123,7 @@ class Comparison:
         }
 
     def write(self, path: str | Path) -> Path:
-        """Writes :meth:`to_json` to a file."""
+        """Writes `to_json` to a file."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(self.to_json(), allow_nan=False) + "\n")
@@ -131,7 +131,7 @@ class Comparison:
 
     @classmethod
     def read(cls, path: str | Path) -> Comparison:
-        """Reads what :meth:`write` wrote.
+        """Reads what `write` wrote.
 
         Raises:
             DataError: The file is no comparison.

@@ -29,7 +29,7 @@ class Scale:
         benchmark: The table.
         objective: Metric the searches saw.
         test: Metric that counts in the end.
-        convention: One of :data:`CONVENTIONS`.
+        convention: One of `CONVENTIONS`.
 
     Attributes:
         optimum: Best mean value of the metric that counts, in the unit of the table.

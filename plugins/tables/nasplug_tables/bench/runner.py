@@ -59,7 +59,7 @@ def compare(
         seeds: How many, or which.
         objective: Metric the searches see; default: the table's first validation metric, or test metric.
         test: Metric that counts in the end; default: the table's first test metric, or the objective.
-        convention: How curves are read; see :data:`CONVENTIONS`.
+        convention: How curves are read; see `CONVENTIONS`.
         noise: `draw` shows a search one training run per query, `mean` the mean over runs.
         batch: Queries proposed before the oldest is answered.
         clock: Run the queries of a batch side by side on a simulated clock, by the table's training times, and answer

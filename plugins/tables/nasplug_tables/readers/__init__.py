@@ -1,4 +1,4 @@
-"""Readers of the files in which NAS benchmarks are published. Each gives a :class:`nasplug_tables.Table`.
+"""Readers of the files in which NAS benchmarks are published. Each gives a `nasplug_tables.Table`.
 
 Importing this package imports none of them.
 """

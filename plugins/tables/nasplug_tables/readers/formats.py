@@ -50,7 +50,7 @@ def read_table(name: str, source: str | Path, dataset: str | None = None) -> Tab
     """Makes a table of a published file.
 
     Args:
-        name: One of :data:`FORMATS`.
+        name: One of `FORMATS`.
         source: The file or folder, as the format says.
         dataset: Which dataset, for formats with several.
 

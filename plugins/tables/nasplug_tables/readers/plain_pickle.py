@@ -2,7 +2,7 @@
 
 A pickle is a program that may call any function it names. Here a name is looked up in a fixed list and nowhere else:
 nothing is imported, and all that a file can make are numbers, texts and containers. Arrays and the weights of networks
-become :class:`Skipped`; no table needs them.
+become `Skipped`; no table needs them.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Cell(NamedTuple):
 
     Attributes:
         bits: Edges: x -> y with x < y is bit x + y (y - 1) / 2.
-        operations: Index into :data:`OPERATIONS` of the vertices between input and output.
+        operations: Index into `OPERATIONS` of the vertices between input and output.
     """
 
     bits: int
@@ -58,7 +58,7 @@ class Cell(NamedTuple):
 
 
 def edge_bit(source: int, target: int) -> int:
-    """Position of an edge in :attr:`Cell.bits`."""
+    """Position of an edge in `Cell.bits`."""
     return source + target * (target - 1) // 2
 
 
@@ -100,7 +100,7 @@ class Relabellings(NamedTuple):
         orders: Shape (P, k): new position (0-based) of each of the k inner vertices.
         inverse: Shape (P, k): which inner vertex comes to each position.
         tables: Three arrays of shape (128, P): edge bits after relabelling, for bits 0-6, 7-13 and 14-20 of a cell;
-            an edge that would run backward sets :data:`BACKWARD`.
+            an edge that would run backward sets `BACKWARD`.
     """
 
     orders: Integers

@@ -60,7 +60,7 @@ def operations_of(labelling: int, count: int) -> tuple[int, ...]:
 
 
 def labelling_of(operations: tuple[int, ...]) -> int:
-    """The inverse of :func:`operations_of`."""
+    """The inverse of `operations_of`."""
     found = 0
     for operation in operations:
         found = found * len(OPERATIONS) + operation
@@ -68,20 +68,20 @@ def labelling_of(operations: tuple[int, ...]) -> int:
 
 
 def code_of(vertices: int, bits: int, labelling: int) -> int:
-    """One integer per cell, increasing in the order of :func:`all_cells`."""
+    """One integer per cell, increasing in the order of `all_cells`."""
     code: int = (vertices << 21 | bits) * LABELLINGS + labelling
     return code
 
 
 def codes_of(vertices: npt.ArrayLike, bits: npt.ArrayLike, labelling: npt.ArrayLike) -> Integers:
-    """:func:`code_of` for columns."""
+    """`code_of` for columns."""
     v, b, n = (np.asarray(column, dtype=np.int64) for column in (vertices, bits, labelling))
     found: Integers = (v << 21 | b) * LABELLINGS + n
     return found
 
 
 def cell_of(code: int) -> Cell:
-    """The inverse of :func:`code_of`."""
+    """The inverse of `code_of`."""
     rest, labelling = divmod(code, LABELLINGS)
     return Cell(rest & (1 << 21) - 1, operations_of(labelling, (rest >> 21) - 2))
 

@@ -273,7 +273,7 @@ class NASBench101:
         return (*(cell.bits >> bit & 1 for bit in range(EDGES)), *cell.operations)
 
     def from_vector(self, indices: Sequence[int]) -> Architecture:
-        """The cell of a vector. Every vector has one: see :func:`nasplug_tables.spaces.nasbench101.repair.repair`."""
+        """The cell of a vector. Every vector has one: see `nasplug_tables.spaces.nasbench101.repair.repair`."""
         bits = sum(1 << bit for bit in range(EDGES) if indices[bit])
         return _wrap(canonical(repair(Cell(bits, tuple(int(digit) for digit in indices[EDGES:])))))
 
@@ -283,7 +283,7 @@ class NASBench101:
         """One integer per row of a table.
 
         Args:
-            columns: The columns :attr:`table_columns`; rows may hold any valid cell.
+            columns: The columns `table_columns`; rows may hold any valid cell.
 
         Raises:
             SpaceError: A row holds no cell of the space.
@@ -306,12 +306,12 @@ class NASBench101:
         return found
 
     def code(self, architecture: Architecture) -> int:
-        """The integer of an architecture, as in :meth:`codes`."""
+        """The integer of an architecture, as in `codes`."""
         cell = unwrap(architecture)
         return code_of(cell.vertices, cell.bits, labelling_of(cell.operations))
 
     def from_code(self, code: int) -> Architecture:
-        """The inverse of :meth:`code`."""
+        """The inverse of `code`."""
         return _wrap(cell_of(code))
 
 

@@ -24,7 +24,7 @@ def build_network(
     """Builds the network of a cell with random weights; the defaults are the benchmark's.
 
     Args:
-        operations: Names of the six operations, in the order of :data:`EDGES`.
+        operations: Names of the six operations, in the order of `EDGES`.
         input_channels: Channels of the images.
         outputs: Number of classes.
         channels: Channels of the first stage.

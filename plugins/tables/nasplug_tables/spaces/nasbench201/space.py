@@ -90,7 +90,7 @@ class NASBench201(ChoiceSpace):
         return Graph(("input", *operations, "output"), _graph_edges())
 
     def from_graph(self, graph: Graph) -> Architecture:
-        """The cell of a graph with the nodes and edges that :meth:`graph` gives.
+        """The cell of a graph with the nodes and edges that `graph` gives.
 
         Raises:
             SpaceError: The graph is no cell of the space.
@@ -120,7 +120,7 @@ class NASBench201(ChoiceSpace):
             ) from error
 
     def text(self, architecture: Architecture) -> str:
-        """The inverse of :meth:`parse`."""
+        """The inverse of `parse`."""
         operations: Any = architecture.genotype
         named = dict(zip(EDGES, operations, strict=True))
         rows = ["|" + "|".join(f"{named[x, y]}~{x}" for x in range(y)) + "|" for y in range(1, _LAST + 1)]

@@ -17,7 +17,7 @@ def network_workload(
     """The workload of a cell's network.
 
     Args:
-        operations: Names of the six operations, in the order of :data:`EDGES`.
+        operations: Names of the six operations, in the order of `EDGES`.
         input_shape: (channels, height, width) of the images.
         outputs: Number of classes.
         channels: Channels of the first stage.
