@@ -63,7 +63,7 @@ def brevitas_network(base: nn.Module, bits: int, statistics: int) -> nn.Module:
 
     Args:
         base: Changed in place.
-        bits: Of weights and inputs; the first and the last layer have 8.
+        bits: Bits of weights and inputs; the first and the last layer have 8.
         statistics: First steps of the training, in which brevitas sets the scales of activations from what it sees; it
             learns them afterwards. Its default is 300.
     """
@@ -103,9 +103,9 @@ def quantised(base: nn.Module, kind: str, bits: int | None, statistics: int) -> 
     """The network that is trained.
 
     Args:
-        base: In floating point.
+        base: Network in floating point.
         kind: Name of a row: of `KINDS`, `float`, `pretrained` or `brevitas`.
-        bits: Of weights and activations.
+        bits: Bits of weights and activations.
         statistics: See `brevitas_network`.
     """
     if kind in ("float", "pretrained") or bits is None:

@@ -37,7 +37,7 @@ class Recipe:
         epochs, batch, lr: Settings of the quantised training.
         limit: Images for training, and as many for the test; None for all.
         device: `cpu` or `cuda`.
-        graph: On a GPU, whether a step is captured once and replayed, which spares the time of launching its kernels.
+        graph: Whether, on a GPU, a step is captured once and replayed, which spares the time of launching its kernels.
     """
 
     data: Path
@@ -109,7 +109,7 @@ class Training:
 
     Args:
         kind: Name of a row, see `quantised`; `pretrained` is the floating-point training before all others.
-        bits: Of weights and activations; None for floating point.
+        bits: Bits of weights and activations; None for floating point.
         seed: Seed of the initial weights, the order of the images and their augmentation.
         recipe: The rest.
         start: File of the weights to start from.
@@ -236,11 +236,11 @@ def train(
 
     Args:
         kind: Name of a row.
-        bits: Of weights and activations; None for floating point.
+        bits: Bits of weights and activations; None for floating point.
         seed: Seed of everything random.
         recipe: The rest.
         start: File of the weights to start from.
-        keep: Where to write the weights.
+        keep: Path to write the weights to.
         folding: Whether the network is folded into whole numbers, and these compared.
     """
     exact(recipe.device)

@@ -48,11 +48,11 @@ def record(
     """Writes `results/NAME.json`.
 
     Args:
-        name: Of the benchmark.
-        result: Its numbers, with the seeds and settings that made them.
+        name: Name of the benchmark.
+        result: Numbers to record, with the seeds and settings that made them.
         packages: Opponents whose versions belong to the result.
-        folder: Where to write.
-        origin: What `made` gave where the numbers were made; default: here and now.
+        folder: Folder to write to.
+        origin: Result of `made` where the numbers were made; default: here and now.
     """
     head = {"benchmark": name, "script": Path(sys.argv[0]).name, **(origin or made(packages))}
     folder.mkdir(parents=True, exist_ok=True)

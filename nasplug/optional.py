@@ -23,7 +23,7 @@ def require(module: str, *, extra: str, purpose: str, distribution: str = "naspl
     Args:
         module: Dotted name to import.
         extra: The extra that installs it.
-        purpose: What it is needed for, as a verb phrase: "draw plots".
+        purpose: Purpose, as a verb phrase: "draw plots".
         distribution: The distribution that has the extra, such as `nasplug-npu`.
 
     Raises:

@@ -37,7 +37,7 @@ class Entry:
     """One training, or another piece of work that is done whole.
 
     Attributes:
-        experiment: What it is a part of; one result is made of each experiment.
+        experiment: Experiment that it is part of; one result is made of each experiment.
         name: Unique in the experiment.
         task: `module:function` in this package; called with the arguments and the settings, it returns a JSON object.
         arguments: JSON object, kept in the record: other arguments are other work.
@@ -49,8 +49,8 @@ class Entry:
         alone: Nothing else runs at the same time.
         goes_on: If it is ended, it later goes on where it was; so it is started however little time is left.
         weights: File below the folder of the campaign that the first of `needs` wrote; it does not start without it.
-        packed: As many run at the same time as the timings of packed trainings say; otherwise as many as there are
-            slots.
+        packed: Whether as many run at the same time as the timings of packed trainings say; otherwise as many as there
+            are slots.
     """
 
     experiment: str

@@ -106,8 +106,8 @@ def merge(folders: Iterable[Path], results: Path = RESULTS) -> list[Path]:
     """Makes one result of every experiment of which there are records.
 
     Args:
-        folders: Of campaigns. Of several records of the same work, the first that is done counts.
-        results: Where to write.
+        folders: Folders of campaigns. Of several records of the same work, the first that is done counts.
+        results: Folder to write to.
     """
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for folder in folders:

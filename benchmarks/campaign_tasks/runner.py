@@ -80,7 +80,7 @@ class Runner:
         settings: Settings of the trainings.
         deadline: `time.monotonic()` at which it must be over.
         retry: Whether failed trainings are done again.
-        bundles: Called after every record.
+        bundles: Callback, called after every record.
     """
 
     def __init__(

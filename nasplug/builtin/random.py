@@ -14,7 +14,7 @@ class RandomSearch:
 
     Args:
         distinct: Draw again, up to `attempts` times, when the architecture was proposed before.
-        attempts: How often to draw again before a repetition is accepted, as in a space that is used up.
+        attempts: Number of further draws before a repetition is accepted, as in a space that is used up.
     """
 
     def __init__(self, distinct: bool = True, attempts: int = 20) -> None:

@@ -32,7 +32,7 @@ def best_first(study: StudyView, trials: Sequence[Trial]) -> list[Trial]:
     of Deb et al., 2002, NSGA-II). Ties go to the earlier trial.
 
     Args:
-        study: For objectives and constraints.
+        study: Study with the objectives and constraints.
         trials: Each one `comparable`.
     """
     feasible = [trial for trial in trials if study.is_candidate(trial)]
@@ -50,7 +50,7 @@ def fronts(study: StudyView, trials: Sequence[Trial]) -> tuple[list[int], list[f
     """Index of the non-dominated front of every trial, and its crowding distance inside that front.
 
     Args:
-        study: For the objectives.
+        study: Study with the objectives.
         trials: Feasible trials with all objectives.
     """
     if not trials:

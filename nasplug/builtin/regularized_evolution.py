@@ -34,7 +34,7 @@ class RegularizedEvolution:
         tournament_size: Members drawn, without repetition, to find one parent.
         crossover: Probability that a child mixes two parents before it is mutated; above 0 the space must cross.
         distinct: Mutate again, up to `attempts` times, when the child was proposed before.
-        attempts: How often to try before a repetition is accepted.
+        attempts: Number of tries before a repetition is accepted.
 
     Raises:
         SpecError: A tournament larger than the population, or a probability outside [0, 1].

@@ -22,7 +22,7 @@ class MedianStopper:
 
     Args:
         warmup: Steps (epochs) that every training may have.
-        trials: How many earlier trials must have reached the step before anybody is stopped.
+        trials: Number of earlier trials that must have reached the step before any trial is stopped.
         every: Looks only at every so many-th step after the warm-up.
     """
 
@@ -67,8 +67,8 @@ class Patience:
     Lightning callback.
 
     Args:
-        epochs: How many validations in a row may pass without improvement.
-        min_delta: What counts as an improvement, in units of the objective.
+        epochs: Number of validations in a row that may pass without improvement.
+        min_delta: Smallest change that counts as an improvement, in units of the objective.
     """
 
     def __init__(self, epochs: int = 10, min_delta: float = 0.0) -> None:

@@ -105,7 +105,7 @@ class Cuda(Cpu):
         batch_size: Inputs per inference.
         repeats: Inferences to time.
         warmup: Inferences before the timing.
-        index: Which GPU.
+        index: Index of the GPU.
     """
 
     family = "cuda"

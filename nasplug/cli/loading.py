@@ -21,7 +21,7 @@ def find_plugins(arguments: argparse.Namespace, *, more: tuple[str, ...] = (), w
     """Installed plugins with the files that `--plugin` names.
 
     Args:
-        arguments: Has `plugin`.
+        arguments: Parsed arguments with `plugin`.
         more: Further files, such as those of a specification.
         warn: Print a line on stderr for each plugin that was left out.
     """

@@ -35,7 +35,7 @@ class LiveDisplay(Tracker):
     """Shows a run; the tracker of `nasplug.search` and of the command line.
 
     Args:
-        console: Where to show it; default: stderr.
+        console: Console to write to; default: stderr.
 
     Attributes:
         seconds: Wall time of the run so far.
@@ -241,8 +241,8 @@ class EpochDisplay:
     """Shows one training: a bar in a terminal, at most ten lines anywhere else.
 
     Args:
-        epochs: How long the training is.
-        console: Where to show it; default: stderr.
+        epochs: Length of the training in epochs.
+        console: Console to write to; default: stderr.
     """
 
     def __init__(self, epochs: int, console: Console | None = None) -> None:

@@ -73,7 +73,7 @@ def print_trials(study: Study, trials: list[Trial], *, labels: bool = False) -> 
     """Prints trials as a table: objectives first, then costs, then why a trial has no result.
 
     Args:
-        study: Their study.
+        study: Study of the trials.
         trials: The trials.
         labels: Whether to name their architectures, for which the study must have its space.
     """
@@ -129,9 +129,9 @@ def trial_json(study: Study, trial: Trial, *, everything: bool = False) -> dict[
     """A trial with stable keys: absent things are null or empty, never left out.
 
     Args:
-        study: Its study.
+        study: Study of the trial.
         trial: The trial.
-        everything: With the metrics of every epoch and the failure's traceback.
+        everything: Whether to include the metrics of every epoch and the failure's traceback.
     """
     failure = trial.failure
     data: dict[str, Any] = {

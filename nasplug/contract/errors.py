@@ -15,10 +15,10 @@ class NasplugError(Exception):
     """Root of all errors raised on purpose.
 
     Args:
-        what: What happened, one sentence without a full stop at the end being required.
+        what: Statement of what happened, one sentence without a full stop at the end being required.
         where: The plugin, file, key or trial it happened in.
         why: The cause, if it is known.
-        fix: What the reader can do now.
+        fix: Remedy: what the reader can do now.
     """
 
     exit_code = 2
@@ -115,7 +115,7 @@ class TrialError(NasplugError):
 
     Args:
         kind: One of `nasplug.contract.records.FAILURE_KINDS`.
-        what: As for `NasplugError`.
+        what: Message, as for `NasplugError`.
     """
 
     def __init__(
@@ -135,8 +135,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Returns a sentence with the nearest known word, and the list of known words if it is short.
 
     Args:
-        word: What was written.
-        known: What could have been meant.
+        word: Word as written.
+        known: Words that could have been meant.
     """
     names = sorted(set(known))
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)

@@ -65,7 +65,7 @@ class StudySpecs:
             study: The study with every result this proposal may know: `study.trials`. Draw random numbers from
                 `study.rng(role, index)` only, with an index of your own such as a generation or `study.proposed`.
                 What must be trained first is work: `study.work(...)` hands it to the executor.
-            count: How many proposals are wanted at most. It may decide how many come now, never which.
+            count: Largest number of proposals wanted. It may decide how many come now, never which.
 
         Returns:
             Proposals; `[]` to wait for work that was asked for, or for results of the trials in `study.pending`.

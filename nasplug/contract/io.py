@@ -238,7 +238,7 @@ def check_images(inputs: Inputs, least: int = 1) -> None:
     """Refuses everything but one image of floating-point numbers; for `check_inputs` of spaces of image classifiers.
 
     Args:
-        inputs: What the task feeds.
+        inputs: Inputs that the task feeds.
         least: Smallest height and width that the networks can take.
 
     Raises:

@@ -198,10 +198,10 @@ class Proposal(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         architecture: The network.
         hyperparameters: Handed to the task's module as keyword arguments; may be evolved by the strategy.
         budget: Budget of this trial; None means that of the run.
-        inherits: What it takes over from an earlier trial.
+        inherits: Checkpoint or weights taken over from an earlier trial.
         info: Provenance for humans and for the strategy itself: generation, rung, parent individual. JSON data.
-        failure: Why there is nothing to train, if the strategy failed at its own work for this trial, such as the
-            training of a supernet. The trial is recorded as failed for this reason and never runs.
+        failure: Reason why there is nothing to train, if the strategy failed at its own work for this trial, such as
+            the training of a supernet. The trial is recorded as failed for this reason and never runs.
         seed: Seed of the trial; None derives it from the study's seed and the trial's number. Two proposals of one
             architecture with different seeds are a repetition, two architectures with one seed a paired comparison.
     """
@@ -259,8 +259,8 @@ class Evaluation(msgspec.Struct, frozen=True):
         measurements: Metrics per step, in order.
         artifacts: Name to path, relative to the study's folder: `weights`, `checkpoint`.
         network: The trained network, for costs that need trained weights. Never crosses a process border.
-        pruned: Why the training was stopped early by a pruner, or None.
-        edits: What changed in the network's structure in this training, in order: JSON records that the `edit` hook
+        pruned: Reason why a pruner stopped the training early, or None.
+        edits: Changes of the network's structure in this training, in order: JSON records that the `edit` hook
             can repeat. Those said with `run.edit` are there without being named here.
     """
 
@@ -277,19 +277,19 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     Attributes:
         number: Position in the study, from 0.
-        proposal: What was asked for.
+        proposal: Proposal that the trial carries out.
         state: `waiting running complete pruned failed`.
         seed: Seed of everything random inside the trial: the proposal's, or derived from (study seed, number).
-        metrics: What the evaluator answered.
-        costs: What the cost plugins answered, for the network as it ended.
+        metrics: Metrics from the evaluator.
+        costs: Costs from the cost plugins, for the network as it ended.
         measurements: Metrics per step, and per stage where a trial is several fits.
         artifacts: Name to path, relative to the study's folder.
         checksums: SHA-256 of artifacts by name, checked whenever one is read.
-        failure: Set exactly when the state is `failed`.
-        reason: Why a trial was pruned (a constraint, a pruner), for humans.
+        failure: Failure; set exactly when the state is `failed`.
+        reason: Reason why the trial was pruned (a constraint, a pruner), for humans.
         copied_from: Number of an earlier trial with the same identity whose results these are.
         seconds: Wall time of the evaluation.
-        edits: What changed in the network's structure while it trained, those of the training that it continues
+        edits: Changes of the network's structure while it trained, those of the training that it continues
             included. Whoever builds the trial's network gets it with these changes.
         stages: Metrics of every stage by name, where a trial is several fits.
         dropped: Names of artifacts that were deleted, because the run keeps only those of the best trials.

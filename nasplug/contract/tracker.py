@@ -42,7 +42,7 @@ class Tracker:
 
         Args:
             study: The study; follow it through the calls below.
-            plan: How long the run may go on.
+            plan: Limits of the run.
         """
 
     def submitted(self, trial: Trial) -> None:

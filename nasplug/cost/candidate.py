@@ -19,10 +19,10 @@ class Candidate:
     """A network on its way through the costs.
 
     Attributes:
-        architecture: What is priced; None for a bare network, as in `nasplug cost timm:resnet18`.
+        architecture: Architecture to price; None for a bare network, as in `nasplug cost timm:resnet18`.
         space: The space of the architecture, for capabilities such as a workload without building.
         task: The task, if there is one.
-        inputs: What the network is called with; None for a search without a task.
+        inputs: Inputs of the network; None for a search without a task.
         trained: Whether `network` has trained weights.
         transformed: Whether wrappers change what the space builds.
     """

@@ -27,7 +27,7 @@ class Counts:
 
     Attributes:
         params: Parameters; one that is used in several places counts once.
-        trainable_params: Those that training changes.
+        trainable_params: Number of parameters that training changes.
         macs: Multiply-accumulates of one inference on one input: convolutions, linear layers, matrix products and
             attention. Additions of biases, look-ups of embeddings, normalisation, activations and pooling do not count.
     """
@@ -42,7 +42,7 @@ def count(network: nn.Module, inputs: InputsLike) -> Counts:
 
     Args:
         network: Network, called as the inputs say.
-        inputs: What it is called with, or the shape of one float input without the batch, (C, H, W) for images.
+        inputs: Input of the network, or the shape of one float input without the batch, (C, H, W) for images.
 
     Raises:
         TaskError: The network cannot take such inputs, or does what cannot be counted.
@@ -75,7 +75,7 @@ def count_macs(network: nn.Module, inputs: InputsLike) -> int:
 
     Args:
         network: Network, called as the inputs say.
-        inputs: What it is called with, or the shape of one float input without the batch.
+        inputs: Input of the network, or the shape of one float input without the batch.
 
     Raises:
         TaskError: The network cannot take such inputs, or does what cannot be counted.
@@ -95,9 +95,9 @@ def count_operations(
 
     Args:
         network: Network, called as the inputs say.
-        inputs: What it is called with, or the shape of one float input without the batch.
+        inputs: Input of the network, or the shape of one float input without the batch.
         where: Name of the cost, for messages.
-        what: What is counted, for messages.
+        what: Name of the counted quantity, for messages.
 
     Raises:
         TaskError: The network cannot take such inputs, or runs an operator whose products cannot be counted.

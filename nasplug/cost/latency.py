@@ -24,8 +24,8 @@ class Latency:
         p10_s: 10th percentile.
         p90_s: 90th percentile; far above the median, the machine was busy with something else.
         batch_size: Inputs per inference.
-        repeats: How many inferences were timed.
-        device: What it ran on.
+        repeats: Number of timed inferences.
+        device: Device that it ran on.
         threads: Threads of torch on the CPU; on a GPU it has no meaning.
     """
 
@@ -55,13 +55,13 @@ def measure_latency(
 
     Args:
         network: Network, called as the inputs say.
-        inputs: What it is called with, or the shape of one float input without the batch, (C, H, W) for images.
+        inputs: Input of the network, or the shape of one float input without the batch, (C, H, W) for images.
         device: "cpu", "cuda" or "cuda:N".
         batch_size: Inputs per inference.
         warmup: Inferences before the timing, at least 1.
         repeats: Inferences to time, at least 1.
         threads: Threads of torch on the CPU.
-        max_seconds: After this time no further inference starts, once three are timed.
+        max_seconds: Seconds after which no further inference starts, once three are timed.
 
     Raises:
         SpecError: The device is unknown or absent, or a number is too small.

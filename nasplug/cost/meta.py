@@ -15,7 +15,7 @@ def meta_copy(network: nn.Module) -> nn.Module:
     The original is not touched, weights are not copied, and shared weights stay shared.
 
     Args:
-        network: On any device.
+        network: Network, on any device.
     """
     # deepcopy takes what stands in its memo as the copy: the weights are exchanged before it meets them.
     memo: dict[int, Any] = {}

@@ -26,7 +26,7 @@ class ImageArrays:
         x_test: Test images, or None. Only a final test may look at them.
         y_test: Labels of `x_test`.
         classes: Names of the classes; empty means "0", "1", ... up to the largest label.
-        where: What error messages call these data, such as a path.
+        where: Name of these data in error messages, such as a path.
 
     Raises:
         DataError: A split is empty, shapes differ, a label lies outside the classes, or a pixel is not finite.

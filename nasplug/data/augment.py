@@ -48,7 +48,7 @@ def augment(images: Tensor, how: Augment, pad: int, generator: torch.Generator) 
     Args:
         images: Normalised float tensor (N, C, H, W).
         how: "none", "flip", "crop" or "crop_flip".
-        pad: For the crops, the largest shift in pixels.
+        pad: Largest shift of the crops in pixels.
         generator: Source of randomness.
     """
     if how in ("crop", "crop_flip"):

@@ -25,7 +25,7 @@ class BatchImages(Dataset[Batch]):
         scale: Float tensor (C,): pixels are multiplied by it,
         shift: and this float tensor (C,) is added.
         how: Augmentation.
-        pad: For augmentation by crops, the largest shift in pixels.
+        pad: Largest shift of the crops in pixels, for augmentation.
     """
 
     def __init__(

@@ -23,12 +23,12 @@ class ImageDataModule(LightningDataModule):
     by statistics of the training part alone, and nothing but `test_dataloader` touches a test image.
 
     Args:
-        source: Where the images come from.
+        source: Source of the images.
         batch_size: Images per training batch.
         val_fraction: Part of the training images held out for validation.
         test_fraction: Part of the training images held out for the final test, if the source has no test images.
         seed: Seed of the validation part and of the limit; the order of batches follows torch's global seed instead.
-        augment: What happens to training images: "none", "flip" (left to right), "crop" (shift by up to `pad`
+        augment: Augmentation of training images: "none", "flip" (left to right), "crop" (shift by up to `pad`
             pixels), or "crop_flip".
         pad: Largest shift of "crop" in pixels; None means an eighth of the height, 4 for 32 x 32.
         normalise: Whether to bring each channel to mean 0 and standard deviation 1 over the training part; otherwise
@@ -37,7 +37,7 @@ class ImageDataModule(LightningDataModule):
         eval_batch_size: Images per batch in validation and test; None means the larger of `batch_size` and 256.
         num_workers: Processes that make batches ahead of time. 0 is nearly always fastest: a batch costs less than
             its way between processes. The batches are the same for any number.
-        prepared: What `prepared` of an equal data module returned, to share its memory and work.
+        prepared: Result of `prepared` of an equal data module, to share its memory and work.
     """
 
     def __init__(

@@ -50,8 +50,8 @@ def labels_of(dataset: Any) -> NDArray[Any] | None:
     """Returns the class of every position of a data set, shape (N,), where it can be known without reading the data.
 
     Args:
-        dataset: With `targets`, `labels` or `y`; a TensorDataset whose last tensor holds integers; or a part or a union
-            of those.
+        dataset: Dataset with `targets`, `labels` or `y`; a TensorDataset whose last tensor holds integers; or a part or
+            a union of those.
     """
     if isinstance(dataset, Subset):
         inner = labels_of(dataset.dataset)

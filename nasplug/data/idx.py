@@ -27,8 +27,8 @@ class Idx(ImageSource):
 
     Args:
         path: Folder of the files.
-        train: What the names of the training files begin with; "emnist-digits-train" reads EMNIST.
-        test: What the names of the test files begin with.
+        train: Beginning of the names of the training files; "emnist-digits-train" reads EMNIST.
+        test: Beginning of the names of the test files.
         classes: Names of the classes in the order of the labels; None means the numbers.
     """
 
@@ -79,7 +79,7 @@ def read_idx(path: Path, ndim: int) -> NDArray[np.uint8]:
 
     Args:
         path: The file; gzipped if it ends in `.gz`.
-        ndim: How many dimensions it must have.
+        ndim: Number of dimensions that it must have.
 
     Raises:
         DataError: The file is damaged, truncated or holds something else.

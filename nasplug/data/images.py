@@ -22,7 +22,7 @@ def decode_image(
 
     Args:
         file: Path or open binary file.
-        where: What error messages call it.
+        where: Name of the image in error messages.
         channels: 1 for grey, 3 for red, green and blue.
         size: (height, width) to resize to, bilinear; None keeps the image's own.
         fit: "crop" keeps the aspect ratio and cuts the overhanging sides off, "stretch" keeps the whole image.

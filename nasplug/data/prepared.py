@@ -56,9 +56,9 @@ class PreparedImages:
     """The three parts of a data set, disjoint, and the scaling of its pixels.
 
     Attributes:
-        train: What a search trains on.
-        val: What a search is judged by; never part of `train`.
-        test: What only a final test may use; never part of the others. None if there are no such images.
+        train: Images that a search trains on.
+        val: Images that a search is judged by; never part of `train`.
+        test: Images that only a final test may use; never part of the others. None if there are no such images.
         mean: Mean of the training pixels per channel (C,), with pixels in 0..1 for uint8 images.
         std: Standard deviation likewise; 1 where a channel is constant.
         classes: Names of the classes.

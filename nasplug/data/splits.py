@@ -62,7 +62,7 @@ def balanced_subset(labels: NDArray[Any], size: int, rng: np.random.Generator) -
 
     Args:
         labels: Integer labels (N,).
-        size: How many positions to draw; N or more returns all.
+        size: Number of positions to draw; N or more returns all.
         rng: Source of randomness.
 
     Raises:

@@ -14,8 +14,8 @@ def check_measurement(measurement: Any, where: str) -> Measurement:
     """Returns a measurement whose metrics are plain numbers.
 
     Args:
-        measurement: What was reported; numbers of NumPy and torch are converted.
-        where: Who reported it.
+        measurement: Reported measurement; numbers of NumPy and torch are converted.
+        where: Name of whoever reported it, for messages.
 
     Raises:
         PluginError: It is not a measurement, or a metric is not a number.
@@ -38,7 +38,7 @@ def check_evaluation(evaluation: Evaluation, where: str) -> Evaluation:
     """Returns an evaluation of plain values.
 
     Args:
-        evaluation: What the evaluator answered.
+        evaluation: Evaluation that the evaluator returned.
         where: Name of the evaluator.
 
     Raises:

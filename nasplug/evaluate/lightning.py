@@ -34,10 +34,10 @@ class LightningEvaluator:
     epoch.
 
     Args:
-        score: Which epochs make the result: all metrics of the epoch that is best by the first measured objective, of
+        score: Epochs that make the result: all metrics of the epoch that is best by the first measured objective, of
             the last epoch, or the mean of each metric.
-        window: Only the last so many epochs count, for example 5; None means all.
-        keep: Which weights are written: of the best epoch that counts, of the last one, or none.
+        window: Number of last epochs that count, for example 5; None means all.
+        keep: Weights to write: those of the best epoch that counts, of the last one, or none.
         precision: The Trainer's: 32-true, 16-mixed, bf16-mixed, ...
         trainer: Further options of the Trainer, such as `{gradient_clip_val: 1.0, limit_train_batches: 100}`.
 

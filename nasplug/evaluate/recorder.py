@@ -28,15 +28,15 @@ class Recorder:
     scoring begins anew.
 
     Args:
-        network: What is trained.
-        objectives: Of the study; the first one that is measured says which epoch is best.
-        scoring: Which epochs count.
+        network: Network in training.
+        objectives: Objectives of the study; the first one that is measured says which epoch is best.
+        scoring: Rule for the epochs that count.
         keeps_best: Whether to copy weights.
         report: Told of every measurement.
 
     Attributes:
         measurements: One per epoch; steps count completed epochs, from 1.
-        pruned: Why `report` stopped the training, or None.
+        pruned: Reason why `report` stopped the training, or None.
         not_finite: The epoch in which the training loss was not finite, or None.
     """
 

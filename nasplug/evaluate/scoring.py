@@ -21,7 +21,7 @@ class Scoring:
 
     Attributes:
         score: All metrics of the best epoch, of the last epoch, or the mean of each metric over the epochs.
-        window: Only the last so many measurements count; None means all.
+        window: Number of last measurements that count; None means all.
     """
 
     score: ScoreName = "best"
@@ -37,7 +37,7 @@ class Scoring:
         """The metrics of the whole training.
 
         Args:
-            measurements: At least one, in order.
+            measurements: Measurements in order, at least one.
             best: Step of the best epoch among those that count; None if no epoch could be compared.
         """
         counted = measurements if self.window is None else measurements[-self.window :]
@@ -77,9 +77,9 @@ class Best:
         """Adds an epoch.
 
         Args:
-            step: Its number, larger than those before.
+            step: Number of the step, larger than those before.
             value: Larger is better; NaN is never the best.
-            kept: What to give back if this epoch is the best in the end.
+            kept: Object to return if this epoch is the best in the end.
         """
         self._offered.append(step)
         if self.wants(value):

@@ -38,8 +38,8 @@ class Stage:
     Attributes:
         finished: Whether it has a result, perhaps of an earlier try.
         metrics: The result.
-        measurements: What was reported in it.
-        pruned: Why a pruner wants the training to stop, or None.
+        measurements: Measurements reported in it.
+        pruned: Reason why a pruner wants the training to stop, or None.
     """
 
     def __init__(self, name: str, folder: Path, trial: Trial) -> None:

@@ -29,8 +29,8 @@ class TrialRun:
     """One trial on its way through a worker.
 
     Args:
-        trial: What to run.
-        study: What was known when it was proposed.
+        trial: Trial to run.
+        study: Study as known when the trial was proposed.
         manager: Plugins to ask; without, the space builds and the task gives the data.
         parent: Earlier trial that this one inherits from.
         device: Device of the trial: `cpu`, `cuda`, `cuda:1` or `auto`.
@@ -39,8 +39,8 @@ class TrialRun:
         emit: Shows a measurement to whoever watches.
 
     Attributes:
-        measurements: What was reported so far.
-        edits: What changed in the network's structure so far.
+        measurements: Measurements reported so far.
+        edits: Changes of the network's structure so far.
         stages: Stages by name, those that are still open or were pruned included.
     """
 
@@ -169,7 +169,7 @@ class TrialRun:
         """Says that the structure of the network was changed, in a way that the hook `edit` can repeat.
 
         Args:
-            record: What was done; JSON data.
+            record: Record of the change; JSON data.
         """
         where = f"trial {self.number}, run.edit"
         if not isinstance(record, Mapping):
@@ -183,7 +183,7 @@ class TrialRun:
         """Returns the trial's seed, or one derived from it.
 
         Args:
-            role: What it is for, such as `fold-1`; empty for the trial's own.
+            role: Purpose of the seed, such as `fold-1`; empty for the trial's own.
         """
         return derived_seed(self.trial.seed, role, 0) if role else self.trial.seed
 

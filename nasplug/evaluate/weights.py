@@ -85,9 +85,9 @@ def load_weights(study: StudyView, trial: Trial, network: nn.Module) -> nn.Modul
     """Fills a freshly built network with the weights that a trial kept, and sets it to inference mode.
 
     Args:
-        study: Whose folder the weights are in.
+        study: Study that holds the weights in its folder.
         trial: The trial that was trained.
-        network: What `study.build(trial)` returns.
+        network: Network from `study.build(trial)`.
 
     Raises:
         StudyError: No weights were kept, the file is missing or damaged, or it belongs to another network.

@@ -26,14 +26,14 @@ class WorkRun:
     """What the function of a piece of work gets.
 
     Args:
-        work: What to do.
+        work: Work to do.
         study: The study; `trials` holds the first `work.trials` finished ones.
         device: Device: `cpu`, `cuda`, `cuda:1` or `auto`.
         threads: Threads of torch.
         emit: Shows progress to whoever watches: a share between 0 and 1, and metrics.
 
     Attributes:
-        failure: What `fail` noted.
+        failure: Failure noted by `fail`.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class WorkRun:
 
         Args:
             share: Done part, between 0 and 1.
-            metrics: What was measured so far.
+            metrics: Metrics measured so far.
         """
         if self._emit is not None:
             self._emit(share, metrics or {})

@@ -32,8 +32,8 @@ class Shapes:
     """The part of a task that building a network needs.
 
     Attributes:
-        inputs: What the network is called with.
-        output: What it gives.
+        inputs: Inputs of the network.
+        output: Output of the network.
         objectives: None.
     """
 
@@ -77,8 +77,8 @@ def write_bundle(study: Study, trial: Trial, network: nn.Module, folder: str | P
     Args:
         study: The study, with its task.
         trial: The trial that describes the network.
-        network: With its trained weights.
-        folder: Made if it is not there; files of an earlier export in it are replaced.
+        network: Network with its trained weights.
+        folder: Folder to write; made if it does not exist; files of an earlier export in it are replaced.
 
     Returns:
         The folder.
@@ -129,8 +129,8 @@ def read_bundle(folder: str | Path, *, catalog: Catalog | None = None, trust: bo
     """Builds an exported network again and loads its weights; needs the plugins of its space and its wrappers.
 
     Args:
-        folder: What `write_bundle` wrote.
-        catalog: Where the space is looked up; default: all installed plugins and, with `trust`, the files it names.
+        folder: Folder from `write_bundle`.
+        catalog: Catalog to look the space up in; default: all installed plugins and, with `trust`, the files it names.
         trust: Whether class paths and plugin files that the bundle names may run.
 
     Returns:

@@ -26,11 +26,11 @@ class Found:
         study: The study.
         trial: The trial.
         network: The network with its trained weights, on the CPU and in inference mode.
-        inputs: What it is called with.
-        output: What it gives.
+        inputs: Inputs of the network.
+        output: Output of the network.
         classes: Names of the classes, if the task knows them.
-        preprocessing: What happens to raw data before the network gets them, as the task says it: plain data such as
-            `{"mean": [0.5], "std": [0.25]}`; empty if the task says nothing.
+        preprocessing: Preprocessing of raw data before the network gets them, as the task describes it: plain data such
+            as `{"mean": [0.5], "std": [0.25]}`; empty if the task says nothing.
     """
 
     study: Study

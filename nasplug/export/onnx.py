@@ -28,7 +28,7 @@ def write_onnx(network: nn.Module, inputs: InputsLike, path: str | Path) -> floa
 
     Args:
         network: Network, called as the inputs say; moved to the CPU and into inference mode.
-        inputs: What it is called with, or the shape of one float input without the batch.
+        inputs: Input of the network, or the shape of one float input without the batch.
         path: The file to write; one file with the weights inside.
 
     Returns:
@@ -67,7 +67,7 @@ def exported(
     """Writes a network as one ONNX file, for batches of any size, and compares nothing.
 
     Args:
-        network: On the CPU, in inference mode.
+        network: Network on the CPU, in inference mode.
         example: A batch (N, ...) of at least two, or one for every input by position.
         path: The file to write.
         kwargs: Batches of inputs by name.

@@ -33,7 +33,7 @@ class Retrained:
     Attributes:
         trial: The trial with its new hyperparameters, seed, metrics and measurements.
         test: Metrics on the test data, None if there was no test.
-        untested: Why there was no test.
+        untested: Reason why there was no test.
         seconds: Wall time of training and test.
     """
 
@@ -58,13 +58,13 @@ def retrain(
 
     Args:
         spec: The specification of the search; its task may have been changed.
-        trial: Whose architecture and hyperparameters are taken.
-        catalog: Where slugs are looked up.
+        trial: Trial that gives architecture and hyperparameters.
+        catalog: Catalog to look slugs up in.
         folder: Gets the files of `nasplug.export.bundle.write_bundle`.
-        epochs: How long to train.
-        seed: Of the initial weights and the order of batches.
+        epochs: Number of epochs.
+        seed: Seed of the initial weights and the order of batches.
         hyperparameters: Replace those of the trial, or add to them: optimiser, schedule, learning rate.
-        emit: Called with (trial number, measurement) after every epoch.
+        emit: Callback for (trial number, measurement), called after every epoch.
 
     Raises:
         NasplugError: The training cannot start, or failed.

@@ -32,7 +32,7 @@ class Ledger:
         0
 
     Args:
-        setting: What the study is about.
+        setting: Subject of the study.
         works: Outcomes of work, shared with the study that this one is nested in.
     """
 

@@ -58,7 +58,7 @@ class NestedStudy:
 
         Args:
             outer: The outer study.
-            budget: What one trial of the inner search may cost; default: that of the outer study.
+            budget: Budget of one trial of the inner search; default: that of the outer study.
         """
         if self._ledger is None:
             self._ledger = outer.nested(replace(outer.setting, budget=budget or outer.budget))
@@ -72,8 +72,8 @@ class NestedStudy:
         """Asks the inner strategy for architectures; takes down nothing.
 
         Args:
-            count: How many proposals are wanted at most.
-            fix: What to do about a strategy that decides budgets or parents itself.
+            count: Largest number of proposals wanted.
+            fix: Remedy for a strategy that decides budgets or parents itself.
 
         Raises:
             PluginError: The inner strategy answers too much, or decides budgets and parents by itself.
@@ -131,8 +131,8 @@ class InnerSearch:
 
         Args:
             study: The outer study.
-            count: How many proposals are wanted at most.
-            budget: What one trial of the inner search may cost.
+            count: Largest number of proposals wanted.
+            budget: Budget of one trial of the inner search.
 
         Raises:
             PluginError: The inner strategy answers too much, or decides budgets and parents by itself.

@@ -18,8 +18,8 @@ def stream(seed: int, role: str, index: int = 0) -> np.random.Generator:
 
     Args:
         seed: The study's seed, >= 0.
-        role: What the numbers are for, e.g. `qnas.observe`.
-        index: Which of many, e.g. the generation, >= 0.
+        role: Purpose of the numbers, e.g. `qnas.observe`.
+        index: Index of the stream, e.g. the generation, >= 0.
     """
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_role_key(role), index)))
 

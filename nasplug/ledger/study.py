@@ -37,7 +37,7 @@ class Study(StudyView):
     """The trials of a search, with their networks.
 
     Args:
-        setting: What the study is about.
+        setting: Subject of the study.
         book: The entries.
         opened: Composes the run, which imports torch; called when a task or a network is first asked for.
     """

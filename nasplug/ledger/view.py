@@ -39,7 +39,7 @@ class Setting:
     Attributes:
         space: Search space; None if the study was opened without it.
         task: Task; None for a search on a table.
-        objectives: What to optimise; the first one is the main one.
+        objectives: Objectives to optimise; the first one is the main one.
         constraints: Hard bounds.
         seed: Seed of every random stream.
         budget: Default budget of a trial.
@@ -68,7 +68,7 @@ class Book:
         by_number: The same by number.
         pending: Trials that were proposed and not observed, by number, ascending.
         ends: Seconds on the simulated clock, by number.
-        works: What the strategy asked to be trained.
+        works: Pieces of work that the strategy asked for.
     """
 
     trials: list[Trial] = field(default_factory=list)
@@ -116,7 +116,7 @@ class StudyView:
     workers; trials that were proposed and not yet observed are in `pending`.
 
     Args:
-        setting: What the study is about.
+        setting: Subject of the study.
         book: The entries to look at.
     """
 
@@ -269,8 +269,8 @@ class StudyView:
         """Returns a random stream keyed by (seed, role, index).
 
         Args:
-            role: What the numbers are for; start it with the name of your plugin.
-            index: Which of many, e.g. a generation or `study.proposed`.
+            role: Purpose of the numbers; start it with the name of your plugin.
+            index: Index of the stream, e.g. a generation or `study.proposed`.
         """
         return stream(self.seed, role, index)
 
@@ -289,13 +289,13 @@ class StudyView:
         """Returns a proposal; shorthand for the record.
 
         Args:
-            architecture: What to evaluate.
-            hyperparameters: For the task's module.
+            architecture: Architecture to evaluate.
+            hyperparameters: Hyperparameters for the task's module.
             epochs: Budget of this trial, if not the default one.
             parent: Trial whose training this one continues.
             weights_of: Trial whose trained weights this one starts from.
             seed: Seed of the trial, to pair or repeat it; derived otherwise.
-            failure: Why there is nothing to train; the trial is recorded as failed and never runs.
+            failure: Reason why there is nothing to train; the trial is recorded as failed and never runs.
             **info: Provenance, JSON data.
         """
         inherits = None
@@ -314,7 +314,7 @@ class StudyView:
         is observed, so that the trials do not depend on how long it took. A resumed run finds what was done.
 
         Args:
-            work: What to do.
+            work: Work to do.
 
         Returns:
             Its outcome, which may be a failure; None while it is not done. Its files are in
@@ -334,7 +334,7 @@ class StudyView:
         """Returns the ledger of a study inside this one, which shares its work.
 
         Args:
-            setting: What the inner study is about; without a folder, its files are those of this study.
+            setting: Subject of the inner study; without a folder, its files are those of this study.
         """
         from nasplug.ledger.ledger import Ledger
 

@@ -55,8 +55,8 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         key: Key of the work.
-        result: What the function returned; None if it failed with nothing to return.
-        failure: Why the work failed, or None.
+        result: Return value of the function; None if it failed with nothing to return.
+        failure: Reason why the work failed, or None.
         checksums: SHA-256 of the files that it left below its folder, by path relative to it.
         seconds: Wall time.
     """
@@ -86,7 +86,7 @@ class Works:
         """Returns the outcome if there is one; otherwise asks for it and returns None.
 
         Args:
-            work: What to do.
+            work: Work to do.
             trials: Finished trials of the study that asks, at least `work.trials` of them.
 
         Raises:

@@ -15,8 +15,8 @@ class FirstCall:
     """Notes the inputs of the first call of a network.
 
     Attributes:
-        inputs: What it was called with, None before the call or if that cannot be said.
-        problem: Why it cannot be said.
+        inputs: Inputs of the call; None before the call or if they cannot be described.
+        problem: Reason why they cannot be described.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ def inputs_of_example(example: Any) -> Inputs | None:
     """Describes a LightningModule's `example_input_array`: a tensor, a tuple, or a mapping of names to tensors.
 
     Args:
-        example: As Lightning takes it.
+        example: Example input, as Lightning takes it.
 
     Returns:
         The inputs, or None where there is no example or it holds something else than batches.

@@ -32,12 +32,12 @@ class Composition:
     """Plugins with hooks in one manager, costs with the targets they are asked for, and plain Lightning callbacks.
 
     Args:
-        catalog: Where names are looked up.
+        catalog: Catalog to look names up in.
         target: Name of the hardware that costs are asked for, unless a component brings its own.
         objectives: Metric to `max` or `min`, for stoppers.
 
     Attributes:
-        manager: Has all plugins with hooks other than `cost`.
+        manager: Plugin manager with all plugins whose hooks are not only `cost`.
         costs: Cost plugins with their targets, in order.
         lightning: Lightning callbacks that were named or handed over, in order.
         run: Stands for the training: objectives and target, no other trials and no space.

@@ -22,7 +22,7 @@ class WrappedData:
 
         Args:
             datamodule: The Trainer's.
-            plugins: Those with the hook `configure_data`.
+            plugins: Plugins with the hook `configure_data`.
 
         Raises:
             SpecError: There is no data module, or a plugin replaces it, which a running Trainer does not allow.

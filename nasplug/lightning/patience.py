@@ -16,7 +16,7 @@ class PatienceCallback(Callback):
     Lightning's own EarlyStopping watches one metric; this watches several, and an improvement of any of them counts.
 
     Args:
-        objectives: Those that are not among the metrics, such as costs, are passed over.
+        objectives: Objectives; those that are not among the metrics, such as costs, are passed over.
         epochs: Validations without improvement.
         min_delta: Improvement that counts.
     """

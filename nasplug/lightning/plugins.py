@@ -33,14 +33,14 @@ class Plugins(Callback):
             name of a hardware target logs what that target says.
         target: The hardware that costs are asked for. A component's own argument `target` goes before it.
         objectives: Metric to `max` or `min`, for stoppers.
-        inputs: What the network is called with, for costs: a shape without the batch, or whatever `nasplug.Inputs.of`
+        inputs: Inputs of the network, for costs: a shape without the batch, or whatever `nasplug.Inputs.of`
             reads; None takes it from the module's `example_input_array`, or from the network's first call in training.
         input_shape: Shape of one float input without the batch; the short form of `inputs`.
-        network_attribute: Where the LightningModule has its network.
+        network_attribute: Attribute of the LightningModule that holds its network.
         files: Paths of single-file plugins.
 
     Attributes:
-        callbacks: What is moved into the Trainer.
+        callbacks: Callbacks that move into the Trainer.
 
     Raises:
         SpecError: An unknown name or argument, a missing objective, or hardware that is not there.

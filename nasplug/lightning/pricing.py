@@ -27,8 +27,8 @@ class CostLogger(Callback):
 
     Args:
         costs: Plugins, each with the hardware target it is asked for.
-        attribute: Where the LightningModule has its network.
-        inputs: What the network is called with, as `nasplug.Inputs.of` reads it; None takes it from the module's
+        attribute: Attribute of the LightningModule that holds its network.
+        inputs: Inputs of the network, as `nasplug.Inputs.of` reads them; None takes them from the module's
             `example_input_array`, or from the network's first call in training.
     """
 

@@ -22,7 +22,7 @@ class Entry:
         name: The slug that specifications use.
         location: `"package.module:Attribute"`, imported on first use.
         summary: One line for listings.
-        distribution: Who announced it, e.g. `nasplug-qnas 0.1.0`.
+        distribution: Distribution that announced it, e.g. `nasplug-qnas 0.1.0`.
     """
 
     kind: str

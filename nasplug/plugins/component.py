@@ -112,7 +112,7 @@ def instantiate(kind: str, wanted: Component, catalog: Catalog, *, where: str) -
     Args:
         kind: Kind of the component.
         wanted: Name and arguments.
-        catalog: Where slugs are looked up, also those of nested components.
+        catalog: Catalog to look slugs up in, also those of nested components.
         where: Path inside the specification, for messages: `strategy`, `task.data`.
 
     Raises:

@@ -36,8 +36,8 @@ class Plugin:
         name: Name of the entry point, or path of a single file.
         distribution: Name and version of the package.
         module: The module that announces.
-        error: Why it was left out, or None.
-        traceback: Of the error, for the plugin's author.
+        error: Reason why it was left out, or None.
+        traceback: Traceback of the error, for the plugin's author.
     """
 
     name: str

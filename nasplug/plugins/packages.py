@@ -20,8 +20,8 @@ class Package:
     """One package of this project.
 
     Attributes:
-        purpose: What it is needed for, as a verb phrase.
-        names: By kind of component, the names it announces; `optuna` stands for `optuna.tpe` and the like too.
+        purpose: Purpose, as a verb phrase.
+        names: Names that it announces, by kind of component; `optuna` stands for `optuna.tpe` and the like too.
     """
 
     purpose: str
@@ -88,8 +88,8 @@ def missing(catalog: Catalog, name: str, *kinds: str) -> tuple[str | None, str |
     """Why a name is not in the catalogue although a package of this project has it, and what to do.
 
     Args:
-        catalog: What is loaded.
-        name: What was asked for.
+        catalog: Catalog that is loaded.
+        name: Name that was asked for.
         *kinds: Kinds of components it could be; without one all are looked through.
 
     Returns:

@@ -50,9 +50,9 @@ def draw_graph(graph: Graph, name: str, alt: str) -> Picture:
     """Draws a graph: a chain in rows from left to right, any other graph in layers.
 
     Args:
-        graph: At least one node; see `drawable`.
+        graph: Graph with at least one node; see `drawable`.
         name: File name of the picture.
-        alt: Who this is; what it is made of is added.
+        alt: Name of the network in the alternative text; a description of its parts is added.
     """
     labels = [shorten(label, _LONGEST_LABEL) for label in graph.labels]
     plan = _plan(graph, labels)

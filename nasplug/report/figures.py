@@ -75,9 +75,9 @@ class Picture:
 
     Attributes:
         name: File name without suffix, unique in the report.
-        figure: What was drawn.
-        alt: What a person sees in it, for those who cannot.
-        caption: What to know when reading it.
+        figure: Figure to embed.
+        alt: Description of the figure for those who cannot see it.
+        caption: Caption: what to know when reading the figure.
     """
 
     name: str

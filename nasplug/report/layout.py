@@ -26,7 +26,7 @@ class Layout:
 
     Attributes:
         nodes: Centre of every box: (along, across), both from 0. `along` is the direction of the data.
-        routes: For every edge of the graph, in order, the points between its two boxes.
+        routes: Points between the two boxes of every edge of the graph, in order.
     """
 
     nodes: tuple[Point, ...]

@@ -31,11 +31,11 @@ class Network:
     """One of the best networks, drawn or described.
 
     Attributes:
-        trial: Which one.
-        role: Why it is shown.
-        values: Its results, as (name, value).
+        trial: Trial to show.
+        role: Reason why it is shown.
+        values: Results of the trial, as (name, value).
         picture: The drawing, if the space gives graphs that can be drawn.
-        words: What stands in for a drawing.
+        words: Text that stands in for a drawing.
     """
 
     trial: Trial
@@ -51,9 +51,9 @@ def write_report(study: Study, path: Path, *, png_folder: Path | None = None) ->
     The page loads nothing from elsewhere: pictures are inline SVG, and it opens from a disk without a network.
 
     Args:
-        study: What to report on; any state will do, also an empty one.
+        study: Study to report on; any state will do, also an empty one.
         path: The HTML file; its folder is made, an older file is replaced.
-        png_folder: Where to write the same pictures as PNG files as well.
+        png_folder: Folder to write the same pictures to as PNG files as well.
 
     Returns:
         `path`.

@@ -25,10 +25,10 @@ class Group:
     """Trials that ended for one reason.
 
     Attributes:
-        kind: Of the failure; empty for pruned trials.
+        kind: Kind of the failure; empty for pruned trials.
         message: The reason, in the words of the first of them.
-        trials: Their numbers.
-        traceback: Of the first of them.
+        trials: Numbers of the trials.
+        traceback: Traceback of the first of them.
     """
 
     kind: str

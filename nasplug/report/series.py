@@ -58,7 +58,7 @@ def hypervolume_series(
 
     Args:
         trials: Candidates, ascending by number.
-        objectives: At most `MOST_OBJECTIVES`.
+        objectives: Objectives, at most `MOST_OBJECTIVES`.
         reference: A value per objective.
     """
     import moocore

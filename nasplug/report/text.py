@@ -16,7 +16,7 @@ def draw_text(graph: Graph, *, width: int = 80, unicode: bool = True) -> str:
     reads from.
 
     Args:
-        graph: What to draw.
+        graph: Graph to draw.
         width: Columns of the terminal; at least 20 are used.
         unicode: False draws with ASCII characters only; labels keep theirs where they are ASCII.
     """

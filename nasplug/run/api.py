@@ -77,7 +77,7 @@ def search(
         space: Search space.
         hyperparameters: Ranges, choices and fixed values of the training by name, searched beside the architecture,
             such as `{"lr": {"low": 1e-4, "high": 1e-1, "log": True}, "optimizer": ["adam", "sgd"]}`.
-        strategy: What proposes.
+        strategy: Strategy that proposes.
         evaluator: Turns proposals into metrics.
         objectives: Metric or cost to `max` or `min`; default: the task's first.
         constraints: Hard bounds such as `"macs <= 50e6"`.
@@ -86,21 +86,21 @@ def search(
         costs: Cost plugins beyond those that objectives and constraints name.
         stoppers: Plugins that stop trainings early.
         callbacks: Lightning callbacks for every trial.
-        trackers: Who follows the run; besides slugs, any `nasplug.Tracker`.
+        trackers: Trackers that follow the run; besides slugs, any `nasplug.Tracker`.
         enqueue: Genotypes to evaluate first.
         trials: Number of trials; None goes on until the strategy ends or the time is over.
         epochs: Epochs per trial.
         seconds: Wall time after which nothing new is proposed.
         workers: Worker processes; more than one selects the executor `process`.
-        executor: Where trials run: `inline`, `process`, or that of a package.
-        batch: How many trials are proposed ahead of results; decides the trials, unlike `workers`.
-        seed: Of every random stream.
+        executor: Executor of the trials: `inline`, `process`, or that of a package.
+        batch: Number of trials proposed ahead of results; decides the trials, unlike `workers`.
+        seed: Seed of every random stream.
         threads: Torch threads per trial.
         device: `cpu`, `cuda` or `auto`.
         gpus: Part of a GPU for each trial; None shares those that there are evenly.
         storage: Study file, or None for memory.
         time_limit: Seconds per trial; needs the executor `process`.
-        keep: Whose files stay: `all`, `front`, or `best N`.
+        keep: Rule for the files that stay: `all`, `front`, or `best N`.
         remeasure: Train repeated proposals again.
         clock: Metric with the seconds a trial takes: run the batch on a simulated clock, see `RunOptions`.
         plugins: Paths of single-file plugins.
@@ -172,7 +172,7 @@ def run_spec(
     Args:
         spec: The specification.
         objects: Ready-made objects by key of the specification.
-        trackers: Who follows the run, beside those of the specification.
+        trackers: Trackers that follow the run, beside those of the specification.
         resume: False refuses a storage that already has trials.
         retry_failed: Kinds of failures, such as `crash` and `timeout`, whose trials in the storage run again. Later
             trials keep their results where the outcome of these does not change them.
@@ -257,7 +257,7 @@ def load_study(
 
     Args:
         path: The study file.
-        catalog: Where slugs are looked up; default: all installed plugins.
+        catalog: Catalog to look slugs up in; default: all installed plugins.
         objects: Ready-made objects by key of the specification, for studies started from Python.
         trust: Whether class paths and plugin files that the study names may run; without, only the components of
             installed plugins are made.

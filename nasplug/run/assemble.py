@@ -36,14 +36,14 @@ class Assembly:
     """All configured parts of one run.
 
     Attributes:
-        spec: What was composed, with objectives and costs filled in.
+        spec: Specification that was composed, with objectives and costs filled in.
         manager: The plugins.
         space: The search space.
         task: The task, or None.
         strategy: None in workers.
         target: The hardware target, or None.
         costs: Cost plugins in the order of the specification.
-        trackers: Who follows the run; none in workers.
+        trackers: Trackers that follow the run; none in workers.
         parts: Components and what was made of them, by key of the specification.
     """
 
@@ -158,7 +158,7 @@ def compose(
 
     Args:
         spec: The specification.
-        catalog: Where slugs are looked up.
+        catalog: Catalog to look slugs up in.
         objects: Ready-made objects by key of the specification (`task`, `space`, `costs[0]`, ...), from Python
             callers. They take the place of the component of that key.
         with_strategy: False in workers.

@@ -44,7 +44,7 @@ class Progress(msgspec.Struct, frozen=True):
     Attributes:
         key: Key of the work.
         share: Done part, between 0 and 1.
-        metrics: What was measured so far.
+        metrics: Metrics measured so far.
     """
 
     key: str

@@ -37,9 +37,9 @@ class Keeper:
     strategy that continues earlier trials stay altogether, since nobody else knows which of them it will continue.
 
     Args:
-        keep: As in `run.keep`.
+        keep: Rule for the files that stay, as in `run.keep`.
         ledger: The trials.
-        storage: Where the records are kept.
+        storage: Storage of the records.
         checkpoints: Whether checkpoints must stay.
     """
 

@@ -43,10 +43,10 @@ class Search:
     Args:
         assembly: The configured plugins.
         ledger: An empty ledger, made by the assembly.
-        storage: Where trials are kept; may hold the beginning of this very run.
-        executor: Where jobs run; started with the first one.
+        storage: Storage of the trials; may hold the beginning of this very run.
+        executor: Executor of the jobs; started with the first one.
         objects: Ready-made objects for worker processes.
-        trackers: Who follows the run, beside those of the specification.
+        trackers: Trackers that follow the run, beside those of the specification.
         snapshot_every: Seconds between snapshots of the strategy; what lies after the last one is replayed on resume.
     """
 

@@ -20,7 +20,7 @@ class Part:
         kind: Kind of component.
         many: Whether it is a list.
         driver: Whether workers do without it.
-        attributes: What the object must have beside the methods of its kind.
+        attributes: Attributes that the object must have beside the methods of its kind.
     """
 
     key: str
@@ -88,8 +88,8 @@ def check_members(value: Any, part: Part, name: str, error: Callable[..., Except
 
     Args:
         value: The object.
-        part: What it should be.
-        name: Its name, for messages.
+        part: Kind of part that it should be.
+        name: Name of the object, for messages.
         error: Class of the error to raise.
     """
     missing = [" or ".join(group) for group in part.members if not any(_has(value, member) for member in group)]

@@ -38,7 +38,7 @@ def price(
 
     Args:
         costs: All cost plugins.
-        candidate: What to price.
+        candidate: Candidate to price.
         target: The run's hardware target.
         trained: Whether to ask the plugins that need trained weights, or those that do not.
         known: Costs answered earlier, which must not be answered again.

@@ -24,7 +24,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     Attributes:
         observed: Number of observed trials.
         proposed: Number of proposed ones.
-        known: For each pending trial, how many were observed when it was proposed.
+        known: Number of observed trials when each pending trial was proposed.
         work: Keys of the outcomes that were handed over.
         plugins: State of every plugin of the driver by name.
     """
@@ -41,7 +41,7 @@ class Snapshots:
 
     Args:
         assembly: The configured plugins.
-        storage: Where snapshots are kept.
+        storage: Storage of the snapshots.
         every: Seconds between two of them.
     """
 

@@ -93,7 +93,7 @@ class Revision:
 
     Args:
         storage: The study.
-        recorded: Its trials by number; those that are replaced are taken out.
+        recorded: Recorded trials by number; those that are replaced are taken out.
     """
 
     def __init__(self, storage: Storage, recorded: dict[int, Trial]) -> None:

@@ -15,8 +15,8 @@ def check_proposals(proposals: Any, room: int, study: StudyView, strategy: str) 
     """Refuses what cannot become a trial.
 
     Args:
-        proposals: What `propose` returned.
-        room: How many were wanted at most.
+        proposals: Proposals from `propose`.
+        room: Largest number of proposals wanted.
         study: The study.
         strategy: Name of the strategy, for messages.
 

@@ -40,18 +40,18 @@ class RunOptions:
     """How the search is run.
 
     Attributes:
-        executor: Where trials run: `inline`, `process`, or that of a package.
+        executor: Executor of the trials: `inline`, `process`, or that of a package.
         workers: Trials evaluated at the same time.
         batch: Trial k is proposed with the results of exactly the first k - batch + 1 trials. This, and not the number
             of workers, decides what a strategy knows, so it changes the trials; more workers than `batch` stay idle.
-        seed: Of every random stream.
+        seed: Seed of every random stream.
         threads: Torch threads per trial. Part of the result, since they change floating-point sums.
         device: `cpu`, `cuda` or `auto`.
         gpus: Part of a GPU that a trial gets, such as 0.5; None shares those that there are evenly among the workers.
         storage: The study file, or None for memory.
         time_limit: Seconds after which `process` kills a trial.
-        keep: Whose files stay: `all`, `front` for the non-dominated trials, or `best N` such as `best 10`. Files of a
-            trial that can be neither any more are deleted, and its record says so.
+        keep: Rule for the files that stay: `all`, `front` for the non-dominated trials, or `best N` such as `best 10`.
+            Files of a trial that can be neither any more are deleted, and its record says so.
         remeasure: Train a repeated proposal again instead of copying the earlier result.
         clock: Name of a metric that says how many seconds a trial takes. The trials of a batch then run side by side
             on a simulated clock, and are observed in the order in which they end, as an asynchronous search on so many
@@ -78,7 +78,7 @@ class RunSpec:
 
     Attributes:
         space: Search space.
-        strategy: What proposes.
+        strategy: Strategy that proposes.
         task: Data and training; may be None if the evaluator needs none.
         evaluator: Turns proposals into metrics.
         build: Wrappers of every built network, applied in this order.
@@ -86,12 +86,12 @@ class RunSpec:
         costs: Cost plugins; those that objectives and constraints name are added by themselves.
         stoppers: Plugins that stop trainings early.
         callbacks: Lightning callbacks for every trial.
-        trackers: Who follows the run.
-        objectives: What to optimise; empty means the first objective of the task.
+        trackers: Trackers that follow the run.
+        objectives: Objectives to optimise; empty means the first objective of the task.
         constraints: Hard bounds.
         enqueue: Genotypes to evaluate before the strategy is asked.
-        budget: How long.
-        run: How.
+        budget: Budget of the search.
+        run: Options of the run.
         plugins: Paths of single-file plugins.
     """
 

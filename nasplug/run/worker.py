@@ -62,7 +62,7 @@ class Worker:
 
         Args:
             job: A trial or work, with what it may know.
-            emit: Called with what the running job says.
+            emit: Callback for what the running job says.
 
         Raises:
             PluginError: A plugin breaks the contract; that is no fault of the candidate, so the run stops.
@@ -257,7 +257,7 @@ def failure(kind: str, error: BaseException, *, plugin: str = "") -> dict[str, A
 
     Args:
         kind: One of `FAILURE_KINDS`.
-        error: What was raised.
+        error: Error that was raised.
         plugin: Plugin and hook that raised it, if it is not the candidate's fault.
     """
     text = str(error) if isinstance(error, NasplugError) else f"{type(error).__name__}: {error}"

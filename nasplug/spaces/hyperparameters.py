@@ -59,8 +59,8 @@ class HyperparameterSpace:
 
     Args:
         space: Space of the architectures.
-        hyperparameters: By name: a range or choices in the grammar of `nasplug.contract.grammar`, or a fixed value. A
-            mapping may hold `when: {other hyperparameter: value}`, for those that are not always there.
+        hyperparameters: Hyperparameters by name: a range or choices in the grammar of `nasplug.contract.grammar`, or a
+            fixed value. A mapping may hold `when: {other hyperparameter: value}`, for those that are not always there.
 
     Attributes:
         inner: Space of the architectures.

@@ -30,7 +30,7 @@ class Numbering:
         """One integer per row of a table.
 
         Args:
-            columns: By name of the choice, the chosen options, shape (rows,). Entries of inactive choices are ignored.
+            columns: Chosen options, shape (rows,), by name of the choice. Entries of inactive choices are ignored.
 
         Raises:
             SpaceError: A column holds a value that is not an option, or the space is too large to number.

@@ -30,7 +30,7 @@ class ChoiceTree:
         where: The space, for messages.
 
     Attributes:
-        conditions: By choice, what must hold for it to be active.
+        conditions: Conditions by choice: what must hold for it to be active.
         blank: Genes of inactive choices.
         sizes: Numbers of options; None for a continuous choice.
 

@@ -26,19 +26,19 @@ class ImageClassification:
     `nasplug.tasks.settings.TrainingSettings` as a hyperparameter.
 
     Args:
-        data: Where the images come from; None means scikit-learn's digits, which need no file.
+        data: Source of the images; None means scikit-learn's digits, which need no file.
         batch_size: Images per training batch.
         val_fraction: Part of the training images held out for validation, unless the source brings its own.
         test_fraction: Part of the training images held out for the final test, unless the source brings its own.
         limit: Number of images, class balanced, for training and validation together; None means all.
-        augment: What happens to training images: none, flip (left to right), crop (shift) or crop_flip.
+        augment: Augmentation of training images: none, flip (left to right), crop (shift) or crop_flip.
         pad: Largest shift of crop in pixels; None means an eighth of the height.
         normalise: Whether to normalise each channel by the training part.
         split_seed: Seed of the validation part and of the limit.
         lr: Learning rate, the highest of the schedule.
         weight_decay: Decoupled for adamw, an L2 penalty added to the gradient for the others.
         optimizer: Name of the optimiser.
-        momentum: Of sgd, nesterov and rmsprop.
+        momentum: Momentum of sgd, nesterov and rmsprop.
         decay: Smoothing constant of rmsprop's squared gradients.
         schedule: Course of the learning rate, by step.
         label_smoothing: Share of the target that is spread over all classes in training.

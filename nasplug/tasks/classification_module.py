@@ -50,7 +50,7 @@ class ClassificationModule(LightningModule):
 
     Args:
         network: Takes float images (N, C, H, W), returns logits (N, num_classes).
-        num_classes: How many classes there are.
+        num_classes: Number of classes.
         settings: Optimiser, schedule and losses; None means the defaults.
     """
 

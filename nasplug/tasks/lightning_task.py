@@ -42,16 +42,16 @@ class LightningTask:
         outputs: Number of channels of the output, such as the number of classes.
         objectives: Metric that the module logs to "max" or "min".
         module_args: Further keyword arguments of `module`.
-        inputs: What the network is called with, without the batch: a shape; `{shape: [128], dtype: int64, high: 30000}`
+        inputs: Inputs of the network without the batch: a shape; `{shape: [128], dtype: int64, high: 30000}`
             with the size of the vocabulary; a list of those, for inputs by position; or a mapping of argument names to
             them. Costs and exports call the network with examples of these.
-        output: What the network returns for one input: `vector` (channels), `map` (channels, height, width), `volume`
+        output: Output of the network for one input: `vector` (channels), `map` (channels, height, width), `volume`
             (channels, depth, height, width) or `sequence` (length, channels).
 
     Attributes:
-        inputs: What the network is called with.
+        inputs: Inputs of the network.
         input_shape: Shape of the first input.
-        output: What it returns.
+        output: Output of the network.
         outputs: Number of channels of the output.
 
     Raises:

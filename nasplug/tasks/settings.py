@@ -21,7 +21,7 @@ class TrainingSettings:
         lr: Learning rate, the highest of the schedule.
         weight_decay: Decoupled for adamw, an L2 penalty added to the gradient for the others.
         optimizer: Name of the optimiser. Each takes what it knows of the other fields and ignores the rest.
-        momentum: Of sgd, nesterov and rmsprop.
+        momentum: Momentum of sgd, nesterov and rmsprop.
         decay: Smoothing constant of rmsprop's squared gradients (torch calls it alpha).
         schedule: Course of the learning rate, by step.
         label_smoothing: Share of the target that is spread over all classes in training.

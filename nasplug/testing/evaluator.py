@@ -29,7 +29,7 @@ class EvaluatorConformance:
     """Subclass it, give `make_evaluator` (and mostly a task and a space), and change what does not fit.
 
     Attributes:
-        trials: How many architectures are evaluated.
+        trials: Number of architectures to evaluate.
         epochs: Budget of each.
     """
 
@@ -141,7 +141,7 @@ class EvaluatorConformance:
         """Evaluates one trial as a worker does.
 
         Args:
-            trial: What to evaluate.
+            trial: Trial to evaluate.
             folder: Folder of artifacts.
             interrupt: Stage whose first step raises `Interrupted`.
 

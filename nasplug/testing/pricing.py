@@ -23,8 +23,8 @@ def priced(plugin: Any, name: str, candidate: Candidate, target: Any = None) -> 
 
     Args:
         plugin: The cost plugin.
-        name: Its registered name.
-        candidate: What to price.
+        name: Registered name of the cost.
+        candidate: Candidate to price.
         target: The hardware target, if any.
 
     Raises:

@@ -49,8 +49,8 @@ def run_search(
         costs: Cost plugins by their name.
         trials: Number of trials.
         epochs: Epochs per trial; enough by default for strategies that divide them.
-        batch: How many trials are proposed ahead of results.
-        seed: Of every random stream.
+        batch: Number of trials proposed ahead of results.
+        seed: Seed of every random stream.
         storage: A study file; an existing one is resumed.
         shuffle: Finishes the running trials in a random order drawn from this seed, as uneven workers would.
         stop_after: Stops, as if killed, when this many trials were observed.

@@ -52,7 +52,7 @@ class SpaceConformance:
     Attributes:
         input_shapes: Inputs that the space must build networks for, each without the batch dimension.
         outputs: Number of outputs of these networks.
-        builds: How many random architectures are built for every input shape.
+        builds: Number of random architectures built for every input shape.
         one_decision: Whether `mutate` changes exactly one entry of the vector, as the protocol says; False for spaces
             that must repair a genotype after a change.
     """

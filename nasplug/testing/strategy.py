@@ -249,7 +249,7 @@ class _Watching(InlineExecutor):
 
     Args:
         fail: Whether all work fails.
-        stop_at: Which piece of work kills the driver, counted from 1.
+        stop_at: Number of the piece of work that kills the driver, counted from 1.
     """
 
     def __init__(self, *, fail: bool = False, stop_at: int | None = None) -> None:

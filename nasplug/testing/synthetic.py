@@ -166,7 +166,7 @@ def accuracy(options: tuple[int, ...], epochs: int) -> float:
 
     Args:
         options: Index of the operation at every position.
-        epochs: At least 1.
+        epochs: Number of epochs, at least 1.
     """
     best = len(OPERATIONS) - 1
     quality = sum(options) / (best * len(options))

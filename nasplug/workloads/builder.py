@@ -47,7 +47,7 @@ class WorkloadBuilder:
         Args:
             operation: One of `OPERATIONS`.
             sources: Rows it reads.
-            name: Of the layer.
+            name: Name of the layer.
             **columns: Whatever differs: shapes default to those of the first source, passed on unchanged.
 
         Raises:

@@ -32,7 +32,7 @@ def extract(network: nn.Module, inputs: InputsLike, *, bits: int = 8) -> Workloa
 
     Args:
         network: Network on any device, not touched.
-        inputs: What it is called with, or the shape of one float input without the batch, such as (3, 224, 224).
+        inputs: Input of the network, or the shape of one float input without the batch, such as (3, 224, 224).
         bits: Precision where no module states one.
 
     Raises:

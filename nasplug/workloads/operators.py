@@ -41,7 +41,7 @@ class Call:
     """One dispatched operator.
 
     Attributes:
-        recorder: Where rows are collected.
+        recorder: Recorder that collects the rows.
         operator: Name without namespace and overload.
         args, kwargs: What it was called with.
         outputs: Tensors it returned.

@@ -62,7 +62,7 @@ class Workload:
         n, ci, hi, wi: Batch, channels, height and width of the input (the first one, if there are several).
         co, ho, wo: Channels, height and width of the output.
         kh, kw, sh, sw, dh, dw, ph, pw: Kernel, stride, dilation and padding before, in height and width.
-        groups: Of a convolution.
+        groups: Number of groups of a convolution.
         weight_bits, input_bits, output_bits: Precision of the operands.
         weight_density, input_density: Share of operands that are not zero.
         bias: Whether a constant is added per output channel, a folded normalisation's included.

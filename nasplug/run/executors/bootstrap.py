@@ -79,7 +79,7 @@ class Serve:
     """What a worker process runs; can be sent to it.
 
     Args:
-        bootstrap: How to become a worker.
+        bootstrap: Record that tells how to become a worker.
     """
 
     def __init__(self, bootstrap: Bootstrap) -> None:

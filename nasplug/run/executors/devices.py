@@ -11,7 +11,7 @@ def device_of(worker: int, workers: int, device: str, gpus: float | None, found:
     Args:
         worker: Index of the worker.
         workers: Number of workers.
-        device: What the specification says: `cpu`, `cuda`, `cuda:1` or `auto`.
+        device: Device as the specification names it: `cpu`, `cuda`, `cuda:1` or `auto`.
         gpus: Part of a GPU for each; None shares those that there are evenly.
         found: Number of GPUs.
 

@@ -34,7 +34,7 @@ class Launch:
     Attributes:
         assembly: The driver's assembly, for an executor in the same process.
         folder: Folder of artifacts.
-        emit: To be called in the driver with what running jobs say.
+        emit: Callback for what running jobs say, to be called in the driver.
         objects: Ready-made objects of Python callers.
     """
 

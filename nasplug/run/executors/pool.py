@@ -36,7 +36,7 @@ class Event:
     """What became of a job.
 
     Attributes:
-        key: What the job was submitted as.
+        key: Key that the job was submitted with.
         kind: `message` while it runs, then one of `done`, `died` and `timeout`.
         value: The message, the result, the exit code (None if it is unknown), or the time limit.
     """

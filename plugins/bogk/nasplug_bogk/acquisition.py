@@ -26,7 +26,7 @@ def log_expected_improvement(mean: Array, deviation: Array, best: float | Array)
     Args:
         mean: float64 (n,), larger is better.
         deviation: Standard deviations > 0, (n,).
-        best: What is to be improved: a number, or an array that broadcasts.
+        best: Incumbent value to improve on: a number, or an array that broadcasts.
     """
     z = (mean - best) / deviation
     density = -0.5 * z * z - np.log(_SQRT_2PI)

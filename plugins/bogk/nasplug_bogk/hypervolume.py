@@ -53,8 +53,8 @@ def log_expected_hypervolume_improvement(means: Array, deviations: Array, front:
     Args:
         means: float64 (2, n), larger is better.
         deviations: Standard deviations > 0, (2, n).
-        front: What has been reached, (m, 2); points that are dominated or do not beat the reference change nothing.
-        reference: Where the area begins, (2,).
+        front: Points reached so far, (m, 2); points that are dominated or do not beat the reference change nothing.
+        reference: Reference point that bounds the area, (2,).
 
     Returns:
         float64 (n,).

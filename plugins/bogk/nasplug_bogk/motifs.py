@@ -24,11 +24,11 @@ class Motif:
 
     Attributes:
         text: The operation with what it gets and what it feeds: `input, pool -> conv -> output`.
-        rounds: How far it looks: 0 for a single operation, 1 for its neighbours as well.
+        rounds: Radius in rounds: 0 for a single operation, 1 for its neighbours as well.
         effect: Change of the expected result by one more occurrence, in standard deviations of the (transformed)
             objective over the trials; above 0 helps.
         spread: Standard deviation of that over the architectures that have the motif.
-        trials: How many of them there are.
+        trials: Number of trials that have it.
     """
 
     text: str
@@ -48,8 +48,8 @@ def motifs(study: Study, rounds: int = 1, least: int = 3, **settings: Any) -> li
     goes along with good results among these trials, and no more.
 
     Args:
-        study: On a space that gives graphs, with at least three finished trials.
-        rounds: How far motifs look.
+        study: Study on a space that gives graphs, with at least three finished trials.
+        rounds: Largest radius of a motif in rounds.
         least: Motifs that fewer trials have are left out.
         **settings: Further arguments of the strategy, such as `drop` or `transform`.
 
@@ -103,9 +103,9 @@ def draw(found: Sequence[Motif], path: str | Path, most: int = 10) -> None:
     """Draws the most helpful and the most harmful motifs as bars.
 
     Args:
-        found: From `motifs`.
+        found: Motifs from `motifs`.
         path: A picture file, such as `motifs.svg`.
-        most: How many of either kind.
+        most: Largest number of either kind.
 
     Raises:
         MissingExtraError: matplotlib is not installed.

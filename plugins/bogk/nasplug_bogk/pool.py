@@ -26,8 +26,8 @@ class Pool:
     Args:
         size: Candidates that are drawn at first.
         random_share: Part of them that is random.
-        rounds: How often the best candidates are mutated.
-        climbers: How many of them.
+        rounds: Number of times that the best candidates are mutated.
+        climbers: Number of candidates mutated in each round.
         mutants: Mutants of each.
         continuation: Probability that a mutant is mutated once more; the number of edits is geometric.
     """

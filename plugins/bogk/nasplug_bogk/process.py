@@ -39,7 +39,7 @@ class GaussianProcess:
 
         Args:
             graphs: m graphs.
-            targets: What was observed on them, float64 (m,).
+            targets: Observed targets of the graphs, float64 (m,).
         """
         if not graphs:
             return

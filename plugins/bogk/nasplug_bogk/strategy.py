@@ -60,17 +60,17 @@ class BayesianOptimisation:
 
     Args:
         kernel: `wl`, `sp`, `rw`, `gcn`, `gcn_infinite`, or several joined by `+`, whose weights are then fitted.
-        shape: How similarity falls with the distance in the kernel's embedding: `matern52`, `rbf`, or `linear` for the
-            cosine; default: `linear` for `wl`, `matern52` for the others.
+        shape: Function by which similarity falls with the distance in the kernel's embedding: `matern52`, `rbf`, or
+            `linear` for the cosine; default: `linear` for `wl`, `matern52` for the others.
         acquisition: `ei`, `aei` for noisy results, `ucb` or `thompson`; `ehvi` for two objectives.
         initial: Random architectures at the start.
         pool: Candidates drawn for a proposal.
-        parents: How many of the best architectures are mutated for it.
+        parents: Number of the best architectures that are mutated for it.
         random_share: Part of the pool that is random.
-        rounds: How often the candidates of highest acquisition are mutated further.
-        transform: Of the objective before the fit: `auto`, `none`, `log_error`, `quantile`.
+        rounds: Number of times that the candidates of highest acquisition are mutated further.
+        transform: Transform of the objective before the fit: `auto`, `none`, `log_error`, `quantile`.
         noise: Variance of the results' noise relative to that of the results, if known; None fits it.
-        graphs: How graphs are simplified before they are compared; see `Simplification`.
+        graphs: Simplification of graphs before they are compared; see `Simplification`.
         kernel_options: Keyword arguments of the embeddings by their names.
 
     Raises:
@@ -209,9 +209,9 @@ class BayesianOptimisation:
         """The process after the finished trials, and the trials that it observed.
 
         Args:
-            study: At least two finished trials.
-            trials: What to learn from; default: all finished trials of the study.
-            number: Of the proposal that asks, which decides the scalarisation of several objectives.
+            study: Study with at least two finished trials.
+            trials: Trials to learn from; default: all finished trials of the study.
+            number: Number of the proposal that asks, which decides the scalarisation of several objectives.
         """
         trials = usable(study) if trials is None else trials
         number = study.proposed if number is None else number

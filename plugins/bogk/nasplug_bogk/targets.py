@@ -41,10 +41,10 @@ def targets(
     stopper ended, of which is known that others were better at the time, the lower quartile.
 
     Args:
-        study: For objectives and constraints.
+        study: Study with the objectives and constraints.
         trials: Out of the study, at least one.
         transform: See `Transform`.
-        rng: For the weights of a scalarisation.
+        rng: Generator for the weights of a scalarisation.
         objective: Position of the only objective to look at, which then is not scalarised.
 
     Returns:

@@ -40,8 +40,8 @@ class Individual:
     Attributes:
         genes: Index of the chosen option for every choice of the space.
         objectives: Values to minimise; None if it was rejected for a constraint before it was measured.
-        violation: By how much it breaks constraints; 0.0 if it keeps them.
-        number: Of its trial.
+        violation: Amount by which it breaks constraints; 0.0 if it keeps them.
+        number: Number of its trial.
     """
 
     genes: Genes
@@ -101,10 +101,10 @@ class Evolution:
         """Children of tournament winners.
 
         Args:
-            population: What `survive` gave; not empty.
-            count: How many are wanted. There are fewer if 100 rounds of mating do not find enough new ones.
-            rng: Of all draws.
-            key: Which genotypes are the same.
+            population: Population from `survive`; not empty.
+            count: Number wanted. There are fewer if 100 rounds of mating do not find enough new ones.
+            rng: Generator of all draws.
+            key: Function whose equal values mark equal genotypes.
             taken: Keys that no child may have, besides those of the population.
         """
         mating = Mating(

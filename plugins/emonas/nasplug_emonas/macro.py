@@ -33,7 +33,7 @@ class MacroSpace(ChoiceSpace):
         nodes: Nodes of every phase, or a list with those of each; 4 are 21 bits, and 2,097,152 genotypes.
         channels: Channels of the phases; one number is doubled from phase to phase. NSGA-Net searched with 32, and
             trained the result with [128, 128, 128]. Processors without a GPU are served better by 8.
-        decoder: What a node is: `residual` (convolution, batch normalisation, ReLU), `preact` (the reverse), or `dense`
+        decoder: Kind of node: `residual` (convolution, batch normalisation, ReLU), `preact` (the reverse), or `dense`
             (the bottleneck layer of DenseNet).
         growth: Channels of a dense node; NSGA-Net has 64.
         phases: Number of phases, if `nodes` and `channels` do not tell.

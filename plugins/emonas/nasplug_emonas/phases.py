@@ -16,7 +16,7 @@ class Phase:
     """A repaired phase.
 
     Attributes:
-        inputs: For every node, from 1 on, the nodes it reads, ascending; 0 is the input of the phase.
+        inputs: Nodes that each node reads, for nodes from 1 on, ascending; 0 is the input of the phase.
         outputs: Nodes that the output of the phase reads, ascending; 0 among them is the residual connection.
     """
 

@@ -44,7 +44,7 @@ class Embedder:
       were trained with one.
 
     Args:
-        encoding: Of the graphs.
+        encoding: Encoding of the graphs.
         vae: The trained autoencoder.
         dense: Linear layer from all codes of a graph, V D numbers, to a vector.
         statistics: Mean and standard deviation of the codes of the training graphs, float (V, D) each, from which new
@@ -134,7 +134,7 @@ class Embedder:
         """Warns of an encoder that gives back too few graphs: what it loses, no search on its vectors can find.
 
         Args:
-            fix: What to do about it.
+            fix: Remedy, for the message.
         """
         metrics = self.facts.get("metrics", {})
         measured = {name: metrics[name] for name in ("operation_accuracy", "adjacency_accuracy") if name in metrics}

@@ -86,7 +86,7 @@ class Encoding:
 
         Args:
             space: A space with the capability `HasGraph`.
-            samples: How many architectures to look at.
+            samples: Number of architectures to look at.
 
         Raises:
             SpaceError: The space has no graphs.
@@ -207,8 +207,8 @@ def representatives(space: Any, count: int, seed: int = 0) -> list[Architecture]
 
     Args:
         space: Any search space.
-        count: How many to look at; a draw that repeats an earlier one is left out.
-        seed: Of the draws.
+        count: Number of architectures to look at; a draw that repeats an earlier one is left out.
+        seed: Seed of the draws.
     """
     if isinstance(space, Enumerates) and space.size() <= count:
         return list(islice(space, count))

@@ -27,10 +27,10 @@ def generate(embedder: Embedder, count: int = 10_000, *, padding: bool = False, 
 
     Args:
         embedder: Trained; its statistics are drawn from.
-        count: How many.
+        count: Number of networks.
         padding: Whether graphs end at their first `output`, so that small ones can be drawn; the published protocol
             reads all rows as nodes.
-        seed: Of the draws.
+        seed: Seed of the draws.
 
     Raises:
         SpecError: The encoder's file has no statistics.
@@ -58,8 +58,8 @@ def quality(embedder: Embedder, accept: Accept, count: int = 10_000, *, seed: in
     Args:
         embedder: Trained.
         accept: Says which graphs are networks, see `acceptor`.
-        count: How many graphs to draw.
-        seed: Of the draws.
+        count: Number of graphs to draw.
+        seed: Seed of the draws.
 
     Returns:
         `validity`: share of graphs that are networks; `uniqueness`: share of distinct graphs among those, as they were

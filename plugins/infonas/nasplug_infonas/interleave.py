@@ -33,7 +33,7 @@ class LabelledPairs:
     """Every network with every image once per epoch, shuffled; or every network once, if there are no images.
 
     Args:
-        graphs: Of the N networks.
+        graphs: Graphs of the N networks.
         targets: Float (N, M, k) for M images, or (N, 1, k) without images.
         images: Float (M, C, H, W), or None.
         batch_size: Pairs per batch; a last batch of a single pair is left out.

@@ -27,7 +27,7 @@ class LabelledNetwork:
     """One trained network, seen from its last layer.
 
     Attributes:
-        genotype: Of the architecture.
+        genotype: Genotype of the architecture.
         features: Float32 (M, F), what the last linear layer receives for each image.
         weight: Float32 (O, F), of that layer.
         bias: Float32 (O,), of that layer.
@@ -74,8 +74,8 @@ class IOData:
         Every complete, feasible trial is taken whose weights were kept, each architecture once.
 
         Args:
-            study: With a task of classified images; the space builds networks that end in a linear layer.
-            images: How many of the task's validation images, from their beginning.
+            study: Study with a task of classified images; the space builds networks that end in a linear layer.
+            images: Number of the task's validation images, from their beginning.
 
         Raises:
             SpecError: The study has no task, or no network.
@@ -175,10 +175,10 @@ def label(space: Any, task: Any, networks: int, *, images: int = 1000, epochs: i
     Args:
         space: A space, or its component.
         task: A task of classified images, or its component.
-        networks: How many to train.
-        images: How many validation images.
-        epochs: Of each training; 12 were published, with SGD at 0.025 and momentum 0.9 on CIFAR-10.
-        **options: For `nasplug.search`.
+        networks: Number of networks to train.
+        images: Number of validation images.
+        epochs: Epochs of each training; 12 were published, with SGD at 0.025 and momentum 0.9 on CIFAR-10.
+        **options: Options for `nasplug.search`.
     """
     study = nas.search(
         task, space=space, strategy="random", trials=networks, epochs=epochs, **{"progress": False, **options}

@@ -26,8 +26,8 @@ class Predictor:
         embedder: Turns graphs into vectors.
         space: A space with graphs.
         regressor: `forest`, `gp` or `dngo`.
-        kind: Which embedding.
-        seed: Of the regressor.
+        kind: Kind of embedding.
+        seed: Seed of the regressor.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ class PretrainSettings:
         gradient_clip: Largest norm of the gradient.
         val_fraction: Share of the graphs that is held out to judge the reconstruction, drawn with the seed.
         max_steps: Ends the training early; None does not.
-        seed: Of everything random.
+        seed: Seed of everything random.
         device: `cpu`, `cuda` or `auto`.
         threads: Torch threads.
     """
@@ -67,7 +67,7 @@ def graphs_of(space: Any, encoding: Encoding | None = None, *, limit: int | None
     Args:
         space: A space with graphs.
         encoding: How; default: that of the space.
-        limit: How many at most. A finite space in which there are more is drawn from, too.
+        limit: Largest number of graphs. A finite space in which there are more is drawn from, too.
 
     Raises:
         SpecError: The space cannot be walked through, and there is no limit.
@@ -97,9 +97,9 @@ def pretrain(
 
     Args:
         graphs: All graphs.
-        encoding: Of the graphs.
-        settings: Of the training.
-        sizes: Of the autoencoder.
+        encoding: Encoding of the graphs.
+        settings: Settings of the training.
+        sizes: Sizes of the autoencoder.
         start: An encoder to go on from, of the same widths. Keep the seed, and the held-out graphs stay unseen.
         trainer: Further options of Lightning's Trainer, such as `enable_progress_bar`.
 

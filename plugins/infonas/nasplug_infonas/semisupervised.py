@@ -35,16 +35,16 @@ class InfoNASSettings:
 
     Attributes:
         epochs: Passes over unlabelled graphs and labelled pairs.
-        batch_size: Of both kinds.
-        lr: Of both optimisers.
-        error: Of the regressor: `mse` or `l1`.
-        weight: Of that error; 0 trains the reference, an autoencoder on the same batches without labels.
+        batch_size: Batch size of both kinds.
+        lr: Learning rate of both optimisers.
+        error: Error of the regressor: `mse` or `l1`.
+        weight: Weight of that error; 0 trains the reference, an autoencoder on the same batches without labels.
         beta: Weight of the divergence; None means 1 / (batch size x rows).
         run: Labelled batches in a row.
-        targets: What is predicted.
+        targets: Predicted quantity.
         regressor: Sizes of the regressor.
         val_fraction: Share of the graphs held out to judge the reconstruction.
-        seed: Of everything random.
+        seed: Seed of everything random.
         device: `cpu`, `cuda` or `auto`.
         threads: Torch threads.
     """
@@ -83,12 +83,12 @@ def train_infonas(
 
     Args:
         graphs: Unlabelled graphs. Those of labelled networks are left out of them.
-        encoding: Of the graphs.
+        encoding: Encoding of the graphs.
         data: The labelled networks.
         space: Theirs.
-        settings: Of the training.
+        settings: Settings of the training.
         start: An encoder to begin with, which saves most of the time; published is a beginning from nothing.
-        sizes: Of the autoencoder, without `start`.
+        sizes: Sizes of the autoencoder, without `start`.
         trainer: Further options of Lightning's Trainer.
 
     Returns:
@@ -117,13 +117,13 @@ def train_accuracy(
 
     Args:
         graphs: Unlabelled graphs.
-        encoding: Of the graphs.
+        encoding: Encoding of the graphs.
         labelled: Graphs of the labelled networks.
-        values: Their accuracies (N,).
-        settings: As for `train_infonas`; targets and convolutions are not used.
-        start: As for `train_infonas`.
-        sizes: As for `train_infonas`.
-        trainer: As for `train_infonas`.
+        values: Accuracies of the graphs, (N,).
+        settings: Settings, as for `train_infonas`; targets and convolutions are not used.
+        start: Starting weights, as for `train_infonas`.
+        sizes: Sizes, as for `train_infonas`.
+        trainer: Trainer options, as for `train_infonas`.
 
     Raises:
         DataError: A value is not in [0, 1].

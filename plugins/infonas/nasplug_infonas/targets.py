@@ -40,9 +40,9 @@ def contributions(network: LabelledNetwork, labels: NDArray[np.int64], settings:
     networks whose features have nothing to do with each other, and the first `top_k` are kept.
 
     Args:
-        network: With features (M, F).
+        network: Network with features (M, F).
         labels: True classes (M,).
-        settings: How.
+        settings: Settings of the targets.
 
     Returns:
         Float32 (M, k).

@@ -97,7 +97,7 @@ def fit(matrix: Array, gates: Array, folds: int = 10, seed: int = 0) -> Fit:
         matrix: Features, (S, features).
         gates: Gate equivalents, (S,).
         folds: Parts of the cross-validation.
-        seed: Of its order.
+        seed: Seed of its order.
     """
 
     def solve(which: npt.NDArray[np.intp]) -> Array:

@@ -23,7 +23,7 @@ def lower_bounds(batch: Batch, points: Points, *, cpu: RateConfig | None = None)
     Args:
         batch: One network.
         points: Valid points.
-        cpu: As for the model.
+        cpu: Processor for layers that the unit cannot do, as for the model.
     """
     rows = batch.rows
     counts = np.bincount(batch.index, minlength=len(rows)).astype(np.float64)

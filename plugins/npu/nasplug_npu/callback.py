@@ -27,10 +27,10 @@ class NPULogger(Callback):
 
     Args:
         unit: A preset with changes, such as `wu32,macs=64`.
-        keys: Which costs to log.
-        unsupported: What to do about layers that the unit cannot do: `error` (warns, and logs no costs), `cpu`, `zero`.
-        attribute: Where the LightningModule has its network.
-        inputs: What the network is called with, as `nasplug.Inputs.of` reads it; None takes it from the module's
+        keys: Costs to log.
+        unsupported: Policy for layers that the unit cannot do: `error` (warns, and logs no costs), `cpu`, `zero`.
+        attribute: Attribute of the LightningModule that holds its network.
+        inputs: Inputs of the network, as `nasplug.Inputs.of` reads them; None takes them from the module's
             `example_input_array`, or from the network's first call in validation.
 
     Raises:

@@ -31,8 +31,8 @@ class NPUConfig:
     """A neural processing unit.
 
     Attributes:
-        name: Of the configuration.
-        source: Where the numbers are from.
+        name: Name of the configuration.
+        source: Source of the numbers.
         freq_hz: Clock.
         macs: Multipliers of `max_bits` x `max_bits`.
         shapes: Shapes (r, c, p) the array can take at run time: r input channels summed, c output channels, p output
@@ -44,11 +44,11 @@ class NPUConfig:
         acc_bits: Width of accumulators.
         im2col: Whether kernel elements can be summed on the r lanes, beside input channels.
         dw_taps: The same for depthwise layers only.
-        precision: How narrow operands are used: `none`, `weight_only`, `symmetric` (both at the wider width), `full2d`.
+        precision: Use of narrow operands: `none`, `weight_only`, `symmetric` (both at the wider width), `full2d`.
         brick_bits: Narrowest operand that gains anything.
         max_bits: Native operand; wider ones take several passes.
         sparsity: `none`, `gate` (energy only), `weight_skip`, `act_skip`, `dual_skip`.
-        encoding: How weights are stored: `dense`, `bitmask`, `rleR` (runs of R bits), `csc`, `nmN:M`.
+        encoding: Encoding of stored weights: `dense`, `bitmask`, `rleR` (runs of R bits), `csc`, `nmN:M`.
         sync: Dense elements between two barriers of the lanes.
         window: Most dense elements that one lane passes in a clock.
         weight_kb, input_kb, output_kb: Buffers on the chip, KiB.
@@ -57,14 +57,14 @@ class NPUConfig:
         forwarding: Whether an output that fits its buffer stays there for the next layer, its only reader.
         act_bytes_per_cycle, act_latency, act_burst_bytes, act_pj_per_bit: Memory of the feature maps.
         weight_bytes_per_cycle, weight_latency, weight_burst_bytes, weight_pj_per_bit: Memory of the weights.
-        ports: Who waits for whom: `separate` (loads, stores and weights), `act_shared` (loads and stores of feature
-            maps share a port), `shared` (one port for everything).
+        ports: Sharing of memory ports: `separate` (loads, stores and weights), `act_shared` (loads and stores of
+            feature maps share a port), `shared` (one port for everything).
         align_channels: Feature maps are stored with channels rounded up to multiples.
         ppu_per_cycle: Elements that the post-process unit takes per clock.
         ppu_fused: Whether it works beside the array.
         ppu_operations: Layers it can do.
         layer_cycles, tile_cycles: Clocks to set up a layer, and a tile.
-        objective: What tilings are chosen by: `latency`, `traffic`, `energy`, `edp`.
+        objective: Objective that tilings are chosen by: `latency`, `traffic`, `energy`, `edp`.
         gate_fraction: Energy of a gated product relative to a full one.
         node_nm, vdd: Process, for energy and area.
         sram: Table of memory constants.

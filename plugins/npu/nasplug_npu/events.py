@@ -42,7 +42,7 @@ class Schedule:
         """Events in the format of Chrome's trace viewer (`chrome://tracing`), times in microseconds.
 
         Args:
-            name: Of the layer.
+            name: Name of the layer.
             freq_hz: Clock.
             start: Clock at which the layer begins.
         """
@@ -136,7 +136,7 @@ def slowdown(mask: npt.ArrayLike, lanes: int, sync: int) -> float:
     """Measured share of dense time for the zeros that weights really have, to compare with the expected one.
 
     Args:
-        mask: Which weights are not zero, (output channels, elements).
+        mask: Mask of the weights that are not zero, (output channels, elements).
         lanes: Channels that wait for each other.
         sync: Elements between two barriers.
     """

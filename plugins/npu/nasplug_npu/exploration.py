@@ -40,11 +40,11 @@ class Exploration:
     Attributes:
         objectives: Names of what was minimised.
         configs: The front, in the order of the first objective.
-        values: Their objectives, (F, objectives).
+        values: Objectives of the points, (F, objectives).
         area_sigma_mm2: Standard deviation of their area from the regression, (F,).
         counts: Points of the space, and how many each layer removed or kept.
         seconds: Time by layer.
-        axes: What was varied.
+        axes: Axes that were varied.
         evaluated: Objectives of all points that the full model saw, (E, objectives).
     """
 
@@ -109,10 +109,10 @@ def explore(
 
     Args:
         networks: One, or several by name.
-        base: What the axes do not change.
+        base: Configuration that the axes vary.
         axes: Values to try, by field; all combinations are meant.
         max_area: Budget, mm2.
-        objectives: What to minimise: `area_mm2`, `latency_s`, `energy_j`.
+        objectives: Objectives to minimise: `area_mm2`, `latency_s`, `energy_j`.
         combine: Latency and energy of several networks: their `sum`, or the `worst`.
         cpu: Takes the layers that units cannot do; without one they cost nothing.
         prune: False evaluates every point that is valid and small enough, for tests.

@@ -27,8 +27,8 @@ def read_workload(model: str, shape: Sequence[int] | None, arguments: argparse.N
 
     Args:
         model: See `FORMS`.
-        shape: Of one input, where the model does not say it.
-        arguments: Of the command, with `plugin`.
+        shape: Shape of one input, where the model does not say it.
+        arguments: Arguments of the command, with `plugin`.
 
     Raises:
         SpecError: The model is unknown, or needs an input and has none.

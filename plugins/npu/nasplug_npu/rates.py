@@ -21,14 +21,14 @@ class RateConfig:
     own), cycles_per_output per element written, cycles_per_pool_tap per element that a pooling window reads.
 
     Attributes:
-        name: Of the configuration.
-        source: Where the numbers are from.
+        name: Name of the configuration.
+        source: Source of the numbers.
         freq_hz: Clock.
-        cycles_per_mac: Of convolutions, and of everything without a rate of its own.
-        cycles_per_pointwise_mac: Of 1x1 convolutions; None means `cycles_per_mac`.
-        cycles_per_fc_mac: Of fully connected layers and matrix products; None means `cycles_per_mac`.
-        cycles_per_output: Of every layer that is no pool, concatenation or folded function.
-        cycles_per_pool_tap: Of pools.
+        cycles_per_mac: Cycles per MAC of convolutions, and of everything without a rate of its own.
+        cycles_per_pointwise_mac: Cycles per MAC of 1x1 convolutions; None means `cycles_per_mac`.
+        cycles_per_fc_mac: Cycles per MAC of fully connected layers and matrix products; None means `cycles_per_mac`.
+        cycles_per_output: Cycles per output of every layer that is not a pool, a concatenation or a folded function.
+        cycles_per_pool_tap: Cycles per tap of pools.
         network_cycles: Once per network.
         pj_per_cycle, pj_per_mac, pj_per_pointwise_mac, pj_per_pool_tap, network_pj: Energy, likewise.
         align_channels: See `nasplug_npu.NPUConfig`.

@@ -19,12 +19,12 @@ class Spot:
     """A layer in a roofline; rates in 1e9 operations per second, two of which are a multiply-accumulate.
 
     Attributes:
-        name: Of the layer.
+        name: Name of the layer.
         intensity: Operations per byte that is moved from or to the memories outside.
-        attainable: What the unit allows without skipping zeros.
+        attainable: Throughput that the unit allows without skipping zeros.
         achieved: Operations of the dense layer over its time; skipping may lift it above the roof.
         effective: Operations that were really computed over its time; never above the roof.
-        bound: What the layer waits for.
+        bound: Resource that limits the layer.
     """
 
     name: str
@@ -90,7 +90,7 @@ def draw_roofline(spots: Sequence[Spot], config: NPUConfig, path: str | Path, ti
     Args:
         spots: See `roofline`.
         config: The unit.
-        path: Where to.
+        path: Path to write to.
         title: Above the picture.
 
     Raises:

@@ -15,8 +15,8 @@ class Rule:
 
     Attributes:
         fields: The fields it reads; the first is named in the advice.
-        message: What is wrong if it does not hold.
-        condition: From an object with the fields to a truth value, or to an array of them.
+        message: Message if it does not hold.
+        condition: Function from an object with the fields to a truth value, or to an array of them.
     """
 
     fields: tuple[str, ...]

@@ -33,7 +33,7 @@ def grid(base: NPUConfig, axes: Mapping[str, Sequence[Any]]) -> Iterator[Points]
     """All combinations, as few sets of points: those of one set share everything but numbers.
 
     Args:
-        base: What the axes do not change.
+        base: Configuration that the axes vary.
         axes: Values by field.
 
     Raises:
@@ -63,7 +63,7 @@ def sweep(network: Workload | Batch, points: Points, *, cpu: RateConfig | None =
     Args:
         network: The network; a batch of one saves preparing it again.
         points: Valid points.
-        cpu: For layers that the unit cannot do.
+        cpu: Processor for layers that the unit cannot do.
     """
     batch = network if isinstance(network, Batch) else Batch.of([network])
     counts = np.bincount(batch.index, minlength=len(batch.rows)).astype(np.float64)

@@ -27,10 +27,10 @@ class CostTable:
     """What a network costs on a unit.
 
     Attributes:
-        names: Of the layers.
-        operations: Their kinds.
+        names: Names of the layers.
+        operations: Kinds of the layers.
         layers: Amounts of each layer, (L,), by name; `bound` says what it waits for, `shape` is (r, c, p) of the array.
-        totals: Of the network, with units in their names.
+        totals: Totals of the network, with units in their names.
         freq_hz: Clock of the unit.
     """
 
@@ -60,7 +60,7 @@ class NPU:
 
     Args:
         config: A configuration, or its name: a preset with changes, such as `wu32,freq_hz=400e6`.
-        unsupported: What to do about layers it cannot do: `error`, `cpu` (they run on the preset `cortex_m7_xcubeai`)
+        unsupported: Policy for layers it cannot do: `error`, `cpu` (they run on the preset `cortex_m7_xcubeai`)
             or `zero` (they cost nothing and are counted as `unsupported_layers`). A name may say it as well.
 
     Raises:
@@ -184,7 +184,7 @@ def summary(hw: Any, sums: Any, peak: Any, coefficient: Any) -> dict[str, Any]:
         hw: A configuration, or points of which the amounts have one value each.
         sums: One number, or array over networks, for each of `AMOUNTS`.
         peak: Bits alive at the same time.
-        coefficient: Of the energy, see `nasplug_npu.model.energy.coefficients`; none for rates.
+        coefficient: Coefficient of the energy, see `nasplug_npu.model.energy.coefficients`; none for rates.
     """
     amount = dict(zip(AMOUNTS, sums, strict=True))
     rates = isinstance(hw, RateConfig)

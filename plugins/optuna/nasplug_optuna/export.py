@@ -42,8 +42,8 @@ def to_optuna(study: Study, *, storage: str | BaseStorage | None = None, name: s
     of day: trials are laid one after another from the start of the study.
 
     Args:
-        study: From a search, or `nasplug.load_study`.
-        storage: Where to write, as for `optuna.create_study`; None keeps it in memory.
+        study: Study from a search, or `nasplug.load_study`.
+        storage: Storage to write to, as for `optuna.create_study`; None keeps it in memory.
         name: Name of Optuna's study.
 
     Raises:
@@ -78,7 +78,7 @@ class _View:
     """How the trials of one study look in Optuna.
 
     Args:
-        study: For space, objectives and constraints.
+        study: Study with the space, objectives and constraints.
         trials: All of them; they decide the ranges of hyperparameters.
     """
 

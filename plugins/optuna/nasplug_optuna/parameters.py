@@ -32,7 +32,7 @@ class Parameters:
     Args:
         choices: Decisions of the space.
         hyperparameters: Range or options of every searched hyperparameter.
-        ordered: Which choices of listed options are ordered.
+        ordered: Rule for which choices of listed options are ordered.
 
     Attributes:
         distributions: Distributions by the name of the parameter: the choices in their order, then the

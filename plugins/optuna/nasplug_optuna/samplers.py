@@ -39,7 +39,7 @@ class SamplerRecipe:
         name: `tpe`, `TPESampler`, or the class path of any `optuna.samplers.BaseSampler`.
         options: Arguments of its constructor. `base_sampler` and `independent_sampler` take a name or
             `{name: {option: value}}`; `crossover` and `mutation` likewise, from `optuna.samplers.nsgaii`.
-        where: For messages.
+        where: Origin of the settings, for messages.
 
     Attributes:
         cls: The sampler's class.

@@ -47,7 +47,7 @@ class OptunaStrategy:
             `fixed_params` takes options of the space; seed, constraints and a grid come from the study.
         hyperparameters: Values handed to the training by name: ranges and choices are searched, such as
             `{low: 1e-4, high: 1e-1, log: true}`, `[8, 64, log]` or `[adam, sgd]`; anything else is a fixed value.
-        ordered: Which choices are presented as ordered: `none`, `numeric` (three or more numbers in order), or `all`.
+        ordered: Choices that are presented as ordered: `none`, `numeric` (three or more numbers in order), or `all`.
             None takes what suits the sampler: `all` for CMA-ES and QMC, `numeric` for others.
 
     Raises:
@@ -185,8 +185,8 @@ class TPE(_Named):
     Source: Bergstra, Bardenet, Bengio and Kégl, "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011.
 
     Args:
-        hyperparameters: As for `OptunaStrategy`.
-        ordered: As for `OptunaStrategy`.
+        hyperparameters: Searched hyperparameters, as for `OptunaStrategy`.
+        ordered: Ordered choices, as for `OptunaStrategy`.
         **options: Arguments of the sampler, as Optuna documents them.
     """
 
@@ -199,8 +199,8 @@ class Random(_Named):
     Unlike nasplug's own `random`, it does not know the prior of the space.
 
     Args:
-        hyperparameters: As for `OptunaStrategy`.
-        ordered: As for `OptunaStrategy`.
+        hyperparameters: Searched hyperparameters, as for `OptunaStrategy`.
+        ordered: Ordered choices, as for `OptunaStrategy`.
         **options: Arguments of the sampler, as Optuna documents them.
     """
 
@@ -213,8 +213,8 @@ class NSGA2(_Named):
     Source: Deb, Pratap, Agarwal and Meyarivan, IEEE Transactions on Evolutionary Computation 6(2), 2002.
 
     Args:
-        hyperparameters: As for `OptunaStrategy`.
-        ordered: As for `OptunaStrategy`.
+        hyperparameters: Searched hyperparameters, as for `OptunaStrategy`.
+        ordered: Ordered choices, as for `OptunaStrategy`.
         **options: Arguments of the sampler, as Optuna documents them.
     """
 
@@ -227,8 +227,8 @@ class NSGA3(_Named):
     Source: Deb and Jain, IEEE Transactions on Evolutionary Computation 18(4), 2014.
 
     Args:
-        hyperparameters: As for `OptunaStrategy`.
-        ordered: As for `OptunaStrategy`.
+        hyperparameters: Searched hyperparameters, as for `OptunaStrategy`.
+        ordered: Ordered choices, as for `OptunaStrategy`.
         **options: Arguments of the sampler, as Optuna documents them.
     """
 
@@ -241,8 +241,8 @@ class CMAES(_Named):
     Source: Hansen and Ostermeier, Evolutionary Computation 9(2), 2001. Needs the extra `cmaes`.
 
     Args:
-        hyperparameters: As for `OptunaStrategy`.
-        ordered: As for `OptunaStrategy`.
+        hyperparameters: Searched hyperparameters, as for `OptunaStrategy`.
+        ordered: Ordered choices, as for `OptunaStrategy`.
         **options: Arguments of the sampler, as Optuna documents them.
     """
 
@@ -256,8 +256,8 @@ class GP(_Named):
     Slow beside the others: a fit per proposal, and as many again when a search is resumed. Needs the extra `gp`.
 
     Args:
-        hyperparameters: As for `OptunaStrategy`.
-        ordered: As for `OptunaStrategy`.
+        hyperparameters: Searched hyperparameters, as for `OptunaStrategy`.
+        ordered: Ordered choices, as for `OptunaStrategy`.
         **options: Arguments of the sampler, as Optuna documents them.
     """
 
@@ -270,8 +270,8 @@ class QMC(_Named):
     """Quasi-random sequences, which cover the space more evenly than random numbers. Needs the extra `qmc`.
 
     Args:
-        hyperparameters: As for `OptunaStrategy`.
-        ordered: As for `OptunaStrategy`.
+        hyperparameters: Searched hyperparameters, as for `OptunaStrategy`.
+        ordered: Ordered choices, as for `OptunaStrategy`.
         **options: Arguments of the sampler, as Optuna documents them.
     """
 
@@ -283,8 +283,8 @@ class Grid(_Named):
     """Every combination of a space of up to 200,000 points, in random order; then the search ends.
 
     Args:
-        hyperparameters: As for `OptunaStrategy`.
-        ordered: As for `OptunaStrategy`.
+        hyperparameters: Searched hyperparameters, as for `OptunaStrategy`.
+        ordered: Ordered choices, as for `OptunaStrategy`.
         **options: Arguments of the sampler, as Optuna documents them.
     """
 
@@ -295,8 +295,8 @@ class BruteForce(_Named):
     """Every combination once, without a list of them beforehand; then the search ends.
 
     Args:
-        hyperparameters: As for `OptunaStrategy`.
-        ordered: As for `OptunaStrategy`.
+        hyperparameters: Searched hyperparameters, as for `OptunaStrategy`.
+        ordered: Ordered choices, as for `OptunaStrategy`.
         **options: Arguments of the sampler, as Optuna documents them.
     """
 

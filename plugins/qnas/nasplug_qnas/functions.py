@@ -35,7 +35,7 @@ class Function:
 
     Attributes:
         name: The name it is written as.
-        kind: What it is.
+        kind: Kind of function.
         kernel: Side of the window; 0 for `no_op`.
         stride: Step of the window; 1 for `no_op`.
         filters: Output channels of a convolution or residual block; 0 for pools and `no_op`, which keep theirs.

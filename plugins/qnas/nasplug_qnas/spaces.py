@@ -35,7 +35,7 @@ class ChainSpace(ChoiceSpace):
         functions: A published set, see `nasplug_qnas.functions.FUNCTION_SETS`, or a list of functions as
             `nasplug_qnas.functions.Function.parse` reads them.
         nodes: Length of the genotype.
-        head: What comes before the classifier: `gap` (global average pooling), or `flatten` as published, whose
+        head: Layers before the classifier: `gap` (global average pooling), or `flatten` as published, whose
             classifier grows with the image.
         prior: Probability of each function before any evolution, of which `random` samples and from which `qnas`
             starts. `published`: layers, pools and `no_op` share it equally, and so do the functions of each group.

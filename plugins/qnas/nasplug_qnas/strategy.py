@@ -65,14 +65,14 @@ class QNAS:
         update_rate: Probability that a choice, or a pulse, takes part in an update.
         max_update: Largest growth of a probability in one update.
         max_probability: Upper bound of a probability.
-        guard: What an update beyond that bound does: `skip` (published) or `clip`.
+        guard: Treatment of an update beyond that bound: `skip` (published) or `clip`.
         replacement: Survivors are the `best` of old and new, or the new ones and the best old one (`elitism`).
         crossover_rate: Probability that an evolved hyperparameter is crossed with a survivor's.
         gene_crossover: Crossover of architectures with survivors: `none` (published), `uniform` or `hux`.
         gene_crossover_rate: Probability that an architecture is crossed.
         penalise_above: Reductions of the resolution that are free; each further one costs `penalty_weight`. 0 turns
             the penalty off. Only for spaces that can tell, see `Reduces`.
-        penalty_weight: What a reduction too many costs, in units of the main objective.
+        penalty_weight: Cost of a reduction too many, in units of the main objective.
         patience: Generations without enough gain after which the search ends; 0 never ends it.
         min_gain: Relative gain of the best fitness over `patience` generations that counts as progress.
 

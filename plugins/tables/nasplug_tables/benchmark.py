@@ -129,9 +129,9 @@ class TabularBenchmark:
         """A metric for all rows, shape (rows,).
 
         Args:
-            metric: For example `val_acc`.
+            metric: Metric, for example `val_acc`.
             budget: Epochs; default: the longest training.
-            seed: Which of the runs; default: their mean, without missing ones.
+            seed: Seed of one of the runs; default: their mean, without missing ones.
 
         Raises:
             DataError: The table does not have it.

@@ -21,7 +21,7 @@ class Index:
 
     Args:
         codes: One integer per row.
-        where: How messages name the table.
+        where: Name of the table in messages.
     """
 
     def __init__(self, codes: Codes, where: str) -> None:

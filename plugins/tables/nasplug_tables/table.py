@@ -26,9 +26,9 @@ class Result(NamedTuple):
     """What a result column holds, as its name says: `METRIC_BUDGET` or `METRIC_BUDGET_seedN`.
 
     Attributes:
-        metric: For example `val_acc`.
+        metric: Metric, for example `val_acc`.
         budget: Epochs of the training.
-        seed: Which of several trainings; None for their mean.
+        seed: Seed of one of several trainings; None for their mean.
     """
 
     metric: str
@@ -51,7 +51,7 @@ class Table:
 
     Attributes:
         columns: Arrays of one length; text as fixed-width bytes (dtype `S`).
-        info: Where it comes from: `space`, `dataset`, `unit` (`fraction` or `percent`), `source`, `license`.
+        info: Facts about the origin: `space`, `dataset`, `unit` (`fraction` or `percent`), `source`, `license`.
         path: The file it was read from.
 
     Raises:

@@ -47,7 +47,8 @@ def make_kernel(
 
     Args:
         name: A name out of `EMBEDDINGS`, or several joined by `+`.
-        shape: How similarity falls with distance; None: `linear` for `wl` alone, `matern52` for everything else.
+        shape: Function by which similarity falls with distance; None: `linear` for `wl` alone, `matern52` for
+            everything else.
         options: Keyword arguments of the embeddings, by their names, e.g. `{"gcn": {"width": 512}}`.
 
     Raises:

@@ -35,7 +35,7 @@ class GraphConvolution(Embedding):
         layers: The numbers of layers on offer, ascending.
         width: Size of the node state, even.
         initialisations: Networks of different random weights, whose kernels are averaged.
-        seed: Of the weights.
+        seed: Seed of the weights.
 
     Raises:
         SpecError: No layers, or an odd width.

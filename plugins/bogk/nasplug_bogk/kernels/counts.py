@@ -23,7 +23,7 @@ class CountEmbedding(Embedding):
     Counts are integers, so that the products of a level are exact and do not depend on the order of summation.
 
     Args:
-        variants: What distinguishes the variants.
+        variants: Settings that distinguish the variants.
         weights: Weight of every level's products in every variant, (variants, levels), not negative.
         optimal_assignment: Compare histograms by their intersection, the sum of elementwise minima, instead of the dot
             product. A count c is then written as c ones, which makes the intersection a dot product (Kriege, Giscard

@@ -33,7 +33,7 @@ class Part:
     """One embedding of a kernel, with its parameters.
 
     Attributes:
-        embedding: Where the graphs go.
+        embedding: Embedding of the graphs.
         variant: Position of the variant in use.
         lengthscale: Unit of distances; of no effect in a linear kernel.
         weight: Share of the kernel.
@@ -56,7 +56,7 @@ class EmbeddingKernel(GraphKernel):
 
     Attributes:
         parts: The embeddings with their parameters; the weights sum to 1.
-        shape: How similarity falls with distance.
+        shape: Function by which similarity falls with distance.
     """
 
     parts: tuple[Part, ...]

@@ -114,7 +114,7 @@ class _Block:
     """Some graphs side by side as one graph of many parts.
 
     Attributes:
-        labels: Of all nodes.
+        labels: Labels of all nodes.
         pooling: Means over the nodes of each graph, (graphs, nodes).
         deviations: Standard deviations of the node states before every rectifier, (2 directions, layers, nodes).
         cosines: Averages over the neighbours, divided by those deviations, for every direction and layer: between two

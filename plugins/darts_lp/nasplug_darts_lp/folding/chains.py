@@ -27,7 +27,7 @@ class Chain:
 
     Attributes:
         origin: Node that brought the accumulator to values.
-        functions: What is applied one after the other; every number by itself, channel by channel, monotone.
+        functions: Functions applied one after the other; every number by itself, channel by channel, monotone.
         pools: Max pools on the way, which may as well be applied to codes.
     """
 
@@ -40,7 +40,7 @@ def chain_to(node: fx.Node, origins: Mapping[fx.Node, Any], modules: Mapping[str
     """Walks back from what a quantiser reads; None if it comes to something that is not monotone.
 
     Args:
-        node: What the quantiser reads.
+        node: Node that the quantiser reads.
         origins: Nodes that bring accumulators to values.
         modules: Modules of the graph, by name.
     """

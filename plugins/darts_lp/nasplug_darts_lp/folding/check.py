@@ -20,9 +20,9 @@ class Agreement:
 
     Attributes:
         integers: Codes and accumulators that were compared.
-        differing: How many of them differ.
+        differing: Number of codes that differ.
         outputs: Numbers of the output that were compared.
-        differing_outputs: How many of them are not the same number.
+        differing_outputs: Number of outputs that are not the same number.
     """
 
     integers: int
@@ -41,8 +41,8 @@ def agreement(network: nn.Module, folded: FoldedNetwork, inputs: Tensor) -> Agre
     """Runs both on the same inputs.
 
     Args:
-        network: What was folded; runs in inference mode and is left in it.
-        folded: What came of it.
+        network: Network that was folded; runs in inference mode and is left in it.
+        folded: Folded form of the network.
         inputs: (N, ...), on the CPU.
     """
     here: dict[str, list[Tensor]] = {}

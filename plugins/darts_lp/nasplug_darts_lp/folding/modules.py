@@ -55,7 +55,7 @@ class IntegerConv2d(nn.Module):
     """A convolution of bytes.
 
     Args:
-        layer: What it computes in inference.
+        layer: Layer whose inference it computes.
         zero: Code that stands for 0.
         size: (H, W) of its inputs.
     """
@@ -85,7 +85,7 @@ class IntegerLinear(nn.Module):
     """A product of bytes.
 
     Args:
-        layer: What it computes in inference.
+        layer: Layer whose inference it computes.
         zero: Code that stands for 0.
     """
 

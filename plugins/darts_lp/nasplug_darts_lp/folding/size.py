@@ -92,7 +92,7 @@ def unpack(stream: Tensor, bits: int, count: int, *, odd: bool = False) -> Tenso
     Args:
         stream: uint8.
         bits: Number of bits of each number.
-        count: How many numbers there are.
+        count: Number of values.
         odd: Whether all of them are odd, as with one bit.
 
     Returns:

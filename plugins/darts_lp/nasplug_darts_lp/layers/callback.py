@@ -39,7 +39,7 @@ class QuantisationSchedule(Callback):
             that takes the same inputs and gives logits.
         weight: Share of the distillation in the loss.
         temperature: Temperature of the distillation.
-        attribute: Where the LightningModule has its network.
+        attribute: Attribute of the LightningModule that holds its network.
 
     Raises:
         SpecError: A number out of range, or an unknown teacher.

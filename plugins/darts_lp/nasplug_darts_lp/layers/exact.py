@@ -104,7 +104,7 @@ def exact_network(network: nn.Module) -> nn.Module:
     Networks that were built from quantised layers by hand fold further, and into ONNX with equal results, behind this.
 
     Args:
-        network: Not touched.
+        network: Network; not changed.
     """
     copied = copy.deepcopy(network)
     for name, module in list(copied.named_modules(remove_duplicate=False)):

@@ -124,7 +124,7 @@ class QuantConv2d(_Quantised, nn.Conv2d):
         device: Device of weight and bias; quantisers are made on the CPU, and `to` moves all.
 
     Attributes:
-        pad_same: As given.
+        pad_same: Padding mode, as given.
         weight_bits, input_bits: Bits that a workload reads; None for floating point.
         weight_density, input_density: Shares of numbers that are not zero; 1 until `measure_densities` sets them.
 

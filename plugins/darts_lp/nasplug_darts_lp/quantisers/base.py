@@ -62,7 +62,7 @@ class ActivationQuantiser(nn.Module):
     Args:
         bits: 1 to 8.
         channels: C.
-        levels: Where the levels lie.
+        levels: Positions of the levels.
         surrogate: Gradient of a single step, `quadratic` (ReActNet) or `straight_through`.
 
     Attributes:

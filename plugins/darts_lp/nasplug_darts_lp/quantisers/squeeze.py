@@ -40,10 +40,10 @@ class SqueezeThreshold(ActivationQuantiser):
         squeeze: `batch`: means over batch and positions, one threshold for all images of a batch, as batch
             normalisation does; or `sample`: over positions, each image has its own while training.
         momentum: Weight of the new value in the moving averages.
-        rho: How far the perceptron can move a threshold, in units of the input.
+        rho: Largest distance by which the perceptron can move a threshold, in units of the input.
         reduction: Channels per hidden unit, of which there are at least 8; None means 4 below 128 channels, and 16 from
             there on.
-        **options: Of `ActivationQuantiser`.
+        **options: Options of `ActivationQuantiser`.
 
     Raises:
         SpecError: An unknown or impossible option.

@@ -50,7 +50,7 @@ def staircase(inputs: Tensor, gain: Tensor, threshold: Tensor, step: Tensor, sta
         gain: g, broadcastable to x.
         threshold: t, broadcastable to x.
         step: d, (), positive.
-        stairs: Where levels lie.
+        stairs: Positions of the levels.
 
     Returns:
         The shape of the inputs.

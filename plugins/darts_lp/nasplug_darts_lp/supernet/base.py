@@ -25,7 +25,7 @@ class Supernet(nn.Module, ABC):
         plain: Choices whose mixing weights are always the softmax.
 
     Attributes:
-        options: As given.
+        options: Options, as given.
         logits: The architecture parameters.
         temperature: Temperature of the next samples; the training sets it.
         mixing_weights: The mixing weights of the last forward pass.

@@ -67,7 +67,7 @@ class SharedConv(nn.Module):
     """All candidates in one convolution: (N, inputs, H, W) -> (N, outputs, H / stride, W / stride).
 
     Args:
-        choices: What is fixed, and what is a choice.
+        choices: Values that are fixed and values that are searched.
     """
 
     def __init__(self, choices: ConvChoices) -> None:
@@ -141,7 +141,7 @@ class SharedConvNorm(nn.Module):
     """A shared convolution and its normalisation.
 
     Args:
-        choices: What is fixed, and what is a choice.
+        choices: Values that are fixed and values that are searched.
     """
 
     def __init__(self, choices: ConvChoices) -> None:
@@ -166,7 +166,7 @@ class SeparateConvNorm(nn.Module):
     """Every candidate with a convolution, quantisers and a normalisation of its own; for comparison.
 
     Args:
-        choices: What is fixed, and what is a choice.
+        choices: Values that are fixed and values that are searched.
         scaling: Reading of forward-and-backward scaling.
     """
 

@@ -21,7 +21,7 @@ def divided(loader: Any, fraction: float, seed: int) -> tuple[Any, Any]:
     """Two loaders over disjoint parts of what a training loader loads, both shuffled.
 
     Args:
-        loader: What a data module gives: batches of nasplug's own, or a DataLoader over a data set that has a length.
+        loader: Loader from a data module: batches of nasplug's own, or a DataLoader over a data set that has a length.
         fraction: Fraction for the logits, between 0 and 1.
         seed: Random seed; the same seed gives the same parts.
 

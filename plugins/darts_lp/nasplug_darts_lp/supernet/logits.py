@@ -36,7 +36,7 @@ class Logits(nn.Module):
         """Samples mixing weights of all choices.
 
         Args:
-            mixing: How they are made.
+            mixing: Rule that makes mixing weights.
             temperature: Temperature, above 0.
 
         Raises:

@@ -14,7 +14,7 @@ class SupernetOptions:
     """What a space makes a supernet with.
 
     Attributes:
-        mixing: How mixing weights are made, with the course of the temperature.
+        mixing: Rule that makes mixing weights, with the schedule of the temperature.
         settings: Form of the supernet.
         cost: Cost model of a convolution.
     """

@@ -47,7 +47,7 @@ class Record:
         networks: The most probable networks that earlier rounds did not give.
         probabilities: Probabilities of the options of every choice, by name.
         losses: Mean training loss of every epoch.
-        failure: Why the training was given up, or None.
+        failure: Reason why the training was given up, or None.
     """
 
     number: int

@@ -63,7 +63,7 @@ class Round:
         supernet: Trained supernet on the CPU; that of the start of the round if it diverged.
         state: State that the next round needs; empty if this one diverged.
         losses: Mean training loss of every epoch.
-        diverged: Why the training was given up, or None.
+        diverged: Reason why the training was given up, or None.
     """
 
     supernet: Supernet

@@ -103,7 +103,7 @@ def derived(
     """Returns the most probable networks; of a supernet that diverged one, whatever its cost.
 
     Args:
-        result: What came out of a round.
+        result: Result of a round.
         count: Number of networks.
         taken: Keys of networks to leave out.
         within: Smallest and largest cost.

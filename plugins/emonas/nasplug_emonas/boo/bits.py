@@ -77,7 +77,7 @@ def patterns_of(weights: Tensor, form: BitFormat, scale: Tensor | None = None) -
     Args:
         weights: Real, any shape.
         form: The format.
-        scale: What the integer 1 stands for; default: `scale_of` the weights.
+        scale: Scale: the value that the integer 1 stands for; default: `scale_of` the weights.
 
     Returns:
         int32 integers of the same shape, or int64 ones from 0 to 2**32 - 1; both are what `popcount` takes.

@@ -25,7 +25,7 @@ class Correlation:
 
     Attributes:
         format: The bit format; `recorded` for the values that the cost `boo` left in the study.
-        trials: How many trials it is of.
+        trials: Number of trials that it is computed over.
         spearman: Correlation of ranks between ones and counted weights; NaN if one is the same in all trials.
         pearson: Correlation of values between them.
         spearman_params: Correlation of ranks between ones and the cost `params`, which has biases and batch
@@ -61,7 +61,7 @@ def boo_correlation(study: Study, formats: Sequence[str] = ()) -> list[Correlati
     """Correlates BOO with the size of the networks, over all complete trials.
 
     Args:
-        study: With the cost `boo`, or with kept weights; and best with the cost `params`.
+        study: Study with the cost `boo`, or with kept weights; and best with the cost `params`.
         formats: Bit formats to count in anew, from the weights that the study kept, such as `int8/sign_magnitude`.
             Copies of earlier trials are left out, as everywhere here.
 

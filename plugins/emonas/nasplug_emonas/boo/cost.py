@@ -34,7 +34,7 @@ class Boo:
     Args:
         format: `float32`, `float16`, `bfloat16`, `int2` to `int16` (symmetric, the largest magnitude sets the scale),
             or `Qm.n` (fixed point: a sign, m integer and n fractional bits).
-        code: How `intN` and `Qm.n` write negative numbers: `twos_complement` or `sign_magnitude`.
+        code: Code of negative numbers in `intN` and `Qm.n`: `twos_complement` or `sign_magnitude`.
         per_channel: One scale per output channel for `intN`, instead of one per tensor.
         include_bias: Count biases, too.
         include_bn: Count scales and shifts of normalisation layers, too.

@@ -34,7 +34,7 @@ class Weights:
     """A tensor that counts.
 
     Attributes:
-        name: Where it is in the network.
+        name: Path of the layer in the network.
         module: Name of the module that owns it; the empty string is the network itself.
         tensor: The parameter.
         axis: Dimension of the output channels.
@@ -51,7 +51,7 @@ class Count:
     """One bits of a network.
 
     Attributes:
-        ones: In all weights together.
+        ones: Number of ones in all weights together.
         weights: Number of weights.
         bits: Bits of one weight.
         adds: Ones met in an inference on one input: the additions of a shift-and-add multiplier. A multiplication by a
@@ -115,9 +115,9 @@ def count(
     network. Products of activations, as in attention, have no weights and do not count.
 
     Args:
-        network: With trained weights, as untrained ones tell only of their initial distribution.
+        network: Network with trained weights, as untrained ones tell only of their initial distribution.
         form: Bit format.
-        inputs: What it is called with, or the shape of one float input without the batch; without them `adds` and
+        inputs: Input of the network, or the shape of one float input without the batch; without them `adds` and
             `macs` are 0.
         include_bias: Count biases.
         include_bn: Count the scales and shifts of normalisation layers.
@@ -148,7 +148,7 @@ def macs_by_module(network: nn.Module, inputs: InputsLike) -> dict[str, int]:
 
     Args:
         network: Network, called as the inputs say.
-        inputs: What it is called with, or the shape of one float input without the batch.
+        inputs: Input of the network, or the shape of one float input without the batch.
 
     Raises:
         TaskError: The network cannot take such inputs, or does what cannot be counted.

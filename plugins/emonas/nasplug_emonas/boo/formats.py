@@ -24,7 +24,7 @@ class BitFormat:
             tensor sets; `Qm.n`, fixed point with a sign, m integer and n fractional bits.
         bits: Bits of one weight.
         fraction: Fractional bits of a fixed-point format; None for the others.
-        code: How integers and fixed-point numbers write negative ones.
+        code: Code of negative integers and fixed-point numbers.
         per_channel: Whether `intN` has one scale per output channel instead of one per tensor.
     """
 
@@ -50,7 +50,7 @@ class BitFormat:
 
         Args:
             text: The name.
-            code: For names without a code.
+            code: Code for names without one.
             per_channel: Scale of `intN`.
 
         Raises:

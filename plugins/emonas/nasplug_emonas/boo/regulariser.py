@@ -31,7 +31,7 @@ class BooRegulariser(Callback):
     It acts right before the optimiser's step, after gradients were unscaled. The penalty is no part of the logged loss.
 
     Args:
-        strength: In units of gradients. Useful values lie around those of the gradients, 1e-4 to 1e-2.
+        strength: Strength in units of gradients. Useful values lie around those of the gradients, 1e-4 to 1e-2.
         format: `intN` or `Qm.n`.
         code: `sign_magnitude` or `twos_complement`; the latter has many ones in small negative numbers, and drives
             weights to positive ones.

@@ -26,7 +26,7 @@ def node(kind: str, inputs: int, outputs: int) -> nn.Module:
     Args:
         kind: `residual`, `preact` or `dense`.
         inputs: Channels of what it reads.
-        outputs: Its own channels.
+        outputs: Number of its output channels.
     """
     if kind == "dense":
         inner = 4 * outputs
@@ -98,7 +98,7 @@ class MacroNetwork(nn.Module):
     A pool that no longer fits the image is left out. Without any phase the classifier sees the mean image.
 
     Args:
-        phases: From the first to the last.
+        phases: Phases from the first to the last.
         input_shape: Channels, height and width of an image.
         outputs: Number of classes.
         channels: Channels of the phases; there may be more numbers than phases.

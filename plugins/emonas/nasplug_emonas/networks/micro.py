@@ -19,7 +19,7 @@ class CellNetwork(nn.Module):
     """A cell: outputs of the last cell but one and of the last -> (N, width, H, W).
 
     Args:
-        cell: Its blocks.
+        cell: Blocks of the cell.
         before_last: Channels of the last cell but one.
         last: Channels of the last cell.
         channels: Channels of every operation.

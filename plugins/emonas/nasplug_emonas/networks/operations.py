@@ -55,7 +55,7 @@ def operation(name: str, channels: int, stride: int) -> nn.Module:
     """An operation of `nasplug_emonas.cells.OPERATIONS`.
 
     Args:
-        name: Its name.
+        name: Name of the operation.
         channels: Channels before and after.
         stride: 1 or 2.
     """

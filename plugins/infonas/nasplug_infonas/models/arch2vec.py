@@ -29,7 +29,7 @@ class Arch2Vec(LightningModule):
     Source: Yan et al., NeurIPS 2020. Adam, 1e-3, batches of 32; 8 epochs on NAS-Bench-101 and 10 on NAS-Bench-201.
 
     Args:
-        encoding: Of the graphs.
+        encoding: Encoding of the graphs.
         settings: Sizes of the autoencoder.
         lr: Learning rate.
         beta: Weight of the divergence; None means 1 / (batch size x rows), as published.

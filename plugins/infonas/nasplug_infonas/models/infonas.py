@@ -34,13 +34,13 @@ class InfoNAS(LightningModule):
     Source: Suchoparova, thesis, Charles University, 2021; Suchoparova and Neruda, 2021.
 
     Args:
-        encoding: Of the graphs.
+        encoding: Encoding of the graphs.
         regressor: Predicts targets from codes (B, V, D), and images if it is an `ImageRegressor`.
         settings: Sizes of the autoencoder.
-        lr: Of both optimisers.
+        lr: Learning rate of both optimisers.
         error: `mse`, or `l1` as in the thesis.
-        weight: Of the regressor's error. With 0 the autoencoder sees the same batches and learns nothing from labels,
-            which is what a comparison with info-NAS should be made with.
+        weight: Weight of the regressor's error. With 0 the autoencoder sees the same batches and learns nothing from
+            labels, which is what a comparison with info-NAS should be made with.
         beta: Weight of the divergence; None means 1 / (batch size x rows).
         gradient_clip: Largest norm of a gradient.
     """

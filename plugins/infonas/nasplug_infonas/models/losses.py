@@ -46,11 +46,11 @@ def vae_loss(
       for batches of 32: a weak pull that larger batches make weaker.
 
     Args:
-        codes: Of the encoder.
-        reconstruction: Of the decoder.
+        codes: Codes of the encoder.
+        reconstruction: Reconstruction of the decoder.
         operations: Integers (B, V), -1 for padding.
         adjacency: (B, V, V), strictly upper triangular.
-        head: How operations are scored.
+        head: Scoring of operations.
         beta: Weight of the divergence; None means 1 / (B V).
     """
     batch, nodes, labels = reconstruction.operations.shape

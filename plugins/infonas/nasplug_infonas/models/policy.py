@@ -40,8 +40,8 @@ class Walk:
     """An episode of T steps.
 
     Attributes:
-        points: Where each step began, (T, size).
-        actions: Where it wanted to go, (T, size).
+        points: Starting point of each step, (T, size).
+        actions: Target point of each step, (T, size).
         advantages: Result of each step minus the baseline, (T,).
     """
 
@@ -68,8 +68,8 @@ def improve(policy: Policy, optimizer: torch.optim.Optimizer, walk: Walk) -> flo
 
     Args:
         policy: The policy that walked.
-        optimizer: Its optimiser.
-        walk: What it did, and what that was worth.
+        optimizer: Optimiser of the policy.
+        walk: Episode to learn from, with its advantages.
     """
     points, actions = torch.tensor(walk.points), torch.tensor(walk.actions)
     losses, memory = [], None

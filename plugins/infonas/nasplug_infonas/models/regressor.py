@@ -18,13 +18,13 @@ class RegressorSettings:
     """Sizes; the defaults are the published ones.
 
     Attributes:
-        mode: Where the code of the graph meets the image: behind its convolutions (`dense`, the model that was used),
-            or in front of them, as further channels (`concat`).
+        mode: Layer at which the code of the graph meets the image: behind its convolutions (`dense`, the model that was
+            used), or in front of them, as further channels (`concat`).
         code: Numbers the codes of a graph are brought to.
         width: Channels of the first convolution; each of `steps` doubles them.
         steps: Halvings of the resolution.
         dense: Width of the dense layers.
-        dropout: In front of them.
+        dropout: Dropout in front of them.
     """
 
     mode: Mode = "dense"
@@ -99,7 +99,7 @@ class AccuracyRegressor(nn.Module):
 
     Args:
         codes: Numbers in all codes of a graph, V D.
-        settings: Of which `code` and `dense` are used.
+        settings: Settings, of which `code` and `dense` are used.
     """
 
     def __init__(self, codes: int, settings: RegressorSettings | None = None) -> None:

@@ -24,7 +24,7 @@ class VAESettings:
         latent: Size of the code of one node.
         layers: Graph layers. The published setting speaks of five hops, of which the code computes four.
         dropout: Share of the code that the decoder does not see while training.
-        head: How scores of operations are read: `sigmoid` for each operation by itself, as the code does, or
+        head: Reading of the scores of operations: `sigmoid` for each operation by itself, as the code does, or
             `softmax` over the operations, as the paper writes.
     """
 

@@ -93,7 +93,7 @@ def expected_improvement(belief: Belief, best: float) -> NDArray[np.float64]:
 
     Args:
         belief: Mean and standard deviation (N,).
-        best: What has been reached.
+        best: Best value so far.
 
     Returns:
         Float64 (N,).

@@ -54,11 +54,11 @@ class EmbeddedSpace:
         """Embeds a space.
 
         Args:
-            space: With graphs.
+            space: Space with graphs.
             embedder: The encoder.
-            kind: Which embedding.
+            kind: Kind of embedding.
             most: A finite space of at most so many genotypes is taken whole.
-            sample: How many architectures of any other space are drawn.
+            sample: Number of architectures drawn from any other space.
             vectors: File of `save_vectors`, which saves the time of embedding a large space.
 
         Raises:

@@ -30,7 +30,7 @@ class EmbeddingSearch(ABC):
 
     Args:
         encoder: File of a pretrained encoder, or an encoder; None has a small one trained.
-        kind: Which embedding.
+        kind: Kind of embedding.
         vectors: File of the space's vectors, from `nasplug infonas embed`; None computes them.
         cloud: The embedded space itself, for several searches in one process.
     """

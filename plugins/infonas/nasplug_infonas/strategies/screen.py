@@ -51,7 +51,7 @@ class Screen:
         factor: Candidates per proposal.
         start: Results before anything is screened.
         refit: New results before the predictor learns again.
-        acquisition: What the best candidate has most of: expected improvement, or predicted mean.
+        acquisition: Criterion by which the best candidate is chosen: expected improvement, or predicted mean.
 
     Raises:
         SpecError: A count is less than 1, or an inner strategy continues trainings itself.

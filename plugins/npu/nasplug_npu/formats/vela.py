@@ -14,11 +14,11 @@ class VelaLayer:
     """One layer as the compiler prices it.
 
     Attributes:
-        name: Of the layer, or of the operator where there is none.
-        operator: In the network.
+        name: Name of the layer, or of the operator where there is none.
+        operator: Operator in the network.
         target: `NPU` or `CPU`.
-        staging_bytes: Of the memory that holds the feature maps.
-        cycles: Of the layer: the largest of the others.
+        staging_bytes: Bytes of the memory that holds the feature maps.
+        cycles: Cycles of the layer: the largest of the others.
         npu_cycles, sram_cycles, dram_cycles, on_flash_cycles, off_flash_cycles: By what may bound it.
         macs: Products.
         utilisation: Share of the multipliers that are busy.

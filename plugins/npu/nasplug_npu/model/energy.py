@@ -91,8 +91,8 @@ def joules(amount: Mapping[str, Any], seconds: Any, coefficient: Mapping[str, Ma
     """Joules by item.
 
     Args:
-        amount: Of a layer or of a network.
-        seconds: How long it takes.
+        amount: Amount of a layer or of a network.
+        seconds: Duration in seconds.
         coefficient: See `coefficients`.
     """
     found = {}

@@ -37,11 +37,11 @@ class Sizes:
     """What layers move, in bits, and what they are cut along, (L, 1) each and per unit where not said otherwise.
 
     Attributes:
-        weights: Of all units, as stored, without biases.
-        biases: Of all units.
+        weights: Weights of all units, as stored, without biases.
+        biases: Biases of all units.
         second: Second maps of matrix products, all units.
         inputs, outputs: Of all units.
-        units: How many there are.
+        units: Number of units.
         filters: Output channels.
         heights: Output rows.
         line: Bits of an input row.
@@ -118,7 +118,7 @@ class Cuts:
     """The coarsest cuts.
 
     Attributes:
-        orders: Where weights stay, where inputs stay, and where outputs stay.
+        orders: Loop orders: weights stay, inputs stay, or outputs stay.
         halo: Bits of the input rows that are read twice for every further band, all units, (L, P); none where all
             inputs fit their buffer.
         most_groups, most_units: The finest cuts that make sense, (L, P).
@@ -163,7 +163,7 @@ class _Limits:
     """What fits the buffers at once, if the sum is cut into so many chunks.
 
     Attributes:
-        chunks: Of the sum.
+        chunks: Number of chunks of the sum.
         pieces: Along columns, as few as there must be.
         line: Bits of an input row of a piece.
         channels: The most output channels whose weights fit.

@@ -30,11 +30,11 @@ class Layers:
     """Amounts per layer, (L, P) each, or (L, 1) where points do not differ.
 
     Attributes:
-        amounts: By the names in `AMOUNTS`.
+        amounts: Amounts by the names in `AMOUNTS`.
         shape: (r, c, p) of the array.
         unsupported: Layers that the unit cannot do, (L, 1).
         fits: Layers that fit the buffers.
-        tiling: How layers are cut.
+        tiling: Tiling of the layers.
         hw: The points.
     """
 

@@ -21,7 +21,7 @@ def pipeline_cycles(
     l + c + s + (n - 1) * max(l, c, s). With one, loading waits for computing: l + c + s + (n - 1) * max(l + c, c + s).
 
     Args:
-        tiles: How many, n.
+        tiles: Number of tiles, n.
         weights: Clocks to load the weights of one tile.
         inputs: Clocks to load its inputs; at the same time as the weights unless there is one port for everything.
         compute: Clocks to compute it.

@@ -214,10 +214,10 @@ class Batch:
 
     Attributes:
         rows: The different layers.
-        index: For every layer of every network, which of them it is.
-        starts: Where each network begins in `index`.
-        ends: For every layer, the last layer that reads its output (numbered over all networks).
-        inputs: For every network, elements and bits of its input, and the last layer that reads it, (A, 3).
+        index: Index of the network that each layer belongs to.
+        starts: Beginning of each network in `index`.
+        ends: Last layer that reads the output of each layer (numbered over all networks).
+        inputs: Elements and bits of the input of each network, and the last layer that reads it, (A, 3).
     """
 
     rows: Rows

@@ -13,9 +13,9 @@ def select(mask: Mask, ones: Sequence[Array], others: Sequence[Array]) -> tuple[
     """As `np.where` of each pair, bit for bit; several times as fast where the mask is irregular.
 
     Args:
-        mask: Where to take the first of a pair.
+        mask: Mask that is true where the first of a pair is taken.
         ones: Arrays that broadcast with the mask.
-        others: As many.
+        others: Second arrays, as many as first ones.
     """
     bits = -mask.astype(np.int64)
     found = []

@@ -54,7 +54,7 @@ def tile(rows: Rows, hw: Any, size: Sizes, cuts: Cuts, compute: Array) -> Tiling
     Args:
         rows: The layers.
         hw: The points.
-        size: Of the layers.
+        size: Size of the layers.
         cuts: The coarsest cuts.
         compute: Clocks that the array and the post-process unit need for all tiles together.
     """

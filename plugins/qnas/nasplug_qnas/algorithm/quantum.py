@@ -108,8 +108,8 @@ class QuantumNodes:
             rate: Probability that a node is updated.
             max_update: Largest growth of a probability in one update.
             max_probability: No update takes a probability above this value.
-            guard: What happens when it would: `"skip"` leaves the node as it is (as published), `"clip"` moves it
-                exactly to `max_probability`.
+            guard: Treatment of an update that would: `"skip"` leaves the node as it is (as published), `"clip"` moves
+                it exactly to `max_probability`.
             active: Quantum individuals to update, boolean (Q,); all by default.
 
         Raises:

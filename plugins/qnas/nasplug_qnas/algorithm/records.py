@@ -48,7 +48,7 @@ class GenerationRecord:
     Attributes:
         generation: Number, from 0.
         best: Penalised fitness of the best survivor; None while every candidate has failed.
-        best_fitness: Its fitness as measured.
+        best_fitness: Fitness of the best individual, as measured.
         mean_fitness: Mean over this generation's measured candidates, as measured; None if all failed.
         failed: This generation's candidates without a measurement.
         entropy: Mean entropy of the nodes in nats, after the update.

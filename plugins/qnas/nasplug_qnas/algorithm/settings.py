@@ -26,7 +26,7 @@ class QNASSettings:
         update_rate: Probability that a node or pulse takes part in an update.
         max_update: Largest growth of a probability in one update.
         max_probability: Upper bound of a probability.
-        guard: What an update beyond the bound does: `"skip"` (published) or `"clip"`.
+        guard: Treatment of an update beyond the bound: `"skip"` (published) or `"clip"`.
         penalise_above: Reductions of resolution that are free of penalty; 0 turns the penalty off.
         penalty_weight: Fitness lost per reduction above that number.
         patience: Generations without enough gain before the evolution stops; 0 never stops it.

@@ -3,13 +3,13 @@
 ===============  ==========================================  ==============================================
 name             class                                       hyperparameters
 ===============  ==========================================  ==============================================
-`momentum`     torch.optim.SGD                             lr, momentum (0.9), weight_decay, nesterov
-`rmsprop_tf`   timm's RMSpropTF, as published Q-NAS        lr, decay (0.9), momentum (0), eps, weight_decay
-`rmsprop`      torch.optim.RMSprop                         lr, decay (0.9), momentum (0), eps, weight_decay
-`adam`         torch.optim.Adam                            lr, betas, eps, weight_decay
-`adamw`        torch.optim.AdamW (decoupled decay)         lr, betas, eps, weight_decay
-`swats`        SWATS                                       lr, betas, eps, weight_decay, switch_tolerance
-`adam2sgd`     AdamToSGD                                   switch_step, lr, lr_boost, momentum, betas, eps,
+`momentum`       torch.optim.SGD                             lr, momentum (0.9), weight_decay, nesterov
+`rmsprop_tf`     timm's RMSpropTF, as published Q-NAS        lr, decay (0.9), momentum (0), eps, weight_decay
+`rmsprop`        torch.optim.RMSprop                         lr, decay (0.9), momentum (0), eps, weight_decay
+`adam`           torch.optim.Adam                            lr, betas, eps, weight_decay
+`adamw`          torch.optim.AdamW (decoupled decay)         lr, betas, eps, weight_decay
+`swats`          SWATS                                       lr, betas, eps, weight_decay, switch_tolerance
+`adam2sgd`       AdamToSGD                                   switch_step, lr, lr_boost, momentum, betas, eps,
                                                              weight_decay
 ===============  ==========================================  ==============================================
 

@@ -3,15 +3,15 @@
 ==============  ======================================================================  ===========  =================
 scheme          learning rate                                                           optimiser    published epochs
 ==============  ======================================================================  ===========  =================
-`constant`    fixed; how a candidate is trained in the search                         rmsprop_tf   50
-`cosine`      0.1 to 0 along half a cosine (SMASH, arXiv 1708.05344)                  momentum     300
-`cosine500`   the same over more epochs                                               momentum     500
-`special`     0.01, 0.1, 0.01, 0.001, changing at epochs 5, 250 and 375 of 500        momentum     500
+`constant`      fixed; how a candidate is trained in the search                         rmsprop_tf   50
+`cosine`        0.1 to 0 along half a cosine (SMASH, arXiv 1708.05344)                  momentum     300
+`cosine500`     the same over more epochs                                               momentum     500
+`special`       0.01, 0.1, 0.01, 0.001, changing at epochs 5, 250 and 375 of 500        momentum     500
                 (CGP-CNN, arXiv 1704.00764)
-`cyclic`      triangle between 0.01 and 0.1, 20 steps up and 20 down (Smith,          swats        300
+`cyclic`        triangle between 0.01 and 0.1, 20 steps up and 20 down (Smith,          swats        300
                 arXiv 1506.01086; Enhanced Q-NAS)
-`swats`       fixed for Adam, then found by SWATS (arXiv 1712.07628)                  swats        300
-`adam2sgd`    fixed for Adam, times `lr_boost` for SGD from `switch_epoch` on     adam2sgd     300
+`swats`         fixed for Adam, then found by SWATS (arXiv 1712.07628)                  swats        300
+`adam2sgd`      fixed for Adam, times `lr_boost` for SGD from `switch_epoch` on         adam2sgd     300
 ==============  ======================================================================  ===========  =================
 """
 

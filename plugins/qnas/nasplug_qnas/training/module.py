@@ -25,7 +25,7 @@ class RecipeModule(ClassificationModule):
 
     Args:
         network: Takes float images (N, C, H, W), returns logits (N, num_classes).
-        num_classes: How many classes there are.
+        num_classes: Number of classes.
         recipe: Optimiser and schedule; None means the defaults.
     """
 

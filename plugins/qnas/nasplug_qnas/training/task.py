@@ -26,12 +26,12 @@ class RecipeClassification(ImageClassification):
     replace it: `nasplug retrain FILE --epochs 300 --hyperparameter scheme=cosine`.
 
     Args:
-        data: Where the images come from; None means scikit-learn's digits.
+        data: Source of the images; None means scikit-learn's digits.
         batch_size: Images per training batch.
         val_fraction: Part of the training images held out for validation, unless the source brings its own.
         test_fraction: Part of the training images held out for the final test, unless the source brings its own.
         limit: Number of images, class balanced, for training and validation together; None means all.
-        augment: What happens to training images: none, flip, crop or crop_flip.
+        augment: Augmentation of training images: none, flip, crop or crop_flip.
         pad: Largest shift of crop in pixels; None means an eighth of the height.
         normalise: Whether to normalise each channel by the training part.
         split_seed: Seed of the validation part and of the limit.

@@ -24,11 +24,11 @@ class Outcome:
     """One strategy's runs.
 
     Attributes:
-        label: How it is called in the comparison.
-        strategy: Its specification as plain data.
+        label: Name in the comparison.
+        strategy: Specification of the strategy as plain data.
         regret: Shape (seeds, queries).
         rows: Rows of the table that were queried, same shape; -1 for failed trials.
-        observed: What the search saw of the objective, same shape; NaN for failed trials.
+        observed: Objective as the search saw it, same shape; NaN for failed trials.
         finished: Simulated time in seconds at which each query was done, same shape; None without a clock.
         seconds: Wall time of each run, shape (seeds,).
     """
@@ -52,7 +52,7 @@ class Comparison:
     """Strategies side by side on one table.
 
     Attributes:
-        outcomes: By label, in the order of the call.
+        outcomes: Outcomes by label, in the order of the call.
         settings: Everything that decides the numbers: table, metrics, convention, budget, seeds.
         machine: Versions and machine.
     """
@@ -72,7 +72,7 @@ class Comparison:
         Args:
             label: The strategy that is claimed to be better.
             against: The one it is compared with.
-            queries: After how many queries; default: all.
+            queries: Numbers of queries to compare after; default: all.
 
         Raises:
             MissingExtraError: scipy is not installed.

@@ -60,7 +60,7 @@ class Scale:
 
         Args:
             rows: Row of the table for each query, -1 where the trial failed.
-            observed: What the search saw of the objective, NaN where the trial failed.
+            observed: Objective as the search saw it, NaN where the trial failed.
         """
         known = rows >= 0
         true = np.where(known, self._values[rows], np.nan)
@@ -92,9 +92,9 @@ def random_search(benchmark: TabularBenchmark, queries: int, seeds: int, seed: i
 
     Args:
         benchmark: The table.
-        queries: Per run.
+        queries: Number of queries per run.
         seeds: Number of runs.
-        seed: Of all draws.
+        seed: Seed of all draws.
 
     Returns:
         Shape (seeds, queries).

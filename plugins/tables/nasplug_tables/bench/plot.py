@@ -19,8 +19,8 @@ def draw(comparison: Comparison, folder: str | Path) -> Path:
     """Writes `regret.png`.
 
     Args:
-        comparison: What to draw. With a simulated clock the axis is simulated time.
-        folder: Where to write it; made if need be.
+        comparison: Comparison to draw. With a simulated clock the axis is simulated time.
+        folder: Folder to write to; made if need be.
 
     Raises:
         MissingExtraError: matplotlib is not installed.

@@ -56,10 +56,10 @@ def compare(
         strategies: Slugs or components, by label or bare.
         space: Space of the table's architectures; default: what the table says.
         queries: Trials per run; a repeated proposal counts, and is answered as before.
-        seeds: How many, or which.
+        seeds: Number of seeds, or the seeds themselves.
         objective: Metric the searches see; default: the table's first validation metric, or test metric.
         test: Metric that counts in the end; default: the table's first test metric, or the objective.
-        convention: How curves are read; see `CONVENTIONS`.
+        convention: Convention by which curves are read; see `CONVENTIONS`.
         noise: `draw` shows a search one training run per query, `mean` the mean over runs.
         batch: Queries proposed before the oldest is answered.
         clock: Run the queries of a batch side by side on a simulated clock, by the table's training times, and answer
@@ -68,7 +68,7 @@ def compare(
             its work under `if __name__ == "__main__":`.
         baselines: Add random search and regularized evolution, if they are not among the strategies.
         plugins: Paths of single-file plugins.
-        progress: Called after every run.
+        progress: Callback, called after every run.
 
     Raises:
         NasplugError: Bad input, or a strategy that fails.

@@ -19,7 +19,7 @@ class Format:
     """A kind of source.
 
     Attributes:
-        module: Where its `read(source, dataset)` is, or `read(source)` if it has one dataset.
+        module: Module with `read(source, dataset)`, or `read(source)` if it has one dataset.
         summary: One line.
         datasets: Datasets to choose from; empty if the source holds one.
     """
@@ -52,7 +52,7 @@ def read_table(name: str, source: str | Path, dataset: str | None = None) -> Tab
     Args:
         name: One of `FORMATS`.
         source: The file or folder, as the format says.
-        dataset: Which dataset, for formats with several.
+        dataset: Name of the dataset, for formats with several.
 
     Raises:
         UnknownNameError: There is no such format or dataset.

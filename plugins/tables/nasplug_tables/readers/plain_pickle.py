@@ -93,7 +93,7 @@ def load_plain(file: IO[bytes], where: str, expected: str) -> dict[Any, Any]:
     Args:
         file: The pickle, uncompressed.
         where: Name of the file, for messages.
-        expected: What the file should be, for messages.
+        expected: Description of what the file should be, for messages.
 
     Raises:
         DataError: It is damaged, no dictionary, or would do more than make plain data.

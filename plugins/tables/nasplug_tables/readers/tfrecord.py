@@ -31,7 +31,7 @@ def read_records(path: Path, expected: str) -> Iterator[bytes]:
 
     Args:
         path: The file.
-        expected: What the file should be, for messages.
+        expected: Description of what the file should be, for messages.
 
     Raises:
         DataError: The file is missing or empty, ends inside a record, or a checksum is wrong.
