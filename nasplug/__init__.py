@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from nasplug.contract.io import Inputs as Inputs
     from nasplug.contract.io import OutputSpec as OutputSpec
     from nasplug.contract.io import TensorSpec as TensorSpec
+    from nasplug.contract.jsondata import Json as Json
+    from nasplug.contract.jsondata import JsonObject as JsonObject
     from nasplug.contract.protocols import Crosses as Crosses
     from nasplug.contract.protocols import Enumerates as Enumerates
     from nasplug.contract.protocols import Evaluator as Evaluator
@@ -122,6 +124,7 @@ _HOMES = {
         "Tabulates",
         "Task",
     ),
+    "nasplug.contract.jsondata": ("Json", "JsonObject"),
     "nasplug.contract.io": ("Inputs", "OutputSpec", "TensorSpec"),
     "nasplug.contract.tracker": ("Tracker",),
     "nasplug.evaluate.trialrun": ("TrialRun",),

@@ -250,7 +250,8 @@ def rung_epochs(eta: int, min_epochs: int, max_epochs: int) -> list[int]:
 def _place(trial: Trial) -> tuple[int, int] | None:
     """(bracket, rung) of a trial that was proposed here, None for trials of others."""
     info = trial.proposal.info
-    return (info.get(BRACKET, 0), info[RUNG]) if RUNG in info else None
+    bracket, rung = info.get(BRACKET, 0), info.get(RUNG)
+    return (bracket, rung) if isinstance(bracket, int) and isinstance(rung, int) else None
 
 
 def _is_able(study: StudyView, trial: Trial) -> bool:

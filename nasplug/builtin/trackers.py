@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -52,7 +53,7 @@ class JsonLines(Tracker):
         more = {"stage": measurement.stage} if measurement.stage else {}
         self._write("measured", trial=number, step=measurement.step, metrics=dict(measurement.metrics), **more)
 
-    def worked(self, key: str, share: float, metrics: dict[str, Any]) -> None:
+    def worked(self, key: str, share: float, metrics: Mapping[str, float]) -> None:
         """Writes how far a strategy's work is."""
         self._write("worked", key=key, share=share, metrics=metrics)
 

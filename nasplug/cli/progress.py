@@ -51,7 +51,7 @@ class LiveDisplay(Tracker):
         self._plan = Plan()
         self._running: dict[int, _Running] = {}
         self._waiting: list[Trial] = []
-        self._work: dict[str, tuple[float, dict[str, Any]]] = {}
+        self._work: dict[str, tuple[float, Mapping[str, float]]] = {}
         self._counts = {"complete": 0, "pruned": 0, "failed": 0}
         self._known = 0
         self._resumed = 0
@@ -104,7 +104,7 @@ class LiveDisplay(Tracker):
             if number in self._running:
                 self._running[number].measurement = measurement
 
-    def worked(self, key: str, share: float, metrics: dict[str, Any]) -> None:
+    def worked(self, key: str, share: float, metrics: Mapping[str, float]) -> None:
         """Shows how far a strategy's work is, until it is done."""
         with self._lock:
             if share < 1.0:

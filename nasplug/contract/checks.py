@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from nasplug.contract.errors import PluginError
 
 _SIMPLE = frozenset({str, bool, int, type(None)})
 
 
-def check_json(value: Any, name: str, where: str) -> None:
+def check_json(value: object, name: str, where: str) -> None:
     """Refuses a value that does not come back from JSON as it was.
 
     Raises:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 from nasplug.contract.errors import SpaceError
 from nasplug.contract.grammar import parse
+from nasplug.contract.jsondata import Json, JsonObject
 from nasplug.contract.ranges import Categorical, Domain, FloatRange, IntRange
 from nasplug.contract.records import Scalar
 
@@ -35,9 +36,19 @@ class Choice:
     weights: tuple[float, ...] | None = None
     when: Mapping[str, tuple[Scalar, ...] | IntRange | FloatRange] | None = field(default=None, hash=False)
 
+    if TYPE_CHECKING:  # what may be written is wider than what is kept
+
+        def __init__(
+            self,
+            name: str,
+            options: Sequence[Scalar] | Domain | JsonObject,
+            weights: Sequence[float] | None = None,
+            when: Mapping[str, Json | Domain] | None = None,
+        ) -> None: ...
+
     def __post_init__(self) -> None:
         where = f"choice {self.name!r}"
-        options: Any = self.options
+        options: Sequence[Scalar] | Domain | JsonObject = self.options
         if isinstance(options, Mapping):
             options = parse(options, where=where)
         if isinstance(options, Categorical):
@@ -50,8 +61,10 @@ class Choice:
         else:
             options = tuple(options)
         object.__setattr__(self, "options", options)
+        if self.weights is not None:
+            object.__setattr__(self, "weights", tuple(self.weights))
         if self.when is not None:
-            given: Mapping[str, Any] = self.when
+            given: Mapping[str, Json | Domain] = self.when
             read = {name: _values(value, f"{where}, when {name!r}") for name, value in given.items()}
             object.__setattr__(self, "when", read or None)
 
@@ -67,24 +80,25 @@ class Choice:
         """Whether the options are all numbers of an interval, so that they cannot be listed."""
         return isinstance(self.options, FloatRange) and self.options.step is None
 
-    def gene(self, value: Any) -> float:
+    def gene(self, value: object) -> float:
         """Entry of the vector for a value: its position among the options, or the number itself if continuous.
 
         Raises:
             ValueError: The value is not an option.
         """
-        if self.continuous:
-            if not self.domain.contains(value):
+        domain = self.domain
+        if isinstance(domain, FloatRange) and domain.step is None:
+            if not domain.contains(value):
                 raise ValueError(f"{value!r} is not in {self.options}")
             return float(value)
-        return self.domain.index(value)
+        return domain.index(value)
 
     def value(self, gene: float) -> Scalar:
         """The inverse of `gene`."""
         return float(gene) if self.continuous else self.options[int(gene)]
 
 
-def _values(value: Any, where: str) -> tuple[Scalar, ...] | IntRange | FloatRange:
+def _values(value: Json | Domain, where: str) -> tuple[Scalar, ...] | IntRange | FloatRange:
     """The values of an earlier choice that a condition allows; a list is always a list of values."""
     if isinstance(value, (list, tuple)):
         if not value:
@@ -96,7 +110,7 @@ def _values(value: Any, where: str) -> tuple[Scalar, ...] | IntRange | FloatRang
     return read.options if isinstance(read, Categorical) else read
 
 
-def nest(name: str, choices: tuple[Choice, ...] | list[Choice], when: Mapping[str, Any] | None = None) -> list[Choice]:
+def nest(name: str, choices: Sequence[Choice], when: Mapping[str, Json | Domain] | None = None) -> list[Choice]:
     """The choices of an inner space as part of an outer one: `kernel` becomes `name.kernel`.
 
     Args:

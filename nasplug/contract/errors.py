@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Self
 
 
 class NasplugError(Exception):
@@ -42,12 +42,12 @@ class NasplugError(Exception):
             self.args = (self._message(),)
         return self
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """Errors cross process borders; the default would call the constructor with the finished message."""
         return _rebuild, (type(self), str(self), self.__dict__)
 
 
-def _rebuild(cls: type[NasplugError], message: str, state: dict[str, Any]) -> NasplugError:
+def _rebuild(cls: type[NasplugError], message: str, state: dict[str, object]) -> NasplugError:
     error = cls.__new__(cls)
     Exception.__init__(error, message)
     error.__dict__.update(state)

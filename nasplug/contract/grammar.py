@@ -13,10 +13,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TypeGuard
 
 from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.contract.jsondata import Json, JsonObject
 from nasplug.contract.ranges import Categorical, Domain, FloatRange, IntRange
 from nasplug.contract.records import Scalar
 
@@ -28,7 +29,7 @@ _FLAGS = ("log", "int", "float", "linear")
 _KEYS = ("low", "high", "log", "step", "type")
 
 
-def parse(value: Any, *, where: str) -> Domain:
+def parse(value: Json | Domain, *, where: str) -> Domain:
     """Reads a range or choices.
 
     Args:
@@ -44,13 +45,13 @@ def parse(value: Any, *, where: str) -> Domain:
         if isinstance(value, Mapping):
             return _mapping(value)
         if isinstance(value, (list, tuple)):
-            return _list(list(value))
+            return _list(value)
         raise SpecError("this is not a range and not a list of choices", fix=FORMS)
     except SpecError as error:
         raise SpecError(f"cannot read {value!r}", where=where, why=error.what, fix=error.fix or FORMS) from error
 
 
-def divide(given: Mapping[str, Any], *, where: str) -> tuple[dict[str, Domain], dict[str, Scalar]]:
+def divide(given: Mapping[str, Json | Domain], *, where: str) -> tuple[dict[str, Domain], dict[str, Scalar]]:
     """Reads hyperparameters: those that are searched, and those that are fixed.
 
     Args:
@@ -73,7 +74,7 @@ def divide(given: Mapping[str, Any], *, where: str) -> tuple[dict[str, Domain], 
     return searched, fixed
 
 
-def _mapping(value: Mapping[str, Any]) -> Domain:
+def _mapping(value: JsonObject) -> Domain:
     if "choices" in value:
         _check_keys(value, ("choices", "weights"))
         options, weights = value["choices"], value.get("weights")
@@ -92,14 +93,15 @@ def _mapping(value: Mapping[str, Any]) -> Domain:
     return _range(value["low"], value["high"], value.get("log", False), value.get("step"), kind)
 
 
-def _check_keys(value: Mapping[str, Any], known: tuple[str, ...]) -> None:
+def _check_keys(value: JsonObject, known: tuple[str, ...]) -> None:
     for key in value:
         if key not in known:
             raise SpecError(f"there is no key {key!r}", fix=did_you_mean(str(key), known))
 
 
-def _list(value: list[Any]) -> Domain:
-    if not all(map(_is_scalar, value)):
+def _list(value: Sequence[Json]) -> Domain:
+    scalars = [item for item in value if _is_scalar(item)]
+    if len(scalars) != len(value):
         raise SpecError("a list holds numbers, texts, true, false or null", fix=FORMS)
     if len(value) < 2:
         raise SpecError("a list of one value leaves nothing to choose", fix="write the value without brackets")
@@ -112,15 +114,15 @@ def _list(value: list[Any]) -> Domain:
                 fix="drop the quotes, write 1.0e-4 with a dot in plain YAML, or {choices: [...]} to mean text",
             )
     if len(numbers) >= 2 and value[:2] == numbers[:2] and texts:
-        return _flagged(value, numbers, texts)
+        return _flagged(scalars, numbers, texts)
     if len(numbers) == 1 and texts and set(texts) <= set(_FLAGS) and _is_number(value[0]):
         raise SpecError("a range has two bounds, and one is given", fix=FORMS)
     if len(value) == 2 == len(numbers):
-        return _range(value[0], value[1], False, None, None)
-    return Categorical(tuple(value))
+        return _range(numbers[0], numbers[1], False, None, None)
+    return Categorical(tuple(scalars))
 
 
-def _flagged(value: list[Any], numbers: list[Any], texts: list[str]) -> Domain:
+def _flagged(value: Sequence[Scalar], numbers: list[float], texts: list[str]) -> Domain:
     """Two numbers and then texts, which are flags."""
     for text in texts:
         if text not in _FLAGS:
@@ -132,26 +134,31 @@ def _flagged(value: list[Any], numbers: list[Any], texts: list[str]) -> Domain:
     if len(numbers) + len(texts) != len(value) or len(numbers) != 2 or len(set(texts)) != len(texts) or clash:
         raise SpecError("a range is two numbers, and each of its words at most once", fix=FORMS)
     kind = "int" if "int" in texts else "float" if "float" in texts else None
-    return _range(value[0], value[1], "log" in texts, None, kind)
+    return _range(numbers[0], numbers[1], "log" in texts, None, kind)
 
 
-def _range(low: Any, high: Any, log: Any, step: Any, kind: str | None) -> FloatRange | IntRange:
-    bounds = [low, high] if step is None else [low, high, step]
-    for bound in bounds:
-        if not _is_number(bound):
+def _range(low: Json, high: Json, log: Json, step: Json, kind: Json) -> FloatRange | IntRange:
+    bounds: dict[str, float] = {}
+    for name, bound in (("low", low), ("high", high), ("step", step)):
+        if _is_number(bound):
+            bounds[name] = bound
+        elif bound is not None or name != "step":
             raise SpecError(f"{bound!r} is not a number", fix=FORMS)
-    if kind == "int" and all(float(bound).is_integer() for bound in bounds):
-        low, high, step = int(low), int(high), None if step is None else int(step)
-    if kind == "int" or (kind is None and all(isinstance(bound, int) for bound in bounds)):
-        return IntRange(low, high, log, 1 if step is None else step)
-    return FloatRange(low, high, log, step)
+    if not isinstance(log, bool):
+        raise SpecError(f"log is {log!r}", fix="write true or false")
+    if kind == "int" or (kind is None and all(isinstance(bound, int) for bound in bounds.values())):
+        for name, bound in bounds.items():
+            if not float(bound).is_integer():
+                raise SpecError(f"{name} is {bound!r}, not an integer")
+        return IntRange(int(bounds["low"]), int(bounds["high"]), log, int(bounds.get("step", 1)))
+    return FloatRange(bounds["low"], bounds["high"], log, bounds.get("step"))
 
 
-def _is_scalar(value: Any) -> bool:
+def _is_scalar(value: object) -> TypeGuard[Scalar]:
     return value is None or isinstance(value, (str, int, float, bool))
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

@@ -18,11 +18,15 @@ and `CONTRACT_VERSION` tells when an old plugin cannot work any more.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pluggy
 
 if TYPE_CHECKING:
+    from pytorch_lightning import Callback, LightningDataModule
+    from torch import Tensor, nn
+
+    from nasplug.contract.jsondata import JsonObject
     from nasplug.contract.protocols import HardwareTarget
     from nasplug.contract.records import Evaluation, Measurement, Proposal, Trial
     from nasplug.cost.candidate import Candidate
@@ -84,7 +88,7 @@ class StudySpecs:
     # -- in a worker ---------------------------------------------------------------------------------------------
 
     @hookspec(firstresult=True)
-    def build(self, run: TrialRun) -> Any:
+    def build(self, run: TrialRun) -> nn.Module | None:
         """Turns the trial's architecture into a `torch.nn.Module`.
 
         The search space answers. A plugin that transforms networks (quantise, shrink, ablate) is a wrapper:
@@ -96,7 +100,7 @@ class StudySpecs:
         """
 
     @hookspec(firstresult=True)
-    def configure_data(self, run: TrialRun) -> Any:
+    def configure_data(self, run: TrialRun) -> LightningDataModule | None:
         """Gives the `LightningDataModule` of a trial.
 
         The task answers. A plugin that changes data (fewer labels, one fold, noise) is a wrapper, as for `build`. It
@@ -109,7 +113,7 @@ class StudySpecs:
         """
 
     @hookspec(firstresult=True)
-    def inherit(self, run: TrialRun, network: Any, weights: Mapping[str, Any]) -> bool | None:
+    def inherit(self, run: TrialRun, network: nn.Module, weights: Mapping[str, Tensor]) -> bool | None:
         """Fits the weights of an earlier trial to the network of this one, which may have another structure.
 
         Asked for proposals that inherit with the mode `weights`; plugins are asked before the core, which takes
@@ -126,7 +130,7 @@ class StudySpecs:
         """
 
     @hookspec(firstresult=True)
-    def edit(self, network: Any, edit: Mapping[str, Any]) -> Any:
+    def edit(self, network: nn.Module, edit: JsonObject) -> nn.Module | None:
         """Repeats one recorded change of structure on a network that was built anew.
 
         Asked for every record of `trial.edits`, in order, wherever the network of a trial is built after its training:
@@ -194,7 +198,7 @@ class StudySpecs:
         """
 
     @hookspec
-    def configure_callbacks(self, run: TrialRun) -> Sequence[Any] | None:
+    def configure_callbacks(self, run: TrialRun) -> Sequence[Callback] | None:
         """Gives Lightning callbacks for the trial's Trainer.
 
         Args:

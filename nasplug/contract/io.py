@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import msgspec
 
 from nasplug.contract.errors import NasplugError, SpecError, TaskError, did_you_mean
+from nasplug.contract.jsondata import Json, JsonObject
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from nasplug.contract.protocols import SearchSpace, Task
 
 OutputKind = Literal["vector", "map", "volume", "sequence"]
 
@@ -101,13 +104,9 @@ class Inputs(msgspec.Struct, frozen=True, omit_defaults=True):
             if "shape" in value and not set(value) - set(TensorSpec.__struct_fields__):
                 return cls((_tensor(value),))
             if set(value) <= {"args", "kwargs"}:
-                return cls(cls.of(value["args"]).args if value.get("args") else (), _named(value.get("kwargs", {})))
+                return cls(_positional(value["args"]) if value.get("args") else (), _named(value.get("kwargs", {})))
             return cls((), _named(value))
-        if isinstance(value, Sequence) and not isinstance(value, str) and value:
-            if all(isinstance(size, int) and not isinstance(size, bool) for size in value):
-                return cls((_tensor(value),))
-            return cls(tuple(_tensor(item) for item in value))
-        raise _unreadable(value)
+        return cls(_positional(value))
 
     def __str__(self) -> str:
         parts = [*map(str, self.args), *(f"{name}={spec}" for name, spec in self.kwargs.items())]
@@ -115,11 +114,12 @@ class Inputs(msgspec.Struct, frozen=True, omit_defaults=True):
             return f"an input of shape {self.args[0].shape}, {self.args[0].dtype}"
         return f"{len(parts)} input{'' if len(parts) == 1 else 's'}: {', '.join(parts)}"
 
-    def to_plain(self) -> Any:
+    def to_plain(self) -> Json:
         """Returns JSON data that `of` reads: a shape for one input of float32, else all inputs with their types."""
         if len(self.args) == 1 and not self.kwargs and self.args[0] == TensorSpec(self.args[0].shape):
             return list(self.args[0].shape)
-        return msgspec.to_builtins(self)
+        plain: Json = msgspec.to_builtins(self)
+        return plain
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -150,7 +150,7 @@ class Inputs(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 #: What `Inputs.of` reads.
-InputsLike: TypeAlias = Inputs | TensorSpec | Sequence[Any] | Mapping[str, Any]
+InputsLike: TypeAlias = Inputs | TensorSpec | Sequence[Json | TensorSpec] | Mapping[str, Json | TensorSpec]
 
 
 class OutputSpec(msgspec.Struct, frozen=True):
@@ -165,7 +165,7 @@ class OutputSpec(msgspec.Struct, frozen=True):
     channels: int = 1
 
     @classmethod
-    def of(cls, value: Any, channels: int | None = None) -> OutputSpec:
+    def of(cls, value: OutputLike, channels: int | None = None) -> OutputSpec:
         """Reads an output as people write it: a kind, or a mapping.
 
         Args:
@@ -186,18 +186,22 @@ class OutputSpec(msgspec.Struct, frozen=True):
         return cls(kind, found)
 
 
-def inputs_of(task: Any) -> Inputs:
+#: What `OutputSpec.of` reads; None is a vector.
+OutputLike: TypeAlias = OutputSpec | OutputKind | JsonObject | None
+
+
+def inputs_of(task: Task) -> Inputs:
     """Returns what a task feeds: its `inputs`, or one float tensor of its `input_shape`."""
     stated = getattr(task, "inputs", None)
     return Inputs.of(tuple(task.input_shape)) if stated is None else Inputs.of(stated)
 
 
-def output_of(task: Any) -> OutputSpec:
+def output_of(task: Task) -> OutputSpec:
     """Returns what a task wants back: its `output`, or a vector of its `outputs`."""
     return OutputSpec.of(getattr(task, "output", None), int(task.outputs))
 
 
-def check_flow(space: Any, task: Any, name: str, task_name: str = "task") -> None:
+def check_flow(space: SearchSpace, task: Task, name: str, task_name: str = "task") -> None:
     """Refuses a space whose networks cannot do what the task wants; no data are read for it.
 
     Args:
@@ -253,16 +257,20 @@ def check_images(inputs: Inputs, least: int = 1) -> None:
         )
 
 
-def _kind_and_channels(value: Any) -> tuple[OutputKind, int | None]:
-    channels = None
+def _kind_and_channels(value: OutputLike) -> tuple[OutputKind, Json]:
+    kind: Json
+    channels: Json = None
     if isinstance(value, OutputSpec):
         return value.kind, value.channels
     if isinstance(value, Mapping):
         unknown = set(value) - set(OutputSpec.__struct_fields__)
         if unknown:
             raise TaskError(f"unknown key {min(map(str, unknown))!r}", where="output", fix="write {kind: map}")
-        value, channels = value.get("kind", "vector"), value.get("channels")
-    kind = "vector" if value is None else value
+        kind, channels = value.get("kind"), value.get("channels")
+    else:
+        kind = value
+    if kind is None:
+        kind = "vector"
     if not isinstance(kind, str) or kind not in OUTPUTS:
         raise TaskError(f"unknown output {kind!r}", where="output", fix=did_you_mean(str(kind), OUTPUTS))
     return cast("OutputKind", kind), channels
@@ -272,7 +280,15 @@ def _either(kinds: Sequence[str]) -> str:
     return " or ".join(f"a {kind}" for kind in kinds)
 
 
-def _named(value: Any) -> dict[str, TensorSpec]:
+def _positional(value: object) -> tuple[TensorSpec, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
+        return (_tensor(value),)
+    if all(isinstance(size, int) and not isinstance(size, bool) for size in value):
+        return (_tensor(value),)
+    return tuple(_tensor(item) for item in value)
+
+
+def _named(value: object) -> dict[str, TensorSpec]:
     if not isinstance(value, Mapping):
         raise _unreadable(value)
     for name in value:
@@ -281,7 +297,7 @@ def _named(value: Any) -> dict[str, TensorSpec]:
     return {name: _tensor(item) for name, item in value.items()}
 
 
-def _tensor(value: Any) -> TensorSpec:
+def _tensor(value: object) -> TensorSpec:
     if isinstance(value, TensorSpec):
         return value
     if isinstance(value, Mapping) and "shape" in value:
@@ -294,7 +310,7 @@ def _tensor(value: Any) -> TensorSpec:
     raise _unreadable(value)
 
 
-def _unreadable(value: Any) -> TaskError:
+def _unreadable(value: object) -> TaskError:
     return TaskError(
         f"cannot read {value!r:.100} as an input",
         where="inputs",

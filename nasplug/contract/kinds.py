@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T", bound=type)
 
@@ -67,7 +67,7 @@ def component_type(kind: str) -> Callable[[T], T]:
     return declare
 
 
-def kind_of(hint: Any) -> str | None:
+def kind_of(hint: object) -> str | None:
     """Returns the kind that a type hint asks for, looking through `X | None` and `list[X]`; None for other hints."""
     if isinstance(hint, type) and hint in _KIND_OF_TYPE:
         return _KIND_OF_TYPE[hint]

@@ -6,7 +6,7 @@ names the ones it needs in `requires`. None of these classes needs to be inherit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -16,7 +16,11 @@ from nasplug.contract.records import Architecture, Evaluation, Proposal, Scalar
 
 if TYPE_CHECKING:
     import numpy as np
+    import numpy.typing as npt
+    from pytorch_lightning import LightningDataModule, LightningModule
+    from torch import nn
 
+    from nasplug.contract.jsondata import JsonObject
     from nasplug.cost.candidate import Candidate
     from nasplug.evaluate.trialrun import TrialRun
     from nasplug.ledger.view import StudyView
@@ -41,7 +45,8 @@ class SearchSpace(Protocol):
         name: The slug; every architecture of the space carries it.
     """
 
-    name: str
+    @property
+    def name(self) -> str: ...  # noqa: D102
 
     def architecture(self, genotype: Any) -> Architecture:
         """Makes an architecture with its canonical key.
@@ -60,7 +65,7 @@ class SearchSpace(Protocol):
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Draws an architecture from the space's prior, uniform unless the space says otherwise."""
 
-    def build(self, architecture: Architecture, task: Task) -> Any:
+    def build(self, architecture: Architecture, task: Task) -> nn.Module:
         """Builds the untrained `torch.nn.Module` for the task's inputs and output."""
 
 
@@ -167,7 +172,7 @@ class Tabulates(Protocol):
     @property
     def table_columns(self) -> tuple[str, ...]: ...  # noqa: D102
 
-    def codes(self, columns: Mapping[str, Any]) -> Any:
+    def codes(self, columns: Mapping[str, npt.NDArray[np.generic]]) -> npt.NDArray[np.int64]:
         """One integer (`numpy.int64`, shape (rows,)) per row; different architectures have different ones.
 
         Raises:
@@ -230,10 +235,10 @@ class Task(Protocol):
     @property
     def objectives(self) -> Mapping[str, str]: ...  # noqa: D102
 
-    def datamodule(self) -> Any:
+    def datamodule(self) -> LightningDataModule:
         """A fresh `LightningDataModule`; its test data are used for a final test only."""
 
-    def module(self, network: Any, hyperparameters: Mapping[str, Scalar]) -> Any:
+    def module(self, network: nn.Module, hyperparameters: Mapping[str, Scalar]) -> LightningModule:
         """A `LightningModule` that trains `network`."""
 
     def check_hyperparameters(self, names: Sequence[str]) -> None:
@@ -253,8 +258,10 @@ class HardwareTarget(Protocol):
         capabilities: Facts others may ask for, e.g. the bit widths it computes with.
     """
 
-    name: str
-    capabilities: Mapping[str, Any]
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def capabilities(self) -> JsonObject: ...  # noqa: D102
 
     def estimate(self, candidate: Candidate) -> Mapping[str, float]:
         """Prices one candidate; keys carry their unit: `latency_s`, `energy_j`, `peak_sram_bytes`."""
@@ -295,7 +302,8 @@ class Executor(Protocol):
         separate: Whether jobs run in processes of their own, so that a time limit can be kept.
     """
 
-    separate: bool
+    @property
+    def separate(self) -> bool: ...  # noqa: D102
 
     def start(self, launch: Launch) -> None:
         """Gets ready to work for a run.
@@ -334,7 +342,7 @@ CAPABILITIES: dict[str, type] = {
 }
 
 
-def withdraw(space: Any, *methods: str) -> None:
+def withdraw(space: SearchSpace, *methods: str) -> None:
     """Makes an instance no longer fulfil the capabilities that need a method of its class.
 
     The instance becomes one of a subclass, in which the method is None; `isinstance` with a protocol takes that as
@@ -344,21 +352,21 @@ def withdraw(space: Any, *methods: str) -> None:
         space: The instance, changed in place.
         *methods: Names of methods, such as `graph`.
     """
-    base: Any = type(space)
-    space.__class__ = _narrowed(base, tuple(sorted(methods)))
+    space.__class__ = _narrowed(type(space), tuple(sorted(methods)))
 
 
 @cache
-def _narrowed(base: Any, methods: tuple[str, ...]) -> Any:
-    def reduce(self: Any) -> tuple[Any, ...]:  # pickle finds no class of this kind by its name
-        return _restored, (base, methods, self.__dict__)
+def _narrowed(base: type[SearchSpace], methods: tuple[str, ...]) -> type[SearchSpace]:
+    def reduce(self: object) -> tuple[object, ...]:  # pickle finds no class of this kind by its name
+        return _restored, (base, methods, vars(self))
 
     names = {"__module__": base.__module__, "__qualname__": base.__qualname__, "__doc__": base.__doc__}
-    return type(base)(base.__name__, (base,), {**names, "__reduce__": reduce, **dict.fromkeys(methods)})
+    create: Callable[..., type[SearchSpace]] = type(base)
+    return create(base.__name__, (base,), {**names, "__reduce__": reduce, **dict.fromkeys(methods)})
 
 
-def _restored(base: Any, methods: tuple[str, ...], state: dict[str, Any]) -> Any:
+def _restored(base: type[SearchSpace], methods: tuple[str, ...], state: Mapping[str, object]) -> SearchSpace:
     cls = _narrowed(base, methods)
     space = cls.__new__(cls)
-    space.__dict__.update(state)
+    vars(space).update(state)
     return space

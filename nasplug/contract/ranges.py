@@ -11,13 +11,16 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard, TypeVar
 
 from nasplug.contract.errors import SpecError
+from nasplug.contract.jsondata import Json
 from nasplug.contract.records import Scalar
 
 if TYPE_CHECKING:
     import numpy as np
+
+Number = TypeVar("Number", int, float)
 
 #: Significant digits of a drawn number, relative to the width of its range. The last bits of a logarithm differ between
 #: machines, and a run that is resumed on another one must propose the very same.
@@ -77,7 +80,7 @@ class FloatRange:
     def __contains__(self, value: object) -> bool:
         return self.contains(value)
 
-    def index(self, value: Any) -> int:
+    def index(self, value: object) -> int:
         """Position of a value; its range must have a step.
 
         Raises:
@@ -87,7 +90,7 @@ class FloatRange:
             raise ValueError(f"{value!r} is not in {self}")
         return _finite(self).index(float(value))
 
-    def contains(self, value: object) -> bool:
+    def contains(self, value: object) -> TypeGuard[float]:
         """Whether a value is a number of this range; `True` is not a number."""
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not self.low <= value <= self.high:
             return False
@@ -141,7 +144,7 @@ class FloatRange:
         found = (self.from_unit(max(at - _NEAR, 0.0)), self.from_unit(min(at + _NEAR, 1.0)))
         return tuple([each for each in dict.fromkeys(found) if each != value])
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """Plain data that `nasplug.contract.grammar.parse` reads back."""
         return _to_json(self, "float")
 
@@ -194,7 +197,7 @@ class IntRange:
     def __contains__(self, value: object) -> bool:
         return self.contains(value)
 
-    def index(self, value: Any) -> int:
+    def index(self, value: object) -> int:
         """Position of a value.
 
         Raises:
@@ -204,7 +207,7 @@ class IntRange:
             raise ValueError(f"{value!r} is not in {self}")
         return self._values.index(value)
 
-    def contains(self, value: object) -> bool:
+    def contains(self, value: object) -> TypeGuard[int]:
         """Whether a value is an integer of this range; `True` and `1.0` are not integers."""
         return isinstance(value, int) and not isinstance(value, bool) and value in self._values
 
@@ -246,7 +249,7 @@ class IntRange:
         """The next values below and above."""
         return tuple([self[i] for i in _beside(self.index(value), self.size)])
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """Plain data that `nasplug.contract.grammar.parse` reads back."""
         return _to_json(self, "int")
 
@@ -290,11 +293,11 @@ class Categorical:
         """Number of options."""
         return len(self.options)
 
-    def contains(self, value: object) -> bool:
+    def contains(self, value: object) -> TypeGuard[Scalar]:
         """Whether a value is an option, of the same type: `1` is not `True`."""
         return any(value == option and type(value) is type(option) for option in self.options)
 
-    def index(self, value: Any) -> int:
+    def index(self, value: object) -> int:
         """Position of an option.
 
         Raises:
@@ -339,9 +342,9 @@ class Categorical:
         at = self.index(value)
         return self.options[:at] + self.options[at + 1 :]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """Plain data that `nasplug.contract.grammar.parse` reads back."""
-        data: dict[str, Any] = {"choices": list(self.options)}
+        data: dict[str, Json] = {"choices": list(self.options)}
         return data if self.weights is None else {**data, "weights": list(self.weights)}
 
     def __str__(self) -> str:
@@ -352,7 +355,7 @@ class Categorical:
 Domain: TypeAlias = FloatRange | IntRange | Categorical
 
 
-def _check_bounds(low: Any, high: Any, log: Any, step: Any, kind: type) -> None:
+def _check_bounds(low: float, high: float, log: bool, step: float | None, kind: type) -> None:
     for name, value in (("low", low), ("high", high), ("step", step)):
         if value is None and name == "step":
             continue
@@ -411,12 +414,12 @@ def _beside(index: int, size: int) -> list[int]:
 
 
 def _walk(
-    value: Any,
-    to_unit: Callable[[Any], float],
-    from_unit: Callable[[float], Any],
+    value: Number,
+    to_unit: Callable[[Number], float],
+    from_unit: Callable[[float], Number],
     rng: np.random.Generator,
     size: int | None,
-) -> Any:
+) -> Number:
     at = to_unit(value)
     deviation = _STEP if size is None else max(_STEP, 0.5 / size)
     while True:  # every range has two values or more, so that another one is found
@@ -426,8 +429,8 @@ def _walk(
             return found
 
 
-def _to_json(of: FloatRange | IntRange, kind: str) -> dict[str, Any]:
-    data: dict[str, Any] = {"low": of.low, "high": of.high, "type": kind}
+def _to_json(of: FloatRange | IntRange, kind: str) -> dict[str, Json]:
+    data: dict[str, Json] = {"low": of.low, "high": of.high, "type": kind}
     if of.log:
         data["log"] = True
     if of.step not in (None, 1) or (kind == "float" and of.step is not None):

@@ -12,16 +12,26 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from nasplug.contract.errors import SpecError
+from nasplug.contract.jsondata import Json, JsonObject
 
 Scalar = str | int | float | bool | None
 Genotype = Scalar | tuple["Genotype", ...]
 Direction = Literal["max", "min"]
 State = Literal["waiting", "running", "complete", "pruned", "failed"]
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    Scalars: TypeAlias = Mapping[str, Scalar]
+    Numbers: TypeAlias = Mapping[str, float]
+else:  # as records are read from a file, where a number that is not finite is a text
+    Scalars = Numbers = Mapping[str, Any]
 
 FINISHED: frozenset[str] = frozenset({"complete", "pruned", "failed"})
 #: Why a trial failed. `crash` is a worker process that died, `metric` a result that is missing or not finite,
@@ -41,7 +51,7 @@ FAILURE_KINDS: tuple[str, ...] = (
 )
 
 
-def freeze(value: Any) -> Genotype:
+def freeze(value: object) -> Genotype:
     """Turns lists into tuples, all the way down.
 
     Raises:
@@ -71,7 +81,7 @@ class Architecture(msgspec.Struct, frozen=True, eq=False, gc=False):
     key: str
 
     def __post_init__(self) -> None:
-        genotype: Any = self.genotype
+        genotype: object = self.genotype
         if isinstance(genotype, list) or (type(genotype) is tuple and list in map(type, genotype)):  # as JSON has it
             msgspec.structs.force_setattr(self, "genotype", freeze(genotype))
 
@@ -81,14 +91,14 @@ class Architecture(msgspec.Struct, frozen=True, eq=False, gc=False):
     def __hash__(self) -> int:
         return hash((self.space, self.key))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """Returns plain data for JSON."""
         return {"space": self.space, "genotype": self.genotype, "key": self.key}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
+    def from_json(cls, data: JsonObject) -> Self:
         """Returns the architecture that `to_json` gave."""
-        return cls(data["space"], freeze(data["genotype"]), data["key"])
+        return msgspec.convert(data, cls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,10 +217,10 @@ class Proposal(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """
 
     architecture: Architecture
-    hyperparameters: Mapping[str, Any] = {}
+    hyperparameters: Scalars = {}
     budget: Budget | None = None
     inherits: Inherit | None = None
-    info: Mapping[str, Any] = {}
+    info: JsonObject = {}
     failure: Failure | None = None
     seed: int | None = None
 
@@ -219,17 +229,17 @@ class Proposal(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         """Number of the trial that this one inherits from."""
         return None if self.inherits is None else self.inherits.trial
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """Returns plain data for JSON; fields that have their default are left out."""
-        data: dict[str, Any] = msgspec.to_builtins(self)
+        data: dict[str, Json] = msgspec.to_builtins(self)
         return data
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
+    def from_json(cls, data: JsonObject) -> Self:
         """Returns the proposal that `to_json` gave."""
         return msgspec.convert(data, cls)
 
-    def identity(self) -> tuple[Any, ...]:
+    def identity(self) -> tuple[object, ...]:
         """Returns what two proposals share that describe the same training (up to a derived random seed)."""
         hyperparameters = json.dumps(dict(self.hyperparameters), sort_keys=True) if self.hyperparameters else ""
         epochs = None if self.budget is None else self.budget.epochs
@@ -247,7 +257,7 @@ class Measurement(msgspec.Struct, frozen=True, array_like=True, omit_defaults=Tr
     """
 
     step: int
-    metrics: Mapping[str, Any]
+    metrics: Numbers
     stage: str = ""
 
 
@@ -267,9 +277,9 @@ class Evaluation(msgspec.Struct, frozen=True):
     metrics: Mapping[str, float]
     measurements: tuple[Measurement, ...] = ()
     artifacts: Mapping[str, str] = {}
-    network: Any = None
+    network: nn.Module | None = None
     pruned: str | None = None
-    edits: tuple[Mapping[str, Any], ...] = ()
+    edits: tuple[JsonObject, ...] = ()
 
 
 class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -299,8 +309,8 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     proposal: Proposal
     state: State = "waiting"
     seed: int = 0
-    metrics: Mapping[str, Any] = {}
-    costs: Mapping[str, Any] = {}
+    metrics: Numbers = {}
+    costs: Numbers = {}
     measurements: tuple[Measurement, ...] = ()
     artifacts: Mapping[str, str] = {}
     checksums: Mapping[str, str] = {}
@@ -308,8 +318,8 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     reason: str | None = None
     copied_from: int | None = None
     seconds: float = 0.0
-    edits: tuple[Mapping[str, Any], ...] = ()
-    stages: Mapping[str, Mapping[str, Any]] = {}
+    edits: tuple[JsonObject, ...] = ()
+    stages: Mapping[str, Numbers] = {}
     dropped: tuple[str, ...] = ()
 
     @property
@@ -334,15 +344,15 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     def with_(self, **changes: Any) -> Trial:
         """Returns a changed copy."""
-        return msgspec.structs.replace(self, **changes)
+        return replace(self, **changes)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """Returns plain data for JSON; fields that have their default are left out."""
-        data: dict[str, Any] = msgspec.to_builtins(self)
+        data: dict[str, Json] = msgspec.to_builtins(self)
         return data
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
+    def from_json(cls, data: JsonObject) -> Self:
         """Returns the trial that `to_json` gave."""
         return msgspec.convert(data, cls)
 
@@ -359,7 +369,7 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
             self.with_(
                 metrics=_say(self.metrics),
                 costs=_say(self.costs),
-                measurements=tuple([Measurement(m.step, _say(m.metrics), m.stage) for m in self.measurements]),
+                measurements=tuple([replace(m, metrics=_say(m.metrics)) for m in self.measurements]),
                 stages={name: _say(metrics) for name, metrics in self.stages.items()},
             )
         )
@@ -396,13 +406,14 @@ def _say(metrics: Mapping[str, float]) -> dict[str, float | str]:
     return {name: value if math.isfinite(value) else str(float(value)) for name, value in metrics.items()}
 
 
-def _hear(metrics: Mapping[str, Any]) -> dict[str, float]:
+def _hear(metrics: Mapping[str, object]) -> dict[str, float]:
     return {
-        name: float(value) if value in ("nan", "inf", "-inf") else _number(value) for name, value in metrics.items()
+        name: float(value) if isinstance(value, str) and value in ("nan", "inf", "-inf") else _number(value)
+        for name, value in metrics.items()
     }
 
 
-def _number(value: Any) -> float:
+def _number(value: object) -> float:
     if isinstance(value, (int, float)):
         return value
     raise ValueError(f"{value!r:.100} is not a number")

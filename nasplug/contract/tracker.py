@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nasplug.contract.kinds import component_type
 from nasplug.contract.records import Measurement, Trial
@@ -51,7 +52,7 @@ class Tracker:
     def measured(self, number: int, measurement: Measurement) -> None:
         """Is called when a running trial reported a step."""
 
-    def worked(self, key: str, share: float, metrics: dict[str, Any]) -> None:
+    def worked(self, key: str, share: float, metrics: Mapping[str, float]) -> None:
         """Is called when a strategy's work said how far it is; `share` lies between 0 and 1."""
 
     def observed(self, trial: Trial) -> None:

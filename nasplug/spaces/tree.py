@@ -16,6 +16,7 @@ import numpy as np
 from nasplug.contract.choice import Choice
 from nasplug.contract.errors import SpaceError, did_you_mean
 from nasplug.contract.ranges import Categorical, Domain
+from nasplug.contract.records import Scalar
 
 Genes: TypeAlias = tuple[float, ...]
 #: Positions of earlier choices with the genes that a condition allows them.
@@ -73,7 +74,7 @@ class ChoiceTree:
                 )
             domain = self.domains[earlier[name]]
             if not isinstance(values, tuple):  # a range of values, of which the parent may have some
-                allowed = [value for value in parent.options if values.contains(value)]
+                allowed: list[Scalar] = [value for value in parent.options if values.contains(value)]
             else:
                 allowed = list(values)
             for value in allowed:

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
+from nasplug.contract.jsondata import Json
 from nasplug.contract.protocols import Executor
-from nasplug.contract.records import Trial
+from nasplug.contract.records import Failure, Trial
 from nasplug.contract.tracker import Tracker
 from nasplug.ledger.artifacts import artifact_folder, new_identifier
 from nasplug.ledger.storage import open_storage
@@ -92,13 +95,13 @@ def run_search(
         store.close()
 
 
-def outcome(study: Study) -> list[dict[str, Any]]:
+def outcome(study: Study) -> list[dict[str, Json]]:
     """Everything about the trials that a repeated run must reproduce: all but wall time and tracebacks."""
-    records = [trial.to_json() for trial in study.trials]
-    for record in records:
-        record.pop("seconds", None)
-        record.get("failure", {}).pop("traceback", None)
-    return records
+    return [trial.with_(seconds=0.0, failure=_without_traceback(trial.failure)).to_json() for trial in study.trials]
+
+
+def _without_traceback(failure: Failure | None) -> Failure | None:
+    return None if failure is None else replace(failure, traceback="")
 
 
 class _StopAfter(Tracker):

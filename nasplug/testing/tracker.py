@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -112,7 +113,7 @@ class _Watched(Tracker):
         """Passes the call on."""
         self._call("measured", number, measurement)
 
-    def worked(self, key: str, share: float, metrics: dict[str, Any]) -> None:
+    def worked(self, key: str, share: float, metrics: Mapping[str, float]) -> None:
         """Passes the call on."""
         self._call("worked", key, share, metrics)
 

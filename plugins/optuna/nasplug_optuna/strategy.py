@@ -91,8 +91,8 @@ class OptunaStrategy:
     @hookimpl
     def observe(self, study: StudyView, trial: Trial) -> None:
         """Tells the sampler."""
-        number = trial.proposal.info.get(LABEL, -1)
-        mine, key = self._asked.pop(number, (None, ""))
+        number = trial.proposal.info.get(LABEL)
+        mine, key = self._asked.pop(number, (None, "")) if isinstance(number, int) else (None, "")
         asked = mine if key == trial.architecture.key else self._adopt(study, trial)
         if asked is not None:
             self._tell(study, asked, trial)

@@ -172,9 +172,10 @@ class QNAS:
         """Keeps the result; the last one of a generation moves the distributions."""
         info = trial.proposal.info
         algorithm = self._machine(study)
-        if "individual" not in info or info.get("generation") != algorithm.generation:
+        place = info.get("individual")
+        if not isinstance(place, int) or info.get("generation") != algorithm.generation:
             return
-        self._results[info["individual"]] = _fitness(study, trial)
+        self._results[place] = _fitness(study, trial)
         size = self.settings.population
         if len(self._results) < size:
             return

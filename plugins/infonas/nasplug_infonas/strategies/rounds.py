@@ -105,8 +105,9 @@ class EmbeddingSearch(ABC):
     def observe(self, study: StudyView, trial: Trial) -> None:
         """Keeps the result until the round is complete."""
         info = trial.proposal.info
-        if info.get(self.label) == self._round and "step" in info:
-            self._results[info["step"]] = trial
+        step = info.get("step")
+        if info.get(self.label) == self._round and isinstance(step, int):
+            self._results[step] = trial
 
     def take(self, row: int) -> int:
         """Marks a row as proposed, and returns it."""
