@@ -37,9 +37,9 @@ task:
   image_classification:
     data: {npz: {path: DATA}}
     limit: LIMIT
-    val_fraction: 0.4
     batch_size: 32
-    lr: 0.01
+    split: {val_fraction: 0.4}
+    training: {lr: 0.01}
 space: {qnas.conv: {nodes: 8, width: 0.125}}
 strategy: STRATEGY
 target: npu:wu32
@@ -51,7 +51,10 @@ constraints: ["npu/latency_s <= LATENCY"]
 budget: {trials: TRIALS, epochs: EPOCHS}
 run: {batch: 4, seed: SEED, storage: STORAGE}
 """
-STRATEGIES = {"qnas": "{qnas: {quantum_individuals: 4, repetition: 2, max_update: 0.3}}", "random": "random"}
+STRATEGIES = {
+    "qnas": "{qnas: {evolution: {quantum_individuals: 4, repetition: 2, max_update: 0.3}}}",
+    "random": "random",
+}
 #: Searches for hardware, by label.
 SEARCHES: dict[str, Any] = {
     "emonas": nas.component("emonas", population=20, offspring=20),

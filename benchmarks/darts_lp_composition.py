@@ -32,7 +32,7 @@ def search(strategy: Any, seed: int, arguments: argparse.Namespace, name: str, *
     """One search; the same task, space, target and costs for all."""
     arguments.work.mkdir(parents=True, exist_ok=True)
     return nas.search(
-        nas.component("image_classification", limit=arguments.limit, batch_size=32, lr=5e-3),
+        nas.component("image_classification", limit=arguments.limit, batch_size=32, training={"lr": 5e-3}),
         space=nas.component("darts_lp.layers", **SPACE),
         strategy=strategy,
         objectives={"val_acc": "max", ENERGY: "min"},
@@ -86,7 +86,10 @@ def main() -> None:
     start = time.perf_counter()
     same = uniform(arguments)
     bound = same["4"]["energy_j"]
-    strategies = {"qnas": nas.component("qnas", quantum_individuals=4, max_update=0.5), "random": "random"}
+    strategies = {
+        "qnas": nas.component("qnas", evolution={"quantum_individuals": 4, "max_update": 0.5}),
+        "random": "random",
+    }
     runs: dict[str, list[Any]] = {}
     for name, strategy in strategies.items():
         for seed in range(arguments.seeds):

@@ -44,8 +44,8 @@ def components(arguments: argparse.Namespace) -> tuple[Any, Any]:
         data=source,
         limit=arguments.limit,
         batch_size=arguments.batch,
-        lr=arguments.lr,
         augment=arguments.augment,
+        training={"lr": arguments.lr},
     )
     space = nas.component(
         "darts_lp.layers",
@@ -77,8 +77,8 @@ class Bench:
             data=nasplug.data.Npz(str(arguments.data)),
             limit=arguments.limit,
             batch_size=arguments.batch,
-            lr=arguments.lr,
             augment=arguments.augment,
+            training=nas.Training(lr=arguments.lr),
         )
         self._supernet = self.space.supernet(self.task.input_shape, self.task.outputs, SupernetOptions())
         self.done: dict[str, Any] = json.loads(arguments.work.read_text()) if arguments.work.is_file() else {}

@@ -46,9 +46,9 @@ def task(arguments: argparse.Namespace) -> Any:
         "image_classification",
         data=nas.component("npz", path=str(arguments.data)),
         limit=arguments.limit,
-        val_fraction=0.5,
         batch_size=32,
-        lr=1e-2,
+        split={"val_fraction": 0.5},
+        training={"lr": 1e-2},
     )
 
 

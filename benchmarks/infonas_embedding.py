@@ -42,7 +42,7 @@ from nasplug_tables import TabularBenchmark
 from nasplug_tables.spaces.nasbench101 import NASBench101
 
 import nasplug as nas
-from nasplug.data import Npz
+from nasplug.data import Npz, Split
 
 SPACE = NASBench101()
 ENCODING = Encoding.of_space(SPACE)
@@ -83,7 +83,13 @@ def labels(arguments: argparse.Namespace) -> tuple[IOData, dict[str, Any]]:
     if not kept.is_file():
         source = Npz(str(halved(arguments.images, arguments.work / "fashion14.npz")))
         study = nas.search(
-            nas.ImageClassification(data=source, **settings),
+            nas.ImageClassification(
+                source,
+                settings["batch_size"],
+                settings["limit"],
+                split=Split(val_fraction=settings["val_fraction"]),
+                training=nas.Training(lr=settings["lr"]),
+            ),
             space=NASBench101(**network),
             strategy="random",
             trials=arguments.networks,

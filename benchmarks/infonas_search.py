@@ -34,7 +34,7 @@ def strategies(encoder: str) -> dict[str, Any]:
     evolution = nas.component("regularized_evolution", population_size=20, tournament_size=5)
     qnas = nas.component("qnas", preset="table")
     # Nine of ten candidates are dropped, so that a generation has to be larger for as many measured ones.
-    larger = nas.component("qnas", preset="table", repetition=10)
+    larger = nas.component("qnas", preset="table", evolution={"repetition": 10})
     return {
         "random": "random",
         "regularized_evolution": "regularized_evolution",

@@ -28,7 +28,7 @@ STRATEGIES: dict[str, Any] = {
     "regularized_evolution": nas.component("regularized_evolution", population_size=20, tournament_size=5),
     "qnas_strong": nas.component("qnas", preset="strong"),
     # For few trainings: small generations and large steps, chosen on the synthetic problem of nasplug.testing.
-    "qnas_short": nas.component("qnas", preset="strong", quantum_individuals=4, max_update=0.5),
+    "qnas_short": nas.component("qnas", evolution={"quantum_individuals": 4, "max_update": 0.5}),
     "qnas_cifar2022": nas.component("qnas", preset="cifar2022"),
 }
 
@@ -40,9 +40,9 @@ def settings(arguments: argparse.Namespace) -> dict[str, Any]:
             "image_classification",
             data=nas.component("npz", path=str(arguments.data)),
             limit=arguments.limit,
-            val_fraction=0.4,
             batch_size=32,
-            lr=5e-3,
+            split={"val_fraction": 0.4},
+            training={"lr": 5e-3},
         ),
         "space": nas.component("qnas.conv", nodes=arguments.nodes, width=arguments.width),
         "epochs": arguments.epochs,
@@ -62,7 +62,9 @@ def retrain(study: nas.Study, arguments: argparse.Namespace, seed: int) -> dict[
     from nasplug.run.seeding import seed_everything
 
     torch.set_num_threads(2)
-    task = nas.ImageClassification(data=_source(arguments), batch_size=64, lr=5e-3, limit=arguments.retrain_limit)
+    task = nas.ImageClassification(
+        data=_source(arguments), batch_size=64, limit=arguments.retrain_limit, training=nas.Training(lr=5e-3)
+    )
     seed_everything(seed)
     module = task.module(study.space.build(study.best.architecture, task), {})
     trainer = pl.Trainer(

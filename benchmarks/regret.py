@@ -40,7 +40,7 @@ OTHERS = {
 }
 CHOICES = {
     "qnas": nas.component("qnas", preset="table"),
-    "qnas without crossover": nas.component("qnas", preset="table", gene_crossover="none"),
+    "qnas without crossover": nas.component("qnas", preset="table", evolution={"gene_crossover": "none"}),
     "qnas strong": nas.component("qnas", preset="strong"),
     "qnas cifar2022": nas.component("qnas", preset="cifar2022"),
     "optuna.tpe": "optuna.tpe",

@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from nasplug.spaces.hyperparameters import HyperparameterSpace as HyperparameterSpace
     from nasplug.tasks import ImageClassification as ImageClassification
     from nasplug.tasks import LightningTask as LightningTask
+    from nasplug.tasks import Training as Training
 
 _HOMES = {
     "nasplug.contract.choice": ("Choice", "nest"),
@@ -135,7 +136,7 @@ _HOMES = {
     "nasplug.ledger.view": ("StudyView",),
     "nasplug.ledger.work": ("Outcome", "Work"),
     "nasplug.report.section": ("Section",),
-    "nasplug.tasks": ("ImageClassification", "LightningTask"),
+    "nasplug.tasks": ("ImageClassification", "LightningTask", "Training"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

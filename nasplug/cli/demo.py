@@ -121,10 +121,10 @@ def _spec(arguments: argparse.Namespace, out: Path) -> RunSpec:
     workers = arguments.workers or min(cores, GENERATION)
     return RunSpec.parse(
         {
-            "task": _task(val_fraction=0.2),
+            "task": _task(split={"val_fraction": 0.2}),
             # The published functions with a quarter of their filters: the images have 8 x 8 pixels.
             "space": {"qnas.conv": {"functions": "conv11", "nodes": 8, "width": 0.25, "head": "flatten"}},
-            "strategy": {"qnas": {"preset": "strong", "quantum_individuals": GENERATION, "max_update": 0.2}},
+            "strategy": {"qnas": {"evolution": {"quantum_individuals": GENERATION, "max_update": 0.2}}},
             "costs": ["params", "macs"],
             "objectives": {"val_acc": "max"},
             "constraints": ["macs <= 1e6"],
@@ -142,7 +142,7 @@ def _spec(arguments: argparse.Namespace, out: Path) -> RunSpec:
 
 
 def _task(**arguments: Any) -> dict[str, Any]:
-    return {"image_classification": {"data": "digits", "batch_size": 32, "lr": 5e-3, **arguments}}
+    return {"image_classification": {"data": "digits", "batch_size": 32, "training": {"lr": 5e-3}, **arguments}}
 
 
 def _header(spec: RunSpec, seed: int) -> str:

@@ -125,10 +125,12 @@ def overridden(spec: RunSpec, overrides: Sequence[str]) -> RunSpec:
 def open_study(path: str | Path, arguments: argparse.Namespace) -> tuple[Study, Assembly]:
     """Opens a study with everything that is needed to build and load its networks."""
     from nasplug.run.assemble import compose
+    from nasplug.run.earlier import updated
 
     looked_at = read_study(path)
     spec = stored_spec(path)
-    assembly = compose(spec, find_plugins(arguments, more=spec.plugins).catalog, with_strategy=False)
+    catalog = find_plugins(arguments, more=spec.plugins).catalog
+    assembly = compose(updated(spec, catalog), catalog, with_strategy=False)
     ledger = assembly.ledger(folder=looked_at.setting.folder, meta=looked_at.meta)
     ledger.restore([*looked_at.trials, *looked_at.pending])
     return ledger.result(lambda: assembly), assembly

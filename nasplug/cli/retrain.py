@@ -58,12 +58,14 @@ def run(arguments: argparse.Namespace) -> int:
     out = Path(arguments.out) if arguments.out else beside(path, f"-retrain-{trial.number}")
     if (out / RESULT).exists():
         raise StorageError("this folder holds an earlier retraining", where=str(out), fix="give another one with --out")
-    spec = overridden(stored_spec(path), arguments.set)
-    catalog = find_plugins(arguments, more=spec.plugins).catalog
+    stored = stored_spec(path)
+    catalog = find_plugins(arguments, more=stored.plugins).catalog
     epochs = arguments.epochs or 10 * max(1, study.budget_of(trial).epochs)
     from nasplug.cli.progress import EpochDisplay
     from nasplug.export.retrain import retrain
+    from nasplug.run.earlier import updated
 
+    spec = overridden(updated(stored, catalog), arguments.set)
     with EpochDisplay(epochs) as display:
         done = retrain(
             spec,

@@ -63,10 +63,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace, spec: RunSpec, storage: str) -> int:
-    find_plugins(arguments, more=spec.plugins, warn=True)
+    catalog = find_plugins(arguments, more=spec.plugins, warn=True).catalog
     from nasplug.cli.progress import LiveDisplay
     from nasplug.run.api import run_spec
+    from nasplug.run.earlier import updated
 
+    if is_study(Path(arguments.spec)):
+        spec = updated(spec, catalog)
     print(describe(spec), file=sys.stderr)
     display = LiveDisplay()
     try:

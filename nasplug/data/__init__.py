@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nasplug.data.idx import Idx
     from nasplug.data.npz import Npz
     from nasplug.data.prepared import PreparedImages, prepare
+    from nasplug.data.settings import Loading, Split
     from nasplug.data.source import ImageSource
 
 _MODULES = {
@@ -27,8 +28,10 @@ _MODULES = {
     "ImageDataModule": "datamodule",
     "ImageFolder": "folder",
     "ImageSource": "source",
+    "Loading": "settings",
     "Npz": "npz",
     "PreparedImages": "prepared",
+    "Split": "settings",
     "prepare": "prepared",
 }
 
@@ -40,8 +43,10 @@ __all__ = [
     "ImageDataModule",
     "ImageFolder",
     "ImageSource",
+    "Loading",
     "Npz",
     "PreparedImages",
+    "Split",
     "prepare",
 ]
 

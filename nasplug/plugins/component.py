@@ -13,7 +13,7 @@ from typing import Any, Self
 from nasplug.contract.errors import NasplugError, SpecError, did_you_mean
 from nasplug.contract.kinds import kind_of
 from nasplug.plugins.catalog import Catalog, load_location
-from nasplug.plugins.groups import check_group, groups_of, where_it_belongs
+from nasplug.plugins.groups import check_group, groups_of, takes_changes, where_it_belongs
 from nasplug.plugins.trust import check_argument, check_kind
 
 
@@ -126,7 +126,7 @@ def instantiate(kind: str, wanted: Component, catalog: Catalog, *, where: str) -
     except (TypeError, ValueError) as error:
         raise SpecError("this cannot be configured", where=where, why=str(error)) from error
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    hints = _hints(factory)
+    hints = hints_of(factory)
     groups = groups_of({name: hint for name, hint in hints.items() if kind_of(hint) is None})
     for name in wanted.args:
         if name not in parameters and not takes_any:
@@ -139,7 +139,10 @@ def instantiate(kind: str, wanted: Component, catalog: Catalog, *, where: str) -
             built[name] = value  # a ready record of a Python caller
         elif name in groups and (value is not None or not _optional(hints[name])):
             check_group(name, value, groups[name], where=where)
-            data[name] = value
+            if takes_changes(hints[name]):
+                built[name] = _check_types(groups[name], plain(value), skip=set(), where=f"{where}.{name}")
+            else:
+                data[name] = value
         elif nested is None or value is None:
             check_argument(value, hints.get(name, Any), f"{where}.{name}")
             data[name] = value
@@ -174,7 +177,8 @@ def instantiate(kind: str, wanted: Component, catalog: Catalog, *, where: str) -
         raise SpecError("the arguments do not go together", where=where, why=str(error)) from error
 
 
-def _hints(factory: Any) -> dict[str, Any]:
+def hints_of(factory: Any) -> dict[str, Any]:
+    """Returns the types of a constructor's parameters by name, without those that cannot be resolved."""
     function = inspect.getattr_static(factory, "__init__") if isinstance(factory, type) else factory
     try:
         return typing.get_type_hints(function)
@@ -199,7 +203,7 @@ def _check_types(factory: Any, data: dict[str, Any], *, skip: set[str | int], wh
     from jsonargparse import ArgumentError, ArgumentParser
 
     parser = ArgumentParser(exit_on_error=False)
-    named, hints = inspect.signature(factory).parameters, _hints(factory)
+    named, hints = inspect.signature(factory).parameters, hints_of(factory)
     typed = [named[name].replace(annotation=hints[name]) for name in data if name in named and name in hints]
     try:
         if len(typed) == len([name for name in data if name in named]):

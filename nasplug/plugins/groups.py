@@ -1,4 +1,8 @@
-"""Groups of settings: constructor parameters whose type is a dataclass, given as `{training: {lr: 0.5}}`."""
+"""Groups of settings: constructor parameters whose type is a dataclass, given as `{training: {lr: 0.5}}`.
+
+What a specification leaves out keeps the value of the parameter's default. Where the type is `Changes` of a dataclass,
+it keeps the value of the preset, see `nasplug.plugins.presets`.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +17,34 @@ from nasplug.plugins.trust import check_argument
 
 
 def groups_of(hints: Mapping[str, Any]) -> dict[str, type]:
-    """Returns the dataclass of every parameter whose type is one, or one or None.
+    """Returns the dataclass of every parameter whose type is one, one or None, or changes of a preset's.
 
     Args:
         hints: Types of the parameters by name.
     """
     groups = {}
     for name, hint in hints.items():
-        union = typing.get_origin(hint) in (typing.Union, types.UnionType)
-        parts = [part for part in (typing.get_args(hint) if union else (hint,)) if part is not type(None)]
+        parts = [part for part in _parts(hint) if part is not type(None) and not _is_mapping(part)]
         if len(parts) == 1 and isinstance(parts[0], type) and is_dataclass(parts[0]):
             groups[name] = parts[0]
     return groups
+
+
+def takes_changes(hint: Any) -> bool:
+    """Returns whether a group takes changes of a preset, so that settings that are not given must stay open.
+
+    Args:
+        hint: Type of the group's parameter.
+    """
+    return any(_is_mapping(part) for part in _parts(hint))
+
+
+def _parts(hint: Any) -> tuple[Any, ...]:
+    return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+
+
+def _is_mapping(part: Any) -> bool:
+    return typing.get_origin(part) is Mapping
 
 
 def check_group(name: str, value: Any, group: type, *, where: str) -> None:
@@ -54,8 +74,8 @@ def check_group(name: str, value: Any, group: type, *, where: str) -> None:
         check_argument(setting, hints[key], f"{where}.{name}.{key}")
 
 
-def where_it_belongs(name: str, groups: Mapping[str, type], renamed: Mapping[str, str]) -> str | None:
-    """Returns how to write an argument that belongs into a group, or None if no group takes it.
+def places_of(name: str, groups: Mapping[str, type], renamed: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Returns the groups that take an argument, each with the name of the setting there.
 
     The name may be that of a setting (`lr`), or of a setting with the group in front of it (`logits_lr`).
 
@@ -65,13 +85,23 @@ def where_it_belongs(name: str, groups: Mapping[str, type], renamed: Mapping[str
         renamed: Arguments that have another name now, as `group.setting`.
     """
     if name in renamed:
-        paths = [renamed[name]]
-    else:
-        known = [(group, field.name) for group, kind in groups.items() for field in fields(kind)]
-        paths = [f"{group}.{field}" for group, field in known if name == f"{group}_{field}"]
-        paths = paths or [f"{group}.{field}" for group, field in known if name == field]
-        paths = paths or [f"{group}.{field}" for group, field in known if name.endswith(f"_{field}")]
-    if not paths:
-        return None
-    written = [f"{group}: {{{field}: ...}}" for group, field in (path.split(".") for path in paths)]
-    return f"it belongs to a group of settings: write {' or '.join(written)}"
+        group, _, setting = renamed[name].partition(".")
+        return [(group, setting)]
+    known = [(group, field.name) for group, kind in groups.items() for field in fields(kind)]
+    return (
+        [(group, field) for group, field in known if name == f"{group}_{field}"]
+        or [(group, field) for group, field in known if name == field]
+        or [(group, field) for group, field in known if name.endswith(f"_{field}")]
+    )
+
+
+def where_it_belongs(name: str, groups: Mapping[str, type], renamed: Mapping[str, str]) -> str | None:
+    """Returns how to write an argument that belongs into a group, or None if no group takes it.
+
+    Args:
+        name: Name of the argument.
+        groups: Dataclasses by parameter.
+        renamed: Arguments that have another name now, as `group.setting`.
+    """
+    written = [f"{group}: {{{setting}: ...}}" for group, setting in places_of(name, groups, renamed)]
+    return f"it belongs to a group of settings: write {' or '.join(written)}" if written else None

@@ -26,6 +26,7 @@ from nasplug.plugins.component import instantiate
 from nasplug.plugins.discovery import discover, version
 from nasplug.plugins.trust import trusted, untrusted
 from nasplug.run.assemble import Assembly, compose
+from nasplug.run.earlier import updated
 from nasplug.run.hyperparameters import with_hyperparameters
 from nasplug.run.loop import Search
 from nasplug.run.parts import EXECUTOR, check_members, plain_or_object
@@ -201,7 +202,7 @@ def run_spec(
         torch.set_num_threads(spec.run.threads)
     storage = open_storage(spec.run.storage)
     try:
-        meta = _open_meta(storage.meta(), assembly, objects or {}, resume=resume, path=spec.run.storage)
+        meta = _open_meta(storage.meta(), assembly, catalog, objects or {}, resume=resume)
         storage.trials()  # a damaged file is refused before anything is written to it
         if kinds:
             retried = take_back(storage, kinds, needs_history=assembly.needs_history)
@@ -302,7 +303,7 @@ def load_study(
 
     def opened() -> Assembly:
         with guard():
-            return compose(spec, parts, objects, with_strategy=False)
+            return compose(updated(spec, parts), parts, objects, with_strategy=False)
 
     return ledger.result(opened)
 
@@ -321,9 +322,10 @@ def _check_member(space: Any, trial: Trial) -> None:
 
 
 def _open_meta(
-    stored: Mapping[str, Any], assembly: Assembly, objects: Mapping[str, Any], *, resume: bool, path: str | None
+    stored: Mapping[str, Any], assembly: Assembly, catalog: Catalog, objects: Mapping[str, Any], *, resume: bool
 ) -> dict[str, Any]:
     spec = assembly.spec
+    path = spec.run.storage
     now = datetime.now(UTC).isoformat(timespec="seconds")
     if stored:
         if not resume:
@@ -332,7 +334,7 @@ def _open_meta(
                 where=str(path),
                 fix="leave `--fresh` out to resume, or give another path",
             )
-        before, after = RunSpec.parse(stored["spec"]).fingerprint(), spec.fingerprint()
+        before, after = updated(RunSpec.parse(stored["spec"]), catalog).fingerprint(), spec.fingerprint()
         if before != after:
             raise SpecError(
                 "the study in this file belongs to another specification",

@@ -22,14 +22,17 @@ if TYPE_CHECKING:
     from nasplug.tasks.classification import ImageClassification
     from nasplug.tasks.classification_module import ClassificationModule
     from nasplug.tasks.lightning_task import LightningTask
+    from nasplug.tasks.settings import Training, TrainingSettings
 
 _MODULES = {
     "ClassificationModule": "classification_module",
     "ImageClassification": "classification",
     "LightningTask": "lightning_task",
+    "Training": "settings",
+    "TrainingSettings": "settings",
 }
 
-__all__ = ["ClassificationModule", "ImageClassification", "LightningTask"]
+__all__ = ["ClassificationModule", "ImageClassification", "LightningTask", "Training", "TrainingSettings"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import TaskError, did_you_mean
 from nasplug.data.digits import Digits
 from nasplug.data.prepared import Augment, PreparedImages, check_batching, prepare
+from nasplug.data.settings import Loading, Split
 from nasplug.data.source import ImageSource
-from nasplug.tasks.settings import OptimizerName, ScheduleName, TrainingSettings
+from nasplug.tasks.settings import Training, TrainingSettings
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,29 +24,19 @@ class ImageClassification:
     """Trains a network to name the class of an image; scored by `val_acc` and `val_loss`.
 
     Data are read when they are first needed, once per process, and never sent between processes. How long a network
-    trains belongs to the budget of a run. A strategy may propose any field of
-    `nasplug.tasks.settings.TrainingSettings` as a hyperparameter.
+    trains belongs to the budget of a run. A strategy may propose any setting of `training` as a hyperparameter.
+
+    Example:
+        >>> task = ImageClassification(Npz("images.npz"), batch_size=128, training=Training(lr=0.5, optimizer="sgd"))
 
     Args:
-        data: Source of the images; None means scikit-learn's digits, which need no file.
-        batch_size: Images per training batch.
-        val_fraction: Part of the training images held out for validation, unless the source brings its own.
-        test_fraction: Part of the training images held out for the final test, unless the source brings its own.
+        data: Where the images come from; None means scikit-learn's digits, which need no file.
+        batch_size: Number of images per training batch.
         limit: Number of images, class balanced, for training and validation together; None means all.
-        augment: Augmentation of training images: none, flip (left to right), crop (shift) or crop_flip.
-        pad: Largest shift of crop in pixels; None means an eighth of the height.
-        normalise: Whether to normalise each channel by the training part.
-        split_seed: Seed of the validation part and of the limit.
-        lr: Learning rate, the highest of the schedule.
-        weight_decay: Decoupled for adamw, an L2 penalty added to the gradient for the others.
-        optimizer: Name of the optimiser.
-        momentum: Momentum of sgd, nesterov and rmsprop.
-        decay: Smoothing constant of rmsprop's squared gradients.
-        schedule: Course of the learning rate, by step.
-        label_smoothing: Share of the target that is spread over all classes in training.
-        l2_all: Puts the weight decay into the loss, over all trainable variables.
-        eval_batch_size: Images per batch in validation and test; None means the larger of `batch_size` and 256.
-        num_workers: Processes that make batches ahead of time; 0 is nearly always fastest.
+        augment: What happens to training images: none, flip (left to right), crop (shift) or crop_flip.
+        split: Which images are held out.
+        loading: How batches are made.
+        training: How networks are trained.
 
     Raises:
         TaskError: A setting of the training is unknown or out of range.
@@ -59,43 +51,17 @@ class ImageClassification:
         self,
         data: ImageSource | None = None,
         batch_size: int = 64,
-        val_fraction: float = 0.1,
-        test_fraction: float = 0.1,
         limit: int | None = None,
         augment: Augment = "none",
-        pad: int | None = None,
-        normalise: bool = True,
-        split_seed: int = 0,
-        lr: float = 1e-3,
-        weight_decay: float = 1e-4,
-        optimizer: OptimizerName = "adamw",
-        momentum: float = 0.9,
-        decay: float = 0.99,
-        schedule: ScheduleName = "cosine",
-        label_smoothing: float = 0.0,
-        l2_all: bool = False,
-        eval_batch_size: int | None = None,
-        num_workers: int = 0,
+        split: Split = Split(),
+        loading: Loading = Loading(),
+        training: Training = Training(),
     ) -> None:
-        check_batching(batch_size, augment, pad, eval_batch_size, num_workers)
+        check_batching(batch_size, augment, loading.pad, loading.eval_batch_size, loading.num_workers)
         self.data = Digits() if data is None else data
-        self.settings = TrainingSettings(
-            lr, weight_decay, optimizer, momentum, decay, schedule, label_smoothing, l2_all
-        )
-        self._division: dict[str, Any] = {
-            "val_fraction": val_fraction,
-            "test_fraction": test_fraction,
-            "limit": limit,
-            "seed": split_seed,
-        }
-        self._batches: dict[str, Any] = {
-            "batch_size": batch_size,
-            "augment": augment,
-            "pad": pad,
-            "normalise": normalise,
-            "eval_batch_size": eval_batch_size,
-            "num_workers": num_workers,
-        }
+        self.training: TrainingSettings = training
+        self._division: dict[str, Any] = {**asdict(split), "limit": limit}
+        self._batches: dict[str, Any] = {**asdict(loading), "batch_size": batch_size, "augment": augment}
         self._prepared: PreparedImages | None = None
 
     @property
@@ -127,11 +93,11 @@ class ImageClassification:
         Raises:
             TaskError: One of the names is unknown.
         """
-        known = TrainingSettings.names()
+        known = self.training.names()
         for name in names:
             if name not in known:
                 raise TaskError(
-                    f"there is no hyperparameter {name!r}", where="ImageClassification", why=did_you_mean(name, known)
+                    f"there is no hyperparameter {name!r}", where=type(self).__name__, why=did_you_mean(name, known)
                 )
 
     def datamodule(self) -> ImageDataModule:
@@ -150,7 +116,7 @@ class ImageClassification:
 
         proposed = dict(hyperparameters or {})
         self.check_hyperparameters(proposed)
-        return ClassificationModule(network, self.outputs, self.settings.with_(proposed))
+        return ClassificationModule(network, self.outputs, self.training.with_(proposed))
 
     def _read(self) -> PreparedImages:
         if self._prepared is None:

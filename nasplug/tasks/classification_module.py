@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,8 +11,7 @@ from torch.nn.functional import cross_entropy
 from torchmetrics.classification import MulticlassAccuracy
 
 from nasplug.contract.errors import TaskError
-from nasplug.tasks.optimizers import make_optimizer, make_scheduler
-from nasplug.tasks.settings import TrainingSettings
+from nasplug.tasks.settings import Training, TrainingSettings
 
 if TYPE_CHECKING:
     from pytorch_lightning.utilities.types import OptimizerLRScheduler
@@ -51,14 +49,14 @@ class ClassificationModule(LightningModule):
     Args:
         network: Takes float images (N, C, H, W), returns logits (N, num_classes).
         num_classes: Number of classes.
-        settings: Optimiser, schedule and losses; None means the defaults.
+        settings: Optimiser, schedule and losses; None means those of `Training()`.
     """
 
     def __init__(self, network: nn.Module, num_classes: int, settings: TrainingSettings | None = None) -> None:
         super().__init__()
         self.network = network
         self.num_classes = num_classes
-        self.settings = settings or TrainingSettings()
+        self.settings: TrainingSettings = settings or Training()
         self.accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         self._train_loss = _Mean()
         self._score_loss = _Mean()
@@ -109,7 +107,7 @@ class ClassificationModule(LightningModule):
         self._log_scores("test")
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """The optimiser, and its schedule by step.
+        """The optimiser, and its schedule if it has one.
 
         Raises:
             TaskError: Nothing can be trained, or a schedule is asked for and the Trainer has no end.
@@ -117,18 +115,7 @@ class ClassificationModule(LightningModule):
         trainable = self._trainable()
         if not trainable:
             raise TaskError("the network has no trainable parameters", where=_WHERE)
-        optimizer = make_optimizer(trainable, self.settings)
-        if self.settings.schedule == "none":
-            return optimizer
-        steps = self.trainer.estimated_stepping_batches
-        if math.isinf(steps):
-            raise TaskError(
-                f"the schedule {self.settings.schedule!r} needs to know the number of epochs",
-                where=_WHERE,
-                fix="give the Trainer max_epochs, or use schedule: none",
-            )
-        scheduler = make_scheduler(self.settings.schedule, optimizer, max(1, int(steps)))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return self.settings.configure(trainable, self)
 
     def _trainable(self) -> list[nn.Parameter]:
         return [variable for variable in self.parameters() if variable.requires_grad]

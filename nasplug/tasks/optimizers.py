@@ -4,26 +4,67 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from nasplug.tasks.settings import OptimizerName, ScheduleName, TrainingSettings
+from nasplug.contract.errors import TaskError
+from nasplug.tasks.curves import cosine, onecycle
+from nasplug.tasks.settings import OptimizerName, ScheduleName, Training
 
-#: Share of the steps in which "onecycle" rises, and the divisors of its first and last rate (Smith & Topin,
-#: arXiv 1708.07120, with the values of torch's OneCycleLR).
-_RISE, _FIRST, _LAST = 0.3, 25.0, 25.0 * 1e4
+if TYPE_CHECKING:
+    from pytorch_lightning import LightningModule, Trainer
+    from pytorch_lightning.utilities.types import OptimizerLRScheduler
 
 
-def make_optimizer(parameters: Iterable[nn.Parameter], settings: TrainingSettings) -> Optimizer:
+def configure(settings: Training, parameters: Iterable[nn.Parameter], module: LightningModule) -> OptimizerLRScheduler:
+    """Makes the optimiser that the settings name, and its schedule by step.
+
+    Args:
+        settings: Settings of the training.
+        parameters: Parameters to train.
+        module: Module that trains them; its Trainer knows the length of the training.
+
+    Raises:
+        TaskError: A schedule is asked for and the Trainer does not have an end.
+    """
+    optimizer = make_optimizer(parameters, settings)
+    if settings.schedule == "none":
+        return optimizer
+    scheduler = make_scheduler(settings.schedule, optimizer, total_steps(module.trainer, settings.schedule))
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def total_steps(trainer: Trainer, schedule: str) -> int:
+    """Returns the number of optimiser steps that a Trainer will make.
+
+    Args:
+        trainer: Trainer that is about to train.
+        schedule: Schedule that needs to know, for the message.
+
+    Raises:
+        TaskError: The Trainer does not have an end.
+    """
+    steps = trainer.estimated_stepping_batches
+    if math.isinf(steps):
+        raise TaskError(
+            f"the schedule {schedule!r} needs to know the number of epochs",
+            where="training",
+            fix="give the Trainer max_epochs, or take a schedule that does not change the rate",
+        )
+    return max(1, int(steps))
+
+
+def make_optimizer(parameters: Iterable[nn.Parameter], settings: Training) -> Optimizer:
     """Makes the optimiser that `settings` name, over the given parameters."""
     decay = 0.0 if settings.l2_all else settings.weight_decay
     return _OPTIMIZERS[settings.optimizer](parameters, settings, decay)
 
 
-_OPTIMIZERS: dict[OptimizerName, Callable[[Iterable[nn.Parameter], TrainingSettings, float], Optimizer]] = {
+_OPTIMIZERS: dict[OptimizerName, Callable[[Iterable[nn.Parameter], Training, float], Optimizer]] = {
     "adamw": lambda p, s, decay: torch.optim.AdamW(p, s.lr, weight_decay=decay),
     "adam": lambda p, s, decay: torch.optim.Adam(p, s.lr, weight_decay=decay),
     "nadam": lambda p, s, decay: torch.optim.NAdam(p, s.lr, weight_decay=decay),
@@ -35,27 +76,6 @@ _OPTIMIZERS: dict[OptimizerName, Callable[[Iterable[nn.Parameter], TrainingSetti
     ),
     "rmsprop": lambda p, s, decay: torch.optim.RMSprop(p, s.lr, alpha=s.decay, momentum=s.momentum, weight_decay=decay),
 }
-
-
-def cosine(progress: float) -> float:
-    """Factor of the learning rate: half a cosine from 1 to 0 (Loshchilov & Hutter, arXiv 1608.03983, no restarts).
-
-    Args:
-        progress: Share of the steps that are done, 0 to 1.
-    """
-    return 0.5 * (1.0 + math.cos(math.pi * progress))
-
-
-def onecycle(progress: float) -> float:
-    """Factor of the learning rate: from 1/25 up to 1 in the first 30 %, then down to nearly 0, both on half cosines.
-
-    Args:
-        progress: Share of the steps that are done, 0 to 1.
-    """
-    if progress < _RISE:
-        return 1.0 + (1.0 / _FIRST - 1.0) * cosine(progress / _RISE)
-    return 1.0 / _LAST + (1.0 - 1.0 / _LAST) * cosine((progress - _RISE) / (1.0 - _RISE))
-
 
 _SCHEDULES: dict[ScheduleName, Callable[[float], float]] = {
     "none": lambda progress: 1.0,

@@ -1,30 +1,42 @@
-"""The numbers and names a training is told, checked without torch so that a bad one is refused before anything runs."""
+"""The numbers and names a training is told, checked without torch so that a bad one is refused before anything runs.
+
+Records without slots, which jsonargparse cannot read.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from nasplug.contract.errors import TaskError, did_you_mean
+
+if TYPE_CHECKING:
+    from pytorch_lightning import LightningModule
+    from pytorch_lightning.utilities.types import OptimizerLRScheduler
+    from torch import nn
 
 OptimizerName = Literal["adamw", "adam", "nadam", "radam", "adagrad", "sgd", "nesterov", "rmsprop"]
 ScheduleName = Literal["none", "cosine", "onecycle"]
 
+_WHERE = "training"
 
-@dataclass(frozen=True, slots=True)
-class TrainingSettings:
-    """How a classifier is trained. Every field may be a hyperparameter that a strategy proposes.
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings(ABC):
+    """What every training of a classifier is told, whichever optimisers and schedules it knows.
+
+    Every field of a subclass may be a hyperparameter that a strategy proposes. A task for another set of optimisers is
+    an `ImageClassification` with settings of its own.
 
     Attributes:
-        lr: Learning rate, the highest of the schedule.
-        weight_decay: Decoupled for adamw, an L2 penalty added to the gradient for the others.
-        optimizer: Name of the optimiser. Each takes what it knows of the other fields and ignores the rest.
-        momentum: Momentum of sgd, nesterov and rmsprop.
+        lr: Learning rate.
+        weight_decay: Weight decay.
+        momentum: Momentum of the optimisers that have one.
         decay: Smoothing constant of rmsprop's squared gradients (torch calls it alpha).
-        schedule: Course of the learning rate, by step.
-        label_smoothing: Share of the target that is spread over all classes in training.
+        label_smoothing: Fraction of the target that is spread over all classes in training.
         l2_all: Adds `weight_decay * sum(v ** 2) / 2` over all trainable variables v, biases and normalisation
             included, to the training loss, and turns the optimiser's own weight decay off.
 
@@ -34,43 +46,108 @@ class TrainingSettings:
 
     lr: float = 1e-3
     weight_decay: float = 1e-4
-    optimizer: OptimizerName = "adamw"
     momentum: float = 0.9
     decay: float = 0.99
-    schedule: ScheduleName = "cosine"
     label_smoothing: float = 0.0
     l2_all: bool = False
 
     def __post_init__(self) -> None:
-        _check_choice("optimizer", self.optimizer, get_args(OptimizerName))
-        _check_choice("schedule", self.schedule, get_args(ScheduleName))
-        _check_number("lr", self.lr, positive=True)
-        _check_number("weight_decay", self.weight_decay)
-        _check_number("momentum", self.momentum, below=1.0)
-        _check_number("decay", self.decay, below=1.0)
-        _check_number("label_smoothing", self.label_smoothing, below=1.0)
+        check_number("lr", self.lr, positive=True)
+        check_number("weight_decay", self.weight_decay)
+        for name in ("momentum", "decay", "label_smoothing"):
+            check_number(name, getattr(self, name), below=1.0)
         if not isinstance(self.l2_all, bool):
-            raise TaskError(f"l2_all is {self.l2_all!r}, neither true nor false", where="training")
+            raise TaskError(f"l2_all is {self.l2_all!r}, neither true nor false", where=_WHERE)
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """The names a strategy may use."""
+        """Returns the names that a strategy may use."""
         return tuple(field.name for field in fields(cls))
 
     def with_(self, hyperparameters: Mapping[str, Any]) -> Self:
-        """A copy with some values replaced; the names must be among `names`."""
+        """Returns a copy with some values replaced; the names must be among `names`."""
         return replace(self, **hyperparameters)
 
+    @abstractmethod
+    def configure(self, parameters: Sequence[nn.Parameter], module: LightningModule) -> OptimizerLRScheduler:
+        """Makes the optimiser and its schedule, in a form that `LightningModule.configure_optimizers` may return.
 
-def _check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
+        Args:
+            parameters: Parameters to train.
+            module: Module that trains them; its Trainer knows the length of the training.
+
+        Raises:
+            TaskError: The schedule needs the length of the training, and the Trainer does not have an end.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(TrainingSettings):
+    """How a classifier is trained, by the optimisers of torch.
+
+    Attributes:
+        lr: Learning rate, the highest of the schedule.
+        weight_decay: Decoupled for adamw, an L2 penalty added to the gradient for the others.
+        momentum: Momentum of sgd, nesterov and rmsprop.
+        decay: Smoothing constant of rmsprop's squared gradients (torch calls it alpha).
+        label_smoothing: Fraction of the target that is spread over all classes in training.
+        l2_all: Puts the weight decay into the loss, over all trainable variables.
+        optimizer: Name of the optimiser. Each takes what it knows of the other fields and ignores the rest.
+        schedule: Course of the learning rate, by step.
+
+    Raises:
+        TaskError: A value is unknown, of the wrong type or out of range.
+    """
+
+    optimizer: OptimizerName = "adamw"
+    schedule: ScheduleName = "cosine"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("optimizer", self.optimizer, get_args(OptimizerName))
+        check_choice("schedule", self.schedule, get_args(ScheduleName))
+
+    def configure(self, parameters: Sequence[nn.Parameter], module: LightningModule) -> OptimizerLRScheduler:
+        """Makes the optimiser, and its schedule by step.
+
+        Raises:
+            TaskError: A schedule is asked for and the Trainer does not have an end.
+        """
+        from nasplug.tasks.optimizers import configure
+
+        return configure(self, parameters, module)
+
+
+def check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
+    """Refuses a name that is not known.
+
+    Raises:
+        TaskError: The value is not among the known ones.
+    """
     if value not in known:
-        raise TaskError(f"there is no {name} {value!r}", where="training", why=did_you_mean(str(value), known))
+        raise TaskError(f"there is no {name} {value!r}", where=_WHERE, why=did_you_mean(str(value), known))
 
 
-def _check_number(name: str, value: object, *, positive: bool = False, below: float = math.inf) -> None:
+def check_number(
+    name: str, value: object, *, positive: bool = False, below: float = math.inf, whole: bool = False
+) -> None:
+    """Refuses what is not a finite number in a range.
+
+    Args:
+        name: Name of the field.
+        value: Value of the field.
+        positive: Whether it must be > 0 and not only >= 0.
+        below: Value that it must stay below.
+        whole: Whether it must be an integer.
+
+    Raises:
+        TaskError: It is not.
+    """
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not 0.0 <= value < below or (positive and value == 0.0):  # type: ignore[operator]
+    fits = number and 0.0 <= value < below and not (positive and value == 0.0)  # type: ignore[operator]
+    if not fits or (whole and value % 1 != 0):  # type: ignore[operator]
         span = ("more than 0" if positive else "at least 0") + (
             "" if math.isinf(below) else f" and less than {below:g}"
         )
-        raise TaskError(f"{name} is {value!r}", where="training", why=f"it must be a finite number, {span}")
+        kind = "an integer" if whole else "a finite number"
+        raise TaskError(f"{name} is {value!r}", where=_WHERE, why=f"it must be {kind}, {span}")

@@ -9,9 +9,8 @@ from torch import nn
 
 from nasplug.contract.errors import DataError, SpecError, TaskError
 from nasplug.contract.protocols import Task
-from nasplug.data import Digits, ImageDataModule, Npz
-from nasplug.tasks import ClassificationModule, ImageClassification
-from nasplug.tasks.settings import TrainingSettings
+from nasplug.data import Digits, ImageDataModule, Loading, Npz, Split
+from nasplug.tasks import ClassificationModule, ImageClassification, Training
 
 
 def small_network(outputs: int = 2) -> nn.Module:
@@ -31,7 +30,7 @@ def test_is_a_task_that_reads_once(stripes):
 
 
 def test_the_arguments_reach_the_data_module(stripes):
-    task = ImageClassification(stripes, batch_size=16, val_fraction=0.3, limit=50, augment="crop", pad=2, split_seed=4)
+    task = ImageClassification(stripes, 16, 50, "crop", Split(val_fraction=0.3, seed=4), Loading(pad=2))
     data = task.datamodule()
     assert isinstance(data, ImageDataModule)
     assert (data.batch_size, data.augment, data.pad, data.seed) == (16, "crop", 2, 4)
@@ -48,12 +47,14 @@ def test_digits_are_the_default(tmp_path, monkeypatch):
 
 
 def test_hyperparameters_replace_the_settings(stripes):
-    task = ImageClassification(stripes, lr=0.5, weight_decay=0.25, optimizer="rmsprop", schedule="none")
+    task = ImageClassification(
+        stripes, training=Training(lr=0.5, weight_decay=0.25, optimizer="rmsprop", schedule="none")
+    )
     module = task.module(small_network(), {"decay": 0.5, "momentum": 0.0, "weight_decay": 0.125})
     group = module.configure_optimizers().param_groups[0]
     assert (group["lr"], group["alpha"], group["momentum"], group["weight_decay"]) == (0.5, 0.5, 0.0, 0.125)
-    assert task.settings.weight_decay == 0.25
-    task.check_hyperparameters(TrainingSettings.names())
+    assert task.training.weight_decay == 0.25
+    task.check_hyperparameters(Training.names())
     with pytest.raises(TaskError, match="did you mean 'momentum'"):
         task.check_hyperparameters(["lr", "momentun"])
     with pytest.raises(TaskError, match="there is no hyperparameter 'depth'"):
@@ -66,7 +67,7 @@ def test_bad_arguments_are_refused_when_the_task_is_made(tmp_path):
     with pytest.raises(SpecError, match="did you mean 'flip'"):
         ImageClassification(augment="flop")
     with pytest.raises(TaskError, match="no optimizer 'adamm'"):
-        ImageClassification(optimizer="adamm")
+        ImageClassification(training=Training(optimizer="adamm"))
     with pytest.raises(SpecError, match="batch_size"):
         ImageClassification(batch_size=0)
     with pytest.raises(DataError, match="does not exist"):
@@ -98,7 +99,7 @@ def test_travels_to_a_spawned_process(tmp_path):
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd", "rmsprop"])
 def test_a_network_learns(stripes, make_trainer, optimizer):
     torch.manual_seed(0)
-    task = ImageClassification(stripes, batch_size=16, optimizer=optimizer, lr=0.01)
+    task = ImageClassification(stripes, batch_size=16, training=Training(optimizer=optimizer, lr=0.01))
     module, data = task.module(small_network(), {}), task.datamodule()
     trainer = make_trainer(max_epochs=4)
     trainer.fit(module, datamodule=data)
@@ -114,7 +115,7 @@ def test_a_network_learns(stripes, make_trainer, optimizer):
 
 def test_the_metrics_are_right(stripes, make_trainer):
     torch.manual_seed(0)
-    task = ImageClassification(stripes, val_fraction=0.5, eval_batch_size=7)
+    task = ImageClassification(stripes, split=Split(val_fraction=0.5), loading=Loading(eval_batch_size=7))
     network, data = small_network().eval(), task.datamodule()
     (found,) = make_trainer().validate(task.module(network, {}), datamodule=data, verbose=False)
     batches = list(data.val_dataloader())
@@ -128,7 +129,7 @@ def test_the_metrics_are_right(stripes, make_trainer):
 
 def test_the_training_loss_is_the_mean_over_images(stripes, make_trainer):
     torch.manual_seed(0)
-    task = ImageClassification(stripes, batch_size=50, optimizer="sgd", lr=1e-12, schedule="none")
+    task = ImageClassification(stripes, batch_size=50, training=Training(optimizer="sgd", lr=1e-12, schedule="none"))
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
     trainer, data = make_trainer(max_epochs=1), task.datamodule()
     trainer.fit(task.module(network, {}), datamodule=data)
@@ -141,8 +142,8 @@ def test_l2_of_all_variables():
     network = nn.Sequential(nn.Flatten(), nn.Linear(4, 2), nn.BatchNorm1d(2))
     network[1].bias.requires_grad_(False)
     batch = torch.randn(6, 1, 2, 2), torch.tensor([0, 1] * 3)
-    plain = ClassificationModule(network, 2, TrainingSettings(weight_decay=0.5))
-    penalised = ClassificationModule(network, 2, TrainingSettings(weight_decay=0.5, l2_all=True))
+    plain = ClassificationModule(network, 2, Training(weight_decay=0.5))
+    penalised = ClassificationModule(network, 2, Training(weight_decay=0.5, l2_all=True))
     variables = [network[1].weight, network[2].weight, network[2].bias]
     expected = 0.25 * sum(float(variable.square().sum().detach()) for variable in variables)
     difference = penalised.training_step(batch, 0) - plain.training_step(batch, 0)
@@ -154,7 +155,7 @@ def test_l2_in_the_loss_is_weight_decay_of_sgd():
     for l2_all in (False, True):
         torch.manual_seed(0)
         network = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
-        settings = TrainingSettings(0.1, 0.5, "sgd", schedule="none", l2_all=l2_all)
+        settings = Training(lr=0.1, weight_decay=0.5, optimizer="sgd", schedule="none", l2_all=l2_all)
         module = ClassificationModule(network, 2, settings)
         optimizer = module.configure_optimizers()
         for _ in range(3):
@@ -168,7 +169,7 @@ def test_l2_in_the_loss_is_weight_decay_of_sgd():
 def test_label_smoothing_is_for_training_only(stripes, make_trainer):
     torch.manual_seed(0)
     network, batch = small_network().eval(), (torch.randn(4, 1, 8, 8), torch.tensor([0, 1, 0, 1]))
-    smooth = ClassificationModule(network, 2, TrainingSettings(label_smoothing=0.5))
+    smooth = ClassificationModule(network, 2, Training(label_smoothing=0.5))
     plain = ClassificationModule(network, 2)
     assert float(smooth.training_step(batch, 0).detach()) != pytest.approx(
         float(plain.training_step(batch, 0).detach())
@@ -212,7 +213,7 @@ def test_the_same_seed_gives_the_same_training(stripes, make_trainer):
 
 def test_a_training_continues_from_a_checkpoint_with_more_epochs(stripes, make_trainer, tmp_path):
     torch.manual_seed(0)
-    task = ImageClassification(stripes, batch_size=16, lr=0.25, optimizer="sgd")
+    task = ImageClassification(stripes, batch_size=16, training=Training(lr=0.25, optimizer="sgd"))
     trainer = make_trainer(max_epochs=1)
     trainer.fit(task.module(small_network(), {}), datamodule=task.datamodule())
     trainer.save_checkpoint(tmp_path / "it.ckpt")

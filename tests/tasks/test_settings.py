@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from nasplug.contract.errors import TaskError
-from nasplug.tasks.optimizers import _OPTIMIZERS, _SCHEDULES, cosine, make_optimizer, make_scheduler, onecycle
-from nasplug.tasks.settings import OptimizerName, ScheduleName, TrainingSettings
+from nasplug.tasks.curves import cosine, onecycle
+from nasplug.tasks.optimizers import _OPTIMIZERS, _SCHEDULES, make_optimizer, make_scheduler
+from nasplug.tasks.settings import OptimizerName, ScheduleName, Training
 
 
 def test_every_name_is_made():
@@ -16,7 +17,7 @@ def test_every_name_is_made():
     assert set(get_args(ScheduleName)) == set(_SCHEDULES)
     for name in get_args(OptimizerName):
         weight = torch.nn.Parameter(torch.ones(3))
-        optimizer = make_optimizer([weight], TrainingSettings(optimizer=name, lr=0.01))
+        optimizer = make_optimizer([weight], Training(optimizer=name, lr=0.01))
         assert optimizer.param_groups[0]["lr"] == 0.01
         weight.square().sum().backward()
         optimizer.step()
@@ -25,7 +26,7 @@ def test_every_name_is_made():
 
 def test_the_numbers_reach_the_optimizer():
     weight = torch.nn.Parameter(torch.ones(3))
-    settings = TrainingSettings(lr=0.5, weight_decay=0.25, momentum=0.75, decay=0.125, optimizer="rmsprop")
+    settings = Training(lr=0.5, weight_decay=0.25, momentum=0.75, decay=0.125, optimizer="rmsprop")
     group = make_optimizer([weight], settings).param_groups[0]
     assert (group["lr"], group["weight_decay"], group["momentum"], group["alpha"]) == (0.5, 0.25, 0.75, 0.125)
     assert make_optimizer([weight], settings.with_({"optimizer": "nesterov"})).param_groups[0]["nesterov"]
@@ -54,7 +55,7 @@ def test_the_numbers_reach_the_optimizer():
 )
 def test_refuses(arguments, message):
     with pytest.raises(TaskError, match=message):
-        TrainingSettings(**arguments)
+        Training(**arguments)
 
 
 def test_curves():

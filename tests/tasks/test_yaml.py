@@ -5,7 +5,7 @@ from jsonargparse import ArgumentParser
 from jsonargparse import Namespace as Parsed
 
 from nasplug.data import Cifar, ImageFolder, Npz
-from nasplug.tasks import ImageClassification
+from nasplug.tasks import ImageClassification, Training
 
 
 def make(arguments: dict) -> ImageClassification:
@@ -18,10 +18,12 @@ def make(arguments: dict) -> ImageClassification:
 
 
 def test_from_plain_data():
-    task = make({"data": {"class_path": "nasplug.data.Npz", "init_args": {"path": "fashion.npz"}}, "lr": 0.01})
+    task = make(
+        {"data": {"class_path": "nasplug.data.Npz", "init_args": {"path": "fashion.npz"}}, "training": {"lr": 0.01}}
+    )
     assert isinstance(task.data, Npz)
     assert task.data.path == "fashion.npz"
-    assert task.settings.lr == 0.01
+    assert task.training == Training(lr=0.01)
 
 
 def test_every_source_takes_plain_arguments():
@@ -33,7 +35,16 @@ def test_every_source_takes_plain_arguments():
     assert isinstance(make({"data": cifar}).data, Cifar)
 
 
-@pytest.mark.parametrize("wrong", [{"optimizer": "adamm"}, {"augment": "flop"}, {"lrr": 1}, {"batch_size": "many"}])
-def test_wrong_plain_data(wrong):
-    with pytest.raises(Exception, match=next(iter(wrong))):
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"training": {"optimizer": "adamm"}}, "optimizer"),
+        ({"training": {"lrr": 1}}, "lrr"),
+        ({"lr": 1}, "lr"),
+        ({"augment": "flop"}, "augment"),
+        ({"batch_size": "many"}, "batch_size"),
+    ],
+)
+def test_wrong_plain_data(wrong, named):
+    with pytest.raises(Exception, match=named):
         make(wrong)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import replace
 from typing import Any, Literal
 
 from nasplug.builtin.ranking import comparable
-from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
+from nasplug.contract.errors import SpecError
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import HasVector
 from nasplug.contract.records import Architecture, Proposal, Trial
 from nasplug.ledger.view import StudyView
+from nasplug.plugins.presets import choose
 from nasplug_emonas.evolution import Evolution, Genes, Individual
 from nasplug_emonas.positions import Positions
 from nasplug_emonas.settings import SETTINGS, Distinct
@@ -65,8 +65,6 @@ class EMONAS:
         distinct: Distinct | None = None,
         max_generations: int | None = None,
     ) -> None:
-        if preset not in SETTINGS:
-            raise UnknownNameError(f"there is no preset {preset!r}", where="emonas", fix=did_you_mean(preset, SETTINGS))
         if max_generations is not None and max_generations < 1:
             raise SpecError(f"max_generations is {max_generations}", where="emonas", fix="give 1 or more")
         given: dict[str, Any] = {
@@ -76,7 +74,8 @@ class EMONAS:
             "crossover_points": crossover_points,
             "distinct": distinct,
         }
-        self.settings = replace(SETTINGS[preset], **{name: value for name, value in given.items() if value is not None})
+        changes = {name: value for name, value in given.items() if value is not None}
+        self.settings = choose(SETTINGS, preset, changes, where="emonas")
         self.max_generations = max_generations
         self._forget()
 

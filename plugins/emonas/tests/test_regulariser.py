@@ -111,7 +111,7 @@ def test_fewer_ones_after_a_real_training_at_little_loss_of_accuracy():
 
     def trained(*callbacks):
         study = nas.search(
-            nas.ImageClassification(limit=600, lr=5e-3),
+            nas.ImageClassification(limit=600, training=nas.Training(lr=5e-3)),
             space=nas.component("nasbench201", channels=4, cells=1),
             enqueue=[["nor_conv_3x3"] * 6],
             objectives={"val_acc": "max"},

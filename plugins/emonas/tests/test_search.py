@@ -22,7 +22,7 @@ def path(tmp_path_factory):
     """A small search on digits with accuracy and BOO as objectives."""
     file = tmp_path_factory.mktemp("boo") / "digits.sqlite"
     nas.search(
-        nas.ImageClassification(limit=150, lr=5e-3),
+        nas.ImageClassification(limit=150, training=nas.Training(lr=5e-3)),
         space=nas.component("emonas.macro", nodes=3, channels=2),
         strategy=nas.component("emonas", population=3, offspring=3),
         objectives={"val_acc": "max", "boo/ones": "min"},

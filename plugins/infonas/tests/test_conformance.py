@@ -61,5 +61,5 @@ class TestScreenedQNAS(Small):
     __test__ = True
 
     def make_strategy(self):
-        inner = QNAS(quantum_individuals=4, repetition=3)
+        inner = QNAS(evolution={"quantum_individuals": 4, "repetition": 3})
         return Screen(inner, predictor="forest", kind="mean", factor=3, start=8, refit=12)

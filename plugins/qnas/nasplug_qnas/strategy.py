@@ -8,17 +8,15 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
+from nasplug.contract.errors import SpecError
 from nasplug.contract.grammar import divide
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import HasVector
 from nasplug.contract.records import Proposal, Scalar, Trial
 from nasplug.ledger.view import StudyView
+from nasplug.plugins.presets import Changes, choose
 from nasplug.spaces.hyperparameters import HyperparameterSpace
-from nasplug_qnas.algorithm import SETTINGS, Candidate, QNASAlgorithm
-from nasplug_qnas.algorithm.crossover import GeneCrossover
-from nasplug_qnas.algorithm.quantum import Guard
-from nasplug_qnas.algorithm.selection import Replacement
+from nasplug_qnas.algorithm import SETTINGS, Candidate, QNASAlgorithm, QNASSettings
 from nasplug_qnas.encoding import Encoding
 from nasplug_qnas.pareto import by_fronts
 
@@ -48,33 +46,16 @@ class QNAS:
     enqueued are not part of any generation and are ignored. With several objectives, candidates rank by non-dominated
     fronts and crowding distance; that is an extension, published Q-NAS has one objective.
 
-    Every argument that is None takes its value from `preset`, whose values `QNASSettings` describes.
-
     Source: Szwarcman, Civitarese and Vellasco, Applied Soft Computing 120:108674, 2022.
 
     Args:
         preset: `strong`, the setting of SegQNAS, in which the distributions converge; `cifar2022`, the published
             setting of Q-NAS on CIFAR, which stays close to sampling from the space's prior; or `table`, for budgets
             of some 150 evaluations, with crossover of architectures.
+        evolution: Settings of the evolution that differ from the preset's.
         hyperparameters: Values handed to the training by name: ranges and choices are evolved, such as
             `{low: 1e-4, high: 1e-1, log: true}`, `[0.0, 0.9]` or `[adam, sgd]`; anything else is a fixed value.
-        max_generations: Ends the search after so many generations; None leaves that to the budget of the run.
-        quantum_individuals: Number of quantum individuals, Q.
-        repetition: Candidates sampled from each in a generation, R.
-        update_interval: Generations between two updates of the distributions.
-        update_rate: Probability that a choice, or a pulse, takes part in an update.
-        max_update: Largest growth of a probability in one update.
-        max_probability: Upper bound of a probability.
-        guard: Treatment of an update beyond that bound: `skip` (published) or `clip`.
-        replacement: Survivors are the `best` of old and new, or the new ones and the best old one (`elitism`).
-        crossover_rate: Probability that an evolved hyperparameter is crossed with a survivor's.
-        gene_crossover: Crossover of architectures with survivors: `none` (published), `uniform` or `hux`.
-        gene_crossover_rate: Probability that an architecture is crossed.
-        penalise_above: Reductions of the resolution that are free; each further one costs `penalty_weight`. 0 turns
-            the penalty off. Only for spaces that can tell, see `Reduces`.
-        penalty_weight: Cost of a reduction too many, in units of the main objective.
-        patience: Generations without enough gain after which the search ends; 0 never ends it.
-        min_gain: Relative gain of the best fitness over `patience` generations that counts as progress.
+        max_generations: Number of generations after which the search ends; None leaves that to the budget of the run.
 
     Raises:
         SpecError: An argument is unknown, of the wrong form or out of range.
@@ -85,49 +66,17 @@ class QNAS:
     def __init__(
         self,
         preset: Literal["strong", "cifar2022", "table"] = "strong",
+        evolution: Changes[QNASSettings] = None,
         hyperparameters: Mapping[str, Any] | None = None,
         max_generations: int | None = None,
-        quantum_individuals: int | None = None,
-        repetition: int | None = None,
-        update_interval: int | None = None,
-        update_rate: float | None = None,
-        max_update: float | None = None,
-        max_probability: float | None = None,
-        guard: Guard | None = None,
-        replacement: Replacement | None = None,
-        crossover_rate: float | None = None,
-        gene_crossover: GeneCrossover | None = None,
-        gene_crossover_rate: float | None = None,
-        penalise_above: int | None = None,
-        penalty_weight: float | None = None,
-        patience: int | None = None,
-        min_gain: float | None = None,
     ) -> None:
-        given = {
-            "quantum_individuals": quantum_individuals,
-            "repetition": repetition,
-            "update_interval": update_interval,
-            "update_rate": update_rate,
-            "max_update": max_update,
-            "max_probability": max_probability,
-            "guard": guard,
-            "replacement": replacement,
-            "crossover_rate": crossover_rate,
-            "gene_crossover": gene_crossover,
-            "gene_crossover_rate": gene_crossover_rate,
-            "penalise_above": penalise_above,
-            "penalty_weight": penalty_weight,
-            "patience": patience,
-            "min_gain": min_gain,
-        }
-        if preset not in SETTINGS:
-            raise UnknownNameError(f"there is no preset {preset!r}", where="qnas", fix=did_you_mean(preset, SETTINGS))
         if max_generations is not None and max_generations < 1:
             raise SpecError(f"max_generations is {max_generations}", where="qnas", fix="give 1 or more")
-        changed = {name: value for name, value in given.items() if value is not None}
-        self.settings = replace(SETTINGS[preset], **changed)  # type: ignore[arg-type]  # checked by the settings
+        self.settings = choose(SETTINGS, preset, evolution, where="qnas")
         self.max_generations = max_generations
-        self._penalty_asked = bool(penalise_above)
+        # A preset's penalty is left out on spaces that it was not made for; a penalty that was asked for is not.
+        asked = evolution.get("penalise_above") if isinstance(evolution, Mapping) else evolution is not None
+        self._penalty_asked = bool(asked)
         self._searched, self._fixed = divide(hyperparameters or {}, where="qnas.hyperparameters")
         #: Names of all hyperparameters that are proposed, which the core checks against the task.
         self.hyperparameters: tuple[str, ...] = tuple(sorted([*self._searched, *self._fixed]))
@@ -215,7 +164,7 @@ class QNAS:
         if isinstance(architectures, Reduces):
             reduces = encoding.flags(architectures.reduces, count)
         elif settings.penalise_above and not self._penalty_asked:
-            settings = replace(settings, penalise_above=0)  # a preset's penalty, on a space that it was not made for
+            settings = replace(settings, penalise_above=0)
         if settings.patience and len(study.objectives) > 1:
             raise SpecError(
                 "patience looks at the best fitness, and with several objectives there is no such number",

@@ -10,17 +10,14 @@ from nasplug.testing import SpaceConformance, StrategyConformance
 
 class TestStrong(StrategyConformance):
     def make_strategy(self):
-        return QNAS(quantum_individuals=3, repetition=2)
+        return QNAS(evolution={"quantum_individuals": 3, "repetition": 2})
 
 
 class TestEvolvingNumbersWithElitism(StrategyConformance):
     def make_strategy(self):
         return QNAS(
-            quantum_individuals=2,
-            repetition=2,
-            replacement="elitism",
-            gene_crossover="hux",
             hyperparameters={"lr": [1e-4, 1e-1, "log"], "decay": [0.1, 0.999], "optimizer": "rmsprop"},
+            evolution={"quantum_individuals": 2, "repetition": 2, "replacement": "elitism", "gene_crossover": "hux"},
         )
 
 
@@ -28,7 +25,7 @@ class TestCifar2022OnItsOwnSpace(StrategyConformance):
     trials = 45  # two generations of 20 and a part of the third
 
     def make_strategy(self):
-        return QNAS(preset="cifar2022", update_interval=1)
+        return QNAS(preset="cifar2022", evolution={"update_interval": 1})
 
     def make_space(self):
         return ConvSpace(nodes=6)

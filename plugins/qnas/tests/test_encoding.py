@@ -81,6 +81,6 @@ def test_it_learns_numeric_and_conditional_choices_and_any_hyperparameter():
 
 def test_the_penalty_works_beside_hyperparameters():
     space = HyperparameterSpace(ConvSpace(nodes=6), {"lr": [1e-4, 1e-1, "log"], "flag": [True, False]})
-    strategy = QNAS("cifar2022", penalise_above=1)
+    strategy = QNAS("cifar2022", evolution={"penalise_above": 1})
     run_search(strategy, space=space, trials=5)
     assert strategy.algorithm.settings.penalise_above == 1

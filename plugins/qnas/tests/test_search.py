@@ -25,9 +25,8 @@ SPEC = {
     "space": {"qnas.conv": {"nodes": 4, "width": 0.0625}},
     "strategy": {
         "qnas": {
-            "quantum_individuals": 2,
-            "repetition": 2,
-            "hyperparameters": {"lr": [1e-3, 1e-1, "log"], "decay": [0.5, 0.99], "optimiser": "rmsprop_tf"},
+            "evolution": {"quantum_individuals": 2, "repetition": 2},
+            "hyperparameters": {"lr": [1e-3, 1e-1, "log"], "decay": [0.5, 0.99], "optimizer": "rmsprop_tf"},
         }
     },
     "task": {"qnas.classification": {"limit": 200, "batch_size": 32}},

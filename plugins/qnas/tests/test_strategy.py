@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,12 +51,14 @@ def test_a_search_equals_the_algorithm_driven_by_hand():
     ranges = {"lr": FloatRange(0.001, 0.1)}
     strategy = QNAS(
         "cifar2022",
-        {"lr": [0.001, 0.1]},
-        quantum_individuals=3,
-        repetition=2,
-        update_interval=1,
-        update_rate=0.5,
-        penalise_above=0,
+        hyperparameters={"lr": [0.001, 0.1]},
+        evolution={
+            "quantum_individuals": 3,
+            "repetition": 2,
+            "update_interval": 1,
+            "update_rate": 0.5,
+            "penalise_above": 0,
+        },
     )
     study = run_search(strategy, trials=30, seed=3)
     algorithm = QNASAlgorithm([4] * 6, settings, ranges=ranges)
@@ -70,7 +73,7 @@ def test_a_search_equals_the_algorithm_driven_by_hand():
 
 
 def test_it_starts_from_the_weights_of_any_choices():
-    strategy = QNAS(quantum_individuals=40, repetition=5)
+    strategy = QNAS(evolution={"quantum_individuals": 40, "repetition": 5})
     study = run_search(strategy, space=Uneven(), trials=200)
     first = [trial.architecture.genotype[2] for trial in study.trials]
     assert first.count(False) / 200 == pytest.approx(0.7, abs=0.1)
@@ -79,14 +82,14 @@ def test_it_starts_from_the_weights_of_any_choices():
 
 def test_it_learns_where_the_same_draws_without_updates_do_not():
     def late(**options):
-        study = run_search(QNAS(max_update=0.3, **options), trials=270)
+        study = run_search(QNAS(evolution={"max_update": 0.3, **options}), trials=270)
         return np.mean([trial.metrics["val_acc"] for trial in study.trials[-45:]])
 
     assert late() > late(update_rate=0.0) + 0.1
 
 
 def test_the_first_objective_is_minimised_where_asked():
-    strategy = QNAS(max_update=0.3)
+    strategy = QNAS(evolution={"max_update": 0.3})
     study = run_search(strategy, objectives={"params": "min"}, trials=180)
     best = strategy.algorithm.survivors[0]
     assert -best.fitness == min(trial.values["params"] for trial in study.trials)
@@ -94,14 +97,14 @@ def test_the_first_objective_is_minimised_where_asked():
 
 def test_a_generation_is_waited_for_whatever_the_batch():
     def proposals(batch):
-        study = run_search(QNAS(quantum_individuals=3, repetition=1), trials=12, batch=batch)
+        study = run_search(QNAS(evolution={"quantum_individuals": 3, "repetition": 1}), trials=12, batch=batch)
         return [trial.proposal.to_json() for trial in study.trials]
 
     assert proposals(1) == proposals(2) == proposals(50)
 
 
 def test_failed_pruned_and_infeasible_trials_are_marked_as_failed():
-    strategy = QNAS(quantum_individuals=10, repetition=2)
+    strategy = QNAS(evolution={"quantum_individuals": 10, "repetition": 2})
     evaluator = SyntheticEvaluator(failing=0.3, halting=0.1)
     study = run_search(strategy, evaluator=evaluator, constraints=["val_acc >= 0.6"], trials=20)
     lost = [not study.is_candidate(trial) for trial in study.trials]
@@ -112,13 +115,13 @@ def test_failed_pruned_and_infeasible_trials_are_marked_as_failed():
 
 def test_enqueued_trials_are_no_part_of_a_generation():
     genotype = ["wide"] * 6
-    with_others = run_search(QNAS(quantum_individuals=3, repetition=1), enqueue=[genotype], trials=10)
-    alone = run_search(QNAS(quantum_individuals=3, repetition=1), trials=9)
+    with_others = run_search(QNAS(evolution={"quantum_individuals": 3, "repetition": 1}), enqueue=[genotype], trials=10)
+    alone = run_search(QNAS(evolution={"quantum_individuals": 3, "repetition": 1}), trials=9)
     assert [t.proposal for t in with_others.trials[1:]] == [t.proposal for t in alone.trials]
 
 
 def test_entropy_and_largest_probability_are_told_with_every_generation():
-    strategy = QNAS(quantum_individuals=3, repetition=1, max_update=0.5)
+    strategy = QNAS(evolution={"quantum_individuals": 3, "repetition": 1, "max_update": 0.5})
     study = run_search(strategy, trials=30)
     info = [trial.proposal.info for trial in study.trials]
     assert info[0]["entropy"] == pytest.approx(math.log(4), abs=1e-6)
@@ -133,7 +136,7 @@ def test_entropy_and_largest_probability_are_told_with_every_generation():
 
 def test_evolved_hyperparameters_stay_within_their_ranges_and_fixed_ones_are_passed_on():
     given = {"lr": [1e-4, 1e-1, "log"], "momentum": (0, 0.999), "optimizer": "sgd", "l2_all": True}
-    study = run_search(QNAS(hyperparameters=given, quantum_individuals=20), trials=100)
+    study = run_search(QNAS(hyperparameters=given, evolution={"quantum_individuals": 20}), trials=100)
     rates = [trial.hyperparameters["lr"] for trial in study.trials]
     assert all(1e-4 <= rate <= 1e-1 for rate in rates)
     assert all(0 <= trial.hyperparameters["momentum"] <= 0.999 for trial in study.trials)
@@ -151,7 +154,7 @@ def test_hyperparameters_that_the_task_does_not_take_are_refused_before_anything
 
 @pytest.mark.parametrize("penalised", [True, False])
 def test_the_preset_penalises_pools_beyond_three(penalised):
-    strategy = QNAS("cifar2022", **({} if penalised else {"penalise_above": 0}))
+    strategy = QNAS("cifar2022", evolution=None if penalised else {"penalise_above": 0})
     run_search(strategy, space=ConvSpace(), evaluator=CountsPools(), trials=100)
     space = ConvSpace()
     pools = [
@@ -166,14 +169,16 @@ def test_a_preset_drops_its_penalty_where_the_space_cannot_tell_and_a_wish_is_re
     run_search(strategy, trials=1)
     assert strategy.algorithm.settings.penalise_above == 0
     with pytest.raises(SpecError, match="penalise_above is 2"):
-        run_search(QNAS("cifar2022", penalise_above=2), trials=1)
+        run_search(QNAS("cifar2022", evolution={"penalise_above": 2}), trials=1)
 
 
 def test_it_ends_after_the_given_generations_or_when_the_best_fitness_stagnates():
-    study = run_search(QNAS(quantum_individuals=3, max_generations=4), trials=100)
+    study = run_search(QNAS(max_generations=4, evolution={"quantum_individuals": 3}), trials=100)
     assert len(study.trials) == 12
     flat = SyntheticEvaluator()
-    stopped = run_search(QNAS(quantum_individuals=3, patience=5, min_gain=10.0), evaluator=flat, trials=100)
+    stopped = run_search(
+        QNAS(evolution={"quantum_individuals": 3, "patience": 5, "min_gain": 10.0}), evaluator=flat, trials=100
+    )
     assert len(stopped.trials) == 3 * 6
 
 
@@ -182,7 +187,7 @@ def test_several_objectives_rank_by_fronts_and_crowding():
     assert by_fronts(fitness).tolist() == [1, 4, 2, 3, 5, 0]
     assert by_fronts(np.zeros((0, 2))).tolist() == []
     assert by_fronts(np.ones((3, 2))).tolist() == [0, 2, 1]
-    strategy = QNAS(max_update=0.3)
+    strategy = QNAS(evolution={"max_update": 0.3})
     study = run_search(strategy, objectives={"val_acc": "max", "params": "min"}, trials=90)
     front = {(trial.values["val_acc"], -trial.values["params"]) for trial in study.pareto()}
     assert {tuple(one.fitness) for one in strategy.algorithm.survivors[:2]} <= front
@@ -190,7 +195,7 @@ def test_several_objectives_rank_by_fronts_and_crowding():
 
 def test_patience_with_several_objectives_is_refused():
     with pytest.raises(SpecError, match="patience"):
-        run_search(QNAS(patience=3), objectives={"val_acc": "max", "params": "min"}, trials=3)
+        run_search(QNAS(evolution={"patience": 3}), objectives={"val_acc": "max", "params": "min"}, trials=3)
 
 
 def test_every_setting_can_be_given_over_the_preset():
@@ -211,7 +216,9 @@ def test_every_setting_can_be_given_over_the_preset():
         "patience": 9,
         "min_gain": 0.25,
     }
-    assert QNAS(**changes).settings == QNASSettings(**changes)
+    assert QNAS(evolution=changes).settings == QNASSettings(**changes)
+    assert QNAS("table", evolution=QNASSettings(**changes)).settings == QNASSettings(**changes)
+    assert QNAS("table", evolution={"patience": 9}).settings == replace(SETTINGS["table"], patience=9)
     assert set(changes) == set(QNASSettings.__dataclass_fields__)
     assert (QNAS().settings, QNAS("cifar2022").settings) == (SETTINGS["strong"], SETTINGS["cifar2022"])
 
@@ -221,7 +228,8 @@ def test_every_setting_can_be_given_over_the_preset():
     [
         ({"preset": "cifar2020"}, "did you mean 'cifar2022'"),
         ({"max_generations": 0}, "max_generations"),
-        ({"update_rate": 1.5}, "update_rate"),
+        ({"evolution": {"update_rate": 1.5}}, "update_rate"),
+        ({"evolution": {"update_rat": 0.5}}, "did you mean 'update_rate'"),
         ({"hyperparameters": {"lr": [0.1]}}, r"hyperparameters.lr(.|\n)*without brackets"),
         ({"hyperparameters": {"lr": [0.1, 0.2, "log", 3]}}, "cannot read"),
         ({"hyperparameters": {"lr": {"low": 1}}}, "cannot read"),
@@ -259,7 +267,7 @@ def test_a_space_without_choices_is_refused():
 
 
 def test_inside_successive_halving_a_generation_sees_the_lowest_rung():
-    spec = {"asha": {"inner": {"qnas": {"quantum_individuals": 3}}}}
+    spec = {"asha": {"inner": {"qnas": {"evolution": {"quantum_individuals": 3}}}}}
     study = run_search(spec, trials=40)
     assert {trial.proposal.info["rung"] for trial in study.trials} >= {0, 1}
     fresh = [t.proposal.info["generation"] for t in study.trials if t.proposal.info["rung"] == 0]

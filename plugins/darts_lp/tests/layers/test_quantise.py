@@ -214,7 +214,7 @@ def test_the_wrapper_refuses_before_anything_trains():
 def test_in_a_search():
     """Wrapped, warmed up in floating point, trained and priced."""
     study = nas.search(
-        nas.ImageClassification(limit=120, lr=5e-3),
+        nas.ImageClassification(limit=120, training=nas.Training(lr=5e-3)),
         space=nas.component("nasbench201", channels=4, cells=1),
         enqueue=[["nor_conv_3x3"] * 6, ["skip_connect"] * 6],
         build=[Quantise(2, 2, activations="fixed")],
