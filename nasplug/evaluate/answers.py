@@ -45,7 +45,7 @@ def check_evaluation(evaluation: Evaluation, where: str) -> Evaluation:
         PluginError: A value is of another type than the record says.
     """
     artifacts = evaluation.artifacts
-    if not isinstance(artifacts, Mapping):
+    if type(artifacts) is not dict and not isinstance(artifacts, Mapping):
         raise PluginError(f"artifacts are a mapping, not {artifacts!r:.100}", where=where)
     for name, path in artifacts.items():
         _text(name, "the name of an artifact", where)
@@ -73,10 +73,13 @@ def numbers(values: Any, what: str, where: str) -> dict[str, float]:
     Raises:
         PluginError: It is not a mapping of texts to numbers.
     """
-    if not isinstance(values, Mapping):
+    if type(values) is not dict and not isinstance(values, Mapping):
         raise PluginError(f"{what} are a mapping of names to numbers, not {values!r:.100}", where=where)
     found = {}
     for name, value in values.items():
+        if type(name) is str and type(value) is float:  # nearly always; messages take longer than the check
+            found[name] = value
+            continue
         _text(name, f"a name in {what}", where)
         if isinstance(value, str):
             raise PluginError(f"{name!r} in {what} is the text {value!r:.100}, not a number", where=where)

@@ -21,7 +21,8 @@ def stream(seed: int, role: str, index: int = 0) -> np.random.Generator:
         role: Purpose of the numbers, e.g. `qnas.observe`.
         index: Index of the stream, e.g. the generation, >= 0.
     """
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_role_key(role), index)))
+    # What `default_rng` makes, without its looking at what it got: there is one for every proposal.
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(_role_key(role), index))))
 
 
 def derived_seed(seed: int, role: str, index: int = 0) -> int:

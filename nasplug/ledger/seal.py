@@ -52,11 +52,10 @@ class Seal:
 
     def apply(self, rows: Mapping[Any, int | None]) -> None:
         """Makes the change."""
-        _, self.digest = self.changed(rows)
         for key, new in rows.items():
-            if new is None:
-                self.checksums.pop(key, None)
-            else:
+            old = self.checksums.pop(key, 0) if new is None else self.checksums.get(key, 0)
+            self.digest ^= old ^ (new or 0)
+            if new is not None:
                 self.checksums[key] = new
 
 

@@ -29,6 +29,7 @@ class Manager:
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(StudySpecs)
         self.hook: Any = self._manager.hook
+        self._names: dict[str, str] = {}
         for name, plugin in plugins:
             self.register(plugin, name)
 
@@ -39,6 +40,7 @@ class Manager:
             PluginError: Its hooks do not fit the contract.
             SpecError: The name, or the very object, is there already.
         """
+        self._names.clear()
         try:
             self._manager.register(plugin, name=name)
         except pluggy.PluginValidationError as error:
@@ -98,10 +100,13 @@ class Manager:
 
     def names(self, hook: str) -> str:
         """Returns names of the plugins that implement a hook, for messages about an answer."""
-        return f"{' or '.join(name for name, _ in self.who(hook)) or 'a plugin'}, hook {hook}"
+        if hook not in self._names:
+            self._names[hook] = f"{' or '.join(name for name, _ in self.who(hook)) or 'a plugin'}, hook {hook}"
+        return self._names[hook]
 
     def unregister(self, plugin: Any) -> None:
         """Removes a plugin."""
+        self._names.clear()
         self._manager.unregister(plugin)
 
     def named(self) -> list[tuple[str, Any]]:

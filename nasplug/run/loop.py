@@ -36,6 +36,9 @@ from nasplug.run.resume import Snapshots, check_same, copied
 from nasplug.run.retry import Revision
 from nasplug.run.reviewing import check_proposals
 
+#: Seconds below which nobody looks at a running trial: it is written once, when it is finished.
+QUICK = 0.05
+
 
 class Search:
     """One run of a specification.
@@ -78,6 +81,9 @@ class Search:
         # Once the end of the budget keeps back a proposal, the way of this run is no prefix of a longer run's any more,
         # and a snapshot must not be taken: the longer run resumes from an earlier one.
         self._cut = False
+        # Pending trials that are not in the file yet, since the last trial took less than it takes to look.
+        self._unwritten: dict[int, Trial] = {}
+        self._quick = False
         self._give_up, self._ran = GiveUp(), set[int]()
         self._hints = Hints(self.spec.constraints)
         self._keeper = Keeper(self.spec.run.keep, ledger, storage, checkpoints=assembly.keeps_checkpoints)
@@ -140,9 +146,10 @@ class Search:
             check_proposals(proposals, room, self.study, self.spec.strategy.name)
             fresh = [self._admit(proposal) for proposal in proposals]
             new = [trial for trial in fresh if trial.number not in self._recorded]
-            new += self._revision.changed()
-            if new:
-                self.storage.write(new)
+            again = self._revision.changed()
+            self._unwritten.update({trial.number: trial for trial in [*new, *again]})
+            if again or not self._quick:
+                self._show()
             for trial in fresh:
                 self._submit(trial)
 
@@ -171,7 +178,8 @@ class Search:
             history = tuple(self.study.trials[:known]) if self.assembly.needs_history else ()
             parent = trial.proposal.parent
             self._send(Job(trial, None, history, None if parent is None else self.study.trial(parent)))
-            self._tell(lambda tracker: tracker.submitted(trial))
+            if self.trackers:
+                self._tell(lambda tracker: tracker.submitted(trial))
 
     def _send(self, job: Job) -> None:
         if not self._started:
@@ -182,6 +190,7 @@ class Search:
         self._executor.submit(job)
 
     def _emit(self, key: int | str, message: Message) -> None:
+        self._show()
         if isinstance(message, Progress):
             self._tell(lambda tracker: tracker.worked(message.key, message.share, message.metrics))
         elif isinstance(key, int):
@@ -286,21 +295,32 @@ class Search:
                 self._outcomes[done.key] = done
 
     def _finish(self, trial: Trial) -> Trial:
-        self.storage.write([trial])
+        self._unwritten.pop(trial.number, None)
+        before = [number for number in self._unwritten if number < trial.number]  # the file never has a gap
+        self.storage.write([*map(self._unwritten.pop, before), trial])
+        self._quick = trial.seconds < QUICK
         return trial
+
+    def _show(self) -> None:
+        """Writes what is pending, for those who look on and for a resume."""
+        if self._unwritten:
+            self.storage.write(list(self._unwritten.values()))
+            self._unwritten.clear()
 
     def _observe(self, trial: Trial) -> None:
         self.ledger.observe(trial)
         self._known_to.pop(trial.number)
         self.assembly.manager.call("observe", study=self.study, trial=trial)
-        self._tell(lambda tracker: tracker.observed(trial))
+        if self.trackers:
+            self._tell(lambda tracker: tracker.observed(trial))
         self._give_up.observe(trial, ran=trial.number in self._ran)
         self._ran.discard(trial.number)
         self._keeper.observed(trial)
         hint = self._hints.observed(self.study.trials)
         if hint is not None:
             self._say(hint)
-        if not self._cut:
+        if not self._cut and self._snapshots.due(self.ledger):
+            self._show()
             self._snapshots.take(self.ledger, self._known_to)
 
     # -- resume --------------------------------------------------------------------------------------------------

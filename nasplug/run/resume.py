@@ -51,19 +51,20 @@ class Snapshots:
         self._at = time.monotonic()
         self._restored = 0
 
-    def take(self, ledger: Ledger, known_to: Mapping[int, int]) -> None:
-        """Takes a snapshot if one is due."""
+    def due(self, ledger: Ledger) -> bool:
+        """Whether it is time for a snapshot."""
         if self._plugins is None or self._storage.path is None or self._assembly.spec.run.clock is not None:
-            return  # on a simulated clock the observed trials are no prefix; a resumed run replays them
-        observed = len(ledger.view.trials)
-        if time.monotonic() - self._at < self._every or observed <= self._restored:
-            return
+            return False  # on a simulated clock the observed trials are not a prefix; a resumed run replays them
+        return time.monotonic() - self._at >= self._every and len(ledger.view.trials) > self._restored
+
+    def take(self, ledger: Ledger, known_to: Mapping[int, int]) -> None:
+        """Takes a snapshot; all pending trials are in the storage."""
         states = {}
-        for name, plugin in self._plugins.items():
+        for name, plugin in (self._plugins or {}).items():
             state = self._assembly.manager.guard(name, "state_dict", plugin.state_dict)
             states[name] = check_state(state, f"{name}, state_dict")
         snapshot = Snapshot(
-            observed,
+            len(ledger.view.trials),
             ledger.view.proposed,
             [known_to[trial.number] for trial in ledger.view.pending],
             sorted(ledger.book.works.outcomes),

@@ -8,7 +8,7 @@ import math
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ class Worker:
         self.assembly, self.folder, self.keeps_checkpoints = assembly, folder, keeps_checkpoints
         self.device = device or assembly.spec.run.device
         self._interruption = interruption or Interruption()
+        self._home = _current_folder()
 
     def run(self, job: Job, emit: Emit | None = None) -> Done:
         """Runs a job; every problem of the candidate, or of the work, ends as a failure with its reason.
@@ -76,8 +77,7 @@ class Worker:
         assert job.trial is not None
         started = time.perf_counter()
         known: dict[str, Any] = {}
-        with self._guarded(f"trial {job.trial.number}", known):
-            self._evaluate(job, emit, known)
+        self._guarded(f"trial {job.trial.number}", known, lambda: self._evaluate(job, emit, known))
         return job.trial.with_(**known, seconds=time.perf_counter() - started)
 
     def _work(self, job: Job, emit: Emit | None) -> Outcome:
@@ -95,19 +95,20 @@ class Worker:
         run = WorkRun(work, ledger.view, device=self.device, threads=self.assembly.spec.run.threads, emit=say)
         known: dict[str, Any] = {}
         done: list[Outcome] = []
-        with self._guarded(f"work {key}", known):
+
+        def train() -> None:
             seed_everything(run.seed())
             done.append(carry_out(run))
+
+        self._guarded(f"work {key}", known, train)
         if done:
             return done[0]
         return Outcome(key, None, known["failure"], seconds=time.perf_counter() - started)
 
-    @contextlib.contextmanager
-    def _guarded(self, what: str, known: dict[str, Any]) -> Iterator[None]:
+    def _guarded(self, what: str, known: dict[str, Any], run: Callable[[], None]) -> None:
         """Turns whatever a candidate raises into the fields of a failure, and puts back what it may have changed."""
-        folder = _current_folder()
         try:
-            yield
+            run()
         except NOT_THE_CANDIDATE:
             raise
         except MemoryError as error:
@@ -129,9 +130,9 @@ class Worker:
                 raise
             known |= self._failure("error", error)
         finally:
-            if folder is not None and _current_folder() != folder:
+            if self._home is not None and _current_folder() != self._home:
                 with contextlib.suppress(OSError):  # where a candidate went must not be where the next one starts
-                    os.chdir(folder)
+                    os.chdir(self._home)
 
     def _failure(self, kind: str, error: BaseException) -> dict[str, Any]:
         """The fields of a failed trial; a plugin that is not the candidate's own is named."""
@@ -174,7 +175,8 @@ class Worker:
             evaluation: Evaluation | None = assembly.manager.hook.evaluate(run=run)
         finally:
             known["measurements"] = tuple(run.measurements)
-            known["stages"] = {name: dict(stage.metrics) for name, stage in run.stages.items() if stage.finished}
+            if run.stages:
+                known["stages"] = {name: dict(stage.metrics) for name, stage in run.stages.items() if stage.finished}
             known["edits"] = trial.edits + tuple(run.edits)
         if not isinstance(evaluation, Evaluation):
             raise PluginError(
@@ -211,7 +213,7 @@ class Worker:
         if trained is not None and any(plugin.needs_trained_weights for plugin in assembly.costs):
             costs = known["costs"]
             known["costs"] = costs | price(assembly.costs, trained, assembly.target, trained=True, known=costs)
-        self._check_objectives({**known.get("costs", {}), **known["metrics"]})
+        self._check_objectives({**known["costs"], **known["metrics"]} if "costs" in known else known["metrics"])
         known["state"] = "complete"
 
     def _check_objectives(self, values: Mapping[str, float]) -> None:

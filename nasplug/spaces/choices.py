@@ -86,6 +86,10 @@ class ChoiceSpace(ABC):
         self._free = [position for position, size in enumerate(self._sizes) if size > 1]
         self._options: tuple[Any, ...] = tuple(choice.options for choice in self._choices)
         self._weighted = any(cumulative is not None for cumulative in self._cumulative)
+        #: JSON text of every option, where keys can be put together from them.
+        self._texts: list[list[str]] | None = None
+        if self._flat and type(self).canonical is ChoiceSpace.canonical:
+            self._texts = [[_encode(option) for option in options] for options in self._options]
         self._numbering = Numbering(self._tree, name)
         self._continuous = [choice.name for choice in self._choices if choice.continuous]
         if self._continuous:
@@ -297,7 +301,11 @@ class ChoiceSpace(ABC):
             SpaceError: A number is outside its continuous range.
         """
         if self._flat:
-            return self._make(tuple([options[i] for options, i in zip(self._options, indices, strict=True)]))
+            genotype = tuple([options[i] for options, i in zip(self._options, indices, strict=True)])
+            if self._texts is None:
+                return self._make(genotype)
+            key = ",".join([texts[i] for texts, i in zip(self._texts, indices, strict=True)])
+            return Architecture(self.name, genotype, f"[{key}]")
         values = []
         for choice, gene, on in zip(self._choices, indices, self._tree.active(indices), strict=True):
             value = choice.value(gene) if on else None
