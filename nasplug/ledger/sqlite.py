@@ -34,8 +34,8 @@ _TABLES = (
     "CREATE TABLE seal"
     " (name TEXT PRIMARY KEY, rows INTEGER NOT NULL, digest INTEGER NOT NULL, checksum INTEGER NOT NULL)",
 )
-#: One trial with its seal as one statement, which is a transaction of its own: nearly all that a search writes. View and
-#: trigger belong to the connection, the file has nothing of them.
+#: One trial with its seal as one statement, a transaction of its own: nearly all that a search writes. View and trigger
+#: belong to the connection; the file does not have them.
 _ONE_TRIAL = (
     "CREATE TEMP VIEW trial_and_seal AS SELECT number, state, record, trials.checksum AS checksum, rows, digest,"
     " seal.checksum AS seal_checksum FROM main.trials, main.seal",

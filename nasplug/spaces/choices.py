@@ -304,7 +304,7 @@ class ChoiceSpace(ABC):
             genotype = tuple([options[i] for options, i in zip(self._options, indices, strict=True)])
             if self._texts is None:
                 return self._make(genotype)
-            key = ",".join([texts[i] for texts, i in zip(self._texts, indices, strict=True)])
+            key = ",".join([texts[int(i)] for texts, i in zip(self._texts, indices, strict=True)])
             return Architecture(self.name, genotype, f"[{key}]")
         values = []
         for choice, gene, on in zip(self._choices, indices, self._tree.active(indices), strict=True):

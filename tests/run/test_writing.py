@@ -82,9 +82,13 @@ def test_a_full_disk_while_one_trial_is_written_says_so_and_changes_nothing(tmp_
     store = SQLiteStorage(path)
     more = study.trials[0].with_(number=3, reason="x" * 10_000)
     store._connection.execute("PRAGMA max_page_count = 1")
-    with pytest.raises(StorageError, match="all earlier trials are safe"):
+
+    def fill():
         for number in range(3, 400):
             store.write([more.with_(number=number)])
+
+    with pytest.raises(StorageError, match="all earlier trials are safe"):
+        fill()
     store._connection.execute("PRAGMA max_page_count = 1000000")
     count = len(store.trials())
     store.write([more.with_(number=count)])
