@@ -56,7 +56,7 @@ def rate(function: Callable[[], Any], count: int, rounds: int) -> dict[str, floa
 
 
 def random_points(count: int, rng: np.random.Generator) -> Points:
-    """Points that are no grid: numbers drawn one by one."""
+    """Points off any grid: numbers drawn one by one."""
     fields = preset("wu32").to_json()
     fields |= {name: 2.0 ** rng.integers(low, high, count) for name, (low, high) in _RANGES.items()}
     fields |= {"freq_hz": rng.uniform(50e6, 1e9, count), "act_bytes_per_cycle": rng.uniform(1, 16, count)}

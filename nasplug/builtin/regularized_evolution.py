@@ -55,7 +55,7 @@ class RegularizedEvolution:
                 fix="give 1 <= tournament_size <= population_size",
             )
         if not 0.0 <= crossover <= 1.0:
-            raise SpecError(f"crossover={crossover} is no probability", where="regularized_evolution")
+            raise SpecError(f"crossover must be a probability, got {crossover}", where="regularized_evolution")
         self.population_size, self.tournament_size = population_size, tournament_size
         self.crossover, self.distinct, self.attempts = crossover, distinct, attempts
         self.requires: tuple[type, ...] = (Mutates, Crosses) if crossover > 0 else (Mutates,)

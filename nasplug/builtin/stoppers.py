@@ -10,6 +10,7 @@ from typing import Any
 from nasplug.contract.errors import SpecError
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.records import Measurement, Objective
+from nasplug.contract.wording import plural
 from nasplug.evaluate.trialrun import TrialRun
 
 
@@ -56,7 +57,9 @@ class MedianStopper:
             if best >= median(values):
                 return None
             middle = objective.sign * median(values)
-            behind.append(f"{objective.name} {objective.sign * best:.4g}, median of {len(values)} trials {middle:.4g}")
+            behind.append(
+                f"{objective.name} {objective.sign * best:.4g}, median of {plural(len(values), 'trial')} {middle:.4g}"
+            )
         return f"median: at step {step}, best {'; '.join(behind)}" if behind else None
 
 

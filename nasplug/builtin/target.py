@@ -81,7 +81,7 @@ class Cpu:
         """See the hook.
 
         Raises:
-            SpecError: An unknown option, or a value that is no positive whole number.
+            SpecError: An unknown option, or a value that is not a positive integer.
         """
         family, _, variant = name.partition(":")
         if family != self.family:

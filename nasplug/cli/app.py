@@ -228,7 +228,7 @@ def _filename(error: OSError) -> str | None:
 
 
 def _tolerate_any_encoding() -> None:
-    """A terminal that cannot show a character shows a question mark and is no reason to fail."""
+    """Terminals that cannot show a character show a question mark instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

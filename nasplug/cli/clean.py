@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if not study_path(arguments.file).is_file():
         raise StorageError(f"there is no study file {arguments.file!r}", fix="check the path")
-    storage = SQLiteStorage(arguments.file)  # holds the lock: what a run writes at this moment is no orphan
+    storage = SQLiteStorage(arguments.file)  # holds the lock: what a run writes at this moment is not an orphan
     try:
         orphans = take_inventory(storage, contents=False).orphans
         size = sum(size_of(path) for path in orphans)

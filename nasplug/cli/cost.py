@@ -129,7 +129,7 @@ def _of_trial(file: str, number: str, arguments: argparse.Namespace) -> Candidat
     if arguments.set:
         raise SpecError("a trial takes no arguments", where="--set", fix="leave --set out")
     if number and not number.isdigit():
-        raise SpecError(f"{number!r} is no number of a trial", where=arguments.model, fix=f"write {file}#0")
+        raise SpecError(f"expected the number of a trial, got {number!r}", where=arguments.model, fix=f"write {file}#0")
     study, assembly = open_study(file, arguments)
     trial = pick_trial(study, int(number) if number else None, file)
     inputs = None if assembly.task is None else inputs_of(assembly.task)

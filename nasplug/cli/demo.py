@@ -18,6 +18,7 @@ from nasplug.cli.app import INTERRUPTED
 from nasplug.cli.loading import find_plugins
 from nasplug.cli.parser import Parser, natural, positive
 from nasplug.contract.errors import MissingExtraError, StorageError
+from nasplug.contract.wording import plural
 from nasplug.optional import available
 
 if TYPE_CHECKING:
@@ -146,13 +147,14 @@ def _task(**arguments: Any) -> dict[str, Any]:
 
 
 def _header(spec: RunSpec, seed: int) -> str:
-    workers = f"{spec.run.workers} worker processes" if spec.run.workers > 1 else "one process"
+    workers = plural(spec.run.workers, "worker process") if spec.run.workers > 1 else "one process"
     return "\n".join(
         [
             "nasplug demo: Q-NAS searches networks for handwritten digits",
             "  data    1,797 images of 8x8 pixels from scikit-learn; a fifth of them only for the final test",
             "  space   chains of up to 8 convolutions and pools, at most a million multiply-accumulates",
-            f"  search  {spec.budget.trials} networks, {EPOCHS} epochs each, {workers}, seed {seed}",
+            f"  search  {plural(spec.budget.trials or 0, 'network')}, {plural(EPOCHS, 'epoch')} each, {workers}, "
+            f"seed {seed}",
             "  time    about two minutes on two cores; after Ctrl-C the same command goes on",
             "",
         ]
@@ -178,7 +180,7 @@ def _final(study: Study, best: Trial, spec: RunSpec, catalog: Catalog, folder: P
         earlier: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if earlier["trial"] == best.number and earlier["architecture"]["key"] == best.architecture.key:
             return earlier
-    print(f"\ntraining the best network (trial {best.number}) fully: {FINAL_EPOCHS} epochs", flush=True)
+    print(f"\ntraining the best network (trial {best.number}) fully: {plural(FINAL_EPOCHS, 'epoch')}", flush=True)
     # More images than in the search, shifted by up to a pixel. The schedule ends at good weights by itself: to choose
     # an epoch would take more validation images than a tenth, of which most networks soon get all right.
     final = spec.replace(
@@ -214,7 +216,7 @@ def _print_result(study: Study, best: Trial, result: dict[str, Any]) -> None:
 
     console = Console()
     costs = {name: best.costs[name] for name in ("params", "macs")}
-    print(f"\nThe best of {len(study.trials)} networks is trial {best.number}: {output.values(costs)}\n")
+    print(f"\nThe best of {plural(len(study.trials), 'network')} is trial {best.number}: {output.values(costs)}\n")
     if isinstance(study.space, HasGraph):
         unicode = (sys.stdout.encoding or "ascii").lower().startswith("utf")
         drawing = draw_text(study.space.graph(best.architecture), width=min(console.width, 100) - 2, unicode=unicode)

@@ -17,6 +17,7 @@ from pathlib import Path
 from nasplug.cli import output
 from nasplug.cli.loading import find_plugins
 from nasplug.cli.parser import Parser
+from nasplug.contract.wording import plural
 from nasplug.plugins.packages import PACKAGES, is_installed
 
 SUMMARY = "Check the installation, with a remedy for every problem."
@@ -79,8 +80,10 @@ def _system() -> Iterator[Check]:
 
     yield Check("nasplug", "ok", f"{version()} ({Path(__file__).parent.parent})")
     yield Check("python", "ok", f"{platform.python_version()} ({sys.executable})")
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Check("system", "ok", f"{platform.system()} {platform.release()} {platform.machine()}, {usable} cores")
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    yield Check(
+        "system", "ok", f"{platform.system()} {platform.release()} {platform.machine()}, {plural(usable, 'core')}"
+    )
 
 
 def _requirements() -> Iterator[Check]:

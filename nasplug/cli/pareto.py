@@ -9,6 +9,7 @@ from nasplug.cli.loading import read_study
 from nasplug.cli.parser import Parser, key_value
 from nasplug.cli.trials import add_labels, print_trials, trial_json
 from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
+from nasplug.contract.wording import plural
 
 SUMMARY = "Show the best trials of a study and their hypervolume."
 
@@ -36,9 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
     names = [objective.name for objective in study.objectives]
     for name, value in (reference or {}).items():
         if name not in names:
-            raise UnknownNameError(f"{name!r} is no objective", where="--reference", fix=did_you_mean(name, names))
+            raise UnknownNameError(f"{name!r} is not an objective", where="--reference", fix=did_you_mean(name, names))
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise SpecError(f"{name} is {value!r}, which is no number", where="--reference")
+            raise SpecError(f"expected a number for {name}, got {value!r}", where="--reference")
     front = study.pareto()
     volume = study.hypervolume(reference)
     if arguments.json:
@@ -54,9 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
         )
         return 0
     if not front:
-        print(f"none of {len(study.trials)} finished trials is complete and feasible")
+        print(f"{plural(len(study.trials), 'finished trial')}, none of them complete and feasible")
         return 0
     print_trials(study, front, labels=arguments.labels)
     against = "the worst values found" if reference is None else output.values(reference)
-    print(f"{len(front)} of {len(study.candidates())} feasible trials; hypervolume {volume:.6g} against {against}")
+    size = plural(len(study.candidates()), "feasible trial")
+    print(f"{len(front)} of {size}; hypervolume {volume:.6g} against {against}")
     return 0

@@ -1,4 +1,4 @@
-"""An argument parser whose errors are the project's own: one message, the nearest right word, no usage dump."""
+"""An argument parser whose errors are the project's own: one message with a suggestion, without the usage text."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def image_shape(text: str) -> tuple[int, ...]:
         argparse.ArgumentTypeError: It has another form.
     """
     if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no shape such as 3x224x224")
+        raise argparse.ArgumentTypeError(f"expected a shape such as 3x224x224, got {text!r}")
     return tuple(int(size) for size in text.split("x"))
 
 
@@ -95,7 +95,7 @@ def positive(text: str) -> int:
         argparse.ArgumentTypeError: It is none.
     """
     if not re.fullmatch(r"\d+", text) or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+        raise argparse.ArgumentTypeError(f"expected a positive integer, got {text!r}")
     return int(text)
 
 
@@ -106,5 +106,5 @@ def natural(text: str) -> int:
         argparse.ArgumentTypeError: It is none.
     """
     if not re.fullmatch(r"\d+", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 0")
+        raise argparse.ArgumentTypeError(f"expected a non-negative integer, got {text!r}")
     return int(text)

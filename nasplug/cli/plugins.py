@@ -7,6 +7,7 @@ import argparse
 from nasplug.cli import output
 from nasplug.cli.loading import find_plugins
 from nasplug.cli.parser import Parser
+from nasplug.contract.wording import plural
 
 SUMMARY = "List installed plugins, and those that failed to load."
 
@@ -47,5 +48,5 @@ def run(arguments: argparse.Namespace) -> int:
         rows.append([plugin.name, plugin.distribution, text])
     output.print_table(["plugin", "distribution", "offers"], rows)
     if found.broken:
-        print(f"{len(found.broken)} of {len(found.plugins)} plugins failed to load; the others work")
+        print(f"{len(found.broken)} of {plural(len(found.plugins), 'plugin')} failed to load; the others work")
     return 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nasplug.cli.output import duration, number, printable
 from nasplug.contract.tracker import Plan, Tracker
+from nasplug.contract.wording import plural
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -77,7 +78,7 @@ class LiveDisplay(Tracker):
                 self._count(trial)
             self._known = sum(self._counts.values())
         if self._resumed:
-            self._console.print(f"resuming: {self._resumed} trials are already done", markup=False)
+            self._console.print(f"resuming: {plural(self._resumed, 'trial')} already done", markup=False)
         if self._console.is_terminal:
             from rich.live import Live
 

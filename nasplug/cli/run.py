@@ -14,6 +14,7 @@ from nasplug.cli.app import INTERRUPTED
 from nasplug.cli.loading import find_plugins, overridden, stored_spec
 from nasplug.cli.parser import Parser
 from nasplug.contract.errors import StorageError
+from nasplug.contract.wording import plural
 from nasplug.plugins.trust import asks_for_code, untrusted
 
 if TYPE_CHECKING:
@@ -89,9 +90,9 @@ def _run(arguments: argparse.Namespace, spec: RunSpec, storage: str) -> int:
 def describe(spec: RunSpec) -> str:
     """One line on what is about to run."""
     task = "" if spec.task is None else f" on {spec.task.name.rpartition('.')[2]}"
-    length = "trials until the time is over" if spec.budget.trials is None else f"{spec.budget.trials} trials"
-    epochs = f" of {spec.budget.epochs} epoch{'s' * (spec.budget.epochs != 1)}"
-    workers = f", {spec.run.workers} workers" if spec.run.workers > 1 else ""
+    length = "trials until the time is over" if spec.budget.trials is None else plural(spec.budget.trials, "trial")
+    epochs = f" of {plural(spec.budget.epochs, 'epoch')}"
+    workers = f", {plural(spec.run.workers, 'worker')}" if spec.run.workers > 1 else ""
     return f"{spec.strategy.name} in {spec.space.name}{task}: {length}{epochs}{workers} -> {spec.run.storage}"
 
 
@@ -120,7 +121,7 @@ def print_summary(study: Study, storage: str, seconds: float) -> None:
 
     states = [trial.state for trial in study.trials]
     counts = ", ".join(f"{states.count(s)} {s}" for s in ("complete", "pruned", "failed") if s in states)
-    print(f"{len(states)} trials ({counts or 'none'}) in {output.duration(seconds)}")
+    print(f"{plural(len(states), 'trial')} ({counts or 'none'}) in {output.duration(seconds)}")
     if not study.candidates():
         print(f"No trial is complete and feasible. The reasons: {output.command('trials', storage)}")
         hint = never_satisfied(study.trials, study.constraints)

@@ -6,6 +6,7 @@ import argparse
 
 from nasplug.cli import output
 from nasplug.cli.parser import Parser
+from nasplug.contract.wording import plural
 
 SUMMARY = "Check a study: rows, weights, missing and orphaned files."
 
@@ -45,7 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
     for name, files in lists.items():
         for path in files:
             print(f"{output.printable(str(path))}: {meanings[name]}")
-    print(f"{found.trials} trials are as they were written; {found.checked} files match their checksums")
+    print(
+        f"{plural(found.trials, 'trial is intact', 'trials are intact')}; "
+        f"{plural(found.checked, 'file matches its checksum', 'files match their checksums')}"
+    )
     if found.orphans:
         print(f"Delete what belongs to nothing: {output.command('clean', arguments.file)}")
     return 0 if found.sound else UNSOUND

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeGuard, TypeVar
 from nasplug.contract.errors import SpecError
 from nasplug.contract.jsondata import Json
 from nasplug.contract.records import Scalar
+from nasplug.contract.wording import plural
 
 if TYPE_CHECKING:
     import numpy as np
@@ -284,7 +285,7 @@ class Categorical:
             fits = len(weights) == len(self.options) and all(weight >= 0 for weight in weights)
             if not fits or not abs(math.fsum(weights) - 1) <= 1e-9:
                 raise SpecError(
-                    f"{list(weights)!r} is not a distribution over {len(self.options)} options",
+                    f"{list(weights)!r} is not a distribution over {plural(len(self.options), 'option')}",
                     fix="give one probability for each option, with sum 1",
                 )
 
@@ -405,7 +406,7 @@ def _spread(size: int, count: int) -> list[int]:
 
 def _positions(count: int) -> list[float]:
     if count < 1:
-        raise SpecError(f"a grid of {count} values was asked for", fix="give 1 or more")
+        raise SpecError(f"a grid of {plural(count, 'value')} was asked for", fix="give 1 or more")
     return [0.5] if count == 1 else [i / (count - 1) for i in range(count)]
 
 

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from nasplug.contract.errors import SpecError
 from nasplug.contract.jsondata import Json, JsonObject
+from nasplug.contract.wording import plural
 
 Scalar = str | int | float | bool | None
 Genotype = Scalar | tuple["Genotype", ...]
@@ -168,7 +169,7 @@ class Budget(msgspec.Struct, frozen=True, gc=False):
 
     def __post_init__(self) -> None:
         if self.epochs < 0:
-            raise SpecError(f"a budget of {self.epochs} epochs is negative", where="budget.epochs")
+            raise SpecError(f"a budget of {plural(self.epochs, 'epoch')} is negative", where="budget.epochs")
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasplug.contract.errors import DataError
+from nasplug.contract.wording import plural
 
 SPLITS = ("train", "val", "test")
 
@@ -59,7 +60,7 @@ class ImageArrays:
         names = tuple(str(name) for name in self.classes) or tuple(str(label) for label in range(largest + 1))
         if largest >= len(names):
             raise DataError(
-                f"a label is {largest}, but there are {len(names)} classes",
+                f"a label is {largest}, but there are {plural(len(names), 'class')}",
                 where=self.where,
                 why=f"labels must lie in 0..{len(names) - 1}",
                 fix="number the classes from 0, or name all of them",
@@ -121,7 +122,7 @@ def _check_images(x: NDArray[Any], split: str, where: str) -> NDArray[Any]:
 
 def _check_labels(y: NDArray[Any], count: int, split: str, where: str) -> NDArray[np.int64]:
     if y.shape != (count,):
-        raise DataError(f"the {split} split has {count} images and labels of shape {y.shape}", where=where)
+        raise DataError(f"the {split} split has {plural(count, 'image')} and labels of shape {y.shape}", where=where)
     if y.dtype.kind not in "iu":
         raise DataError(f"the {split} labels are of type {y.dtype}, not integers", where=where)
     labels = y.astype(np.int64)

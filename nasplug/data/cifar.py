@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasplug.contract.errors import DataError
+from nasplug.contract.wording import plural
 from nasplug.data.arrays import ImageArrays
 from nasplug.data.cache import cached
 from nasplug.data.pickles import load_arrays
@@ -131,7 +132,9 @@ def _read_pickled(path: Path, layout: _Layout) -> tuple[NDArray[np.uint8], NDArr
     if not isinstance(data, np.ndarray) or data.ndim != 2 or data.shape[1] != _PIXELS or data.dtype != np.uint8:
         raise DataError(f"the batch holds no uint8 array 'data' of {_PIXELS} columns", where=str(path))
     if not isinstance(labels, list) or len(labels) != len(data) or not all(type(label) is int for label in labels):
-        raise DataError(f"the batch holds no list {layout.labels_key!r} of {len(data)} labels", where=str(path))
+        raise DataError(
+            f"the batch holds no list {layout.labels_key!r} of {plural(len(data), 'label')}", where=str(path)
+        )
     return _images(data), np.array(labels, np.int64)
 
 

@@ -24,6 +24,7 @@ from torch.utils.data import (
 )
 
 from nasplug.contract.errors import TrialError
+from nasplug.contract.wording import plural
 from nasplug.data.batches import Batches
 from nasplug.data.batches import BatchSampler as ImageSampler
 from nasplug.data.splits import stratified_split
@@ -119,7 +120,7 @@ def _cut_loader(loader: DataLoader[Any], choose: Callable[[NDArray[Any] | None, 
     if loader.drop_last and loader.batch_size is not None and kept.sum() < loader.batch_size:
         raise TrialError(
             "data",
-            f"{kept.sum()} of {len(kept)} training examples do not fill a batch of {loader.batch_size}",
+            f"{kept.sum()} of {plural(len(kept), 'training example')} do not fill a batch of {loader.batch_size}",
             where="fraction",
             fix="use a larger fraction, smaller batches, or drop_last=False",
         )

@@ -31,7 +31,7 @@ def decode_image(
         uint8 array (H, W) for one channel, else (H, W, 3).
 
     Raises:
-        DataError: The file is no image or is truncated.
+        DataError: The file is not an image or is truncated.
     """
     try:
         with Image.open(file) as opened:

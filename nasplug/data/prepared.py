@@ -21,7 +21,7 @@ Augment = Literal["none", "flip", "crop", "crop_flip"]
 def check_batching(
     batch_size: int, augment: str, pad: int | None, eval_batch_size: int | None, num_workers: int
 ) -> None:
-    """Refuses arguments of a data module that have no sense; needs no torch.
+    """Refuses impossible arguments of a data module; needs no torch.
 
     Raises:
         SpecError: An augmentation is unknown, or a number too small.

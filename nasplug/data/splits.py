@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasplug.contract.errors import DataError
+from nasplug.contract.wording import plural
 
 Indices = NDArray[np.int64]
 
@@ -48,7 +49,7 @@ def stratified_split(labels: NDArray[Any], fraction: float, rng: np.random.Gener
     rest = np.setdiff1d(np.arange(len(labels)), held, assume_unique=True)
     if not len(held) or not len(rest):
         raise DataError(
-            f"holding out {fraction:g} of {len(labels)} images leaves {len(rest)} and {len(held)}",
+            f"holding out {fraction:g} of {plural(len(labels), 'image')} leaves {len(rest)} and {len(held)}",
             where="split",
             fix="use more images or another fraction",
         )
@@ -72,7 +73,9 @@ def balanced_subset(labels: NDArray[Any], size: int, rng: np.random.Generator) -
     if size >= len(labels):
         return np.arange(len(labels))
     if size < len(values):
-        raise DataError(f"a limit of {size} images is below the number of classes, {len(values)}", where="limit")
+        raise DataError(
+            f"a limit of {plural(size, 'image')} is below the number of classes, {len(values)}", where="limit"
+        )
     quotas = np.zeros_like(counts)
     while (missing := size - int(quotas.sum())) > 0:
         open_classes = np.flatnonzero(quotas < counts)

@@ -14,6 +14,7 @@ import torch
 from nasplug.contract.errors import SpecError, TrialError, did_you_mean
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.records import Evaluation
+from nasplug.contract.wording import plural
 from nasplug.evaluate.recorder import Recorder
 from nasplug.evaluate.scoring import ScoreName, Scoring
 from nasplug.evaluate.structure import check_unchanged, structure
@@ -185,7 +186,7 @@ def _check(recorder: Recorder, epochs: int, parent: Path | None) -> None:
         hint = ", all of which its parent trained already" if parent is not None else ""
         raise TrialError(
             "metric",
-            f"nothing was measured in {epochs} epochs{hint}",
+            f"nothing was measured in {plural(epochs, 'epoch')}{hint}",
             why="no training batch, or no validation was due",
             fix="check the data, budget.epochs and check_val_every_n_epoch",
         )

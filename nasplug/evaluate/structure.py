@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nasplug.contract.errors import TrialError
+from nasplug.contract.wording import plural
 
 #: Shape of every tensor by name; None where the shape is not known yet, as in lazy modules.
 Structure = Mapping[str, tuple[int, ...] | None]
@@ -65,7 +66,7 @@ def check_unchanged(before: Structure, after: Structure, where: str, *, edited: 
         else "the network's structure changed while it trained, and its record does not say how",
         where=where,
         why=f"{first!r} {_shape(before, first)} by the record and {_shape(after, first)} after training "
-        f"(names or shapes of {len(changed)} tensors differ)",
+        f"(names or shapes of {plural(len(changed), 'tensor')} differ)",
         fix="the plugin that changes the network calls run.edit(record) and repeats the record in its hook `edit`",
     )
 

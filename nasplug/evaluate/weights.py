@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nasplug.contract.errors import NasplugError, StorageError, StudyError
 from nasplug.contract.records import Trial
+from nasplug.contract.wording import plural
 from nasplug.ledger.artifacts import check_artifact
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def save_weights(network: nn.Module, path: Path) -> None:
     odd = [name for name, value in network.state_dict().items() if not isinstance(value, Tensor)]
     if odd:
         raise NasplugError(
-            f"the network's state {odd[0]!r} is no tensor and cannot be kept as safetensors",
+            f"the network's state {odd[0]!r} is not a tensor and cannot be kept as safetensors",
             where=type(network).__name__,
             fix="keep tensors in buffers, or use the evaluator's option `keep: none`",
         )
@@ -115,7 +116,7 @@ def load_weights(study: StudyView, trial: Trial, network: nn.Module) -> nn.Modul
     if missing or unexpected:
         raise _misfit(
             where,
-            f"{len(missing)} tensors are missing and {len(unexpected)} have no place, "
+            f"{plural(len(missing), 'tensor')} missing and {len(unexpected)} unexpected, "
             f"first {sorted([*missing, *unexpected])[0]!r}",
         )
     return network.eval()

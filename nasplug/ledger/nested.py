@@ -9,6 +9,7 @@ import msgspec
 
 from nasplug.contract.errors import PluginError
 from nasplug.contract.records import Budget, Proposal, Trial
+from nasplug.contract.wording import plural
 from nasplug.ledger.ledger import Ledger
 from nasplug.ledger.view import StudyView
 from nasplug.plugins.manager import Manager
@@ -81,7 +82,9 @@ class NestedStudy:
         proposals: list[Proposal] = self._hook.propose(study=self.ledger.view, count=count) or []
         where = f"inner strategy {self.name}"
         if len(proposals) > count:
-            raise PluginError(f"proposed {len(proposals)} trials when {count} were wanted", where=where)
+            raise PluginError(
+                f"proposed {plural(len(proposals), 'trial')} when at most {count} were wanted", where=where
+            )
         if any(proposal.budget is not None or proposal.inherits is not None for proposal in proposals):
             raise PluginError("proposes epochs or a parent, which the strategy around it decides", where=where, fix=fix)
         return proposals

@@ -386,7 +386,7 @@ class SQLiteStorage:
             if isinstance(error, sqlite3.OperationalError) and "malformed" not in text:
                 raise StorageError(f"cannot {verb} the study file", where=where, why=text) from error
             raise self._damaged(text) from error
-        except (UnicodeDecodeError, OverflowError) as error:  # sqlite3 raises these for bytes that are no text
+        except (UnicodeDecodeError, OverflowError) as error:  # sqlite3 raises these for bytes that are not text
             raise self._damaged(str(error)) from error
         except OSError as error:
             raise StorageError(f"cannot {verb} the study file", where=where, why=str(error)) from error

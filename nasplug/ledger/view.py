@@ -21,6 +21,7 @@ from nasplug.contract.records import (
     Scalar,
     Trial,
 )
+from nasplug.contract.wording import plural
 from nasplug.ledger import pareto
 from nasplug.ledger.rng import stream
 from nasplug.ledger.work import Outcome, Work, Works
@@ -250,7 +251,8 @@ class StudyView:
         candidates = self.candidates()
         if not candidates:
             raise StudyError(
-                f"none of {len(self._book.trials)} finished trials is complete and feasible, so there is no best one",
+                f"{plural(len(self._book.trials), 'finished trial')}, none of them complete and feasible, "
+                "so there is no best one",
                 fix="look at the reasons with `nasplug trials FILE`",
             )
         return max(candidates, key=lambda trial: pareto.best_key(trial, self.objectives))
@@ -371,4 +373,4 @@ class StudyView:
 
     def __repr__(self) -> str:
         names = ", ".join(f"{objective.name} {objective.direction}" for objective in self.objectives)
-        return f"{type(self).__name__}({len(self.trials)} trials, {len(self.pending)} pending; {names})"
+        return f"{type(self).__name__}({plural(len(self.trials), 'trial')}, {len(self.pending)} pending; {names})"

@@ -11,6 +11,7 @@ import msgspec
 
 from nasplug.contract.errors import PluginError
 from nasplug.contract.records import Failure, Trial
+from nasplug.contract.wording import plural
 
 
 class Work(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -94,7 +95,8 @@ class Works:
         """
         if work.trials > len(trials):
             raise PluginError(
-                f"work is to see {work.trials} trials, and {len(trials)} are finished", where=f"work {work.function!r}"
+                f"work asks for {plural(work.trials, 'finished trial')}, but there are {len(trials)}",
+                where=f"work {work.function!r}",
             )
         seen = tuple(trials[: work.trials])
         if seen:

@@ -61,7 +61,7 @@ class Composition:
 
         Raises:
             SpecError: An unknown name or argument, a stopper without objectives, or a class instead of an instance.
-            PluginError: An instance that is no plugin.
+            PluginError: An instance that is not a plugin.
         """
         if not isinstance(component, (str, Mapping, Component)):
             self._add_plugin(component, _name_of(component, self._catalog), self._target)

@@ -119,7 +119,7 @@ class Catalog:
             raise PluginError(f"unknown kind of component {kind!r}", where=where, fix=did_you_mean(kind, KINDS))
         if not name or any(character.isspace() or character in "/{}[]," for character in name):
             raise PluginError(
-                f"{name!r} is no usable name for a {kind}", where=where, fix="use lower_case or a.b names"
+                f"{name!r} cannot be the name of a {kind}", where=where, fix="use lower_case or a.b names"
             )
         if ":" not in location:
             raise PluginError(f"location {location!r} of {kind} {name!r} is not 'module:Attribute'", where=where)

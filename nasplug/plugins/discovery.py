@@ -70,7 +70,7 @@ def discover(files: Iterable[str | Path] = ()) -> Discovery:
         files: Paths of single-file plugins, as given by `--plugin path.py`; unlike packages, a broken file raises.
 
     Raises:
-        PluginError: A file in `files` is no plugin.
+        PluginError: A file in `files` is not a plugin.
         TrustError: A file comes out of a study that nobody here trusts.
     """
     base = _discover_installed(os.environ.get(ENVIRONMENT_VARIABLE))
@@ -162,7 +162,7 @@ def load_file(path: Path) -> ModuleType:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise PluginImportError(f"{str(path)!r} is no Python file", where="--plugin")
+        raise PluginImportError(f"{str(path)!r} is not a Python file", where="--plugin")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from nasplug.contract.wording import plural
 from nasplug.report.families import colour, family
 from nasplug.report.figures import LIGHT, Picture, new_figure
 from nasplug.report.formats import shorten
@@ -37,7 +38,7 @@ def summary(graph: Graph) -> str:
     """What the graph is made of, in words: for alternative texts and for graphs too large to draw."""
     counts = Counter(family(label) for label in graph.labels)
     parts = ", ".join(f"{count} × {name}" for name, count in counts.most_common())
-    return f"{len(graph.labels)} nodes and {len(graph.edges)} edges: {parts}"
+    return f"{plural(len(graph.labels), 'node')} and {plural(len(graph.edges), 'edge')}: {parts}"
 
 
 def families_of(graphs: Sequence[Graph]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nasplug.contract.wording import plural
 from nasplug.report import series
 from nasplug.report.formats import duration, number, shorten, text
 
@@ -40,7 +41,7 @@ def summary(study: Study) -> list[tuple[str, str]]:
         ("Target", text(spec.get("target") or "")),
         ("Budget of a trial", f"{study.budget.epochs} epoch{'s' if study.budget.epochs != 1 else ''}"),
         ("Seed", str(study.seed)),
-        ("Started", _moment(meta.get("created")) + (f", in {len(runs)} runs" if len(runs) > 1 else "")),
+        ("Started", _moment(meta.get("created")) + (f", in {plural(len(runs), 'run')}" if len(runs) > 1 else "")),
         ("Machine", ", ".join(text(v) if isinstance(v, str) else f"{text(v)} {text(k)}" for k, v in machine.items())),
     ]
     return [(name, value) for name, value in rows if value]
@@ -79,14 +80,16 @@ def notices(study: Study) -> list[str]:
             "one. The reasons are below."
         )
     if study.pending and study.trials:
-        found.append(f"{len(study.pending)} trials were not finished when this page was written.")
+        found.append(
+            f"{plural(len(study.pending), 'trial was', 'trials were')} not finished when this page was written."
+        )
     if "unavailable" in study.meta:
         found.append(f"The search space could not be opened, so networks are not drawn. {study.meta['unavailable']}")
     chosen = [objective.name for objective in study.objectives if series.is_test(objective.name)]
     if chosen:
         found.append(
-            f"The search chose by {', '.join(chosen)}, which looks like test data: the best values are no estimate of "
-            "what the networks do on new data."
+            f"The search chose by {', '.join(chosen)}, which looks like test data: the best values are not "
+            "estimates of what the networks do on new data."
         )
     return found
 

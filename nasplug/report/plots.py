@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from nasplug.contract.records import Objective, Trial
+from nasplug.contract.wording import plural
 from nasplug.ledger.pareto import is_candidate, pareto_front
 from nasplug.report import series
 from nasplug.report.figures import CYCLE, LIGHT, Picture, new_figure
@@ -71,7 +72,7 @@ def progress(study: Study, width: float = WIDE) -> Picture | None:
     axes.set(xlabel="trial", ylabel=shorten(name, 40))
     _whole_numbers(axes)
     _legend(figure, least=1)
-    alt = f"{name} of {len(study.trials)} trials over the trial number"
+    alt = f"{name} of {plural(len(study.trials), 'trial')} over the trial number"
     if best:
         alt += f"; the best feasible value goes from {number(best[0][1])} to {number(best[-1][1])}"
     return Picture("progress", figure, alt, _progress_caption(study, absent))
@@ -162,7 +163,9 @@ def _scatter(study: Study, main: Objective, other: Objective, index: int) -> Pic
         _scale(axes, axis, [series.value_of(trial, objective.name) for trial in both])
     axes.set(xlabel=shorten(other.name, 40), ylabel=shorten(main.name, 40))
     _legend(figure)
-    alt = f"{main.name} against {other.name} of {len(both)} trials; {len(best)} of them are on the Pareto front"
+    alt = (
+        f"{main.name} against {other.name} of {plural(len(both), 'trial')}; {len(best)} of them are on the Pareto front"
+    )
     directions = " and ".join(f"{'high' if o.direction == 'max' else 'low'} {o.name}" for o in pair)
     caption = f"Better: {directions}." + (f" Dashed: {', '.join(bounds)}." if bounds else "")
     return Picture(f"pareto-{index + 1}" if index else "pareto", figure, alt, caption)
@@ -197,7 +200,7 @@ def learning_curves(study: Study, most: int = 5) -> Picture | None:
         axes.set(title=shorten(name, 50), xlabel="step")
         _whole_numbers(axes)
     _legend(figure)
-    alt = f"Learning curves of the best {len(best)} trials: {', '.join(names)}"
+    alt = f"Learning curves of the best {plural(len(best), 'trial')}: {', '.join(names)}"
     caption = "The best trials in colour." + (" Thin grey lines: other trials." if background else "")
     return Picture("learning-curves", figure, alt, caption)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nasplug.contract.records import Trial
+from nasplug.contract.wording import plural
 from nasplug.report.formats import text
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def rest(groups: Sequence[Group]) -> str:
     """A sentence about the groups beyond `MOST`; empty if there are none."""
     others = groups[MOST:]
     count = sum(len(group.trials) for group in others)
-    return f"{len(others)} rarer reasons, of {count} trials, are left out here." if others else ""
+    return f"Not shown: {plural(len(others), 'rarer reason')} of {plural(count, 'trial')}." if others else ""
 
 
 def _numbers(trials: Sequence[Trial]) -> tuple[int, ...]:

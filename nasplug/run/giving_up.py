@@ -6,6 +6,7 @@ import re
 
 from nasplug.contract.errors import PluginError
 from nasplug.contract.records import Trial
+from nasplug.contract.wording import plural
 
 #: Number of first trials that fail alike until the run ends.
 GIVE_UP_AFTER = 5
@@ -41,7 +42,7 @@ class GiveUp:
         self._reason = reason
         if self._count >= self._after:
             raise PluginError(
-                f"failed in the same way in each of {self._count} trials, and no trial has a result",
+                f"failed in the same way in each of {plural(self._count, 'trial')}, and no trial has a result",
                 where=failure.plugin,
                 why=failure.message,
                 fix="mend the plugin, then resume with --retry-failed error (retry_failed= in Python)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nasplug.contract.records import Constraint, Trial
+from nasplug.contract.wording import plural
 
 #: Number of first trials that break a constraint until the run says so.
 HINT_AFTER = 20
@@ -23,7 +24,8 @@ def never_satisfied(trials: Sequence[Trial], constraints: Sequence[Constraint]) 
             continue
         nearest = min(values) if constraint.operator == "<=" else max(values)
         return (
-            f"all {len(values)} trials so far break the constraint {constraint}; the nearest value is {nearest:g}. "
+            f"none of {plural(len(values), 'trial')} so far satisfies the constraint {constraint}; "
+            f"the nearest value is {nearest:g}. "
             "If no architecture of the space can satisfy it, loosen the bound"
         )
     return None

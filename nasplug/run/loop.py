@@ -78,7 +78,7 @@ class Search:
         # How many trials were observed when a pending one was proposed: a trial that runs after a resume must know as
         # much as it would have known then, however far the study has come since.
         self._known_to: dict[int, int] = {}
-        # Once the end of the budget keeps back a proposal, the way of this run is no prefix of a longer run's any more,
+        # Once the end of the budget keeps back a proposal, this run is no longer a prefix of a longer one,
         # and a snapshot must not be taken: the longer run resumes from an earlier one.
         self._cut = False
         # Pending trials that are not in the file yet, since the last trial took less than it takes to look.

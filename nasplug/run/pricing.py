@@ -44,7 +44,7 @@ def price(
         known: Costs answered earlier, which must not be answered again.
 
     Raises:
-        PluginError: A key outside the plugin's namespace, answered twice, or a value that is no number.
+        PluginError: A key outside the plugin's namespace, answered twice, or a value that is not a number.
     """
     owners = dict.fromkeys(known, "an earlier cost")
     values: dict[str, float] = {}

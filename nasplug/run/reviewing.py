@@ -8,6 +8,7 @@ from typing import Any
 from nasplug.contract.checks import check_json
 from nasplug.contract.errors import PluginError, SpecError, StudyError
 from nasplug.contract.records import Architecture, Proposal
+from nasplug.contract.wording import plural
 from nasplug.ledger.view import StudyView
 
 
@@ -28,7 +29,7 @@ def check_proposals(proposals: Any, room: int, study: StudyView, strategy: str) 
     if not isinstance(proposals, list) or not all(isinstance(item, Proposal) for item in proposals):
         raise PluginError("propose returns a list of Proposal records", where=where, why=f"got {proposals!r:.200}")
     if len(proposals) > room:
-        raise PluginError(f"proposed {len(proposals)} trials when {room} were wanted", where=where)
+        raise PluginError(f"proposed {plural(len(proposals), 'trial')} when at most {room} were wanted", where=where)
     for proposal in proposals:
         if not isinstance(proposal.architecture, Architecture):
             raise PluginError(

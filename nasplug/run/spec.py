@@ -154,7 +154,7 @@ class RunSpec:
             elif isinstance(value, str):
                 parsed[key] = value
             else:
-                raise SpecError(f"{value!r} is no name", where=key)
+                raise SpecError(f"expected a name, got {value!r}", where=key)
         spec = cls(**parsed)
         spec._check()
         return spec
@@ -336,4 +336,4 @@ def _scalar(value: Any, kind: str, where: str) -> Any:
             return float(value)
         if "str" in kind and isinstance(value, (str, Path)):
             return str(value)
-    raise SpecError(f"{value!r} is no {kind.replace(' | None', '')}", where=where)
+    raise SpecError(f"{value!r} is not of type {kind.replace(' | None', '')}", where=where)

@@ -66,7 +66,7 @@ class Worker:
             emit: Callback for what the running job says.
 
         Raises:
-            PluginError: A plugin breaks the contract; that is no fault of the candidate, so the run stops.
+            PluginError: A plugin breaks the contract; that is not the candidate's fault, so the run stops.
             StorageError: The disk is full; likewise.
             SpecError: The specification asks for what is not there, such as a GPU; likewise.
             MissingExtraError: A library is not installed; likewise.

@@ -16,6 +16,7 @@ from nasplug.contract.choice import Choice
 from nasplug.contract.errors import SpaceError, did_you_mean
 from nasplug.contract.protocols import withdraw
 from nasplug.contract.records import Architecture, Genotype, Scalar, freeze
+from nasplug.contract.wording import plural
 from nasplug.spaces.numbering import Numbering
 from nasplug.spaces.tree import ChoiceTree
 
@@ -75,7 +76,8 @@ class ChoiceSpace(ABC):
             weights = np.asarray(choice.weights, dtype=np.float64)
             if weights.shape != (len(options),) or (weights < 0).any() or abs(weights.sum() - 1) > 1e-9:
                 raise SpaceError(
-                    f"the weights of choice {choice.name!r} are not probabilities of its {len(options)} options",
+                    f"the weights of choice {choice.name!r} are not probabilities of its "
+                    f"{plural(len(options), 'option')}",
                     where=f"space {name!r}",
                 )
             self._cumulative.append(np.cumsum(weights / weights.sum()))
@@ -143,7 +145,8 @@ class ChoiceSpace(ABC):
             raise SpaceError(f"{genotype!r} is not a genotype", where=f"space {self.name!r}", why=str(error)) from error
         if not isinstance(frozen, tuple) or len(frozen) != len(self._choices):
             raise SpaceError(
-                f"a genotype has {len(self._choices)} entries, not {genotype!r}", where=f"space {self.name!r}"
+                f"expected a genotype of {plural(len(self._choices), 'entry')}, got {genotype!r}",
+                where=f"space {self.name!r}",
             )
         if not self._flat:
             return self.from_vector(self._read(frozen))

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from nasplug.contract.errors import SpaceError
+from nasplug.contract.wording import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Graph:
         for source, target in self.edges:
             if not 0 <= source < target < len(self.labels):
                 raise SpaceError(
-                    f"edge {source}->{target} does not run forward between two of {len(self.labels)} nodes",
+                    f"edge {source}->{target} does not run forward between two of {plural(len(self.labels), 'node')}",
                     where="Graph",
                     fix="number the nodes in topological order",
                 )

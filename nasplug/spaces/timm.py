@@ -34,7 +34,7 @@ class TimmSpace(ChoiceSpace):
 
     Raises:
         MissingExtraError: timm is not installed.
-        SpaceError: A name that no model has, or options that are no list of plain values.
+        SpaceError: A name that no model has, or options that are not a list of plain values.
     """
 
     produces = ("vector",)

@@ -12,6 +12,9 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from nasplug.contract.errors import TaskError
 from nasplug.tasks.settings import Training, TrainingSettings
+from nasplug.contract.wording import plural
+from nasplug.tasks.optimizers import make_optimizer, make_scheduler
+from nasplug.tasks.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from pytorch_lightning.utilities.types import OptimizerLRScheduler
@@ -66,9 +69,10 @@ class ClassificationModule(LightningModule):
         logits: Tensor = self.network(images)
         if logits.shape != (len(images), self.num_classes):
             raise TaskError(
-                f"the network returned shape {tuple(logits.shape)} for {len(images)} images",
+                f"the network returned shape {tuple(logits.shape)} for {plural(len(images), 'image')}",
                 where=_WHERE,
-                why=f"the task has {self.num_classes} classes, so logits must be {(len(images), self.num_classes)}",
+                why=f"the task has {plural(self.num_classes, 'class')}, so logits must be "
+                f"{(len(images), self.num_classes)}",
             )
         return logits
 

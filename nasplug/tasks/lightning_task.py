@@ -106,7 +106,7 @@ class LightningTask:
         """Makes the LightningModule that trains `network`.
 
         Raises:
-            TaskError: A hyperparameter is unknown, an argument is missing, or the result is no LightningModule.
+            TaskError: A hyperparameter is unknown, an argument is missing, or the result is not a LightningModule.
         """
         proposed = dict(hyperparameters or {})
         self.check_hyperparameters(proposed)

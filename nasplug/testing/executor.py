@@ -15,6 +15,7 @@ import pytest
 from nasplug.contract.errors import PluginError
 from nasplug.contract.kinds import METHODS
 from nasplug.contract.records import Measurement, Trial
+from nasplug.contract.wording import plural
 from nasplug.ledger.work import Outcome, Work
 from nasplug.plugins.catalog import Catalog
 from nasplug.run.assemble import compose
@@ -243,7 +244,7 @@ class _Running:
         done: list[Done] = []
         deadline = time.monotonic() + self.patience
         while len(done) < count:
-            assert time.monotonic() < deadline, f"{count - len(done)} of {count} jobs never came back"
+            assert time.monotonic() < deadline, f"{count - len(done)} of {plural(count, 'job')} never came back"
             done += self.executor.finished()
         return done
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from nasplug.contract.wording import plural
+
 
 def seeded_build(space: Any, architecture: Any, task: Any, seed: int = 0) -> Any:
     """Builds a network with torch's global generator in a known state, as a worker does."""
@@ -25,7 +27,9 @@ def assert_trains(network: Any, input_shape: tuple[int, ...], outputs: int) -> N
     assert isinstance(network, torch.nn.Module), f"build() gives a torch.nn.Module, not {type(network).__name__}"
     generator = torch.Generator().manual_seed(0)
     answer = network.train()(torch.randn(2, *input_shape, generator=generator))
-    assert tuple(answer.shape) == (2, outputs), f"output {tuple(answer.shape)} for {outputs} outputs and a batch of 2"
+    assert tuple(answer.shape) == (2, outputs), (
+        f"output {tuple(answer.shape)} for {plural(outputs, 'output')} and a batch of 2"
+    )
     assert torch.isfinite(answer).all(), "the output is not finite"
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     assert parameters, "the network has nothing to train"

@@ -28,7 +28,7 @@ def priced(plugin: Any, name: str, candidate: Candidate, target: Any = None) -> 
         target: The hardware target, if any.
 
     Raises:
-        PluginError: A key outside the namespace, or a value that is no number.
+        PluginError: A key outside the namespace, or a value that is not a number.
     """
     trained = bool(getattr(plugin, "needs_trained_weights", False))
     manager = manager_of(plugin, f"cost:{name}")

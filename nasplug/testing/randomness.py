@@ -43,7 +43,7 @@ def untouched_random_state(who: str) -> Iterator[None]:
     torch = sys.modules.get("torch")
     if (
         absent and torch is not None
-    ):  # loaded in here, which is no draw; its generator is as new, with a seed of its own
+    ):  # loaded in here, which is not a draw; its generator is as new, with a seed of its own
         fresh = torch.Generator().manual_seed(torch.initial_seed()).get_state()
         before = before.removesuffix("None)") + f"{fresh.numpy().tobytes()!r})"
     assert global_random_state() == before, (

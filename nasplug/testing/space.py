@@ -27,6 +27,7 @@ from nasplug.contract.protocols import (
     Tabulates,
 )
 from nasplug.contract.records import Architecture, freeze
+from nasplug.contract.wording import plural
 from nasplug.spaces.graph import Graph
 from nasplug.testing.networks import assert_trains, fingerprint, seeded_build
 from nasplug.testing.randomness import untouched_random_state
@@ -39,7 +40,7 @@ PROPERTY = settings(
     deadline=None,
     database=None,
     derandomize=True,
-    phases=[Phase.explicit, Phase.generate],  # a smaller seed is no simpler example
+    phases=[Phase.explicit, Phase.generate],  # a smaller seed is not a simpler example
     suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow],
 )
 #: Enumerable spaces up to this size are walked through completely.
@@ -97,7 +98,7 @@ class SpaceConformance:
         if not self.one_decision:
             assert changed or turned, "nothing changed"
             return
-        assert len(changed) == 1, f"{len(changed)} decisions changed"
+        assert len(changed) == 1, f"{plural(len(changed), 'decision')} changed"
         for choice in self.space.choices:
             if choice.name in turned:
                 causes = (changed | turned) & set(choice.when or ())
@@ -143,7 +144,7 @@ class SpaceConformance:
 
     @pytest.mark.parametrize("garbage", [None, 0, 1.5, True, "nonsense", (), ("nonsense",), (None,) * 3, ((((),),),)])
     def test_garbage_is_refused(self, garbage: Any) -> None:
-        """What is no genotype raises SpaceError, not whatever Python stumbles over first."""
+        """Invalid genotypes raise SpaceError, not whatever Python stumbles over first."""
         with pytest.raises(SpaceError):
             self.space.architecture(garbage)
 
@@ -324,7 +325,7 @@ class SpaceConformance:
     @PROPERTY
     @given(seed=SEEDS)
     def test_reads_graph(self, seed: int) -> None:
-        """Architecture and graph turn into each other, and what is no network of the space is refused."""
+        """Architecture and graph turn into each other, and graphs outside the space are refused."""
         space = self.claims(ReadsGraph)
         architecture = self.draw(seed)
         graph = space.graph(architecture)

@@ -13,6 +13,7 @@ from nasplug.builtin.successive_halving import SuccessiveHalving
 from nasplug.contract.errors import NasplugError, PluginError, SpecError
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.records import Failure, Proposal, Trial
+from nasplug.contract.wording import plural
 from nasplug.ledger.ledger import Ledger
 from nasplug.ledger.study import Study
 from nasplug.ledger.view import StudyView
@@ -296,7 +297,9 @@ class _Watched:
         with untouched_random_state("propose()"):
             proposals: list[Proposal] = self._manager.hook.propose(study=study, count=count)
         assert isinstance(proposals, list), "propose() returns a list; [] means to wait for results"
-        assert len(proposals) <= count, f"propose() gave {len(proposals)} proposals when {count} were wanted"
+        assert len(proposals) <= count, (
+            f"propose() gave {plural(len(proposals), 'proposal')} when at most {count} were wanted"
+        )
         waits = pending or trials or study.working
         assert proposals or waits, "propose() waits for results before there is a trial, or work that was asked for"
         assert (list(study.trials), list(study.pending)) == (trials, pending), "propose() changes the study"

@@ -47,11 +47,11 @@ class SyntheticSpace(ChoiceSpace):
         """The architecture of a chain.
 
         Raises:
-            SpaceError: The graph is no chain of the space's operations.
+            SpaceError: The graph is not a chain of the space's operations.
         """
         operations = graph.labels[1:-1]
         if graph != Graph.chain(operations):
-            raise SpaceError("the graph is no chain", where=f"space {self.name!r}")
+            raise SpaceError("the graph is not a chain", where=f"space {self.name!r}")
         return self.architecture(operations)
 
     def build(self, architecture: Architecture, task: Task) -> Any:

@@ -22,7 +22,7 @@ def make_trouble(kind: str) -> None:
     """Gets into trouble.
 
     Args:
-        kind: One of `DEADLY`, `raise`, `broken` (an error that is no candidate's fault), or empty for none.
+        kind: One of `DEADLY`, `raise`, `broken` (an error that is not the candidate's fault), or empty for none.
     """
     if kind.startswith("exit "):
         os._exit(int(kind.removeprefix("exit ")))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nasplug.contract.errors import DataError
+from nasplug.contract.wording import plural
 from nasplug.optional import require
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
 from nasplug.workloads.workload import Workload
@@ -37,7 +38,7 @@ def read_onnx(path: str | Path, *, bits: int = 8) -> Workload:
         bits: Precision of all operands.
 
     Raises:
-        DataError: The file is no ONNX model, has several inputs, or leaves shapes other than the batch open.
+        DataError: The file is not an ONNX model, has several inputs, or leaves shapes other than the batch open.
         MissingExtraError: onnx is not installed.
     """
     onnx = require("onnx", extra="onnx", purpose="read ONNX models")
@@ -47,11 +48,13 @@ def read_onnx(path: str | Path, *, bits: int = 8) -> Workload:
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf's own errors
-        raise DataError("the file is no ONNX model", where=where, why=f"{type(error).__name__}: {error}") from error
+        raise DataError("the file is not an ONNX model", where=where, why=f"{type(error).__name__}: {error}") from error
     constants = {item.name for item in model.graph.initializer}
     inputs = [item for item in model.graph.input if item.name not in constants]
     if len(inputs) != 1:
-        raise DataError(f"the model has {len(inputs)} inputs", where=where, fix="only models of one input are priced")
+        raise DataError(
+            f"the model has {plural(len(inputs), 'input')}", where=where, fix="only models of one input are priced"
+        )
     batch = inputs[0].type.tensor_type.shape.dim[0]
     if not batch.dim_value:
         batch.dim_value = 1

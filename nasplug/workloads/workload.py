@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasplug.contract.errors import DataError
+from nasplug.contract.wording import plural
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -158,7 +159,9 @@ class Workload:
     def differences(self, other: Workload) -> list[str]:
         """Where two workloads differ, one line each, for messages and tests."""
         if len(self) != len(other):
-            return [f"{len(self)} rows and {len(other)} rows: {self.operations} and {other.operations}"]
+            return [
+                f"{plural(len(self), 'row')} and {plural(len(other), 'row')}: {self.operations} and {other.operations}"
+            ]
         lines = []
         for row, name in enumerate(self.names):
             for column in ("operation", *SHAPES, *BITS, *DENSITIES, "bias", "post", "sources"):
@@ -213,7 +216,7 @@ class Workload:
             if len(lengths) != 1 or set(data) != set(columns):
                 raise ValueError(f"columns {sorted(data)} of lengths {sorted(lengths)}")
         except (KeyError, ValueError, TypeError) as error:
-            raise DataError("this is no workload", where="Workload", why=f"{type(error).__name__}: {error}") from error
+            raise DataError("not a workload", where="Workload", why=f"{type(error).__name__}: {error}") from error
         return cls(**columns)
 
     def table(self) -> list[dict[str, Any]]:

@@ -69,7 +69,7 @@ def test_an_unknown_option_gets_the_nearest_one(cli, study):
     ("words", "message"),
     [
         (["trials"], "the following arguments are required: FILE"),
-        (["trials", "x", "--limit", "0"], "no whole number of at least 1"),
+        (["trials", "x", "--limit", "0"], "expected a positive integer, got '0'"),
         (["cost", "timm:x", "--input", "3,4"], "is not an input, such as 3x224x224"),
         (["pareto", "x", "--reference", "height"], "'height' is not NAME=VALUE"),
         (["--plugin"], "expected one argument"),

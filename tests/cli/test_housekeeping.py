@@ -40,7 +40,7 @@ def test_a_sound_study(study, capsys):
     assert found["checked"] == len(files) > 5
     assert not found["missing"] + found["changed"] + found["unknown"] + found["orphans"]
     assert main(["verify", str(study[1])]) == 0
-    assert "files match their checksums" in capsys.readouterr().out
+    assert "trials are intact" in capsys.readouterr().out
 
 
 def test_missing_and_changed_files_are_found(study, capsys):

@@ -142,7 +142,7 @@ def test_retrain_trains_tests_once_and_writes(cli, study, tmp_path):
         (["--hyperparameter", "lrr=1"], "there is no hyperparameter 'lrr'"),
         (["--hyperparameter", "lr=-1"], "lr is -1"),
         (["--set", "task.image_classification.bach_size=1"], "did you mean 'batch_size'?"),
-        (["--epochs", "0"], "no whole number"),
+        (["--epochs", "0"], "expected a positive integer"),
     ],
 )
 def test_retrain_refuses_bad_words(cli, study, tmp_path, words, message):
@@ -203,7 +203,7 @@ def test_costs_of_a_timm_model(cli):
         (["collections:OrderedDict", "--input", "3x3"], "not a torch.nn.Module"),
         (["torch.nn:Identity", "--input", "3x3", "--target", "gpu9"], "there is no target 'gpu9'"),
         (["missing.sqlite#0"], "there is no study file"),
-        (["missing.sqlite#x"], "no number of a trial"),
+        (["missing.sqlite#x"], "expected the number of a trial"),
     ],
 )
 def test_models_that_are_none(cli, words, message):

@@ -27,14 +27,14 @@ def test_result_as_json(cli, spec):
     assert list(result) == ["study", "trials", "complete", "pruned", "failed", "seconds", "best"]
     assert result["trials"] == 12 == result["complete"] + result["pruned"] + result["failed"]
     assert result["best"]["state"] == "complete"
-    assert result["best"]["metrics"]["odd"] is None  # NaN is no JSON
+    assert result["best"]["metrics"]["odd"] is None  # NaN is not JSON
 
 
 def test_a_second_run_goes_on_where_the_first_ended(cli, spec):
     path = spec()
     first = cli("run", path, "--set", "budget.trials=5", "--json").json
     second = cli("run", path, "--json")
-    assert "resuming: 5 trials are already done" in second.err
+    assert "resuming: 5 trials already done" in second.err
     assert second.err.count("  trial ") <= 7
     whole = cli("run", spec("whole.yaml"), "--json").json
     assert first["trials"] == 5

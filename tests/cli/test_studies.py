@@ -92,7 +92,11 @@ def test_the_front_and_its_hypervolume(cli, study):
 
 @pytest.mark.parametrize(
     ("reference", "message"),
-    [("hieght=1", "did you mean 'height'?"), ("height=1", "no value for 'weight'"), ("height=a", "no number")],
+    [
+        ("hieght=1", "did you mean 'height'?"),
+        ("height=1", "no value for 'weight'"),
+        ("height=a", "expected a number for height"),
+    ],
 )
 def test_a_wrong_reference(cli, study, reference, message):
     done = cli("pareto", study, "--reference", reference)
@@ -103,7 +107,7 @@ def test_a_wrong_reference(cli, study, reference, message):
 def test_a_study_without_results(cli, spec):
     cli("run", spec(evaluator={"bowl": {"fail": True}}, budget={"trials": 2}))
     done = cli("pareto", "runs/search.sqlite")
-    assert done.out == "none of 2 finished trials is complete and feasible\n"
+    assert done.out == "2 finished trials, none of them complete and feasible\n"
     assert cli("pareto", "runs/search.sqlite", "--json").json["front"] == []
 
 
@@ -112,11 +116,11 @@ def test_files_that_are_no_study(cli, tmp_path, name):
     missing = cli(name, "missing.sqlite")
     assert missing.code == 3
     assert "missing.sqlite" in missing.err
-    (tmp_path / "text.sqlite").write_text("hello, this is no data base")
+    (tmp_path / "text.sqlite").write_text("hello, this is not a database")
     wrong = cli(name, "text.sqlite")
     assert wrong.code == 3
     assert "not a nasplug study file" in wrong.err
-    assert (tmp_path / "text.sqlite").read_text() == "hello, this is no data base"
+    assert (tmp_path / "text.sqlite").read_text() == "hello, this is not a database"
 
 
 def test_looking_needs_no_plugin(cli, study, tmp_path):

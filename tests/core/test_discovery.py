@@ -116,8 +116,8 @@ def test_a_file_is_a_plugin(toy_path, tmp_path):
     ("kind", "name", "location", "match"),
     [
         ("stratgy", "a", "m:A", "did you mean 'strategy'"),
-        ("strategy", "a b", "m:A", "no usable name"),
-        ("strategy", "", "m:A", "no usable name"),
+        ("strategy", "a b", "m:A", "cannot be the name"),
+        ("strategy", "", "m:A", "cannot be the name"),
         ("strategy", "a", "m.A", "not 'module:Attribute'"),
     ],
 )

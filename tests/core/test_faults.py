@@ -278,7 +278,7 @@ def test_a_study_can_be_copied_while_it_is_open(study_file, tmp_path, outcome):
         ({"run": {"executor": "proces"}}, UnknownNameError, "did you mean 'process'"),
         ({"run": {"executor": {"process": {"cores": 2}}}}, SpecError, "no argument 'cores'"),
         ({"trackers": ["log"]}, UnknownNameError, "no tracker 'log'"),
-        ({"run": {"seed": "x"}}, SpecError, "no int"),
+        ({"run": {"seed": "x"}}, SpecError, "not of type int"),
         ({"space": {"class_path": "no_such_module.Space"}}, nas.errors.PluginImportError, "No module named"),
         ({"space": {"class_path": "collections.UserList"}}, nas.errors.PluginError, "this one lacks"),
         ({"costs": ["size", "size"]}, SpecError, "twice"),

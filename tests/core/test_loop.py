@@ -238,7 +238,9 @@ def test_a_strategy_without_ideas_ends_the_search(toy_path):
     assert len(study.trials) == 5
 
 
-@pytest.mark.parametrize(("strategy", "match"), [(Greedy(), "when 4 were wanted"), (Confused(), "list of Proposal")])
+@pytest.mark.parametrize(
+    ("strategy", "match"), [(Greedy(), "when at most 4 were wanted"), (Confused(), "list of Proposal")]
+)
 def test_a_strategy_that_breaks_the_contract_is_named(toy_path, strategy, match):
     with pytest.raises(PluginError, match=match):
         nas.search(space="toy", evaluator="toy", strategy=strategy, trials=5, plugins=[toy_path], progress=False)

@@ -55,7 +55,7 @@ def test_overrides_reach_into_anything(file):
     [
         ("run.workers", "write --set"),
         ("run..seed=1", "write --set"),
-        ("target.x.y=1", "is no name"),
+        ("target.x.y=1", "expected a name, got"),
         ("budget.trials.x=1", "has no keys"),
         ("rum.seed=1", "run"),
     ],
@@ -76,7 +76,7 @@ def test_bad_overrides_are_refused(file, override, match):
         ("space: a\ncosts: params", "expected a list"),
         ("space: a\nobjectives: [val_acc]", "cannot read"),
         ("space: a\nbudget: 5", "is a mapping"),
-        ("space: a\nbudget: {trials: 1.5}", "no int"),
+        ("space: a\nbudget: {trials: 1.5}", "not of type int"),
         ("space: !!python/object/apply:os.system [ls]", "(?i)not.*YAML"),
     ],
 )

@@ -70,7 +70,7 @@ def test_only_complete_finite_feasible_trials_count():
 
 
 def test_no_best_says_why():
-    with pytest.raises(StudyError, match="none of 1 finished trials"):
+    with pytest.raises(StudyError, match="1 finished trial, none of them"):
         _ = study_of([{"acc": 1.0, "params": 1, "state": "failed"}]).best
 
 

@@ -67,7 +67,7 @@ class Generations:
                 "generation": generation,
                 "entropy": {"nodes": math.log(6) * math.exp(-generation / 8), "constant": 1.0},
                 "max probability": 1 - 0.8 * math.exp(-generation / 6),
-                "note": "text is no number",
+                "note": "text is not a number",
             }
             rate = {"lr": float(10 ** rng.uniform(-4, -1)), "optimiser": "adam" if rng.random() < 0.5 else "sgd"}
             proposals.append(study.proposal(study.space.sample(rng), rate, **info))

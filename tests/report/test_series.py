@@ -95,7 +95,7 @@ def test_failures_are_grouped_whatever_their_numbers(study):
 
 def test_rare_reasons_are_counted():
     groups = [reasons.Group("", str(i), (i, i + 100)) for i in range(reasons.MOST + 3)]
-    assert reasons.rest(groups) == "3 rarer reasons, of 6 trials, are left out here."
+    assert reasons.rest(groups) == "Not shown: 3 rarer reasons of 6 trials."
     assert reasons.rest(groups[: reasons.MOST]) == ""
 
 

@@ -32,11 +32,13 @@ def test_a_constraint_that_nothing_satisfies_is_said_once(toy_spec):
     assert all(trial.state == "pruned" for trial in study.trials)
     (hint,) = listener.hints
     least = min(trial.costs["size"] for trial in study.trials[:HINT_AFTER])
-    assert f"all {HINT_AFTER} trials so far break the constraint size <= 2; the nearest value is {least:g}" in hint
+    assert (
+        f"none of {HINT_AFTER} trials so far satisfies the constraint size <= 2; the nearest value is {least:g}" in hint
+    )
 
 
 def test_without_a_tracker_it_is_a_warning(toy_spec):
-    with pytest.warns(RuntimeWarning, match=r"break the constraint size >= 1000; the nearest value is \d+"):
+    with pytest.warns(RuntimeWarning, match=r"satisfies the constraint size >= 1000; the nearest value is \d+"):
         _run(toy_spec, "size >= 1000")
 
 
@@ -57,7 +59,7 @@ def test_the_command_line_says_it_at_the_end(toy_spec, tmp_path, capsys):
     file = tmp_path / "s.yaml"
     file.write_text(yaml.safe_dump(spec.to_plain()))
     assert main(["run", str(file)]) == 1
-    assert "Hint: all 3 trials so far break the constraint size <= 2" in capsys.readouterr().out
+    assert "Hint: none of 3 trials so far satisfies the constraint size <= 2" in capsys.readouterr().out
 
 
 def test_a_class_in_the_place_of_a_callback_is_refused(toy_path):

@@ -198,5 +198,5 @@ def test_ledgers_answer_work_in_tests_of_strategies():
     assert ledger.requested == []
     assert ledger.view.work(work).result == {"x": 1}
     assert ledger.view.nested(ledger.setting).view.work(work).result == {"x": 1}
-    with pytest.raises(PluginError, match="to see 1 trials, and 0 are finished"):
+    with pytest.raises(PluginError, match="asks for 1 finished trial, but there are 0"):
         ledger.view.work(nas.Work("a:b", trials=1))

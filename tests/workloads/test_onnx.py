@@ -92,7 +92,7 @@ def test_files_that_cannot_be_priced_say_why(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         read_onnx(tmp_path / "absent.onnx")
     (tmp_path / "text.onnx").write_text("not a model")
-    with pytest.raises(DataError, match="no ONNX model"):
+    with pytest.raises(DataError, match="not an ONNX model"):
         read_onnx(tmp_path / "text.onnx")
     node = onnx.helper.make_node("Relu", ["x"], ["y"])
     onnx.save(model(node, shape=("n", 3, "h", "w")), tmp_path / "open.onnx")

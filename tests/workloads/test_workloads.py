@@ -49,7 +49,7 @@ def test_round_trip_signature_and_replace():
     assert sparse.weight_density.tolist() == [0.5, 1.0, 0.5, 1.0, 1.0, 0.5]
     assert any("weight_bits" in line for line in workload.differences(sparse))
     for broken in ({}, {**workload.to_json(), "ci": [1]}, {**workload.to_json(), "operation": ["cnov"] * 6}):
-        with pytest.raises(DataError, match="no workload"):
+        with pytest.raises(DataError, match="not a workload"):
             Workload.from_json(broken)
     with pytest.raises(SpaceError, match="conv"):
         WorkloadBuilder((3, 8, 8)).row("cnov", [INPUT])

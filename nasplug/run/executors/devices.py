@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nasplug.contract.errors import SpecError
+from nasplug.contract.wording import plural
 
 
 def device_of(worker: int, workers: int, device: str, gpus: float | None, found: int) -> str:
@@ -29,8 +30,8 @@ def device_of(worker: int, workers: int, device: str, gpus: float | None, found:
     each = int(1 / gpus + 1e-9)  # workers that share one GPU
     if workers > each * found:
         raise SpecError(
-            f"{workers} workers with {gpus:g} of a GPU each need more than the {found} that there are",
+            f"{plural(workers, 'worker')} with {gpus:g} GPUs each exceed the {found} available",
             where="run.gpus",
-            fix=f"use at most {each * found} workers, or a smaller part",
+            fix=f"use at most {plural(each * found, 'worker')}, or a smaller part",
         )
     return f"cuda:{worker // each}"

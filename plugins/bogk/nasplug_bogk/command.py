@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from nasplug.cli import output
 from nasplug.contract.errors import SpecError
+from nasplug.contract.wording import plural
 
 
 class MotifsCommand:
@@ -41,7 +42,8 @@ class MotifsCommand:
         harmful = [motif for motif in found[::-1] if motif.effect <= 0][: arguments.top]
         for title, some in (("helps", helpful), ("harms", harmful)):
             for motif in some:
-                print(f"{title}  {motif.effect:+.3f} ± {motif.spread:.3f}  {motif.trials:4d} trials  {motif.text}")
+                size = plural(motif.trials, "trial")
+                print(f"{title}  {motif.effect:+.3f} ± {motif.spread:.3f}  {size:>11}  {motif.text}")
         return 0
 
 

@@ -34,7 +34,7 @@ _REFIT = 1.1
 
 @dataclass(frozen=True)
 class Simplification:
-    """Labels of operations that are no operations.
+    """Labels of nodes that do not compute.
 
     Attributes:
         drop: Labels of operations that give nothing: they are cut out of the graph, with what hangs on them.
@@ -105,9 +105,11 @@ class BayesianOptimisation:
             if value < least:
                 raise SpecError(f"{name} is {value}", where="bogk", fix=f"give {least} or more")
         if not 0.0 <= random_share <= 1.0:
-            raise SpecError(f"random_share={random_share} is no share", where="bogk", fix="give a number from 0 to 1")
+            raise SpecError(f"random_share must lie in [0, 1], got {random_share}", where="bogk")
         if noise is not None and noise < 0.0:
-            raise SpecError(f"noise={noise} is no variance", where="bogk", fix="give 0 or more, or leave it out")
+            raise SpecError(
+                f"noise must be a variance >= 0, got {noise}", where="bogk", fix="give 0 or more, or leave it out"
+            )
         self.kernel = make_kernel(kernel, shape, kernel_options)
         self.acquisition, self.initial, self.parents = acquisition, initial, parents
         self.pool = Pool(pool, random_share, rounds)

@@ -190,7 +190,7 @@ def test_values_that_are_missing_or_infinite_do_no_harm():
         ({"transform": "log"}, SpecError, "log_error"),
         ({"initial": 1}, SpecError, "2 or more"),
         ({"pool": 0}, SpecError, "1 or more"),
-        ({"random_share": 2.0}, SpecError, "from 0 to 1"),
+        ({"random_share": 2.0}, SpecError, r"must lie in \[0, 1\], got 2.0"),
         ({"noise": -1.0}, SpecError, "0 or more"),
     ],
 )

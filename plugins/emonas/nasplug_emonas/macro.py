@@ -9,6 +9,7 @@ from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.contract.io import Inputs, check_images
 from nasplug.contract.protocols import Choice, Task
 from nasplug.contract.records import Architecture, Genotype
+from nasplug.contract.wording import plural
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
 from nasplug_emonas.phases import Phase, active, bits, pairs
@@ -60,7 +61,10 @@ class MacroSpace(ChoiceSpace):
         self.nodes = tuple(nodes) if isinstance(nodes, list) else (nodes,) * count
         self.channels = tuple(channels) if isinstance(channels, list) else tuple(channels << i for i in range(count))
         if len(self.nodes) != len(self.channels):
-            raise SpecError(f"{len(self.nodes)} phases have {len(self.channels)} numbers of channels", where=where)
+            raise SpecError(
+                f"expected {plural(len(self.nodes), 'number')} of channels, one per phase, got {len(self.channels)}",
+                where=where,
+            )
         if count < 1 or min((*self.nodes, *self.channels, growth)) < 1 or min(self.nodes) < 2:
             raise SpecError(
                 f"nodes={nodes}, channels={channels}, growth={growth} and phases={phases} do not make a network",
@@ -115,7 +119,7 @@ class MacroSpace(ChoiceSpace):
         """A `nasplug_emonas.networks.macro.MacroNetwork`: images (N, *task.input_shape) to logits.
 
         Raises:
-            SpecError: The inputs are no images.
+            SpecError: The inputs are not images.
         """
         from nasplug_emonas.networks.macro import MacroNetwork
 
@@ -127,7 +131,7 @@ class MacroSpace(ChoiceSpace):
         """The layers of the network, from the phases alone.
 
         Raises:
-            SpecError: The inputs are no images.
+            SpecError: The inputs are not images.
         """
         from nasplug_emonas.workloads.macro import macro_workload
 

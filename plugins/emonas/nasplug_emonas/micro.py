@@ -9,6 +9,7 @@ from nasplug.contract.errors import SpaceError, SpecError
 from nasplug.contract.io import Inputs, check_images
 from nasplug.contract.protocols import Choice, Task
 from nasplug.contract.records import Architecture, Genotype
+from nasplug.contract.wording import plural
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
 from nasplug_emonas.cells import BLOCKS, INPUTS, OPERATIONS, Cell, canonical, unused
@@ -104,7 +105,7 @@ class MicroSpace(ChoiceSpace):
         """A `nasplug_emonas.networks.micro.MicroNetwork`: images (N, *task.input_shape) to logits.
 
         Raises:
-            SpecError: The inputs are no images.
+            SpecError: The inputs are not images.
         """
         from nasplug_emonas.networks.micro import MicroNetwork
 
@@ -117,7 +118,7 @@ class MicroSpace(ChoiceSpace):
         """The layers of the network, from the cells alone.
 
         Raises:
-            SpecError: The inputs are no images.
+            SpecError: The inputs are not images.
         """
         from nasplug_emonas.workloads.micro import micro_workload
 
@@ -135,6 +136,8 @@ class MicroSpace(ChoiceSpace):
         for name, cell in zip(_CELLS, (normal, reduction), strict=True):
             if len(cell) != 2 * BLOCKS:
                 raise SpaceError(
-                    f"the {name} cell has {len(cell)} units", where="space 'emonas.micro'", fix=f"give {2 * BLOCKS}"
+                    f"the {name} cell has {plural(len(cell), 'unit')}",
+                    where="space 'emonas.micro'",
+                    fix=f"give {2 * BLOCKS}",
                 )
         return self.architecture([item for unit in (*normal, *reduction) for item in unit])

@@ -128,7 +128,7 @@ def test_graph_of_a_macro_network():
         ({"nodes": 1}, "nodes=1"),
         ({"channels": 0}, "channels=0"),
         ({"decoder": "dens"}, "did you mean 'dense'"),
-        ({"nodes": [4, 4], "channels": [8]}, "2 phases have 1 numbers"),
+        ({"nodes": [4, 4], "channels": [8]}, "2 numbers of channels, one per phase, got 1"),
         ({"phases": 0}, "phases=0"),
     ],
 )
@@ -139,7 +139,7 @@ def test_bad_macro_spaces(arguments, message):
 
 def test_inputs_that_are_no_images():
     for space in (MacroSpace(channels=4), MicroSpace(channels=2, layers=3)):
-        with pytest.raises(SpecError, match="no image"):
+        with pytest.raises(SpecError, match="expected an image"):
             space.build(space.sample(np.random.default_rng(0)), Shapes((64,), 10))
 
 

@@ -62,7 +62,7 @@ class GraphDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         if len(train) < 2:
-            raise DataError(f"{len(train)} graphs are not enough to train on", where="GraphDataModule")
+            raise DataError(f"training needs at least 2 graphs, got {len(train)}", where="GraphDataModule")
         self.train, self.val = train, val
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nasplug.contract.errors import SpaceError, did_you_mean
 from nasplug.contract.protocols import Enumerates, HasGraph, HasVector
 from nasplug.contract.records import Architecture
+from nasplug.contract.wording import plural
 from nasplug.ledger.rng import stream
 from nasplug.spaces.graph import Graph
 
@@ -128,7 +129,7 @@ class Encoding:
             count = len(graph.labels)
             if count > self.nodes:
                 raise SpaceError(
-                    f"a graph has {count} nodes, and the encoding {self.nodes} rows",
+                    f"a graph has {plural(count, 'node')}, but the encoding has {plural(self.nodes, 'row')}",
                     where="Encoding",
                     fix="make the encoding with more nodes: Encoding(labels, nodes)",
                 )

@@ -16,7 +16,7 @@ from nasplug.spaces.graph import Graph
 from nasplug_infonas.embedder import Embedder
 from nasplug_infonas.encoding import OUTPUT, PADDING, EncodedGraphs
 
-#: Takes a graph; returns a name that equal networks share, or None if the graph is no network of the space.
+#: Takes a graph; returns a name that equal networks share, or None if the graph is not a network of the space.
 Accept = Callable[[Graph], str | None]
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nasplug.contract.errors import DataError
+from nasplug.contract.wording import plural
 from nasplug_infonas.batches import GraphBatch, GraphBatches
 from nasplug_infonas.encoding import EncodedGraphs
 
@@ -46,7 +47,8 @@ class LabelledPairs:
         per_network = 1 if images is None else len(images)
         if targets.ndim != 3 or targets.shape[:2] != (len(graphs), per_network):
             raise DataError(
-                f"targets of shape {tuple(targets.shape)} for {len(graphs)} networks and {per_network} images",
+                f"targets of shape {tuple(targets.shape)} for {plural(len(graphs), 'network')} and "
+                f"{plural(per_network, 'image')}",
                 where="LabelledPairs",
             )
         self.operations = torch.from_numpy(graphs.operations)

@@ -11,6 +11,7 @@ from scipy.stats import kendalltau, pearsonr, spearmanr
 
 from nasplug.contract.errors import StudyError
 from nasplug.contract.records import Architecture
+from nasplug.contract.wording import plural
 from nasplug_infonas.embedder import Embedder, Kind
 from nasplug_infonas.regressors import Belief, RegressorName, make_regressor
 
@@ -48,7 +49,8 @@ class Predictor:
         """
         if not architectures or len(architectures) != len(values):
             raise StudyError(
-                f"{len(architectures)} architectures with {len(values)} values teach nothing", where="Predictor.fit"
+                f"cannot fit {plural(len(architectures), 'architecture')} with {plural(len(values), 'value')}",
+                where="Predictor.fit",
             )
         self.regressor.fit(self.embed(architectures), np.asarray(values, dtype=np.float64))
         return self

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasplug.contract.errors import SpecError
+from nasplug.contract.wording import plural
 from nasplug_infonas.iodata import IOData, LabelledNetwork
 
 Floats = NDArray[np.float32]
@@ -54,7 +55,7 @@ def contributions(network: LabelledNetwork, labels: NDArray[np.int64], settings:
     weights = np.concatenate([network.weight, network.bias[:, None]], axis=1)[labels]
     if settings.top_k is not None and settings.top_k > features.shape[1]:
         raise SpecError(
-            f"{settings.top_k} entries are wanted of a network with {features.shape[1]}",
+            f"top_k={settings.top_k} exceeds the {plural(features.shape[1], 'feature')} of the network",
             where="TargetSettings.top_k",
             fix="take fewer, or build wider networks",
         )

@@ -98,7 +98,7 @@ def test_contributions_by_hand():
     whole = contributions(network, labels, TargetSettings(top_k=None, per_network=True))
     assert whole.mean() == pytest.approx(0.0, abs=1e-6)
     assert whole.std() == pytest.approx(1.0, rel=1e-5)
-    with pytest.raises(SpecError, match="4 entries are wanted of a network with 3"):
+    with pytest.raises(SpecError, match="top_k=4 exceeds the 3 features"):
         contributions(network, labels, TargetSettings(top_k=4))
 
 

@@ -147,5 +147,5 @@ def test_nonsense_is_refused():
         VAESettings(layers=0)
     with pytest.raises(SpecError, match="write sigmoid or softmax"):
         VAESettings(head="tanh")
-    with pytest.raises(DataError, match="1 graphs are not enough"):
+    with pytest.raises(DataError, match="at least 2 graphs, got 1"):
         GraphDataModule(cells(1))

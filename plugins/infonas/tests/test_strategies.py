@@ -185,7 +185,7 @@ def test_nonsense_is_refused(make, message):
 def test_an_encoder_of_another_space_is_refused():
     encoding = Encoding(("input", "conv", "output"), 3)
     stranger = Embedder(encoding, GraphVAE(3, 3, VAESettings(hidden=4, latent=2, layers=1)))
-    with pytest.raises(nas.NasplugError, match="the encoding 3 rows"):
+    with pytest.raises(nas.NasplugError, match="the encoding has 3 rows"):
         run_search(EmbeddingBO(encoder=stranger), space=SPACE, trials=1)
 
 

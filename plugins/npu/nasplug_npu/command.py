@@ -185,7 +185,7 @@ def _axis(text: str) -> tuple[str, list[Any]]:
 
     name, equals, values = text.partition("=")
     if not equals or not values:
-        raise SpecError(f"{text!r} is no axis", where="--axis", fix="write FIELD=A,B such as macs=16,32,64")
+        raise SpecError(f"{text!r} is not an axis", where="--axis", fix="write FIELD=A,B such as macs=16,32,64")
     return name.strip(), [parse_scalar(value) for value in values.split(",")]
 
 

@@ -206,13 +206,13 @@ class NPUConfig:
         """Reads a YAML document, or the file at a path.
 
         Raises:
-            SpecError: It is no mapping of fields.
+            SpecError: It is not a mapping of fields.
         """
         import yaml
 
         data = yaml.safe_load(text.read_text() if isinstance(text, Path) else text)
         if not isinstance(data, Mapping):
-            raise SpecError("this is no configuration of a unit", where="npu", fix="write one `field: value` per line")
+            raise SpecError("not a configuration of a unit", where="npu", fix="write one `field: value` per line")
         return cls.from_json(data)
 
 

@@ -153,7 +153,7 @@ def explore(
             front.add(values, [(left.owner[rank], int(place)) for place in chosen[fits]])
     if not len(front):
         raise SpecError(
-            "no unit is valid, small enough and can hold the networks",
+            "no unit is valid, small enough and able to hold the networks",
             where="explore",
             why=", ".join(f"{name} {count}" for name, count in counts.items()),
             fix="widen the axes or the area budget",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nasplug.contract.errors import SpecError
+from nasplug.contract.wording import plural
 from nasplug_npu.exploration import Exploration
 from nasplug_npu.roofline import label_inside_decades, new_figure
 
@@ -94,9 +95,9 @@ def page(found: Exploration, title: str) -> str:
     picture = text.getvalue()
     rows, counts = found.rows(), found.counts
     summary = (
-        f"{counts['space']:,} units; {counts['invalid']:,} break a rule, {counts['too_large']:,} exceed the area "
-        f"budget, {counts['dominated']:,} cannot be on the front by their lower bounds, {counts['evaluated']:,} were "
-        f"evaluated, of which {counts['unfit']:,} cannot hold the network; {counts['front']:,} are on the front."
+        f"{plural(counts['space'], 'unit')}; {counts['invalid']:,} break a rule, {counts['too_large']:,} exceed the "
+        f"area budget, {counts['dominated']:,} cannot be on the front by their lower bounds, {counts['evaluated']:,} "
+        f"were evaluated, of which {counts['unfit']:,} cannot hold the network; {counts['front']:,} are on the front."
     )
     seconds = [{"step": name, "seconds": value} for name, value in found.seconds.items()]
     return _PAGE.format(

@@ -70,14 +70,16 @@ def _of_file(path: Path, ending: str) -> Workload:
     try:
         return Workload.from_json(json.loads(path.read_text(encoding="utf-8")))
     except json.JSONDecodeError as error:
-        raise DataError("this is no JSON", where=str(path), why=str(error)) from error
+        raise DataError("not valid JSON", where=str(path), why=str(error)) from error
 
 
 def _of_trial(file: str, number: str, arguments: argparse.Namespace) -> Workload:
     from nasplug.cli.loading import open_study, pick_trial
 
     if number and not number.isdigit():
-        raise SpecError(f"{number!r} is no number of a trial", where=f"{file}#{number}", fix=f"write {file}#0")
+        raise SpecError(
+            f"expected the number of a trial, got {number!r}", where=f"{file}#{number}", fix=f"write {file}#0"
+        )
     study, assembly = open_study(file, arguments)
     trial = pick_trial(study, int(number) if number else None, file)
     if assembly.task is None:

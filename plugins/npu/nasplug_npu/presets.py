@@ -55,7 +55,7 @@ def parse(text: str) -> tuple[Config, str]:
     """Reads `wu32,freq_hz=400e6,unsupported=cpu`: a preset, changes to it, and the policy for unsupported layers.
 
     Raises:
-        SpecError: An unknown field, a word that is no `field=value`, an impossible value or policy.
+        SpecError: An unknown field, a word that is not `field=value`, an impossible value or policy.
         UnknownNameError: No such preset.
     """
     name, *changes = text.split(",")
@@ -64,7 +64,9 @@ def parse(text: str) -> tuple[Config, str]:
     for part in parts:
         key, equals, value = part.partition("=")
         if not equals:
-            raise SpecError(f"{part!r} in {text!r} is no field=value", where="target", fix="write npu:wu32,macs=64")
+            raise SpecError(
+                f"expected field=value, got {part!r} in {text!r}", where="target", fix="write npu:wu32,macs=64"
+            )
         if key == "unsupported":
             policy = value
         else:

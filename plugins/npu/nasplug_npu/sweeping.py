@@ -37,7 +37,7 @@ def grid(base: NPUConfig, axes: Mapping[str, Sequence[Any]]) -> Iterator[Points]
         axes: Values by field.
 
     Raises:
-        SpecError: An axis that is no field, or has no values.
+        SpecError: An axis that is not a field, or has no values.
     """
     fields = base.to_json() | {"ppu_operations": base.ppu_operations}
     for name, values in axes.items():

@@ -102,5 +102,5 @@ def test_tables_of_vela(tmp_path):
     with pytest.raises(DataError, match="MAC Count"):
         read_vela(file)
     file.write_text(f"{HEAD},MAC Count,Util%\n" + "a," * 12 + "a\n")
-    with pytest.raises(DataError, match="no number"):
+    with pytest.raises(DataError, match="not a number"):
         read_vela(file)

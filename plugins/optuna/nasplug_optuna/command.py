@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nasplug.contract.errors import StorageError
+from nasplug.contract.wording import plural
 
 if TYPE_CHECKING:
     from nasplug.cli.parser import Parser
@@ -38,7 +39,7 @@ class OptunaCommand:
         more = read_study(arguments.file).meta["spec"].get("plugins", ())
         study = load_study(arguments.file, catalog=find_plugins(arguments, more=tuple(more)).catalog)
         count = write(study, arguments.out, name=arguments.name or Path(arguments.file).stem, replace=arguments.force)
-        print(f"{count} trials in {arguments.out}")
+        print(f"{plural(count, 'trial')} in {arguments.out}")
         print(f"optuna-dashboard {address(arguments.out)}")
         return 0
 

@@ -2,7 +2,7 @@
 
 A choice of listed options becomes a parameter over their *indices*: Optuna compares options with `==`, which cannot
 tell 1 from True. Ranges, and hyperparameters of any kind, become parameters over their values. A choice whose condition
-does not hold is no parameter of the trial, as Optuna itself has it for conditional parameters.
+does not hold is not a parameter of the trial, as Optuna itself has it for conditional parameters.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class Parameters:
                 grid[name] = list(domain.options if isinstance(domain, Categorical) else domain)
         if size > limit:
             raise SpecError(
-                f"the grid has {size:.3g} points, more than {limit}", where=where, fix="use brute_force or random"
+                f"a grid of size {size:.3g} exceeds the limit of {limit}", where=where, fix="use brute_force or random"
             )
         return grid
 

@@ -166,7 +166,7 @@ def _find(name: str, where: str) -> type[BaseSampler]:
         raise UnknownNameError(f"Optuna has no sampler {name!r}", where=where, fix=did_you_mean(_folded(name), classes))
     cls = load_location(name, where=where)
     if not (inspect.isclass(cls) and issubclass(cls, BaseSampler)):
-        raise SpecError(f"{name!r} is no sampler", where=where, fix="name a subclass of optuna.samplers.BaseSampler")
+        raise SpecError(f"{name!r} is not a sampler", where=where, fix="name a subclass of optuna.samplers.BaseSampler")
     return cls
 
 

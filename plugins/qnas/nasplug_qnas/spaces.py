@@ -107,7 +107,7 @@ class ChainSpace(ChoiceSpace):
         """A `nasplug_qnas.networks.ChainNetwork`: images (B, *task.input_shape) to logits (B, task.outputs).
 
         Raises:
-            SpecError: The flattening head would not fit into memory, or the inputs are no images.
+            SpecError: The flattening head would not fit into memory, or the inputs are not images.
         """
         from nasplug_qnas.networks import ChainNetwork
 
@@ -124,7 +124,7 @@ class ChainSpace(ChoiceSpace):
         """The layers of the network, from the functions alone.
 
         Raises:
-            SpecError: The inputs are no images.
+            SpecError: The inputs are not images.
         """
         from nasplug_qnas.workload import chain_workload
 

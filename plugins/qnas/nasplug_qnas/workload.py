@@ -22,10 +22,10 @@ def chain_workload(functions: Sequence[str], input_shape: Sequence[int], outputs
         head: `gap` or `flatten`.
 
     Raises:
-        SpecError: The inputs are no images, or a name is none of a function.
+        SpecError: The inputs are not images, or a name is not that of a function.
     """
     if len(input_shape) != 3:
-        raise SpecError(f"an input of shape {tuple(input_shape)} is no image", where="Q-NAS chain")
+        raise SpecError(f"expected an image (C, H, W), got shape {tuple(input_shape)}", where="Q-NAS chain")
     builder, x = WorkloadBuilder(input_shape), INPUT
     for function in map(Function.parse, functions):
         if function.kind in _POOLS:

@@ -137,7 +137,7 @@ def test_rows_sum_to_one_and_stay_in_bounds(choices, quantum, guard, bound, seed
         ([2], [0.5, 0.6], "sum to 1"),
         ([2], [1.5, -0.5], "negative"),
         ([2], [float("nan"), 1.0], "sum to 1"),
-        ([2, 2], [[0.5, 0.5]], "1 nodes"),
+        ([2, 2], [[0.5, 0.5]], "2 nodes, got 1"),
     ],
 )
 def test_bad_arguments_are_named(choices, initial, message):

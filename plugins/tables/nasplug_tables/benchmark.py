@@ -14,6 +14,7 @@ from nasplug.contract.errors import DataError, SpecError, TrialError, did_you_me
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import SearchSpace, Tabulates
 from nasplug.contract.records import Architecture, Evaluation, Measurement
+from nasplug.contract.wording import plural
 from nasplug.evaluate.trialrun import TrialRun
 from nasplug_tables.rows import Index
 from nasplug_tables.table import Table
@@ -175,7 +176,7 @@ class TabularBenchmark:
             budget = run.budget.epochs
             if budget not in longest:
                 raise SpecError(
-                    f"the table has no training of {budget} epochs",
+                    f"the table has no training of {plural(budget, 'epoch')}",
                     where=self.table.where,
                     why=f"it has {', '.join(map(str, longest))}",
                     fix="set budget.epochs, or the rungs of the strategy, to one of these",
@@ -267,7 +268,7 @@ class TabularBenchmark:
         wanted = max(by_budget) if budget is None else budget
         if wanted not in by_budget:
             raise DataError(
-                f"there is no {metric!r} after {wanted} epochs",
+                f"there is no {metric!r} after {plural(wanted, 'epoch')}",
                 where=self.table.where,
                 why=f"it has {', '.join(map(str, sorted(by_budget)))}",
             )

@@ -65,7 +65,7 @@ class TableTarget:
 
         Raises:
             TrialError: The table has no row for it, or the device cannot run it.
-            SpecError: The candidate is no architecture of the table's space.
+            SpecError: The candidate is not an architecture of the table's space.
         """
         row = _row(candidate, self._finder)
         found = {}

@@ -16,7 +16,7 @@ from nasplug.contract.errors import DataError, did_you_mean
 from nasplug.optional import require
 
 Column = npt.NDArray[Any]
-#: Columns that are no results.
+#: Columns that are not results.
 STRUCTURE = frozenset({"num_vertices", "adj_bits", "ops", "index", "hash64", "params"})
 _RESULT = re.compile(r"(?P<metric>[a-z][a-z0-9_]*?)_(?P<budget>\d+)(?:_seed(?P<seed>\d+))?")
 _INFO = b"nasplug"

@@ -108,7 +108,7 @@ def test_file_round_trip(path, tmp_path):
     assert again.settings["seeds"] == [0, 1]
     assert again.table()[0] == found.table()[0]
     (tmp_path / "r.json").write_text("{}")
-    with pytest.raises(DataError, match="no comparison"):
+    with pytest.raises(DataError, match="not a comparison"):
         Comparison.read(tmp_path / "r.json")
 
 

@@ -48,7 +48,7 @@ def test_convert_and_info(cli, official):
     assert code == 0
     assert "nb101.parquet: 2 rows" in out
     assert "a search in space nasbench101 would see val_acc (max)" in out
-    assert "val_acc: 108 epochs, mean of runs; best mean 0.8" in out
+    assert "val_acc: epochs 108, mean of runs; best mean 0.8" in out
     code, again, _ = cli("table", "info", "nb101.parquet")
     assert (code, again) == (0, out)
 

@@ -167,7 +167,7 @@ def test_the_message_against_the_protobuf_library():
         (b"\x10" + b"\xff" * 12, "does not end"),
         (b"\x0b", "unknown type 3"),
         (b"\x00\x00", "number 0"),
-        (b"\x0a\x02\x08\x01", "is no double"),
+        (b"\x0a\x02\x08\x01", "is not a double"),
     ],
 )
 def test_damaged_messages(data, says):
@@ -192,8 +192,8 @@ def flipped(position: int) -> bytes:
         (flipped(30), "checksum of its data is wrong"),
         (flipped(len(GOOD) - 1), "checksum of its data is wrong"),
         (b"PAR1" * 40, "checksum of its length is wrong"),
-        (tfrecord([b"{}"]), "record 0 is no training"),
-        (tfrecord([b"not json"]), "record 0 is no training"),
+        (tfrecord([b"{}"]), "record 0 is not a training run"),
+        (tfrecord([b"not json"]), "record 0 is not a training run"),
     ],
 )
 def test_damaged_and_foreign_files(write, data, says):
@@ -205,18 +205,18 @@ def test_damaged_and_foreign_files(write, data, says):
     ("changes", "says"),
     [
         ({"name": "0" * 32}, "the hash of its cell is 00005c142e6f48ac74fdcf73e3439874"),
-        ({"matrix": "0110"}, "4 entries of an adjacency matrix"),
+        ({"matrix": "0110"}, "adjacency matrix of 4 entries"),
         ({"matrix": "1" * 49}, "not upper triangular"),
         ({"matrix": "0" * 49}, "not in the search space"),
         ({"operations": "input," + "conv5x5-bn-relu," * 5 + "output"}, "unknown operations: conv5x5-bn-relu"),
         ({"metrics": b"\x0a\x05\x09"}, "ends inside field 1"),
-        ({"metrics": model_metrics([evaluation(0, 0, 0, 0, 0)], 8_555_530)}, "1 evaluations instead of three"),
+        ({"metrics": model_metrics([evaluation(0, 0, 0, 0, 0)], 8_555_530)}, "1 evaluation instead of three"),
         ({"epoch_count": "many"}, "invalid literal"),
     ],
 )
 def test_records_that_are_no_trainings(write, changes, says):
     good = record(CELLS[1], 108, 0.9, 0.8, 1.0)
-    with pytest.raises(DataError, match=f"(?s)record 1 is no training.*{says}"):
+    with pytest.raises(DataError, match=f"(?s)record 1 is not a training run.*{says}"):
         read_table("nasbench101", write(tfrecord([good, record(FIRST, 108, 0.9, 0.8, 1.0, **changes)])))
 
 

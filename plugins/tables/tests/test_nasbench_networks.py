@@ -119,7 +119,7 @@ def test_nasbench101_full_size_work():
     ("cell", "options", "says"),
     [
         (LINE, {"cells": 0}, "cells is 0"),
-        (BRANCHES, {"channels": 2}, "cannot be shared by 3 vertices"),
+        (BRANCHES, {"channels": 2}, "among 3 vertices"),
         (cell_of([(0, 1), (0, 2)], (0,)), {}, "on no way from input to output"),
     ],
 )
@@ -131,7 +131,7 @@ def test_nasbench101_bad_networks(cell, options, says):
 @pytest.mark.parametrize(
     ("operations", "options", "says"),
     [
-        (("none",) * 5, {}, "6 operations, not 5"),
+        (("none",) * 5, {}, "6 operations, got 5"),
         (("nor_conv_5x5",) * 6, {}, "did you mean 'nor_conv_"),
         (("none",) * 6, {"channels": 0}, "channels is 0"),
     ],

@@ -174,7 +174,7 @@ def without(key: str) -> dict:
         ({"arch2infos": {0: {"12": 3}}}, "its states are not those of"),
         ({"arch2infos": {0: {"12": {"arch_str": "|conv~0|", "all_results": {}}}}}, "cannot read the cell"),
         ({"arch2infos": {0: without("epochs")}}, "KeyError: 'epochs'"),
-        ({"arch2infos": {0: states_of(CELLS[0], params=17.0)}}, "10 of 10 trainings found have not the size"),
+        ({"arch2infos": {0: states_of(CELLS[0], params=17.0)}}, "do not match in 10 of 10 runs"),
     ],
 )
 def test_foreign_archives(tmp_path, value, says):

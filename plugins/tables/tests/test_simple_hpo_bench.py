@@ -53,8 +53,8 @@ def test_rows_columns_and_runs_of_another_cell(write):
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        ({"000000": ENTRY, "00000": ENTRY}, "1 of 2 entries are no cells"),
-        ({}, "entries are no cells"),
+        ({"000000": ENTRY, "00000": ENTRY}, "not a cell of NAS-Bench-201: 1 of 2 entries"),
+        ({}, "not a cell of NAS-Bench-201: 0 of 0 entries"),
         ({"000000": {**ENTRY, "latency": [1.0]}}, "cell 000000 is incomplete"),
         ({"000000": {**ENTRY, "val_acc": ["80", "81"]}}, "cell 000000 is incomplete"),
         ({"000000": 3}, "cell 000000 is incomplete"),

@@ -39,7 +39,9 @@ class WeisfeilerLehman(CountEmbedding):
         optimal_assignment: bool = False,
     ) -> None:
         if not depths or min(depths) < 0:
-            raise SpecError(f"depths={list(depths)} are no numbers of rounds", where="WeisfeilerLehman")
+            raise SpecError(
+                f"depths must be non-negative numbers of rounds, got {list(depths)}", where="WeisfeilerLehman"
+            )
         levels = range(max(depths) + 1)
         super().__init__(depths, [[float(level <= depth) for level in levels] for depth in depths], optimal_assignment)
         self.directions = directions

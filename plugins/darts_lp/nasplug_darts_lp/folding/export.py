@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from nasplug.contract.errors import MissingExtraError, NasplugError
+from nasplug.contract.wording import plural
 from nasplug.export.onnx import exported, run_onnx
 from nasplug_darts_lp.folding.fold import FoldedNetwork
 
@@ -42,7 +43,7 @@ def export_onnx(folded: FoldedNetwork, path: str | Path, *, check: int = 4) -> P
         differing = int((found != folded(inputs)).sum())
         if differing:
             raise NasplugError(
-                f"{differing} outputs of the ONNX network differ from the folded one",
+                f"the ONNX network differs from the folded one in {plural(differing, 'output')}",
                 where=str(path),
                 fix="leave no layer in floating point, and take average pools as modules",
             )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import kl_div, log_softmax, softmax
 
 from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.contract.wording import plural
 from nasplug_darts_lp.layers.quantise import quantisers
 from nasplug_darts_lp.quantisers.base import checked_bits
 
@@ -99,10 +100,10 @@ class QuantisationSchedule(Callback):
         needed = self._warmup + self._length * len(self._stages)
         if trainer.max_epochs is not None and 0 <= trainer.max_epochs <= needed:
             raise SpecError(
-                f"{trainer.max_epochs} epochs end before the own bits are reached",
+                f"the training ends after {plural(trainer.max_epochs, 'epoch')}, before the final bits are reached",
                 where=_WHERE,
                 why=f"warm-up and stages take {needed}",
-                fix=f"train for more than {needed} epochs",
+                fix=f"train for more than {plural(needed, 'epoch')}",
             )
         if self._teacher is not None and not pl_module.automatic_optimization:
             raise SpecError("a teacher cannot be mixed into a module that optimises by hand", where=_WHERE)

@@ -57,7 +57,7 @@ class ActivationQuantiser(nn.Module):
 
     The first batch in training mode sets the range, so that its squared error is least. In inference, comparisons with
     `static` are all that happens. On the meta device, values pass unchanged: comparisons belong to the output
-    stage of whatever made them, and are no layer of their own.
+    stage of whatever made them, and are not layers of their own.
 
     Args:
         bits: 1 to 8.
@@ -251,11 +251,11 @@ def checked_bits(bits: Any, where: str = "darts_lp") -> int:
     """The number of bits.
 
     Raises:
-        SpecError: It is no whole number from 1 to 8.
+        SpecError: It is not an integer from 1 to 8.
     """
     if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= 8:
         raise SpecError(
-            f"{bits!r} bits", where=where, why="quantisers have 1 to 8 bits", fix="give a whole number from 1 to 8"
+            f"{bits!r} bits", where=where, why="quantisers have 1 to 8 bits", fix="give an integer from 1 to 8"
         )
     return bits
 

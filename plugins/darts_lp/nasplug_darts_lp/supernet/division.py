@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 
 from nasplug.contract.errors import TaskError
+from nasplug.contract.wording import plural
 from nasplug.data.batches import Batches, BatchImages, BatchSampler, batches
 
 _WHERE = "darts_lp.search"
@@ -64,7 +65,7 @@ def _positions(count: int, fraction: float, seed: int) -> tuple[torch.Tensor, to
     held = round(fraction * count)
     if not 2 <= held <= count - 2:
         raise TaskError(
-            f"{held} of {count} training examples would be left for the logits",
+            f"{held} of {plural(count, 'training example')} would be left for the logits",
             where=_WHERE,
             fix="use more data, another logits.fraction, or training.optimisation: joint",
         )

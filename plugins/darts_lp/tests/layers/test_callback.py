@@ -161,7 +161,7 @@ def test_mistakes_are_named(arguments, message):
 def test_what_cannot_work_is_refused_before_training():
     for module, schedule, message in (
         (Module(network()), QuantisationSchedule(), "not quantised"),
-        (Module(quantise(network())), QuantisationSchedule(2, bits=[8, 4]), "end before"),
+        (Module(quantise(network())), QuantisationSchedule(2, bits=[8, 4]), "before the final bits"),
         (Module(quantise(network())), QuantisationSchedule(attribute="net"), "attribute="),
     ):
         trainer, data = fit(module, schedule)

@@ -137,7 +137,7 @@ def test_costs_see_bits_and_measured_densities(batch, network):
     quantised = quantise(network(), weight_bits=2, activation_bits=2)
     workload = extract(quantised, (3, 12, 12))
     plain = extract(network(), (3, 12, 12))
-    assert workload.operation.tolist() == plain.operation.tolist(), "quantisers are no layers"
+    assert workload.operation.tolist() == plain.operation.tolist(), "quantisers are not layers"
     products = [OPERATIONS[code] in ("conv", "fc") for code in workload.operation]
     bits = [int(bits) for bits, product in zip(workload.weight_bits, products, strict=True) if product]
     assert bits == [8, 2, 2, 2, 2, 8]

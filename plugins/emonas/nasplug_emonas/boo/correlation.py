@@ -100,7 +100,7 @@ def _count(study: Study, trials: Sequence[Trial], formats: Sequence[BitFormat]) 
 
 def _correlation(name: str, trials: Sequence[Trial], counts: Sequence[tuple[float, float]], fix: str) -> Correlation:
     if len(trials) < 3:
-        raise StudyError(f"{len(trials)} trials are too few for a correlation", where=f"boo, {name}", fix=fix)
+        raise StudyError(f"a correlation needs at least 3 trials, got {len(trials)}", where=f"boo, {name}", fix=fix)
     ones, weights = np.array(counts, dtype=np.float64).T
     params = np.array([trial.values.get("params", np.nan) for trial in trials])
     mean = ones / weights

@@ -17,7 +17,7 @@ from nasplug_emonas.boo.formats import BitFormat, Code
 class BooRegulariser(Callback):
     """Pulls weights towards values with fewer one bits, by a term added to their gradients.
 
-    The number of ones C(q) of an integer q is no smooth function. Between neighbouring integers it is drawn as a
+    The number of ones C(q) of an integer q is not a smooth function. Between neighbouring integers it is drawn as a
     straight line: for a weight w on the scale s, with x = w / s and q = floor(x),
 
         R(x) = C(q) + (x - q) (C(q + 1) - C(q)),
@@ -28,7 +28,7 @@ class BooRegulariser(Callback):
     straight-through estimator does. Weights come to rest where both neighbours have more ones: at 0, and at numbers
     that end in zeros.
 
-    It acts right before the optimiser's step, after gradients were unscaled. The penalty is no part of the logged loss.
+    It acts right before the optimiser's step, after gradients were unscaled. The logged loss leaves the penalty out.
 
     Args:
         strength: Strength in units of gradients. Useful values lie around those of the gradients, 1e-4 to 1e-2.

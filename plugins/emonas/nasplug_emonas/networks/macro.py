@@ -106,7 +106,7 @@ class MacroNetwork(nn.Module):
         growth: Channels of a dense node.
 
     Raises:
-        SpecError: The inputs are no images.
+        SpecError: The inputs are not images.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class MacroNetwork(nn.Module):
     ) -> None:
         super().__init__()
         if len(input_shape) != 3:
-            raise SpecError(f"an input of shape {tuple(input_shape)} is no image", where="emonas.macro")
+            raise SpecError(f"expected an image (C, H, W), got shape {tuple(input_shape)}", where="emonas.macro")
         width, side = int(input_shape[0]), min(input_shape[1:])
         layers: list[nn.Module] = []
         for place, phase in enumerate(phases):

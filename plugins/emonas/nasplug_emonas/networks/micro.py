@@ -74,7 +74,7 @@ class MicroNetwork(nn.Module):
         increment: Added to the channels after every cell; None doubles them at the reductions.
 
     Raises:
-        SpecError: The inputs are no images.
+        SpecError: The inputs are not images.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class MicroNetwork(nn.Module):
     ) -> None:
         super().__init__()
         if len(input_shape) != 3:
-            raise SpecError(f"an input of shape {tuple(input_shape)} is no image", where="emonas.micro")
+            raise SpecError(f"expected an image (C, H, W), got shape {tuple(input_shape)}", where="emonas.micro")
         before_last = last = 3 * channels
         self.stem = nn.Sequential(nn.Conv2d(input_shape[0], last, 3, padding=1, bias=False), nn.BatchNorm2d(last))
         self.cells = nn.ModuleList()

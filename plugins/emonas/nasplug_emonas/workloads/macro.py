@@ -21,10 +21,10 @@ def macro_workload(
     """The workload of a network; arguments as of the network.
 
     Raises:
-        SpecError: The inputs are no images.
+        SpecError: The inputs are not images.
     """
     if len(input_shape) != 3:
-        raise SpecError(f"an input of shape {tuple(input_shape)} is no image", where="emonas.macro")
+        raise SpecError(f"expected an image (C, H, W), got shape {tuple(input_shape)}", where="emonas.macro")
     builder = WorkloadBuilder(input_shape)
     x, side = INPUT, min(input_shape[1:])
     for place, phase in enumerate(phases):

@@ -22,10 +22,10 @@ def micro_workload(
     """The workload of a network; arguments as of the network.
 
     Raises:
-        SpecError: The inputs are no images.
+        SpecError: The inputs are not images.
     """
     if len(input_shape) != 3:
-        raise SpecError(f"an input of shape {tuple(input_shape)} is no image", where="emonas.micro")
+        raise SpecError(f"expected an image (C, H, W), got shape {tuple(input_shape)}", where="emonas.micro")
     builder = WorkloadBuilder(input_shape)
     before_last = last = builder.normalise(builder.conv(INPUT, 3 * channels, 3, bias=False))
     reduced = False

@@ -63,7 +63,7 @@ def from_scalesim(text: str | Path) -> Workload:
     """Reads a topology of either kind as a chain of layers without padding.
 
     Raises:
-        DataError: It is no topology.
+        DataError: It is not a topology.
     """
     lines = (text.read_text(encoding="utf-8") if isinstance(text, Path) else text).splitlines()
     table = [[cell.strip() for cell in row] for row in csv.reader(lines) if any(cell.strip() for cell in row)]
@@ -73,7 +73,7 @@ def from_scalesim(text: str | Path) -> Workload:
     products = len(head) >= 4 and tuple(cell.lower() for cell in head[1:4]) == ("m", "n", "k")
     if not products and len(head) < len(CONVOLUTIONS):
         raise DataError(
-            "this is no topology", where="SCALE-Sim", why=f"its columns are {', '.join(head)}", fix="see the module"
+            "not a topology", where="SCALE-Sim", why=f"its columns are {', '.join(head)}", fix="see the module"
         )
     try:
         return _read(rows, products)

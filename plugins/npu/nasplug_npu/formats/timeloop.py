@@ -63,7 +63,7 @@ def from_timeloop(text: str | Path) -> Workload:
     """Reads problems as a chain of layers whose inputs have no padding.
 
     Raises:
-        DataError: A document is no problem of that shape.
+        DataError: A document is not a problem of that shape.
     """
     import yaml
 
@@ -83,7 +83,5 @@ def from_timeloop(text: str | Path) -> Workload:
             kind = "fc" if single else "conv"
             network.row(kind, [INPUT], name, **shapes, ho=at["Q"], wo=at["P"], **kernel)
     except (KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise DataError(
-            "this is no problem of Timeloop", where="timeloop", why=f"{type(error).__name__}: {error}"
-        ) from error
+        raise DataError("not a Timeloop problem", where="timeloop", why=f"{type(error).__name__}: {error}") from error
     return network.build()

@@ -58,7 +58,7 @@ def read_vela(path: str | Path) -> list[VelaLayer]:
     """Reads the table.
 
     Raises:
-        DataError: A column is missing, or a value is no number.
+        DataError: A column is missing, or a value is not a number.
     """
     where = f"Vela table {path}"
     with Path(path).open(newline="", encoding="utf-8") as file:
@@ -73,7 +73,7 @@ def read_vela(path: str | Path) -> list[VelaLayer]:
     try:
         return [_layer(row) for row in rows]
     except ValueError as error:
-        raise DataError("a value is no number", where=where, why=str(error)) from error
+        raise DataError("a value is not a number", where=where, why=str(error)) from error
 
 
 def _layer(row: dict[str, str]) -> VelaLayer:

@@ -139,7 +139,7 @@ class Rows:
 
     @cached_property
     def repeats(self) -> Array:
-        """How often the array does the same work: groups that are no depthwise layer, matrices of a batch."""
+        """How often the array does the same work: groups that are not a depthwise layer, matrices of a batch."""
         return np.where(self.depthwise, 1.0, np.where(self.mac, self.units, 1.0))
 
     @cached_property
@@ -162,7 +162,7 @@ class Rows:
 
     @cached_property
     def second(self) -> Array:
-        """Elements of the second operand that are no constants."""
+        """Elements of the second operand that are not constants."""
         return np.where(self.matmul, self.n * self.ci * self.co, 0.0)
 
     @cached_property

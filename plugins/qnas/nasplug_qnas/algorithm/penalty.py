@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nasplug.contract.errors import SpecError
+from nasplug.contract.wording import plural
 from nasplug_qnas.algorithm.arrays import BoolArray, FloatArray, IntArray
 
 
@@ -26,13 +27,15 @@ def reduction_table(choices: Sequence[int], reduces: Sequence[bool] | Sequence[S
     per_node = [reduces] * len(choices) if len(reduces) and np.ndim(reduces[0]) == 0 else list(reduces)
     if len(per_node) != len(choices):
         raise SpecError(
-            f"reduction flags are given for {len(per_node)} nodes, but there are {len(choices)}", where="Q-NAS"
+            f"expected reduction flags for {plural(len(choices), 'node')}, got {len(per_node)}",
+            where="Q-NAS",
         )
     for node, (count, given) in enumerate(zip(choices, per_node, strict=True)):
         flags = np.asarray(given, dtype=np.bool_)
         if flags.shape != (count,):
             raise SpecError(
-                f"node {node} has {count} choices, but {flags.size} reduction flags are given", where="Q-NAS"
+                f"node {node} has {plural(count, 'choice')}, but got {plural(flags.size, 'reduction flag')}",
+                where="Q-NAS",
             )
         table[node, :count] = flags
     return table

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nasplug.contract.wording import plural
 from nasplug_qnas.algorithm.arrays import BoolArray, FloatArray, IntArray, check_shape
 
 
@@ -83,7 +84,9 @@ class Population:
         born = np.array(state["born"], dtype=np.int64)
         check_shape("the stored identifiers", born, (size, 2))
         if len(state["fitness"]) != size or len(state["penalised"]) != size:
-            raise ValueError(f"Q-NAS: the stored state has {size} individuals but another number of fitness values.")
+            raise ValueError(
+                f"Q-NAS: the stored state has {plural(size, 'individual')}, but not as many fitness values."
+            )
         failed = np.array([value is None for value in state["fitness"]], dtype=np.bool_)
         columns = tuple(state["objectives"])
         fitness, penalised = _filled(state["fitness"], columns), _filled(state["penalised"], columns)

@@ -10,6 +10,7 @@ import numpy as np
 
 from nasplug.contract.errors import SpecError, StorageError
 from nasplug.contract.ranges import FloatRange, IntRange
+from nasplug.contract.wording import plural
 from nasplug_qnas.algorithm.arrays import BoolArray, FloatArray, IntArray, check_shape
 from nasplug_qnas.algorithm.crossover import gene_crossover, numeric_crossover
 from nasplug_qnas.algorithm.penalty import reduction_penalty, reduction_table
@@ -324,7 +325,9 @@ class QNASAlgorithm:
             self._survivors = Population.from_state_dict(state["survivors"], length, numbers)
         stored = 0 if self._survivors is None else len(self._survivors)
         if stored != (size if self.history else 0):
-            raise ValueError(f"{len(self.history)} generations of {size} are recorded, but {stored} survivors")
+            raise ValueError(
+                f"the record has {plural(len(self.history), 'generation')} of {size}, but {plural(stored, 'survivor')}"
+            )
         if state["pending"] is not None:
             genes = np.array(state["pending"]["genes"], dtype=np.int64)
             check_shape("the stored pending genes", genes, (size, length))

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from nasplug.contract.errors import SpecError
+from nasplug.contract.wording import plural
 from nasplug_qnas.algorithm.arrays import BoolArray, FloatArray, IntArray, check_fraction, check_positive, check_shape
 
 Guard: TypeAlias = Literal["skip", "clip"]
@@ -165,8 +166,9 @@ class QuantumNodes:
         shapes = [[len(vector) for vector in individual] for individual in state]
         if shapes != [list(self.choices)] * self.num_quantum:
             raise ValueError(
-                f"Q-NAS: the stored probabilities do not fit {self.num_quantum} quantum individuals with "
-                f"{self.num_nodes} nodes of {self.choices} choices. Was the search space or num_quantum changed?"
+                f"Q-NAS: the stored probabilities do not fit {plural(self.num_quantum, 'quantum individual')} with "
+                f"{plural(self.num_nodes, 'node')}, whose choices are {self.choices}. "
+                "Was the search space or num_quantum changed?"
             )
         loaded = np.zeros_like(self.probabilities)
         for q, individual in enumerate(state):
@@ -184,14 +186,16 @@ def _vectors(choices: tuple[int, ...], initial: Sequence[float] | Sequence[Seque
     per_node = [initial] * len(choices) if len(initial) and np.ndim(initial[0]) == 0 else list(initial)
     if len(per_node) != len(choices):
         raise SpecError(
-            f"initial probabilities are given for {len(per_node)} nodes, but there are {len(choices)}", where="Q-NAS"
+            f"expected initial probabilities for {plural(len(choices), 'node')}, got {len(per_node)}",
+            where="Q-NAS",
         )
     vectors = []
     for node, (count, given) in enumerate(zip(choices, per_node, strict=True)):
         vector = np.asarray(given, dtype=np.float64)
         if vector.shape != (count,):
             raise SpecError(
-                f"node {node} has {count} choices, but {vector.size} initial probabilities are given", where="Q-NAS"
+                f"node {node} has {plural(count, 'choice')}, but initial probabilities for {vector.size} were given",
+                where="Q-NAS",
             )
         total = float(vector.sum())
         if not np.all(vector >= 0.0) or abs(total - 1.0) > SUM_TOLERANCE:

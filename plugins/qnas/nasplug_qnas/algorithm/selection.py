@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from nasplug.contract.errors import SpecError
+from nasplug.contract.wording import plural
 from nasplug_qnas.algorithm.arrays import BoolArray, FloatArray, IntArray
 from nasplug_qnas.algorithm.population import Population
 
@@ -29,7 +30,7 @@ def descending(fitness: FloatArray) -> IntArray:
     """
     if fitness.ndim != 1:
         raise SpecError(
-            f"the fitness has {fitness.shape[1]} objectives, which the default ranking cannot order",
+            f"the fitness has {plural(fitness.shape[1], 'objective')}, which the default ranking cannot order",
             where="Q-NAS",
             fix="give `rank`, a function from fitness (M, K) to an order (M,), best first",
         )

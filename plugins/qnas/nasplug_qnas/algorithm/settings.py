@@ -78,7 +78,7 @@ class QNASSettings:
 
 
 #: `cifar2022`: Szwarcman et al. 2022, as released for CIFAR with the function sets conv11 and res9; with conv9 there
-#: was no penalty. Over its 100 generations a node is updated about twice,
+#: was without a penalty. Over its 100 generations a node is updated about twice,
 #: by 0.025 on average, so the search is close to sampling from the starting probabilities with an archive of the best.
 #: `strong`: the setting of SegQNAS (Baldo Carlos et al., IJCNN 2023), where the distributions do converge.
 #: `table`: for some 150 cheap evaluations, as on a table of results. Few quantum individuals, which gives thirty

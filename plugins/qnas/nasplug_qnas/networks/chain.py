@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 from torch import Tensor, nn
 
 from nasplug.contract.errors import SpecError
+from nasplug.contract.wording import plural
 from nasplug_qnas.functions import Function
 from nasplug_qnas.networks.blocks import ConvBlock, ResidualV1, ResidualV1Pr, he_initialise
 
@@ -85,10 +86,10 @@ class ChainNetwork(nn.Module):
         inputs = channels if head == "gap" else channels * height * width
         if head == "flatten" and inputs * num_classes > max_head_weights:
             raise SpecError(
-                f"the flattening head would need {inputs * num_classes:,} weights, more than the {max_head_weights:,} "
-                "allowed",
+                f"the flattening head would need {plural(inputs * num_classes, 'weight')}, "
+                f"more than the {max_head_weights:,} allowed",
                 where="ChainNetwork",
-                why=f"the last feature map is {channels} x {height} x {width}, for {num_classes} classes",
+                why=f"the last feature map is {channels} x {height} x {width}, for {plural(num_classes, 'class')}",
                 fix="use head='gap', chains with more pools, smaller images, or raise max_head_weights",
             )
         self.pool: nn.Module = nn.AdaptiveAvgPool2d(1) if head == "gap" else nn.Identity()

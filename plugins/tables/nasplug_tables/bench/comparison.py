@@ -134,7 +134,7 @@ class Comparison:
         """Reads what `write` wrote.
 
         Raises:
-            DataError: The file is no comparison.
+            DataError: The file is not a comparison.
         """
         try:
             data = json.loads(Path(path).read_text())
@@ -153,7 +153,7 @@ class Comparison:
             data.pop("summary")
             return cls(outcomes, data.pop("settings"), data)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError("this is no comparison", where=str(path), why=f"{type(error).__name__}: {error}") from error
+            raise DataError("not a comparison", where=str(path), why=f"{type(error).__name__}: {error}") from error
 
 
 def _rounded(values: Floats, digits: int = 6) -> list[Any]:

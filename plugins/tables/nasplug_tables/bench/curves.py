@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.contract.wording import plural
 from nasplug_tables.benchmark import TabularBenchmark, direction
 
 Floats = npt.NDArray[np.float64]
@@ -33,7 +34,7 @@ class Scale:
 
     Attributes:
         optimum: Best mean value of the metric that counts, in the unit of the table.
-        unit: `percentage points`, or the metric's own unit where it is no accuracy.
+        unit: `percentage points`, or the metric's own unit where it is not an accuracy.
 
     Raises:
         SpecError: Unknown convention.
@@ -103,7 +104,10 @@ def random_search(benchmark: TabularBenchmark, queries: int, seeds: int, seed: i
         SpecError: More queries than rows.
     """
     if queries > len(benchmark.table):
-        raise SpecError(f"{queries} distinct queries of a table of {len(benchmark.table)} rows", where="random_search")
+        raise SpecError(
+            f"{plural(queries, 'distinct query')} asked of a table of {plural(len(benchmark.table), 'row')}",
+            where="random_search",
+        )
     rng = np.random.default_rng(seed)
     total = len(benchmark.table)
     if 4 * queries > total:  # so many repetitions that shuffling the table is quicker

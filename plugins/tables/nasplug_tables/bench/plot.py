@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nasplug.contract.wording import plural
 from nasplug.report.figures import LIGHT, Picture, new_figure, save_png, style
 from nasplug_tables.bench.comparison import Comparison, Outcome
 from nasplug_tables.bench.curves import Floats, bands
@@ -54,7 +55,7 @@ def _picture(comparison: Comparison) -> Picture:
     axes.set_ylabel(f"regret, {settings['unit']}")
     axes.set_title(
         f"{settings['space']}: {settings['convention']} of {settings['test']}, searched by {settings['objective']}; "
-        f"mean and standard error of {len(settings['seeds'])} seeds"
+        f"mean and standard error of {plural(len(settings['seeds']), 'seed')}"
     )
     axes.legend(ncols=2)
     return Picture("regret", figure, "Mean regret of " + ", ".join(comparison.outcomes))

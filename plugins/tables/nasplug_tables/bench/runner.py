@@ -16,6 +16,7 @@ import numpy as np
 
 from nasplug.contract.errors import PluginError, SpecError
 from nasplug.contract.protocols import SearchSpace
+from nasplug.contract.wording import plural
 from nasplug.plugins.component import Component
 from nasplug.run.api import machine, search, versions
 from nasplug.run.processes import context, prepare
@@ -80,7 +81,9 @@ def compare(
     scale = Scale(benchmark, objective, test or (tests[0] if tests else objective), convention)
     numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     if not numbers or queries < 1:
-        raise SpecError("nothing to compare", where="bench", why=f"{queries} queries, {len(numbers)} seeds")
+        raise SpecError(
+            "nothing to compare", where="bench", why=f"{plural(queries, 'query')}, {plural(len(numbers), 'seed')}"
+        )
     if clock and TIME not in benchmark.known():
         raise SpecError("a simulated clock needs training times", where="bench", why=f"the table has no {TIME}")
     named = _labelled(strategies, baselines)

@@ -12,6 +12,7 @@ from nasplug.cli import output
 from nasplug.cli.loading import find_plugins
 from nasplug.cli.parser import Parser, positive
 from nasplug.contract.errors import SpecError
+from nasplug.contract.wording import plural
 from nasplug.optional import require
 
 SUMMARY = "Compare strategies on a table of results: regret curves over many seeds."
@@ -92,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         settings = found.settings
         print(
             f"regret in {settings['unit']} to {settings['optimum']:.6g} ({settings['convention']} of "
-            f"{settings['test']}), mean and standard error of {len(settings['seeds'])} seeds"
+            f"{settings['test']}), mean and standard error of {plural(len(settings['seeds']), 'seed')}"
         )
         header, rows = found.table()
         output.print_table(header, rows, numeric=header[1:])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nasplug.cli import output
 from nasplug.cli.parser import Parser
 from nasplug.contract.errors import NasplugError, SpecError
+from nasplug.contract.wording import plural
 
 if TYPE_CHECKING:
     from nasplug_tables.table import Column, Table
@@ -118,7 +119,7 @@ def _missing(column: Column) -> Any:
 
 
 def _print(table: Table, description: dict[str, Any]) -> None:
-    print(f"{table.path}: {len(table):,} rows")
+    print(f"{table.path}: {plural(len(table), 'row')}")
     for key, value in table.info.items():
         print(f"{key:10}  {value}")
     rows = [
@@ -137,8 +138,8 @@ def _print(table: Table, description: dict[str, Any]) -> None:
     print(f"a search in space {search['space']} would see {seen}")
     for name, budgets in search["budgets"].items():
         epochs = ", ".join(map(str, budgets))
-        runs = "mean of runs" if search["seeds"][name] == 1 else f"{search['seeds'][name]} runs"
-        print(f"{name}: {epochs} epochs, {runs}; best mean {search['best'][name]:.6g}")
+        runs = "mean of runs" if search["seeds"][name] == 1 else plural(search["seeds"][name], "run")
+        print(f"{name}: epochs {epochs}, {runs}; best mean {search['best'][name]:.6g}")
 
 
 def _cell(found: dict[str, Any], key: str) -> str:

@@ -66,7 +66,7 @@ def _evaluation(data: bytes) -> Evaluation:
     for number, value in _fields(data):
         if number <= 5:
             if not isinstance(value, float):
-                raise ValueError(f"field {number} of an evaluation is no double")
+                raise ValueError(f"field {number} of an evaluation is not a double")
             values[number - 1] = value
     return Evaluation(*values)
 

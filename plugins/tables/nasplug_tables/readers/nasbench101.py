@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from nasplug.contract.errors import DataError
+from nasplug.contract.wording import plural
 from nasplug_tables.readers.model_metrics import ModelMetrics, parse
 from nasplug_tables.readers.tfrecord import read_records
 from nasplug_tables.spaces.nasbench101.cells import OPERATIONS, Cell, canonical, edge_bit, is_valid, module_hash, prune
@@ -51,9 +52,11 @@ class _Rows:
             self.params.append(metrics.parameters)
         row = self.rows[name]
         if metrics.parameters != self.params[row]:
-            raise ValueError(f"the cell has {metrics.parameters} parameters here and {self.params[row]} in another")
+            raise ValueError(
+                f"the cell has {plural(metrics.parameters, 'parameter')} here and {self.params[row]} in another"
+            )
         if len(metrics.evaluations) <= _LAST:
-            raise ValueError(f"it has {len(metrics.evaluations)} evaluations instead of three")
+            raise ValueError(f"it has {plural(len(metrics.evaluations), 'evaluation')} instead of three")
         last = metrics.evaluations[_LAST]
         self.row.append(row)
         self.epochs.append(epochs)
@@ -109,7 +112,7 @@ def read(source: str | Path) -> Table:
             rows.add(name, int(epochs), matrix, operations, parse(base64.b64decode(metrics, validate=True)))
         except (ValueError, TypeError, AttributeError, OverflowError) as error:
             raise DataError(
-                f"record {number} is no training of a cell, so the file is not {_EXPECTED}",
+                f"record {number} is not a training run of a cell, so the file is not {_EXPECTED}",
                 where=str(path),
                 why=str(error),
                 fix="give nasbench_only108.tfrecord or nasbench_full.tfrecord from the benchmark's own source",
@@ -121,7 +124,9 @@ def _cell(name: str, matrix: str, operations: str) -> Cell:
     labels = operations.split(",")
     size = len(labels)
     if len(matrix) != size * size or (labels[0], labels[-1]) != ("input", "output") or size < 2:
-        raise ValueError(f"{len(matrix)} entries of an adjacency matrix for the vertices {operations}")
+        raise ValueError(
+            f"an adjacency matrix of {plural(len(matrix), 'entry')} does not fit the vertices {operations}"
+        )
     unknown = set(labels[1:-1]) - set(OPERATIONS)
     if unknown:
         raise ValueError(f"unknown operations: {', '.join(sorted(unknown))}")

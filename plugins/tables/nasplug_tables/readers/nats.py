@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from nasplug.contract.errors import DataError, SpaceError
+from nasplug.contract.wording import plural
 from nasplug.optional import require
 from nasplug_tables import nasbench201
 from nasplug_tables.readers.plain_pickle import load_plain
@@ -107,7 +108,7 @@ class _Trainings:
 def read(source: str | Path, dataset: str) -> Table:
     """Reads an archive. The large files need the memory they need with the official code; the folder needs little.
 
-    Trainings whose network has not the size of their cell are left out (NaN).
+    Runs whose network size does not match the cell are dropped (NaN).
 
     Args:
         source: Path of the file or folder.
@@ -136,7 +137,7 @@ def read(source: str | Path, dataset: str) -> Table:
         raise DataError(
             f"it holds no training on {dataset}",
             where=str(path),
-            why=f"{trainings.foreign} of {trainings.read} trainings found have not the size of their cell",
+            why=f"network size and cell do not match in {trainings.foreign} of {plural(trainings.read, 'run')}",
             fix=_FIX,
         )
     return trainings.table(

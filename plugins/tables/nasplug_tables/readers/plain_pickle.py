@@ -43,7 +43,7 @@ class _Dtype:
 def _scalar(dtype: Any, raw: Any) -> int | float | bool:
     """Stands for numpy's factory of scalars; gives Python's own number."""
     if not isinstance(dtype, _Dtype) or not isinstance(raw, bytes):
-        raise pickle.UnpicklingError("it holds a scalar that is no number")
+        raise pickle.UnpicklingError("it holds a scalar that is not a number")
     found: int | float | bool = np.frombuffer(raw, dtype=np.dtype(dtype.order + dtype.code), count=1)[0].item()
     return found
 

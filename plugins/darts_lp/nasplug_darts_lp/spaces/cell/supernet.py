@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from nasplug.contract.errors import SpecError
 from nasplug.contract.records import Architecture
+from nasplug.contract.wording import plural
 from nasplug_darts_lp.layers.build import linear
 from nasplug_darts_lp.spaces.cell.cost import CellCost
 from nasplug_darts_lp.spaces.cell.edges import CELLS, INPUTS, Edge, has_convolution, node_inputs
@@ -109,7 +110,7 @@ class CellSupernet(Supernet):
         parts = options.settings.partial
         if settings.channels % parts:
             raise SpecError(
-                f"{settings.channels} channels cannot be divided by partial={parts}",
+                f"{plural(settings.channels, 'channel')} cannot be divided by partial={parts}",
                 where="darts_lp.cell",
                 fix="give a divisor of the channels; PC-DARTS has 4 of 16",
             )

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nasplug.contract.errors import SpaceError
+from nasplug.contract.wording import plural
 from nasplug_tables.spaces.nasbench101.cells import OPERATIONS, Cell, prune, vertex_channels
 
 BN_EPS = 1e-5
@@ -52,9 +53,9 @@ def build_network(
     sharing = (cell.sources(cell.vertices - 1) >> 1).bit_count()
     if channels < sharing:
         raise SpaceError(
-            f"{channels} channels cannot be shared by {sharing} vertices",
+            f"cannot share {plural(channels, 'channel')} among {plural(sharing, 'vertex', 'vertices')}",
             where=where,
-            fix=f"give at least {sharing} channels",
+            fix=f"give at least {plural(sharing, 'channel')}",
         )
     return Network(cell, input_channels, outputs, channels, stacks, cells)
 

@@ -12,6 +12,7 @@ from nasplug.contract.errors import SpaceError, did_you_mean
 from nasplug.contract.io import Inputs, check_images
 from nasplug.contract.protocols import Choice
 from nasplug.contract.records import Architecture
+from nasplug.contract.wording import plural
 from nasplug.spaces.graph import Graph
 from nasplug_tables.spaces.nasbench101.cells import (
     MAX_EDGES,
@@ -43,7 +44,7 @@ class NASBench101:
 
     Args:
         sampler: `uniform` draws every distinct cell with the same probability. `adjacency` draws each of the 21 edges
-            with probability one half and rejects what is no cell, as much of the literature does; large cells with
+            with probability one half and rejects invalid cells, as much of the literature does; large cells with
             few symmetries are then more frequent.
         channels: Channels of the stem, in networks; the benchmark trained 128.
         stacks: Stacks of cells, with halved resolution and doubled channels in between.
@@ -104,12 +105,14 @@ class NASBench101:
         if vertices > MAX_VERTICES or not set(operations) <= set("012"):
             raise SpaceError(f"operations are at most five digits out of 012, not {operations!r}", where=where)
         if not 0 <= bits < 1 << vertices * (vertices - 1) // 2:
-            raise SpaceError(f"{bits} names edges beyond {vertices} vertices", where=where)
+            raise SpaceError(f"{bits} names edges beyond {plural(vertices, 'vertex', 'vertices')}", where=where)
         pruned = prune(Cell(bits, tuple(map(int, operations))))
         if pruned is None:
             raise SpaceError("the cell has no path from input to output", where=where)
         if pruned.bits.bit_count() > MAX_EDGES:
-            raise SpaceError(f"the cell has {pruned.bits.bit_count()} edges; nine are allowed", where=where)
+            raise SpaceError(
+                f"the cell has {plural(pruned.bits.bit_count(), 'edge')}; at most nine are allowed", where=where
+            )
         return _wrap(canonical(pruned))
 
     def cell(self, matrix: Any, operations: Sequence[str]) -> Architecture:
@@ -125,7 +128,9 @@ class NASBench101:
         where = "space 'nasbench101'"
         found = np.asarray(matrix)
         if found.ndim != 2 or found.shape != (len(operations),) * 2 or (np.tril(found) != 0).any():
-            raise SpaceError(f"the matrix is not upper triangular for {len(operations)} operations", where=where)
+            raise SpaceError(
+                f"the matrix is not upper triangular for {plural(len(operations), 'operation')}", where=where
+            )
         for name in operations[1:-1]:
             if name not in OPERATIONS:
                 raise SpaceError(f"unknown operation {name!r}", where=where, fix=did_you_mean(name, OPERATIONS))
@@ -213,7 +218,7 @@ class NASBench101:
             cell = changed
 
     def cross(self, first: Architecture, second: Architecture, rng: np.random.Generator) -> Architecture:
-        """Takes every edge and operation from either parent, and repairs what is no cell."""
+        """Takes every edge and operation from either parent, and repairs invalid cells."""
         take = rng.random(EDGES + INNER) < 0.5
         pairs = zip(self.vector(first), self.vector(second), take.tolist(), strict=True)
         return self.from_vector([a if from_first else b for a, b, from_first in pairs])
@@ -253,7 +258,7 @@ class NASBench101:
         """The cell of a graph, which may be neither pruned nor canonical.
 
         Raises:
-            SpaceError: The graph is no cell of the space.
+            SpaceError: The graph is not a cell of the space.
         """
         if len(graph.labels) < 2 or (graph.labels[0], graph.labels[-1]) != ("input", "output"):
             raise SpaceError("a cell runs from its input to its output", where="space 'nasbench101'")

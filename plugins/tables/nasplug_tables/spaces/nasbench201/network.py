@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nasplug.contract.errors import SpaceError, did_you_mean
+from nasplug.contract.wording import plural
 from nasplug_tables.spaces.nasbench201.space import EDGES, OPERATIONS
 
 STAGES = 3
@@ -35,7 +36,7 @@ def build_network(
     """
     where = "network of nasbench201"
     if len(operations) != len(EDGES):
-        raise SpaceError(f"a cell has {len(EDGES)} operations, not {len(operations)}", where=where)
+        raise SpaceError(f"expected a cell of {plural(len(EDGES), 'operation')}, got {len(operations)}", where=where)
     for name in operations:
         if name not in OPERATIONS:
             raise SpaceError(f"there is no operation {name!r}", where=where, fix=did_you_mean(str(name), OPERATIONS))

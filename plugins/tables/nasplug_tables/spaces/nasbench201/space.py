@@ -93,7 +93,7 @@ class NASBench201(ChoiceSpace):
         """The cell of a graph with the nodes and edges that `graph` gives.
 
         Raises:
-            SpaceError: The graph is no cell of the space.
+            SpaceError: The graph is not a cell of the space.
         """
         if (graph.labels[:1], graph.labels[-1:]) != (("input",), ("output",)) or set(graph.edges) != {*_graph_edges()}:
             raise SpaceError("the nodes and edges are not those of a cell", where="space 'nasbench201'")
