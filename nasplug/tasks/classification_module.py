@@ -11,10 +11,8 @@ from torch.nn.functional import cross_entropy
 from torchmetrics.classification import MulticlassAccuracy
 
 from nasplug.contract.errors import TaskError
-from nasplug.tasks.settings import Training, TrainingSettings
 from nasplug.contract.wording import plural
-from nasplug.tasks.optimizers import make_optimizer, make_scheduler
-from nasplug.tasks.settings import TrainingSettings
+from nasplug.tasks.settings import Training, TrainingSettings
 
 if TYPE_CHECKING:
     from pytorch_lightning.utilities.types import OptimizerLRScheduler
