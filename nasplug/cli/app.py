@@ -4,7 +4,8 @@ Only the chosen command's module is imported, so that `nasplug --help` and `nasp
 is argparse: importing jsonargparse takes longer than everything else these two commands do. Typed configuration is
 checked with jsonargparse where components are built, see `nasplug.plugins.component`.
 
-Exit codes: 0 done, 1 a search without any result, 2 bad input, 3 a broken environment or file, 130 interrupted.
+Exit codes: 0 done, 1 a search without any result, 2 bad input, 3 a broken environment or file, 130 interrupted,
+143 ended by SIGTERM.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from nasplug.contract.errors import NasplugError, UnknownNameError, did_you_mean
 from nasplug.plugins.trust import untrusted
 
 INTERRUPTED = 130
+TERMINATED = 143
 
 #: Name of a command, the module that has it, and its line in `nasplug --help`.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -69,8 +71,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    from nasplug.run.interruption import ended_politely
+
     words = list(sys.argv[1:] if argv is None else argv)
     _tolerate_any_encoding()
+    with ended_politely() as terminated:
+        code = _run(words)
+    return TERMINATED if terminated.happened and code == INTERRUPTED else code
+
+
+def _run(words: list[str]) -> int:
+    """Runs one command, and turns errors into messages and exit codes."""
     try:
         with _current_folder_importable():
             return _dispatch(words)

@@ -126,7 +126,7 @@ class LiveDisplay(Tracker):
 
     def noted(self, hint: str) -> None:
         """Shows a hint of the run."""
-        self._console.print(f"hint: {printable(hint)}", markup=False, soft_wrap=True)
+        self._console.print(f"note: {printable(hint)}", markup=False, soft_wrap=True)
 
     def ended(self) -> None:
         """Stops showing."""

@@ -68,7 +68,9 @@ def _run(arguments: argparse.Namespace, spec: RunSpec, storage: str) -> int:
     from nasplug.cli.progress import LiveDisplay
     from nasplug.run.api import run_spec
     from nasplug.run.earlier import updated
+    from nasplug.run.parts import check_names
 
+    check_names(spec, catalog)
     if is_study(Path(arguments.spec)):
         spec = updated(spec, catalog)
     print(describe(spec), file=sys.stderr)
@@ -97,7 +99,7 @@ def describe(spec: RunSpec) -> str:
 
 
 def interrupted(storage: str, command: str) -> str:
-    """What to tell somebody who pressed Ctrl-C."""
+    """What to tell somebody who ended the run with Ctrl-C or SIGTERM."""
     return f"\nnasplug: stopped; every finished trial is in {storage}\nResume with: {command}"
 
 

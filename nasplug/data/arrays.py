@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nasplug.contract.errors import DataError
 from nasplug.contract.wording import plural
+
+if TYPE_CHECKING:
+    from nasplug.data.preprocessing import Preprocessing
 
 SPLITS = ("train", "val", "test")
 
@@ -28,6 +31,8 @@ class ImageArrays:
         y_test: Labels of `x_test`.
         classes: Names of the classes; empty means "0", "1", ... up to the largest label.
         where: Name of these data in error messages, such as a path.
+        preprocessing: How image files became these arrays; None where the source has arrays.
+        remark: What the source decided by itself, for people.
 
     Raises:
         DataError: A split is empty, shapes differ, a label lies outside the classes, or a pixel is not finite.
@@ -41,6 +46,8 @@ class ImageArrays:
     y_test: NDArray[Any] | None = None
     classes: tuple[str, ...] = ()
     where: str = "image arrays"
+    preprocessing: Preprocessing | None = None
+    remark: str = ""
 
     def __post_init__(self) -> None:
         largest = -1
@@ -108,16 +115,47 @@ def _check_images(x: NDArray[Any], split: str, where: str) -> NDArray[Any]:
         )
     if 0 in x.shape:
         raise DataError(f"the {split} split holds no images (shape {x.shape})", where=where)
+    if x.ndim == 4 and x.shape[1] <= 4 < min(x.shape[2:]):
+        raise DataError(
+            f"the {split} images have shape {x.shape}, which reads as {x.shape[3]} channels",
+            where=where,
+            why="images must be (N, H, W) or (N, H, W, C), channels last",
+            fix="hand them over as x.transpose(0, 2, 3, 1)",
+        )
     if x.dtype != np.uint8 and x.dtype.kind != "f":
         raise DataError(
             f"the {split} images are of type {x.dtype}",
             where=where,
             why="pixels must be uint8 (0 to 255) or floating",
-            fix="convert them with .astype('uint8') or .astype('float32')",
+            fix=_conversion(x),
         )
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        raise DataError(f"the {split} images hold NaN or infinite pixels", where=where)
-    return np.ascontiguousarray(x, dtype=np.uint8 if x.dtype == np.uint8 else np.float32)
+    if x.dtype == np.uint8:
+        return np.ascontiguousarray(x)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+        images = np.ascontiguousarray(x, dtype=np.float32)
+    if not np.isfinite(images).all():
+        raise DataError(
+            f"the {split} images hold NaN or infinite pixels, or numbers beyond float32",
+            where=where,
+            fix="replace them, or scale the pixels to 0..1",
+        )
+    return images
+
+
+def _conversion(x: NDArray[Any]) -> str:
+    """How to bring pixels of another type to one that is taken, without wrapping around."""
+    if x.dtype.kind == "b":
+        return "convert them with x.astype('uint8') * 255"
+    if x.dtype.kind not in "iu":
+        return "convert them with x.astype('float32')"
+    low, high = int(x.min()), int(x.max())
+    if low >= 0 and high <= 255:
+        return "convert them with x.astype('uint8'): they lie in 0..255"
+    shifted = f"(x - {low:.1f})" if low < 0 else "x"
+    return (
+        f"they lie in {low}..{high}: scale all splits alike, with ({shifted} / {float(high - min(low, 0)):.1f})"
+        ".astype('float32')"
+    )
 
 
 def _check_labels(y: NDArray[Any], count: int, split: str, where: str) -> NDArray[np.int64]:

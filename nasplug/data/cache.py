@@ -25,9 +25,10 @@ import platformdirs
 
 from nasplug.contract.errors import DataError
 from nasplug.data.arrays import ImageArrays
+from nasplug.data.preprocessing import Preprocessing
 
 #: Part of every key; raise it when the meaning of cached arrays changes.
-FORMAT = 1
+FORMAT = 2
 
 
 def cache_folder() -> Path:
@@ -93,7 +94,14 @@ def _read(entry: Path) -> ImageArrays | None:
             field: np.load(entry / f"{field}.npy", mmap_mode="c" if field.startswith("x_") else None)
             for field in about["fields"]
         }
-        return ImageArrays(**arrays, classes=tuple(about["classes"]), where=about["where"])
+        way = about["preprocessing"]
+        return ImageArrays(
+            **arrays,
+            classes=tuple(about["classes"]),
+            where=about["where"],
+            preprocessing=None if way is None else Preprocessing.of(way),
+            remark=about["remark"],
+        )
     except (OSError, ValueError, KeyError, TypeError, DataError) as error:
         warnings.warn(f"the cached images in {entry} are damaged ({error}); decoding again", stacklevel=4)
         shutil.rmtree(entry, ignore_errors=True)
@@ -111,7 +119,14 @@ def _write(entry: Path, arrays: ImageArrays) -> None:
                 np.save(file, array, allow_pickle=False)
                 file.flush()
                 os.fsync(file.fileno())
-        about = {"fields": list(fields), "classes": list(arrays.classes), "where": arrays.where}
+        way = arrays.preprocessing
+        about = {
+            "fields": list(fields),
+            "classes": list(arrays.classes),
+            "where": arrays.where,
+            "preprocessing": None if way is None else way.to_plain(),
+            "remark": arrays.remark,
+        }
         (scratch / "about.json").write_text(json.dumps(about), encoding="utf-8")
         scratch.chmod(0o755)  # mkdtemp makes it private; a shared cache folder is for everybody it admits
         scratch.replace(entry)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from nasplug.contract.errors import DataError
 from nasplug.data.arrays import ImageArrays
 from nasplug.data.cache import cached
 from nasplug.data.images import SUFFIXES, Fit, decode_image
+from nasplug.data.layout import Layout
 from nasplug.data.source import ImageSource, existing_folder
 
 _SPLIT_NAMES = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
@@ -22,24 +23,36 @@ _SPLIT_NAMES = {"train": ("train", "training"), "val": ("val", "valid", "validat
 class ImageFolder(ImageSource):
     """Reads `path/CLASS/*.png`, or `path/train/CLASS/*.png` with `val` and `test` beside `train` where they exist.
 
-    Classes are the sub-folders in alphabetical order. Images of any usual format are decoded, resized to one size and
-    kept in the cache, so the second load is fast.
+    Classes are the sub-folders in alphabetical order. Size and channels are those of the files unless they are given.
+    Files of 16- and 32-bit integers and of floats are scaled by the range of the training files, the same for all
+    splits; files of levels from 0 to 255 by 255. Decoded images are kept in the cache, so the second load is fast.
 
     Args:
         path: Folder of the data.
-        size: Height and width of every image in pixels; one number means both.
-        channels: 3 for colour, 1 for grey.
-        fit: "crop" resizes the shorter side and cuts the longer one off in the middle; "stretch" changes the aspect
-            ratio and loses nothing.
+        size: Height and width of every image in pixels; one number means both. None takes the size of the files, or
+            the median height and width where they differ.
+        channels: 3 for colour, 1 for grey; None means grey where all files are grey.
+        fit: How to resize: "crop" resizes the shorter side and cuts the longer one off in the middle; "stretch"
+            changes the aspect ratio and loses nothing.
+        background: Grey level behind transparent pixels, from 0 (black) to 255 (white).
+        span: Pixel values that become 0 and 1, for files of integers and floats; None measures them.
     """
 
     def __init__(
-        self, path: str, size: int | tuple[int, int] = 32, channels: Literal[1, 3] = 3, fit: Fit = "crop"
+        self,
+        path: str,
+        size: int | tuple[int, int] | None = None,
+        channels: Literal[1, 3] | None = None,
+        fit: Fit = "crop",
+        background: int = 255,
+        span: tuple[float, float] | None = None,
     ) -> None:
         self.path = path
         self.size = size
         self.channels = channels
         self.fit = fit
+        self.background = background
+        self.span = span
 
     @property
     def name(self) -> str:
@@ -49,47 +62,86 @@ class ImageFolder(ImageSource):
     def check(self) -> None:
         """See the base class."""
         root = existing_folder(self.path, "ImageFolder")
-        height, width = self._size()
+        height, width = self._size() or (1, 1)
         if height < 1 or width < 1:
             raise DataError(f"size is {self.size}, not a positive number of pixels", where="ImageFolder")
-        if self.channels not in (1, 3):
+        if self.channels not in (None, 1, 3):
             raise DataError(f"channels is {self.channels}, neither 1 nor 3", where="ImageFolder")
         if self.fit not in ("crop", "stretch"):
             raise DataError(f"fit is {self.fit!r}, neither 'crop' nor 'stretch'", where="ImageFolder")
+        if not 0 <= self.background <= 255:
+            raise DataError(f"background is {self.background}, not between 0 and 255", where="ImageFolder")
+        if self.span is not None and not self.span[0] < self.span[1]:
+            raise DataError(f"span is {list(self.span)}, not two rising numbers", where="ImageFolder")
         _class_names(_split_folders(root)["train"])
 
     def load(self) -> ImageArrays:
-        """Returns uint8 images (N, H, W), or (N, H, W, 3) in colour."""
+        """Returns images (N, H, W), or (N, H, W, 3) in colour: uint8, or float32 where files hold other numbers."""
         self.check()
         folders = _split_folders(existing_folder(self.path, "ImageFolder"))
         classes = _class_names(folders["train"])
         files = {split: _labelled_files(folder, classes) for split, folder in folders.items()}
         every = [file for labelled in files.values() for file, _ in labelled]
         # Which file belongs to which split and class is in its path, so the paths are all the key needs.
-        arguments = {"size": self._size(), "channels": self.channels, "fit": self.fit, "classes": classes}
+        arguments = {
+            "size": self._size(),
+            "channels": self.channels,
+            "fit": self.fit,
+            "background": self.background,
+            "span": self.span,
+            "classes": classes,
+        }
         return cached("ImageFolder", every, arguments, lambda: self._decode(files, classes))
 
-    def _size(self) -> tuple[int, int]:
+    def _size(self) -> tuple[int, int] | None:
+        if self.size is None:
+            return None
         if isinstance(self.size, int):
             return self.size, self.size
         height, width = self.size
         return height, width
 
     def _decode(self, files: dict[str, list[tuple[Path, int]]], classes: tuple[str, ...]) -> ImageArrays:
-        size = self._size()
-
-        def decode(item: tuple[Path, int]) -> NDArray[np.uint8]:
-            return decode_image(item[0], str(item[0]), channels=self.channels, size=size, fit=self.fit)
-
-        arrays: dict[str, NDArray[np.generic]] = {}
+        arrays: dict[str, Any] = {}
+        paths = {split: [path for path, _ in labelled] for split, labelled in files.items()}
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # Pillow decodes outside Python's lock
+            layout = Layout.of(
+                paths,
+                pool.map,
+                size=self._size(),
+                channels=self.channels,
+                fit=self.fit,
+                background=self.background,
+                span=self.span,
+            )
+            way = layout.preprocessing
+            span = way.span if way.pixels == "float32" else None
+
+            def decode(path: Path) -> NDArray[Any]:
+                return decode_image(
+                    path,
+                    str(path),
+                    channels=way.channels,
+                    size=way.size,
+                    fit=way.fit,
+                    background=way.background,
+                    span=span,
+                )
+
             for split, labelled in files.items():
-                images = np.empty((len(labelled), *size, *((3,) if self.channels == 3 else ())), np.uint8)
-                for position, image in enumerate(pool.map(decode, labelled)):
+                images = np.empty((len(labelled), *way.size, *((3,) if way.channels == 3 else ())), way.pixels)
+                for position, image in enumerate(pool.map(decode, paths[split])):
                     images[position] = image
+                layout.check_visible(split, images)
                 arrays[f"x_{split}"] = images
                 arrays[f"y_{split}"] = np.array([label for _, label in labelled], np.int64)
-        return ImageArrays(**arrays, classes=classes, where=f"ImageFolder {self.path}")
+        return ImageArrays(
+            **arrays,
+            classes=classes,
+            where=f"ImageFolder {self.path}",
+            preprocessing=way,
+            remark=layout.remark,
+        )
 
 
 def _split_folders(root: Path) -> dict[str, Path]:

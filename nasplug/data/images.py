@@ -1,9 +1,13 @@
-"""Decoding of single images with Pillow."""
+"""Decoding of single images with Pillow: every mode becomes 8-bit levels or numbers of its own range, or is refused."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +18,59 @@ from nasplug.contract.errors import DataError
 Fit = Literal["crop", "stretch"]
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
+#: Modes whose pixels are numbers of a range that only the data set knows: 16- and 32-bit integers, floats.
+_DEEP = ("I", "F")
+#: Modes that Pillow turns into grey or colour without loss of meaning.
+_SHALLOW = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "HSV"})
+_GREY = frozenset({"1", "L", "LA", "La"})
+#: Formats whose further frames are pictures of their own; in others, such as MPO, they belong to the first.
+_SEQUENCES = frozenset({"GIF", "TIFF", "PNG", "WEBP"})
+_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What the header of a file says.
+
+    Attributes:
+        size: Height and width in pixels, upright.
+        mode: Pillow's name for the kind of pixels.
+        grey: Whether there is one channel, transparency aside.
+        deep: Whether pixels are numbers of a range of their own instead of 0 to 255.
+        alpha: Whether pixels may be transparent.
+    """
+
+    size: tuple[int, int]
+    mode: str
+    grey: bool
+    deep: bool
+    alpha: bool
+
+
+def inspect_image(file: Path | IO[bytes], where: str) -> ImageFacts:
+    """Reads the header of one image and decodes nothing.
+
+    Args:
+        file: Path or open binary file.
+        where: What error messages call it.
+
+    Raises:
+        DataError: The file is not an image, or of a kind that would be decoded wrongly.
+    """
+    with _opened(file, where) as image:
+        return _facts(image, where)
+
 
 def decode_image(
-    file: Path | IO[bytes], where: str, *, channels: int, size: tuple[int, int] | None = None, fit: Fit = "crop"
-) -> NDArray[np.uint8]:
+    file: Path | IO[bytes],
+    where: str,
+    *,
+    channels: int,
+    size: tuple[int, int] | None = None,
+    fit: Fit = "crop",
+    background: int = 255,
+    span: tuple[float, float] | None = None,
+) -> NDArray[Any]:
     """Decodes one image.
 
     Args:
@@ -26,29 +79,132 @@ def decode_image(
         channels: 1 for grey, 3 for red, green and blue.
         size: (height, width) to resize to, bilinear; None keeps the image's own.
         fit: "crop" keeps the aspect ratio and cuts the overhanging sides off, "stretch" keeps the whole image.
+        background: Grey level, 0 to 255, behind transparent pixels.
+        span: For 16- and 32-bit integers and floats: the numbers that become 0 and 1.
 
     Returns:
-        uint8 array (H, W) for one channel, else (H, W, 3).
+        Array (H, W) for one channel, else (H, W, 3): uint8 levels, or float32 where there is a `span`.
 
     Raises:
-        DataError: The file is not an image or is truncated.
+        DataError: The file is not an image or is truncated, of a kind that would be decoded wrongly, or it is one of
+            numbers and there is no `span`, or the other way round.
     """
-    try:
-        with Image.open(file) as opened:
-            opened.load()
-            image: Image.Image = ImageOps.exif_transpose(opened)
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise DataError(
-            "cannot decode the image", where=where, why=str(error), fix="replace or remove the file"
-        ) from error
-    if image.mode.startswith("I;16") or image.mode == "I":
-        # 16-bit grey (medical images): Pillow would clip at 255 instead of scaling.
-        image = Image.fromarray((np.asarray(image, dtype=np.int64) >> 8).clip(0, 255).astype(np.uint8))
-    image = image.convert("L" if channels == 1 else "RGB")
+    with _opened(file, where) as opened:
+        facts = _facts(opened, where)
+        opened.load()
+        image: Image.Image = ImageOps.exif_transpose(opened)
+        if facts.deep != (span is not None):
+            raise _other_depth(facts, where)
+        if span is not None:
+            image = _scaled(image, span, where)
+        else:
+            image = _composed(image, background) if facts.alpha else image
+            image = image.convert("L" if channels == 1 else "RGB")
     if size is not None and image.size != (size[1], size[0]):
         target = (size[1], size[0])
         if fit == "crop":
             image = ImageOps.fit(image, target, Image.Resampling.BILINEAR)
         else:
             image = image.resize(target, Image.Resampling.BILINEAR)
-    return np.asarray(image)
+    pixels = np.asarray(image)
+    return np.repeat(pixels[..., None], 3, axis=2) if channels == 3 and pixels.ndim == 2 else pixels
+
+
+def value_range(file: Path | IO[bytes], where: str) -> tuple[float, float]:
+    """Returns the smallest and the largest number in an image of integers or floats.
+
+    Args:
+        file: Path or open binary file.
+        where: What error messages call it.
+
+    Raises:
+        DataError: The file cannot be decoded, or holds NaN or infinities.
+    """
+    with _opened(file, where) as image:
+        image.load()
+        values = _numbers(image, where)
+    return float(values.min()), float(values.max())
+
+
+@contextmanager
+def _opened(file: Path | IO[bytes], where: str) -> Iterator[Image.Image]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of strange metadata
+            with Image.open(file) as image:
+                yield image
+    except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise DataError(
+            "cannot decode the image", where=where, why=str(error), fix="replace or remove the file"
+        ) from error
+
+
+def _facts(image: Image.Image, where: str) -> ImageFacts:
+    mode = image.mode
+    deep = mode.split(";")[0] in _DEEP
+    if not deep and mode not in _SHALLOW:
+        raise DataError(
+            f"pixels of mode {mode!r} are not understood", where=where, fix="convert the file to grey or RGB"
+        )
+    if not deep and any(";16" in str(tile) for tile in getattr(image, "tile", ())):
+        raise DataError(
+            f"the file holds {mode} with 16 bits per channel",
+            where=where,
+            why="Pillow would keep the upper 8 bits only: values 0 to 4095 would become 16 levels",
+            fix="convert the files to 8 bits per channel or 16-bit grey, or put float arrays into an .npz file",
+        )
+    frames = int(getattr(image, "n_frames", 1)) if image.format in _SEQUENCES else 1
+    if frames > 1:
+        raise DataError(
+            f"the file holds {frames} pictures",
+            where=where,
+            why="only the first one would be used",
+            fix="write each picture into a file of its own",
+        )
+    width, height = image.size
+    if image.getexif().get(_ORIENTATION) in _TURNED:
+        width, height = height, width
+    alpha = not deep and bool(image.has_transparency_data)
+    return ImageFacts((height, width), mode, deep or mode in _GREY or _grey_palette(image), deep, alpha)
+
+
+def _grey_palette(image: Image.Image) -> bool:
+    """Whether all colours of a palette are grey."""
+    colours = image.getpalette("RGB") if image.mode in ("P", "PA") else None
+    if not colours:
+        return False
+    table = np.asarray(colours).reshape(-1, 3)
+    return bool((table == table[:, :1]).all())
+
+
+def _composed(image: Image.Image, background: int) -> Image.Image:
+    """The image in front of a grey background, without transparency."""
+    front = image.convert("RGBA")
+    level = (background, background, background, 255)
+    return Image.alpha_composite(Image.new("RGBA", front.size, level), front).convert("RGB")
+
+
+def _scaled(image: Image.Image, span: tuple[float, float], where: str) -> Image.Image:
+    low, high = span
+    return Image.fromarray(((_numbers(image, where) - low) / (high - low)).astype(np.float32))
+
+
+def _numbers(image: Image.Image, where: str) -> NDArray[np.float64]:
+    values = np.asarray(image).astype(np.float64)
+    if not np.isfinite(values).all():
+        raise DataError(
+            f"the image of mode {image.mode!r} holds NaN or infinite pixels",
+            where=where,
+            fix="replace them in the file, or remove it",
+        )
+    return values
+
+
+def _other_depth(facts: ImageFacts, where: str) -> DataError:
+    kind, others = ("numbers of any range", "8-bit levels") if facts.deep else ("8-bit levels", "numbers of any range")
+    return DataError(
+        f"the image of mode {facts.mode!r} holds {kind}, and the others hold {others}",
+        where=where,
+        why="the two cannot be brought to one range",
+        fix="convert all files to one kind",
+    )

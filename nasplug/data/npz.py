@@ -75,7 +75,7 @@ class Npz(ImageSource):
             ) from error
 
     def _arrays(self, file: Any, path: Path) -> ImageArrays:
-        arrays: dict[str, NDArray[Any]] = {}
+        arrays: dict[str, Any] = {}
         for split in SPLITS:
             if self.images.format(split=split) in file.files or split == "train":
                 arrays[f"x_{split}"] = _member(file, self.images.format(split=split), path)
@@ -84,7 +84,7 @@ class Npz(ImageSource):
 
     def _decode(self, file: Any, path: Path) -> ImageArrays:
         header = _member(file, "header", path).tobytes()
-        arrays: dict[str, NDArray[Any]] = {}
+        arrays: dict[str, Any] = {}
         for split in SPLITS:
             if f"payload_{split}" in file.files:
                 offsets = _member(file, f"offsets_{split}", path)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.data.arrays import ImageArrays
+from nasplug.data.preprocessing import PixelType, Preprocessing
 from nasplug.data.splits import TEST_SEED, Indices, balanced_subset, stratified_split
 
 _CHUNK = 2048
@@ -63,6 +64,8 @@ class PreparedImages:
         std: Standard deviation likewise; 1 where a channel is constant.
         classes: Names of the classes.
         input_shape: Shape (C, H, W) of one image as a network sees it.
+        preprocessing: How image files become these arrays, without mean and standard deviation.
+        remark: What the source decided by itself, for people.
     """
 
     train: Part
@@ -72,6 +75,28 @@ class PreparedImages:
     std: NDArray[np.float64]
     classes: tuple[str, ...]
     input_shape: tuple[int, int, int]
+    preprocessing: Preprocessing
+    remark: str = ""
+
+    def way(self, *, normalise: bool) -> Preprocessing:
+        """Returns the way from an image to the tensor of a network.
+
+        Args:
+            normalise: Whether mean and standard deviation belong to it.
+        """
+        return self.preprocessing.normalised(self.mean, self.std) if normalise else self.preprocessing
+
+    def __str__(self) -> str:
+        """Says in one line what the data are."""
+        counts = [f"{len(part)} {name}" for name, part in self._parts()]
+        share = np.bincount(self.val.y[self.val.index]).max() / len(self.val)
+        line = f"{' + '.join(counts)} images, {self.preprocessing}, {len(self.classes)} classes"
+        line += f"; the most frequent one has {share:.1%} of the validation images"
+        return f"{line}; {self.remark}" if self.remark else line
+
+    def _parts(self) -> list[tuple[str, Part]]:
+        parts = [("training", self.train), ("validation", self.val)]
+        return parts if self.test is None else [*parts, ("test", self.test)]
 
 
 def prepare(
@@ -118,7 +143,11 @@ def prepare(
         usable = usable[rest]
     train = Part(x, y, usable)
     mean, std = channel_statistics(train)
-    return PreparedImages(train, val, test, mean, std, arrays.classes, arrays.input_shape)
+    preprocessing = arrays.preprocessing
+    if preprocessing is None:
+        pixels: PixelType = "uint8" if x.dtype == np.uint8 else "float32"
+        preprocessing = Preprocessing.of_arrays(arrays.input_shape, pixels)
+    return PreparedImages(train, val, test, mean, std, arrays.classes, arrays.input_shape, preprocessing, arrays.remark)
 
 
 def channel_statistics(part: Part) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -24,7 +24,7 @@ def violation(trial: Trial, constraints: Sequence[Constraint]) -> float:
     for constraint in constraints:
         if constraint.name not in values and trial.state != "complete":
             continue
-        total += constraint.violation(values) / max(abs(constraint.bound), 1e-12)
+        total += constraint.violation(values) / (abs(constraint.bound) or 1.0)
     return total
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -259,6 +260,10 @@ class SQLiteStorage:
             {"snapshot": [0], "work": list(work)},
         )
 
+    def clear(self) -> None:
+        """Forgets everything, in one transaction: the study becomes an empty one."""
+        self._change({}, {table: [row[0] for row in self._rows(table)] for table in _COLUMNS})
+
     # -- facts, state, work --------------------------------------------------------------------------------------
 
     def write_meta(self, meta: Mapping[str, Any]) -> None:
@@ -389,7 +394,12 @@ class SQLiteStorage:
         except (UnicodeDecodeError, OverflowError) as error:  # sqlite3 raises these for bytes that are not text
             raise self._damaged(str(error)) from error
         except OSError as error:
-            raise StorageError(f"cannot {verb} the study file", where=where, why=str(error)) from error
+            raise StorageError(
+                f"cannot {verb} the study file",
+                where=where,
+                why=_obstacle(self._file) or str(error),
+                fix="give another path, or make room for this one",
+            ) from error
 
     def _damaged(self, why: str) -> StorageError:
         return StorageError(
@@ -398,6 +408,16 @@ class SQLiteStorage:
             why=why,
             fix="nothing was changed; restore the file from a copy, or give another path to start anew",
         )
+
+
+def _obstacle(file: Path) -> str | None:
+    """What keeps a file from being written, if its path says so."""
+    there = next(parent for parent in file.parents if parent.exists())
+    if not there.is_dir():
+        return f"{str(there)!r} is a file, not a folder"
+    if not os.access(there, os.W_OK) or str(there) in ("/proc", "/sys"):
+        return f"no file can be made in {str(there)!r}"
+    return None
 
 
 def study_path(path: str | Path) -> Path:

@@ -42,6 +42,9 @@ class Storage(Protocol):
     def take_back(self, trials: Sequence[Trial], meta: Mapping[str, Any], work: Sequence[str] = ()) -> None:
         """Replaces trials and facts, and forgets the snapshot and outcomes of work."""
 
+    def clear(self) -> None:
+        """Forgets everything."""
+
     def close(self) -> None:
         """Releases file and lock."""
 
@@ -81,6 +84,9 @@ class MemoryStorage:
 
     def take_back(self, trials: Sequence[Trial], meta: Mapping[str, Any], work: Sequence[str] = ()) -> None:
         """Keeps nothing: there is no earlier run."""
+
+    def clear(self) -> None:
+        """Does nothing: there is nothing."""
 
     def close(self) -> None:
         """Does nothing."""

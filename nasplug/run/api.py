@@ -29,7 +29,7 @@ from nasplug.run.assemble import Assembly, compose
 from nasplug.run.earlier import updated
 from nasplug.run.hyperparameters import with_hyperparameters
 from nasplug.run.loop import Search
-from nasplug.run.parts import EXECUTOR, check_members, plain_or_object
+from nasplug.run.parts import EXECUTOR, check_members, check_names, plain_or_object
 from nasplug.run.processes import prepare
 from nasplug.run.retry import read_kinds, take_back
 from nasplug.run.spec import BudgetSpec, RunSpec
@@ -187,9 +187,10 @@ def run_spec(
         # A strategy may end by itself; most do not, and then this would never come back.
         raise SpecError("no stopping criterion", where="budget", fix="set budget.trials or budget.seconds")
     kinds = read_kinds(retry_failed)
+    catalog = discover(spec.plugins).catalog
+    check_names(spec, catalog)
     if spec.run.executor.name == "process":
         prepare(training=spec.task is not None)
-    catalog = discover(spec.plugins).catalog
     assembly = compose(spec, catalog, objects)
     executor = make_executor(spec, catalog)
     if spec.run.time_limit is not None and not executor.separate:
@@ -202,8 +203,12 @@ def run_spec(
         torch.set_num_threads(spec.run.threads)
     storage = open_storage(spec.run.storage)
     try:
-        meta = _open_meta(storage.meta(), assembly, catalog, objects or {}, resume=resume)
-        storage.trials()  # a damaged file is refused before anything is written to it
+        trials = storage.trials()  # a damaged file is refused before anything is written to it
+        stored = storage.meta()
+        if _is_nobodys(stored, trials, storage.work(), spec):
+            storage.clear()
+            stored = {}
+        meta = _open_meta(stored, assembly, catalog, objects or {}, resume=resume)
         if kinds:
             retried = take_back(storage, kinds, needs_history=assembly.needs_history)
             meta["runs"][-1]["retried"] = retried
@@ -319,6 +324,13 @@ def _check_member(space: Any, trial: Trial) -> None:
             why=f"{type(error).__name__}: {error}",
             fix="open it with the versions and plugins that wrote it",
         ) from error
+
+
+def _is_nobodys(stored: Mapping[str, Any], trials: Sequence[Trial], work: Mapping[str, Any], spec: RunSpec) -> bool:
+    """Whether a file holds the beginning of another study that never got anywhere, such as one refused by a device."""
+    if "spec" not in stored or work or any(trial.finished for trial in trials):
+        return False
+    return RunSpec.parse(stored["spec"]).fingerprint() != spec.fingerprint()
 
 
 def _open_meta(

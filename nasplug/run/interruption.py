@@ -1,4 +1,4 @@
-"""Tells the person's Ctrl-C from a `KeyboardInterrupt` that a candidate raises by itself."""
+"""Tells the person's Ctrl-C from a `KeyboardInterrupt` that a candidate raises by itself; SIGTERM ends a run alike."""
 
 from __future__ import annotations
 
@@ -37,3 +37,26 @@ def watching() -> Iterator[Interruption]:
         yield found
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def ended_politely() -> Iterator[Interruption]:
+    """Lets SIGTERM, as batch systems and containers send it, end the process like Ctrl-C, with time to say farewell.
+
+    Only the main thread of a process may set handlers; in any other, nothing happens.
+    """
+    found = Interruption()
+    if threading.current_thread() is not threading.main_thread():
+        yield found
+        return
+    before = signal.getsignal(signal.SIGTERM)
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        found.happened = True
+        signal.raise_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGTERM, handler)
+    try:
+        yield found
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)

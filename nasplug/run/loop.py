@@ -11,6 +11,7 @@ nothing observed in between, whether it was done now or is in the file.
 
 from __future__ import annotations
 
+import logging
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -35,6 +36,8 @@ from nasplug.run.keeping import Keeper
 from nasplug.run.resume import Snapshots, check_same, copied
 from nasplug.run.retry import Revision
 from nasplug.run.reviewing import check_proposals
+
+_log = logging.getLogger("nasplug")
 
 #: Seconds below which nobody looks at a running trial: it is written once, when it is finished.
 QUICK = 0.05
@@ -108,6 +111,11 @@ class Search:
         try:
             plan = Plan(budget.trials, budget.seconds, self.resumed, self.spec.run.workers)
             self._tell(lambda tracker: tracker.started(self.study, plan))
+            if budget.trials is not None and len(self._recorded) > budget.trials:
+                self._say(
+                    f"the study holds {len(self._recorded)} trials and budget.trials is {budget.trials}: the first "
+                    f"{budget.trials} are taken, and the file keeps all"
+                )
             self._restore()
             while True:
                 if deadline is None or time.monotonic() < deadline:
@@ -185,6 +193,7 @@ class Search:
         if not self._started:
             # At the first real job: a resumed run that is already complete starts no process. Workers have studies of
             # their own: what they write must land where this one will look.
+            self._introduce()
             self._executor.start(Launch(self.assembly, self.study.artifacts(), self._emit, self._objects))
             self._started = True
         self._executor.submit(job)
@@ -195,6 +204,14 @@ class Search:
             self._tell(lambda tracker: tracker.worked(message.key, message.share, message.metrics))
         elif isinstance(key, int):
             self._tell(lambda tracker: tracker.measured(key, message))
+
+    def _introduce(self) -> None:
+        """Says what the data are, where the task can tell."""
+        describe = getattr(self.assembly.task, "describe_data", None)
+        if describe is not None:
+            line = describe()
+            _log.info(line)
+            self._tell(lambda tracker: tracker.noted(line))
 
     def _say(self, hint: str) -> None:
         if self.trackers:

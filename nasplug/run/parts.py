@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import SpecError
 from nasplug.contract.kinds import METHODS
+from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.component import Component
+
+if TYPE_CHECKING:
+    from nasplug.run.spec import RunSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,26 @@ def check_members(value: Any, part: Part, name: str, error: Callable[..., Except
     if missing:
         wanted = ", ".join(" or ".join(group) for group in part.members)
         raise error(f"a {part.kind} has {wanted}; this one lacks {', '.join(missing)}", where=f"{part.kind} {name!r}")
+
+
+def check_names(spec: RunSpec, catalog: Catalog) -> None:
+    """Refuses names that no plugin announces, before any of them is imported.
+
+    Args:
+        spec: The specification.
+        catalog: Where slugs are looked up.
+
+    Raises:
+        UnknownNameError: There is no component of such a name.
+    """
+    for part in PARTS:
+        value = getattr(spec, part.key)
+        for item in value if part.many else () if value is None else (value,):
+            if not item.is_path:
+                catalog.get(part.kind, item.name)
+    catalog.get(EXECUTOR.kind, spec.run.executor.name)
+    if spec.target is not None:
+        catalog.get("target", spec.target.split(":")[0])
 
 
 def _has(value: Any, member: str) -> bool:

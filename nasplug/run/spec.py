@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +18,10 @@ from nasplug.run.parts import PART, parse_part, sequence
 
 #: Options that change how fast or where a run goes, not what a trial that ends by itself returns; a resumed run may
 #: change them. `time_limit` decides which trials may end by themselves: those recorded as timeouts stay so on resume.
-FREE_OPTIONS = frozenset({"executor", "workers", "gpus", "storage", "time_limit", "keep"})
+FREE_OPTIONS = frozenset({"executor", "workers", "device", "gpus", "storage", "time_limit", "keep"})
+
+#: Arguments of components that say where files lie. Only the last part of a path belongs to a study: data may move.
+_PATHS = re.compile(r"(.*_)?(path|paths|file|files|folder|dir|directory|root)")
 
 
 @dataclass(frozen=True)
@@ -208,8 +212,10 @@ class RunSpec:
         return data
 
     def fingerprint(self) -> dict[str, Any]:
-        """The part of the plain data that decides the trials: everything but `FREE_OPTIONS`."""
-        data = self.to_plain()
+        """The part of the plain data that decides the trials: everything but `FREE_OPTIONS` and places of files."""
+        data: dict[str, Any] = _portable(self.to_plain())
+        if self.plugins:
+            data["plugins"] = [_last(path) for path in self.plugins]
         data["run"] = {key: value for key, value in data.get("run", {}).items() if key not in FREE_OPTIONS}
         # A longer run begins with the trials of a shorter one, so its length may grow when resumed.
         data.pop("trackers", None)
@@ -219,6 +225,19 @@ class RunSpec:
     def replace(self, **changes: Any) -> Self:
         """A changed copy."""
         return dataclasses.replace(self, **changes)
+
+
+def _portable(value: Any, name: str = "") -> Any:
+    """Plain data with the last parts of paths alone."""
+    if isinstance(value, Mapping):
+        return {key: _portable(item, str(key)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_portable(item, name) for item in value]
+    return _last(value) if isinstance(value, str) and _PATHS.fullmatch(name) else value
+
+
+def _last(path: str) -> str:
+    return path.replace("\\", "/").rstrip("/").rpartition("/")[2] or path
 
 
 def read_spec(path: str | Path, overrides: Sequence[str] = ()) -> RunSpec:
@@ -245,15 +264,15 @@ def _read_yaml(text: str, where: str) -> Any:
     import yaml
 
     try:
-        return yaml.load(text, Loader=_yaml_loader())
+        return yaml.load(text, Loader=_yaml_loader(where))
     except (yaml.YAMLError, ValueError) as error:  # a date that does not exist is a ValueError
         raise SpecError("this is not YAML", where=where, why=" ".join(str(error).split())) from error
     except RecursionError as error:
         raise SpecError("this is not a specification: brackets are nested too deeply", where=where) from error
 
 
-def _yaml_loader() -> Any:
-    """YAML 1.1's safe loader reads `1e-3` as text; numbers in this form are numbers here."""
+def _yaml_loader(where: str) -> Any:
+    """YAML 1.1's safe loader reads `1e-3` as text, and of a key that stands twice the last one; this one does not."""
     import re
 
     import yaml
@@ -261,6 +280,26 @@ def _yaml_loader() -> Any:
     class Loader(yaml.SafeLoader):
         pass
 
+    def mapping(loader: Any, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: dict[str, Any] = {}
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise SpecError(
+                        f"the key {key.value!r} stands twice, in lines {seen[key.value]} and {key.start_mark.line + 1}",
+                        where=where,
+                        why="only one of the two could count",
+                        fix="remove one of them",
+                    )
+                seen[key.value] = key.start_mark.line + 1
+        return dict(yaml.SafeLoader.construct_mapping(loader, node, deep))
+
+    def lazily(loader: Any, node: Any) -> Iterator[dict[Any, Any]]:
+        data: dict[Any, Any] = {}
+        yield data
+        data.update(mapping(loader, node))
+
+    Loader.add_constructor("tag:yaml.org,2002:map", lazily)
     Loader.add_implicit_resolver(
         "tag:yaml.org,2002:float",
         re.compile(r"^[-+]?(?:[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)$"),
@@ -336,4 +375,9 @@ def _scalar(value: Any, kind: str, where: str) -> Any:
             return float(value)
         if "str" in kind and isinstance(value, (str, Path)):
             return str(value)
-    raise SpecError(f"{value!r} is not of type {kind.replace(' | None', '')}", where=where)
+    wanted = next(words for name, words in _WORDS.items() if name in kind)
+    raise SpecError(f"expected {wanted}, got {value!r}", where=where)
+
+
+#: What options of a type are called in messages.
+_WORDS = {"bool": "true or false", "int": "an integer", "float": "a number", "str": "a text"}

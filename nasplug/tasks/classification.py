@@ -79,6 +79,15 @@ class ImageClassification:
         """Names of the classes in the order of the labels."""
         return self._read().classes
 
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """What happens to an image before a network gets it; see `nasplug.data.preprocessing.Preprocessing`."""
+        return self._read().way(normalise=self._batches["normalise"]).to_plain()
+
+    def describe_data(self) -> str:
+        """Says in one line what the data are, and what was decided by looking at them."""
+        return f"{self.data.name}: {self._read()}"
+
     def check(self) -> None:
         """Looks quickly whether the data can be there, reading no images.
 

@@ -278,7 +278,7 @@ def test_a_study_can_be_copied_while_it_is_open(study_file, tmp_path, outcome):
         ({"run": {"executor": "proces"}}, UnknownNameError, "did you mean 'process'"),
         ({"run": {"executor": {"process": {"cores": 2}}}}, SpecError, "no argument 'cores'"),
         ({"trackers": ["log"]}, UnknownNameError, "no tracker 'log'"),
-        ({"run": {"seed": "x"}}, SpecError, "not of type int"),
+        ({"run": {"seed": "x"}}, SpecError, "expected an integer"),
         ({"space": {"class_path": "no_such_module.Space"}}, nas.errors.PluginImportError, "No module named"),
         ({"space": {"class_path": "collections.UserList"}}, nas.errors.PluginError, "this one lacks"),
         ({"costs": ["size", "size"]}, SpecError, "twice"),
@@ -301,3 +301,33 @@ def test_objects_that_cannot_reach_a_worker_are_refused(toy_path):
 
     with pytest.raises(SpecError, match="cannot be sent to worker processes"):
         nas.search(space="toy", evaluator=Local(), trials=4, workers=2, plugins=[toy_path], progress=False)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs signals of POSIX")
+@pytest.mark.parametrize("executor", ["inline", "process"])
+def test_sigterm_says_farewell_and_how_to_go_on(toy_path, tmp_path, executor):
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(
+        textwrap.dedent(
+            f"""
+            space: toy
+            strategy: climb
+            evaluator: {{toy: {{seconds: 0.2}}}}
+            budget: {{trials: 100}}
+            run: {{storage: {tmp_path}/s.sqlite, executor: {executor}}}
+            plugins: [{toy_path}]
+            """
+        )
+    )
+    command = [sys.executable, "-m", "nasplug.cli", "run", str(spec)]
+    run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert run.stderr is not None
+    while "[2/100]" not in (line := run.stderr.readline()):
+        assert line, "it ended by itself"
+    run.send_signal(signal.SIGTERM)
+    _, rest = run.communicate(timeout=60)
+    assert run.returncode == 143
+    assert f"every finished trial is in {tmp_path}/s.sqlite" in rest
+    assert f"nasplug run {spec}" in rest.partition("Resume with: ")[2]
+    assert "Traceback" not in rest
+    assert len([trial for trial in nas.load_study(tmp_path / "s.sqlite", trust=True).trials if trial.finished]) >= 2

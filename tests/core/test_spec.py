@@ -55,7 +55,7 @@ def test_overrides_reach_into_anything(file):
     [
         ("run.workers", "write --set"),
         ("run..seed=1", "write --set"),
-        ("target.x.y=1", "expected a name, got"),
+        ("target.x.y=1", "expected a name"),
         ("budget.trials.x=1", "has no keys"),
         ("rum.seed=1", "run"),
     ],
@@ -76,7 +76,7 @@ def test_bad_overrides_are_refused(file, override, match):
         ("space: a\ncosts: params", "expected a list"),
         ("space: a\nobjectives: [val_acc]", "cannot read"),
         ("space: a\nbudget: 5", "is a mapping"),
-        ("space: a\nbudget: {trials: 1.5}", "not of type int"),
+        ("space: a\nbudget: {trials: 1.5}", "expected an integer"),
         ("space: !!python/object/apply:os.system [ls]", "(?i)not.*YAML"),
     ],
 )
@@ -98,3 +98,53 @@ def test_only_what_decides_the_trials_is_in_the_fingerprint(file):
     assert same.fingerprint() == base.fingerprint()
     for override in ("run.seed=1", "run.batch=1", "run.threads=2", "budget.epochs=3", "strategy.qnas.preset=x"):
         assert read_spec(file, [override]).fingerprint() != base.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("space: a\nstrategy: random\nspace: b\n", "'space' stands twice, in lines 1 and 3"),
+        ("space: {a: {x: 1, y: 2, x: 3}}\n", "'x' stands twice, in lines 1 and 1"),
+        ("space: a\nobjectives:\n  val_acc: max\n  val_acc: min\n", "'val_acc' stands twice, in lines 3 and 4"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(tmp_path, text, lines):
+    path = tmp_path / "twice.yaml"
+    path.write_text(text)
+    with pytest.raises(SpecError, match=lines) as caught:
+        read_spec(path)
+    assert caught.value.where == str(path)
+
+
+def test_anchors_and_merged_keys_are_no_repetition(tmp_path):
+    path = tmp_path / "merged.yaml"
+    path.write_text("space: {a: &one {x: 1}}\nstrategy: {b: {<<: *one, x: 2}}\n")
+    assert read_spec(path).strategy.args == {"x": 2}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"budget": {"trials": "ten"}}, "budget.trials: expected an integer, got 'ten'"),
+        ({"budget": {"seconds": "long"}}, "budget.seconds: expected a number, got 'long'"),
+        ({"run": {"remeasure": "no"}}, "run.remeasure: expected true or false, got 'no'"),
+        ({"run": {"device": 3}}, "run.device: expected a text, got 3"),
+    ],
+)
+def test_messages_speak_english(options, message):
+    with pytest.raises(SpecError, match=message):
+        RunSpec.parse({"space": "a", **options})
+
+
+def test_where_a_study_runs_is_not_what_it_is():
+    def fingerprint(root, **run):
+        data = {"folder": {"path": f"{root}/shapes", "size": 32}}
+        spec = {"space": {"s": {"file": f"{root}/a.csv"}}, "task": {"t": {"data": data}}, "plugins": [f"{root}/p.py"]}
+        return RunSpec.parse({**spec, "run": run}).fingerprint()
+
+    here = fingerprint("/here")
+    assert here == fingerprint("elsewhere/deep", device="cuda", executor="process", workers=4, storage="x.sqlite")
+    assert here == fingerprint("C:\\\\data")
+    other = RunSpec.parse({"space": {"s": {"file": "/here/b.csv"}}}).fingerprint()
+    assert other != RunSpec.parse({"space": {"s": {"file": "/here/a.csv"}}}).fingerprint()
+    assert here != fingerprint("/here", seed=1)

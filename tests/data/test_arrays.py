@@ -76,3 +76,44 @@ def test_unknown_name():
     with pytest.raises(AttributeError, match="Dgits"):
         _ = nasplug.data.Dgits
     assert set(nasplug.data.__all__) <= set(dir(nasplug.data))
+
+
+@pytest.mark.parametrize("shape", [(20, 3, 32, 32), (20, 1, 8, 8), (20, 4, 16, 12), (20, 3, 5, 100)])
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_channels_first_are_refused_with_the_transpose(shape, kind):
+    x = np.arange(np.prod(shape)).reshape(shape).astype(kind)
+    with pytest.raises(DataError, match=r"channels last[\s\S]*x\.transpose\(0, 2, 3, 1\)"):
+        ImageArrays(x, np.arange(20) % 2)
+    right = ImageArrays(x.transpose(0, 2, 3, 1), np.arange(20) % 2)
+    assert right.input_shape == shape[1:]
+
+
+@pytest.mark.parametrize("shape", [(20, 4, 4, 16), (20, 32, 32, 5), (20, 2, 30, 3), (20, 8, 8, 12)])
+def test_channels_last_are_taken(shape):
+    height, width, channels = shape[1:]
+    assert ImageArrays(np.zeros(shape, np.uint8), np.arange(20) % 2).input_shape == (channels, height, width)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "expected"),
+    [
+        (np.array([0, 1000, 4095], np.uint16), [0.0, 1000 / 4095, 1.0]),
+        (np.array([-1000, 0, 3000], np.int16), [0.0, 0.25, 1.0]),
+        (np.array([0, 7, 255], np.uint16), [0, 7, 255]),
+        (np.array([0, 7, 255], np.int64), [0, 7, 255]),
+        (np.array([False, True, True]), [0, 255, 255]),
+    ],
+)
+def test_the_advice_for_other_types_wraps_nothing(pixels, expected):
+    x = np.broadcast_to(pixels[:, None, None], (3, 5, 5))
+    with pytest.raises(DataError, match="floating") as caught:
+        ImageArrays(x, np.array([0, 1, 1]))
+    advice = caught.value.fix.split("with ")[1].split(": they")[0]
+    followed = eval(advice, {"x": x})  # the person's part
+    assert ImageArrays(followed, np.array([0, 1, 1])).x_train[:, 0, 0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("value", [1e300, -1e39, np.inf, np.nan])
+def test_what_float32_cannot_hold_is_refused(value):
+    with pytest.raises(DataError, match="NaN or infinite pixels, or numbers beyond float32"):
+        ImageArrays(np.full((4, 3, 3), value), Y)

@@ -51,13 +51,6 @@ def test_crop_keeps_the_middle_and_stretch_everything(tmp_path):
     assert stretch.x_train[0, 0, 0] < 50
 
 
-def test_sixteen_bit_images_are_scaled(tmp_path):
-    for name in ("a", "b"):
-        (tmp_path / "d" / name).mkdir(parents=True)
-        Image.fromarray(np.full((3, 3), 128 * 256, np.uint16)).save(tmp_path / "d" / name / "0.png")
-    assert (ImageFolder(str(tmp_path / "d"), size=3, channels=1).load().x_train == 128).all()
-
-
 def test_the_cache_notices_a_new_image(tmp_path):
     write(tmp_path / "d" / "a", 1)
     write(tmp_path / "d" / "b", 2)
@@ -97,6 +90,6 @@ def test_refuses_a_strange_layout(tmp_path):
     (tmp_path / "empty" / "b").mkdir()
     with pytest.raises(DataError, match="'b' holds no images"):
         ImageFolder(str(tmp_path / "empty")).load()
-    for wrong in ({"size": 0}, {"channels": 2}, {"fit": "squeeze"}):
+    for wrong in ({"size": 0}, {"channels": 2}, {"fit": "squeeze"}, {"background": 256}, {"span": (1, 1)}):
         with pytest.raises(DataError, match=next(iter(wrong))):
             ImageFolder(str(tmp_path / "one"), **wrong).check()

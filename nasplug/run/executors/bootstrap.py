@@ -90,6 +90,7 @@ class Serve:
         if hasattr(os, "setsid"):
             os.setsid()  # children of a job end with it, and Ctrl-C is the driver's alone
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         threading.Thread(target=_end_with_parent, daemon=True).start()
         worker, error = None, None
         try:

@@ -87,6 +87,11 @@ class SamplerRecipe:
         return self.name == "grid"
 
     @property
+    def ends(self) -> bool:
+        """Whether the sampler proposes every combination once, and is then done."""
+        return self.name in ("grid", "bruteforce")
+
+    @property
     def _depends_on_the_space(self) -> bool:
         return (
             self.walks_a_list

@@ -73,6 +73,7 @@ class OptunaStrategy:
         self._parameters: Parameters | None = None
         #: By Optuna's number: trials in flight, with the key of the architecture that was proposed.
         self._asked: dict[int, tuple[optuna.Trial, str]] = {}
+        self._walked: set[tuple[Any, ...]] = set()
 
     @hookimpl
     def propose(self, study: StudyView, count: int) -> list[Proposal]:
@@ -82,6 +83,13 @@ class OptunaStrategy:
         proposals = []
         for _ in range(0 if inner.stopped else count):
             asked = self._ask(inner, parameters)
+            combination = tuple(sorted(asked.params.items()))
+            if self.recipe.ends and combination in self._walked:  # the others are in flight: there are no more
+                with quiet():
+                    inner.tell(asked, state=TrialState.FAIL)
+                inner.stop()
+                break
+            self._walked.add(combination)
             indices, tuned = parameters.split(asked.params)
             architecture = space.from_vector(indices)
             self._asked[asked.number] = asked, architecture.key

@@ -202,6 +202,14 @@ def test_a_search_ends_when_everything_was_proposed(strategy, batch):
     assert 16 <= len(study.trials) < 16 + batch
 
 
+@pytest.mark.parametrize("strategy", [Grid, BruteForce])
+@pytest.mark.parametrize("batch", [1, 2, 3, 4, 7, 30])
+def test_everything_is_proposed_once_whatever_is_in_flight(strategy, batch):
+    study = run_search(strategy(), space=SyntheticSpace(length=2), trials=60, batch=batch)
+    keys = [trial.architecture.key for trial in study.trials]
+    assert len(keys) == len(set(keys)) == SyntheticSpace(length=2).size()
+
+
 def test_a_grid_has_an_upper_size():
     with pytest.raises(SpecError, match=r"a grid of size 2.68e\+08 exceeds"):
         run_search(Grid(), space=SyntheticSpace(length=14), trials=5)

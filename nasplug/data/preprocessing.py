@@ -1,0 +1,137 @@
+"""What happens to raw data before a network gets them, as a record that leaves with the network."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasplug.contract.errors import DataError
+from nasplug.data.images import Fit, decode_image, inspect_image
+
+PixelType = Literal["uint8", "float32"]
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """The way from an image to the tensor that a network is called with.
+
+    The image is turned upright, put in front of the background where it is transparent, brought to grey or RGB, and to
+    one size, in this order. A pixel `p` of channel `c` then becomes
+    `((p - low) / (high - low) - mean[c]) / std[c]` with `low, high = span`.
+
+    Attributes:
+        size: Height and width in pixels.
+        channels: 1 for grey (weights of ITU-R 601 where a file has colours), 3 for red, green and blue.
+        pixels: Type of the raw pixels.
+        span: Raw pixel values that become 0 and 1.
+        fit: How images of another size are resized, bilinear: "crop" cuts overhanging sides off, "stretch" keeps all.
+        background: Grey level, 0 to 255, behind transparent pixels.
+        mean: Mean per channel, after the span.
+        std: Standard deviation per channel, after the span.
+    """
+
+    size: tuple[int, int]
+    channels: int
+    pixels: PixelType = "uint8"
+    span: tuple[float, float] = (0.0, 255.0)
+    fit: Fit = "crop"
+    background: int = 255
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+    @classmethod
+    def of_arrays(cls, shape: tuple[int, ...], pixels: PixelType) -> Self:
+        """Returns the way of images that a source has as arrays: uint8 levels, or numbers as they are.
+
+        Args:
+            shape: Shape (C, H, W) of one image.
+            pixels: Type of the arrays.
+        """
+        span = (0.0, 255.0) if pixels == "uint8" else (0.0, 1.0)
+        return cls((shape[1], shape[2]), shape[0], pixels, span)
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Self:
+        """Reads what `to_plain` returned.
+
+        Raises:
+            DataError: It is something else.
+        """
+        fields = {field.name for field in dataclasses.fields(cls)}
+        given: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in plain.items() if key in fields
+        }
+        try:
+            made = cls(**given)
+            low, high = made.span
+            if len(made.size) != 2 or not high > low:
+                raise ValueError(f"size is {made.size} and span {made.span}")
+        except (TypeError, ValueError) as error:
+            raise DataError("cannot read the preprocessing", why=str(error), fix="export the network again") from error
+        return made
+
+    def to_plain(self) -> dict[str, Any]:
+        """Returns JSON data."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()
+        }
+
+    def normalised(self, mean: NDArray[Any], std: NDArray[Any]) -> Self:
+        """Returns a copy with these statistics (C,)."""
+        return dataclasses.replace(self, mean=tuple(map(float, mean)), std=tuple(map(float, std)))
+
+    def affine(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Returns factor and summand (C,) each: a network gets `(pixel - low) * factor + summand`."""
+        mean, std = np.asarray(self.mean), np.asarray(self.std)
+        return 1.0 / (self.span[1] - self.span[0]) / std, -mean / std
+
+    def read(self, path: Path, where: str | None = None) -> NDArray[Any]:
+        """Returns the raw pixels (C, H, W) of one file, with the type `pixels`, as the network's data were read.
+
+        Files of 8-bit levels are brought to the span of data that were arrays of numbers.
+
+        Args:
+            path: The file.
+            where: What error messages call it; None means the path.
+
+        Raises:
+            DataError: The file cannot be decoded, or holds another kind of pixels.
+        """
+        where, (low, high) = where or str(path), self.span
+        deep = inspect_image(path, where).deep
+        if deep and self.pixels == "uint8":
+            raise DataError(
+                "the image holds numbers of any range, and the network was trained on 8-bit levels",
+                where=where,
+                fix="convert the file to 8 bits per channel, as the training data are",
+            )
+        image = decode_image(
+            path,
+            where,
+            channels=self.channels,
+            size=self.size,
+            fit=self.fit,
+            background=self.background,
+            span=self.span if deep else None,
+        )
+        if self.pixels == "float32":
+            if not deep and (low, high) != (0.0, 1.0):
+                raise DataError(
+                    f"the image holds 8-bit levels, and the network was trained on numbers from {low:g} to {high:g}",
+                    where=where,
+                    fix="give files of the kind that the training data are",
+                )
+            unit = image if deep else image / 255.0
+            image = (unit.astype(np.float64) * (high - low) + low).astype(np.float32)
+        return image[None] if image.ndim == 2 else np.moveaxis(image, 2, 0)
+
+    def __str__(self) -> str:
+        height, width = self.size
+        colour = {1: "grey", 3: "RGB"}.get(self.channels, f"{self.channels} channels")
+        return f"{colour}, {height} x {width} pixels"
