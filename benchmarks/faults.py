@@ -18,6 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from nasplug.contract.wording import plural
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from _record import record
@@ -100,7 +102,7 @@ def main() -> None:
                 tally.save(out / "tally.json")
                 done_file.write_text(str(done))
             if done % 500 == 0:
-                print(f"{done} steps, {tally.injected} faults, bad: {tally.bad}", flush=True)
+                print(f"{plural(done, 'step')}, {plural(tally.injected, 'fault')}, bad: {tally.bad}", flush=True)
         tally.save(out / "tally.json")
         done_file.write_text(str(done))
     finally:

@@ -20,6 +20,7 @@ from pebble import ProcessPool
 
 from campaign_tasks.entries import Entry, Settings
 from campaign_tasks.records import Store, origin, resolve
+from nasplug.contract.wording import plural
 
 #: A training is started if so many times its expected seconds are left.
 MARGIN = 1.1
@@ -199,7 +200,8 @@ class Runner:
             e for e in self.entries.values() if self.lacks(e) and all(self.states.get(n) == "done" for n in e.needs)
         ]
         for name, count in Counter(entry.weights for entry in lost if entry.key not in self.states).items():
-            print(f"{name} is missing, which an earlier call wrote: {count} trainings are left out", flush=True)
+            left = plural(count, "training is", "trainings are")
+            print(f"{name} is missing, which an earlier call wrote: {left} left out", flush=True)
         pool = ProcessPool(max_workers=self.settings.slots, context=get_context("spawn"))
         try:
             if self.settings.device == "cuda":

@@ -6,6 +6,7 @@ import argparse
 
 from nasplug.cli import output
 from nasplug.cli.parser import Parser
+from nasplug.contract.wording import plural
 
 SUMMARY = "Delete files of a study that belong to nothing any more."
 
@@ -41,5 +42,5 @@ def run(arguments: argparse.Namespace) -> int:
     for path in orphans:
         print(output.printable(str(path)))
     verb = "would delete" if arguments.dry_run else "deleted"
-    print(f"{verb} {len(orphans)} file{'s' * (len(orphans) != 1)} and folders, {size / 1e6:.1f} MB")
+    print(f"{verb} {plural(len(orphans), 'file or folder', 'files and folders')}, {size / 1e6:.1f} MB")
     return 0

@@ -6,6 +6,7 @@ import argparse
 
 from nasplug.cli import output
 from nasplug.cli.parser import Parser
+from nasplug.contract.wording import plural
 
 SUMMARY = "Copy a study with its weights; converts older formats."
 
@@ -21,5 +22,5 @@ def run(arguments: argparse.Namespace) -> int:
     from nasplug.ledger.copying import copy_study
 
     trials = copy_study(arguments.source, arguments.target)
-    print(f"copied {trials} trial{'s' * (trials != 1)} to {output.printable(arguments.target)}")
+    print(f"copied {plural(trials, 'trial')} to {output.printable(arguments.target)}")
     return 0

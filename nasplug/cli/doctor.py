@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     for check in checks:
         if check.fix and check.status == "broken":
             print(f"{check.name}: {check.fix}")
-    print(f"{len(broken)} problem{'s' * (len(broken) != 1)} found" if broken else "everything needed works")
+    print(f"{plural(len(broken), 'problem')} found" if broken else "everything needed works")
     return 3 if broken else 0
 
 

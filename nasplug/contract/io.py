@@ -9,6 +9,7 @@ import msgspec
 
 from nasplug.contract.errors import NasplugError, SpecError, TaskError, did_you_mean
 from nasplug.contract.jsondata import Json, JsonObject
+from nasplug.contract.wording import plural
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -112,7 +113,7 @@ class Inputs(msgspec.Struct, frozen=True, omit_defaults=True):
         parts = [*map(str, self.args), *(f"{name}={spec}" for name, spec in self.kwargs.items())]
         if len(parts) == 1 and self.args:
             return f"an input of shape {self.args[0].shape}, {self.args[0].dtype}"
-        return f"{len(parts)} input{'' if len(parts) == 1 else 's'}: {', '.join(parts)}"
+        return f"{plural(len(parts), 'input')}: {', '.join(parts)}"
 
     def to_plain(self) -> Json:
         """Returns JSON data that `of` reads: a shape for one input of float32, else all inputs with their types."""
@@ -177,7 +178,9 @@ class OutputSpec(msgspec.Struct, frozen=True):
         """
         kind, own = _kind_and_channels(value)
         if own is not None and channels is not None and own != channels:
-            raise TaskError(f"the output has {own} channels and outputs is {channels}", where="output", fix="give one")
+            raise TaskError(
+                f"the output has {plural(own, 'channel')}, but outputs is {channels}", where="output", fix="give one"
+            )
         found = channels if own is None else own
         if found is None:
             raise TaskError("the number of channels is missing", where="output", fix="give outputs, such as outputs=10")

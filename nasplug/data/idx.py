@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasplug.contract.errors import DataError
+from nasplug.contract.wording import plural
 from nasplug.data.arrays import ImageArrays
 from nasplug.data.source import ImageSource, existing_folder
 
@@ -99,7 +100,7 @@ def read_idx(path: Path, ndim: int) -> NDArray[np.uint8]:
     offset = 4 + 4 * ndim
     if len(raw) - offset != math.prod(shape):
         raise DataError(
-            f"the file holds {len(raw) - offset} elements, its header promises {math.prod(shape)}",
+            f"the file holds {plural(len(raw) - offset, 'element')}, its header promises {math.prod(shape)}",
             where=str(path),
             fix="the file is truncated or damaged; fetch it again",
         )

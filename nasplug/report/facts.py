@@ -39,7 +39,7 @@ def summary(study: Study) -> list[tuple[str, str]]:
         ("Objectives", ", ".join(f"{o.name} ({o.direction})" for o in study.objectives)),
         ("Constraints", ", ".join(map(str, study.constraints))),
         ("Target", text(spec.get("target") or "")),
-        ("Budget of a trial", f"{study.budget.epochs} epoch{'s' if study.budget.epochs != 1 else ''}"),
+        ("Budget of a trial", plural(study.budget.epochs, "epoch")),
         ("Seed", str(study.seed)),
         ("Started", _moment(meta.get("created")) + (f", in {plural(len(runs), 'run')}" if len(runs) > 1 else "")),
         ("Machine", ", ".join(text(v) if isinstance(v, str) else f"{text(v)} {text(k)}" for k, v in machine.items())),

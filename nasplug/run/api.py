@@ -226,7 +226,7 @@ def run_spec(
         try:
             search.run()
         finally:
-            # A killed run has no end in the file, which says as much.
+            # A killed run did not write its end, which says as much.
             meta["runs"][-1]["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
             with contextlib.suppress(StorageError):  # a full disk has its own message already
                 storage.write_meta({"runs": meta["runs"]})

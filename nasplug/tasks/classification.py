@@ -30,13 +30,13 @@ class ImageClassification:
         >>> task = ImageClassification(Npz("images.npz"), batch_size=128, training=Training(lr=0.5, optimizer="sgd"))
 
     Args:
-        data: Where the images come from; None means scikit-learn's digits, which need no file.
+        data: Source of the images; None means scikit-learn's digits, which need no file.
         batch_size: Number of images per training batch.
         limit: Number of images, class balanced, for training and validation together; None means all.
-        augment: What happens to training images: none, flip (left to right), crop (shift) or crop_flip.
-        split: Which images are held out.
-        loading: How batches are made.
-        training: How networks are trained.
+        augment: Augmentation of training images: none, flip (left to right), crop (shift) or crop_flip.
+        split: Images to hold out.
+        loading: Settings of batches and their loading.
+        training: Settings of the training.
 
     Raises:
         TaskError: A setting of the training is unknown or out of range.

@@ -112,7 +112,7 @@ class ClassificationModule(LightningModule):
         """The optimiser, and its schedule if it has one.
 
         Raises:
-            TaskError: Nothing can be trained, or a schedule is asked for and the Trainer has no end.
+            TaskError: Nothing can be trained, or a schedule is asked for and the Trainer has no limit of steps.
         """
         trainable = self._trainable()
         if not trainable:

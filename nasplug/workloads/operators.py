@@ -43,7 +43,7 @@ class Call:
     Attributes:
         recorder: Recorder that collects the rows.
         operator: Name without namespace and overload.
-        args, kwargs: What it was called with.
+        args, kwargs: Arguments of the call.
         outputs: Tensors it returned.
         sources: Rows that wrote its inputs, in order, with repetitions.
     """

@@ -66,7 +66,7 @@ def graphs_of(space: Any, encoding: Encoding | None = None, *, limit: int | None
 
     Args:
         space: A space with graphs.
-        encoding: How; default: that of the space.
+        encoding: Encoding of the graphs; default: that of the space.
         limit: Largest number of graphs. A finite space in which there are more is drawn from, too.
 
     Raises:

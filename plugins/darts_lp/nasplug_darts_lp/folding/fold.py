@@ -29,7 +29,7 @@ class FoldedNetwork(nn.Module):
             time the layer is used.
 
     Attributes:
-        body, input_shape, products: As given.
+        body, input_shape, products: Arguments, as given.
     """
 
     def __init__(self, body: fx.GraphModule, input_shape: tuple[int, ...], products: Mapping[str, list[str]]) -> None:

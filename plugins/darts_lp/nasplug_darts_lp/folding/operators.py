@@ -1,4 +1,4 @@
-"""The operators of folded networks: comparisons, and products of bytes, which ONNX has and torch has not."""
+"""The operators of folded networks: comparisons, and products of bytes, which exist in ONNX but not in torch."""
 
 from __future__ import annotations
 

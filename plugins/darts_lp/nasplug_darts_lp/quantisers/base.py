@@ -66,7 +66,7 @@ class ActivationQuantiser(nn.Module):
         surrogate: Gradient of a single step, `quadratic` (ReActNet) or `straight_through`.
 
     Attributes:
-        bits, channels: As given.
+        bits, channels: Arguments, as given.
         enabled: False lets values pass unchanged, as in a warm-up in floating point.
 
     Raises:

@@ -27,7 +27,7 @@ class WeightQuantiser(nn.Module):
         channels: Output channels O.
 
     Attributes:
-        bits, channels: As given.
+        bits, channels: Arguments, as given.
         enabled: False lets weights pass unchanged.
 
     Raises:

@@ -19,7 +19,7 @@ class VelaLayer:
         target: `NPU` or `CPU`.
         staging_bytes: Bytes of the memory that holds the feature maps.
         cycles: Cycles of the layer: the largest of the others.
-        npu_cycles, sram_cycles, dram_cycles, on_flash_cycles, off_flash_cycles: By what may bound it.
+        npu_cycles, sram_cycles, dram_cycles, on_flash_cycles, off_flash_cycles: Cycles by what may bound the layer.
         macs: Products.
         utilisation: Share of the multipliers that are busy.
     """

@@ -40,7 +40,7 @@ class Sizes:
         weights: Weights of all units, as stored, without biases.
         biases: Biases of all units.
         second: Second maps of matrix products, all units.
-        inputs, outputs: Of all units.
+        inputs, outputs: Elements of all units.
         units: Number of units.
         filters: Output channels.
         heights: Output rows.

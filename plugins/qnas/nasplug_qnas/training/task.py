@@ -21,12 +21,12 @@ class RecipeClassification(ImageClassification):
     `nasplug retrain FILE --epochs 300 --hyperparameter schedule=cosine`.
 
     Args:
-        data: Where the images come from; None means scikit-learn's digits.
+        data: Source of the images; None means scikit-learn's digits.
         batch_size: Number of images per training batch.
         limit: Number of images, class balanced, for training and validation together; None means all.
-        augment: What happens to training images: none, flip, crop or crop_flip.
-        split: Which images are held out.
-        loading: How batches are made.
+        augment: Augmentation of training images: none, flip, crop or crop_flip.
+        split: Images to hold out.
+        loading: Settings of batches and their loading.
         training: Recipe that networks are trained by.
 
     Raises:
