@@ -94,7 +94,7 @@ def test_an_architecture_can_be_named_by_its_active_choices():
         (("pool", None, None, 5, None), r"5 is not an option of 'units'(.|\n)*4..16 in steps of 4"),
         (("pool", None, None, 8, None), "None is not an option of 'extra'"),
         (("pool", None, None, 4.0, None), "4.0 is not an option of 'units'"),
-        (("pool", None, None, 4), "has 5 entries"),
+        (("pool", None, None, 4), "genotype of 5 entries"),
         ({"op": "pool"}, "None is not an option of 'units'"),
     ],
 )
