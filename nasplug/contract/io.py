@@ -178,9 +178,7 @@ class OutputSpec(msgspec.Struct, frozen=True):
         """
         kind, own = _kind_and_channels(value)
         if own is not None and channels is not None and own != channels:
-            raise TaskError(
-                f"the output has {plural(own, 'channel')}, but outputs is {channels}", where="output", fix="give one"
-            )
+            raise TaskError(f"the output says channels={own}, but outputs={channels}", where="output", fix="give one")
         found = channels if own is None else own
         if found is None:
             raise TaskError("the number of channels is missing", where="output", fix="give outputs, such as outputs=10")

@@ -110,7 +110,7 @@ def test_outputs_are_read(value, channels, expected):
         (7, 3, "unknown output 7"),
         ({"kin": "map"}, 3, "unknown key 'kin'"),
         ("map", None, "number of channels is missing"),
-        ({"channels": 2}, 3, "2 channels, but outputs is 3"),
+        ({"channels": 2}, 3, "channels=2, but outputs=3"),
         ("map", 0, "expected a number of channels > 0"),
         ("map", True, "expected a number of channels > 0"),
     ],
