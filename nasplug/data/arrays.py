@@ -31,8 +31,8 @@ class ImageArrays:
         y_test: Labels of `x_test`.
         classes: Names of the classes; empty means "0", "1", ... up to the largest label.
         where: Name of these data in error messages, such as a path.
-        preprocessing: How image files became these arrays; None where the source has arrays.
-        remark: What the source decided by itself, for people.
+        preprocessing: Steps from image files to these arrays; None where the source has arrays.
+        remark: Decisions that the source made by itself, for people.
 
     Raises:
         DataError: A split is empty, shapes differ, a label lies outside the classes, or a pixel is not finite.

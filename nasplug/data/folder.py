@@ -32,7 +32,7 @@ class ImageFolder(ImageSource):
         size: Height and width of every image in pixels; one number means both. None takes the size of the files, or
             the median height and width where they differ.
         channels: 3 for colour, 1 for grey; None means grey where all files are grey.
-        fit: How to resize: "crop" resizes the shorter side and cuts the longer one off in the middle; "stretch"
+        fit: Way of resizing: "crop" resizes the shorter side and cuts the longer one off in the middle; "stretch"
             changes the aspect ratio and loses nothing.
         background: Grey level behind transparent pixels, from 0 (black) to 255 (white).
         span: Pixel values that become 0 and 1, for files of integers and floats; None measures them.

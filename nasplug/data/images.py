@@ -52,7 +52,7 @@ def inspect_image(file: Path | IO[bytes], where: str) -> ImageFacts:
 
     Args:
         file: Path or open binary file.
-        where: What error messages call it.
+        where: Name of the image in error messages.
 
     Raises:
         DataError: The file is not an image, or of a kind that would be decoded wrongly.
@@ -80,7 +80,7 @@ def decode_image(
         size: (height, width) to resize to, bilinear; None keeps the image's own.
         fit: "crop" keeps the aspect ratio and cuts the overhanging sides off, "stretch" keeps the whole image.
         background: Grey level, 0 to 255, behind transparent pixels.
-        span: For 16- and 32-bit integers and floats: the numbers that become 0 and 1.
+        span: Numbers that become 0 and 1, for 16- and 32-bit integers and floats.
 
     Returns:
         Array (H, W) for one channel, else (H, W, 3): uint8 levels, or float32 where there is a `span`.
@@ -115,7 +115,7 @@ def value_range(file: Path | IO[bytes], where: str) -> tuple[float, float]:
 
     Args:
         file: Path or open binary file.
-        where: What error messages call it.
+        where: Name of the image in error messages.
 
     Raises:
         DataError: The file cannot be decoded, or holds NaN or infinities.

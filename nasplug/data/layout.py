@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasplug.contract.errors import DataError
+from nasplug.contract.wording import plural
 from nasplug.data.images import Fit, ImageFacts, inspect_image, value_range
 from nasplug.data.preprocessing import Preprocessing
 
@@ -30,7 +31,7 @@ class Layout:
         preprocessing: The way of every file.
         facts: Headers of the files by split.
         paths: Files by split.
-        remark: What was decided by looking at the files.
+        remark: Decisions made by looking at the files.
     """
 
     preprocessing: Preprocessing
@@ -57,7 +58,7 @@ class Layout:
             map_: The function `map`, of a pool for example.
             size: Height and width, or None for those of the files.
             channels: 1, 3, or None for grey where all files are grey.
-            fit: How to resize.
+            fit: Way of resizing.
             background: Grey level behind transparent pixels.
             span: Numbers that become 0 and 1, or None for those of the training files.
 
@@ -90,7 +91,7 @@ class Layout:
 
         Args:
             split: Name of the split.
-            images: Its decoded images (N, H, W) or (N, H, W, 3).
+            images: Decoded images (N, H, W) or (N, H, W, 3).
 
         Raises:
             DataError: All files with transparency are blank.
@@ -140,7 +141,7 @@ def _size_of(facts: Sequence[ImageFacts], channels: int, deep: bool, fit: Fit) -
     room = len(facts) * size[0] * size[1] * channels * (4 if deep else 1)
     if room > _ROOM:
         raise DataError(
-            f"{len(facts)} images of {size[0]} x {size[1]} pixels need {room / 2**30:.0f} GiB",
+            f"{plural(len(facts), 'image')} of {size[0]} x {size[1]} pixels would take {room / 2**30:.0f} GiB",
             where="ImageFolder",
             why="all images are held in memory",
             fix="give a smaller size, such as size: 224",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.contract.wording import plural
 from nasplug.data.arrays import ImageArrays
 from nasplug.data.preprocessing import PixelType, Preprocessing
 from nasplug.data.splits import TEST_SEED, Indices, balanced_subset, stratified_split
@@ -64,8 +65,8 @@ class PreparedImages:
         std: Standard deviation likewise; 1 where a channel is constant.
         classes: Names of the classes.
         input_shape: Shape (C, H, W) of one image as a network sees it.
-        preprocessing: How image files become these arrays, without mean and standard deviation.
-        remark: What the source decided by itself, for people.
+        preprocessing: Steps from image files to these arrays, without mean and standard deviation.
+        remark: Decisions that the source made by itself, for people.
     """
 
     train: Part
@@ -90,7 +91,7 @@ class PreparedImages:
         """Says in one line what the data are."""
         counts = [f"{len(part)} {name}" for name, part in self._parts()]
         share = np.bincount(self.val.y[self.val.index]).max() / len(self.val)
-        line = f"{' + '.join(counts)} images, {self.preprocessing}, {len(self.classes)} classes"
+        line = f"{' + '.join(counts)} images, {self.preprocessing}, {plural(len(self.classes), 'class')}"
         line += f"; the most frequent one has {share:.1%} of the validation images"
         return f"{line}; {self.remark}" if self.remark else line
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasplug.contract.errors import DataError
+from nasplug.contract.wording import plural
 from nasplug.data.images import Fit, decode_image, inspect_image
 
 PixelType = Literal["uint8", "float32"]
@@ -30,7 +31,7 @@ class Preprocessing:
         channels: 1 for grey (weights of ITU-R 601 where a file has colours), 3 for red, green and blue.
         pixels: Type of the raw pixels.
         span: Raw pixel values that become 0 and 1.
-        fit: How images of another size are resized, bilinear: "crop" cuts overhanging sides off, "stretch" keeps all.
+        fit: Way of resizing images of another size, bilinear: "crop" cuts overhanging sides off, "stretch" keeps all.
         background: Grey level, 0 to 255, behind transparent pixels.
         mean: Mean per channel, after the span.
         std: Standard deviation per channel, after the span.
@@ -98,7 +99,7 @@ class Preprocessing:
 
         Args:
             path: The file.
-            where: What error messages call it; None means the path.
+            where: Name in error messages; None means the path.
 
         Raises:
             DataError: The file cannot be decoded, or holds another kind of pixels.
@@ -133,5 +134,5 @@ class Preprocessing:
 
     def __str__(self) -> str:
         height, width = self.size
-        colour = {1: "grey", 3: "RGB"}.get(self.channels, f"{self.channels} channels")
+        colour = {1: "grey", 3: "RGB"}.get(self.channels, plural(self.channels, "channel"))
         return f"{colour}, {height} x {width} pixels"

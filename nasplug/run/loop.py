@@ -23,6 +23,7 @@ from nasplug.contract.errors import SpecError, StudyError
 from nasplug.contract.protocols import Executor
 from nasplug.contract.records import Proposal, Trial
 from nasplug.contract.tracker import Plan, Tracker
+from nasplug.contract.wording import plural
 from nasplug.ledger.artifacts import checksum
 from nasplug.ledger.ledger import Ledger
 from nasplug.ledger.storage import Storage
@@ -113,8 +114,8 @@ class Search:
             self._tell(lambda tracker: tracker.started(self.study, plan))
             if budget.trials is not None and len(self._recorded) > budget.trials:
                 self._say(
-                    f"the study holds {len(self._recorded)} trials and budget.trials is {budget.trials}: the first "
-                    f"{budget.trials} are taken, and the file keeps all"
+                    f"the study holds {plural(len(self._recorded), 'trial')} and budget.trials is {budget.trials}: "
+                    f"the first {budget.trials} are taken, and the file keeps all"
                 )
             self._restore()
             while True:

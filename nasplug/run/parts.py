@@ -107,7 +107,7 @@ def check_names(spec: RunSpec, catalog: Catalog) -> None:
 
     Args:
         spec: The specification.
-        catalog: Where slugs are looked up.
+        catalog: Catalog to look slugs up in.
 
     Raises:
         UnknownNameError: There is no component of such a name.
