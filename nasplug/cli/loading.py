@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nasplug.contract.errors import SpecError, StudyError
 
 if TYPE_CHECKING:
     from nasplug.contract.records import Trial
+    from nasplug.ledger.facts import Facts
     from nasplug.ledger.study import Study
     from nasplug.plugins.discovery import Discovery
     from nasplug.run.assemble import Assembly
@@ -48,6 +49,7 @@ def read_study(path: str | Path, *, with_space: bool = False) -> Study:
     """
     from nasplug.contract.records import Budget, Constraint, Objective
     from nasplug.ledger.artifacts import artifact_folder
+    from nasplug.ledger.facts import integer_of
     from nasplug.ledger.ledger import Ledger
     from nasplug.ledger.sqlite import SQLiteStorage
     from nasplug.ledger.view import Setting
@@ -70,8 +72,8 @@ def read_study(path: str | Path, *, with_space: bool = False) -> Study:
         Setting(
             objectives=tuple(Objective(name, direction) for name, direction in meta["objectives"].items()),
             constraints=tuple(Constraint.parse(text) for text in meta["constraints"]),
-            seed=meta["spec"].get("run", {}).get("seed", 0),
-            budget=Budget(meta["spec"].get("budget", {}).get("epochs", 1)),
+            seed=integer_of(meta["spec"], "run", "seed", 0),
+            budget=Budget(integer_of(meta["spec"], "budget", "epochs", 1)),
             folder=artifact_folder(path, meta.get("id")),
             meta=meta,
         )
@@ -156,7 +158,7 @@ def pick_trial(study: Study, number: int | None, path: str | Path) -> Trial:
         ) from error
 
 
-def _checked(meta: dict[str, Any], path: str | Path) -> dict[str, Any]:
+def _checked(meta: Facts, path: str | Path) -> Facts:
     if "spec" not in meta:
         from nasplug.contract.errors import StorageError
 

@@ -7,6 +7,7 @@ import argparse
 from nasplug.cli.loading import find_plugins, read_study
 from nasplug.cli.parser import Parser
 from nasplug.ledger.artifacts import beside
+from nasplug.ledger.facts import texts_of
 
 SUMMARY = "Write a study's report: one HTML page."
 
@@ -23,8 +24,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     catalog = None
     if arguments.plugin:
-        more = read_study(arguments.file).meta["spec"].get("plugins", ())
-        catalog = find_plugins(arguments, more=tuple(more)).catalog
+        more = texts_of(read_study(arguments.file).meta["spec"], "plugins")
+        catalog = find_plugins(arguments, more=more).catalog
     study = load_study(arguments.file, catalog=catalog)
     page = study.report(arguments.out or beside(arguments.file, ".html"))
     print(page)

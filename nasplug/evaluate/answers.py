@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, SupportsIndex
+from typing import TYPE_CHECKING, SupportsIndex
 
 from nasplug.contract.checks import check_json
 from nasplug.contract.errors import PluginError
 from nasplug.contract.records import Evaluation, Measurement
 
+if TYPE_CHECKING:
+    from pytorch_lightning import Callback
 
-def check_measurement(measurement: Any, where: str) -> Measurement:
+
+def check_measurement(measurement: object, where: str) -> Measurement:
     """Returns a measurement whose metrics are plain numbers.
 
     Args:
@@ -67,7 +70,7 @@ def check_evaluation(evaluation: Evaluation, where: str) -> Evaluation:
     )
 
 
-def numbers(values: Any, what: str, where: str) -> dict[str, float]:
+def numbers(values: object, what: str, where: str) -> dict[str, float]:
     """Returns numbers by name as Python has them.
 
     Raises:
@@ -92,7 +95,7 @@ def numbers(values: Any, what: str, where: str) -> dict[str, float]:
     return found
 
 
-def check_reason(reason: Any, where: str) -> str | None:
+def check_reason(reason: object, where: str) -> str | None:
     """Returns the reason for stopping a training.
 
     Raises:
@@ -101,7 +104,7 @@ def check_reason(reason: Any, where: str) -> str | None:
     return None if reason is None else _text(reason, "the answer", where, fix="return the reason as text, or None")
 
 
-def check_callbacks(answers: list[Any], where: str) -> list[Any]:
+def check_callbacks(answers: list[object], where: str) -> list[Callback]:
     """Returns the Lightning callbacks in what plugins answered.
 
     Args:
@@ -111,7 +114,7 @@ def check_callbacks(answers: list[Any], where: str) -> list[Any]:
     Raises:
         PluginError: An answer is not a sequence, or holds something other than callbacks.
     """
-    found = []
+    found: list[Callback] = []
     for answer in answers:
         if answer is not None and not isinstance(answer, (list, tuple)):
             raise PluginError(f"answers {answer!r:.100}, not a list of callbacks", where=where)
@@ -122,7 +125,7 @@ def check_callbacks(answers: list[Any], where: str) -> list[Any]:
     return found
 
 
-def _text(value: Any, what: str, where: str, *, fix: str | None = None) -> str:
+def _text(value: object, what: str, where: str, *, fix: str | None = None) -> str:
     if type(value) is not str:
         raise PluginError(f"{what} is {value!r:.100}, not a text", where=where, fix=fix)
     return value

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 # Loaded with this module, and so with the composition of a run: seeds and threads are set before the first network is
 # built only if torch is there already.
@@ -13,6 +12,7 @@ import torch
 
 from nasplug.contract.errors import SpecError, TrialError, did_you_mean
 from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.jsondata import JsonObject
 from nasplug.contract.records import Evaluation
 from nasplug.contract.wording import plural
 from nasplug.evaluate.recorder import Recorder
@@ -23,6 +23,11 @@ from nasplug.evaluate.trialrun import TrialRun
 from nasplug.evaluate.weights import FILE_NAME, read_tensors, save_weights
 from nasplug.ledger.artifacts import check_artifact
 from nasplug.run.seeding import seed_everything
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Trainer
+    from torch import Tensor, nn
+
 
 Keep = Literal["best", "last", "none"]
 
@@ -54,7 +59,7 @@ class LightningEvaluator:
         window: int | None = None,
         keep: Keep = "best",
         precision: str = "32-true",
-        trainer: Mapping[str, Any] | None = None,
+        trainer: JsonObject | None = None,
     ) -> None:
         self.scoring = Scoring(score, window)
         if keep not in ("best", "last", "none"):
@@ -127,7 +132,7 @@ class LightningEvaluator:
             edits=tuple(run.edits),
         )
 
-    def _write(self, run: TrialRun, network: Any, recorder: Recorder, trainer: Any) -> dict[str, str]:
+    def _write(self, run: TrialRun, network: nn.Module, recorder: Recorder, trainer: Trainer | None) -> dict[str, str]:
         """Writes checkpoint and weights, in this order: keeping the best weights ends the training for good."""
         written: dict[str, Path] = {}
         if trainer is not None:
@@ -146,7 +151,7 @@ def _parent_checkpoint(run: TrialRun) -> Path:
     return _parent_file(run, "checkpoint", fix)
 
 
-def parent_weights(run: TrialRun) -> dict[str, Any]:
+def parent_weights(run: TrialRun) -> dict[str, Tensor]:
     """Returns the trained weights of the trial that a trial starts from, for `run.inherit`.
 
     Args:

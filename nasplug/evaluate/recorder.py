@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from nasplug.contract.records import Measurement, Objective
 from nasplug.evaluate.scoring import Best, Scoring, main_objective
-from nasplug.evaluate.weights import Snapshot, snapshot, structure
+from nasplug.evaluate.weights import Snapshot, Structure, snapshot, structure
+
+if TYPE_CHECKING:
+    from pytorch_lightning import LightningModule, Trainer
+    from pytorch_lightning.utilities.types import STEP_OUTPUT
 
 #: Takes a new measurement; answers why to stop, or None.
 Report = Callable[[Measurement], str | None]
 
 #: What validation saw: the structure of the network, and a copy of its weights if they may be the best.
-_Seen = tuple[tuple[Any, ...], Snapshot | None]
+_Seen = tuple[Structure, Snapshot | None]
 
 
 class Recorder:
@@ -55,26 +59,28 @@ class Recorder:
         self.not_finite: int | None = None
         self._network, self._objectives, self._scoring = network, tuple(objectives), scoring
         self._keeps_best, self._report = keeps_best, report
-        self._best = Best(scoring.window)
-        self._structure: tuple[Any, ...] | None = None
+        self._best: Best[Snapshot] = Best(scoring.window)
+        self._structure: Structure | None = None
         self._first = 0
         self._losses: Tensor | float = 0.0
         self._seen: _Seen | None = None
 
     # -- Lightning's hooks ---------------------------------------------------------------------------------------
 
-    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: STEP_OUTPUT, batch: object, batch_idx: int
+    ) -> None:
         """Adds up losses on the device: the sum is finite only if all of them are."""
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
         if isinstance(loss, Tensor):
             self._losses = loss.detach() + self._losses
 
-    def on_validation_end(self, trainer: Any, module: Any) -> None:
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Copies the weights if the epoch may turn out to be the best one."""
         if not trainer.sanity_checking:
             self._seen = self._look(numbers(trainer.callback_metrics))
 
-    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Measures, reports and stops. As a Checkpoint, it runs after the hooks of the module and other callbacks."""
         step = trainer.current_epoch + 1
         losses = self._losses.float().sum().item() if isinstance(self._losses, Tensor) else self._losses
@@ -93,15 +99,15 @@ class Recorder:
             self.pruned = reason
             trainer.should_stop = True
 
-    def on_save_checkpoint(self, trainer: Any, module: Any, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, object]) -> None:
         """Leaves out constructor arguments: the task makes the module anew, and only plain data may be loaded."""
-        for owner in (module, trainer.datamodule):
+        for owner in (module, getattr(trainer, "datamodule", None)):
             for key in ("CHECKPOINT_HYPER_PARAMS_KEY", "CHECKPOINT_HYPER_PARAMS_NAME", "CHECKPOINT_HYPER_PARAMS_TYPE"):
                 checkpoint.pop(getattr(owner, key, ""), None)
 
     # -- for the evaluator ---------------------------------------------------------------------------------------
 
-    def on_untrained(self, trainer: Any) -> None:
+    def on_untrained(self, trainer: Trainer) -> None:
         """Takes the metrics of a validation without training as step 0."""
         metrics = numbers(trainer.callback_metrics)
         self._measure(0, metrics, self._look(metrics))
@@ -113,8 +119,7 @@ class Recorder:
     @property
     def best_weights(self) -> Snapshot | None:
         """The weights of the best epoch that counts, None if they were not kept."""
-        found: Snapshot | None = self._best.kept
-        return found
+        return self._best.kept
 
     def _look(self, metrics: Mapping[str, float]) -> _Seen:
         now = structure(self._network.state_dict())
@@ -138,7 +143,7 @@ class Recorder:
         return math.nan if objective is None else objective.sign * metrics[objective.name]
 
 
-def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+def numbers(metrics: Mapping[str, Tensor | float]) -> dict[str, float]:
     """Lightning's metrics as plain numbers, those of several elements left out."""
     values = {name: torch.as_tensor(value) for name, value in metrics.items()}
     return {name: value.item() for name, value in values.items() if value.numel() == 1}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, Literal
+from typing import Generic, Literal, TypeVar
 
 from nasplug.contract.errors import SpecError
 from nasplug.contract.records import Measurement, Objective
 
+Kept = TypeVar("Kept")
 ScoreName = Literal["best", "last", "mean"]
 
 
@@ -49,12 +50,12 @@ class Scoring:
         return dict(counted[-1].metrics)
 
 
-def main_objective(objectives: Sequence[Objective], metrics: Mapping[str, Any]) -> Objective | None:
+def main_objective(objectives: Sequence[Objective], metrics: Container[str]) -> Objective | None:
     """The first objective that the training measures; the others are costs."""
     return next((objective for objective in objectives if objective.name in metrics), None)
 
 
-class Best:
+class Best(Generic[Kept]):
     """The best of the last `window` epochs, with something to keep for it, such as its weights.
 
     A sliding maximum: an epoch is forgotten as soon as a later one is better, or when it leaves the window. So usually
@@ -66,14 +67,14 @@ class Best:
 
     def __init__(self, window: int | None = None) -> None:
         self._window = window
-        self._kept: deque[tuple[int, float, Any]] = deque()
+        self._kept: deque[tuple[int, float, Kept | None]] = deque()
         self._offered: deque[int] = deque(maxlen=window) if window else deque(maxlen=1)
 
     def wants(self, value: float) -> bool:
         """Whether `offer` would keep this value, were it offered now."""
         return not math.isnan(value) and (self._window is not None or not self._kept or value > self._kept[0][1])
 
-    def offer(self, step: int, value: float, kept: Any = None) -> None:
+    def offer(self, step: int, value: float, kept: Kept | None = None) -> None:
         """Adds an epoch.
 
         Args:
@@ -103,6 +104,6 @@ class Best:
         return self._kept[0][0] if self._kept else None
 
     @property
-    def kept(self) -> Any:
+    def kept(self) -> Kept | None:
         """What was offered with the best epoch."""
         return self._kept[0][2] if self._kept else None

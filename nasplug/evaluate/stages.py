@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -108,8 +107,7 @@ def read_stage(folder: Path, name: str, trial: Trial) -> Stage | None:
     """Returns a stage that an earlier try of the same trial finished, or None."""
     try:
         text = _file(folder, name).read_text()
-        data: Any = json.loads(text)  # NaN and infinity are legal results here
-        kept = msgspec.convert(data, _Kept)
+        kept = msgspec.convert(json.loads(text), _Kept)  # NaN and infinity are legal results here
     except (OSError, ValueError):
         return None
     if kept.identity != _identity(trial):

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import TrialError
 from nasplug.contract.wording import plural
+
+if TYPE_CHECKING:
+    from torch import nn
+
 
 #: Shape of every tensor by name; None where the shape is not known yet, as in lazy modules.
 Structure = Mapping[str, tuple[int, ...] | None]
 
 
-def structure(state: Any) -> Structure:
+def structure(state: nn.Module | Mapping[str, object]) -> Structure:
     """Returns the shape of every entry of a network's state.
 
     Args:

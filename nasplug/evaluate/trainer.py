@@ -11,9 +11,15 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from nasplug.contract.errors import SpecError, did_you_mean
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from pytorch_lightning import Trainer
+
 
 #: Trainer options that a run decides elsewhere, with the place where.
 DECIDED_ELSEWHERE: dict[str, str] = {
@@ -31,8 +37,18 @@ DECIDED_ELSEWHERE: dict[str, str] = {
     "fast_dev_run": "leave it out, and use limit_train_batches for short trials",
 }
 
+
+class Place(TypedDict):
+    """Trainer options that say where a training runs."""
+
+    accelerator: str
+    devices: int | list[int]
+
+
+T = TypeVar("T")
+
 #: Every option below may be overridden by the specification.
-DEFAULTS: dict[str, Any] = {
+DEFAULTS: dict[str, bool | int] = {
     "logger": False,
     "enable_progress_bar": False,
     "enable_model_summary": False,
@@ -51,7 +67,7 @@ PRECISIONS: tuple[str, ...] = (
 )
 
 
-def check_options(options: Mapping[str, Any], where: str) -> None:
+def check_options(options: Mapping[str, object], where: str) -> None:
     """Refuses Trainer options that no trial could run with.
 
     Lightning is imported only if there is an option to check.
@@ -77,7 +93,7 @@ def check_options(options: Mapping[str, Any], where: str) -> None:
         ) from error
 
 
-def place(device: str) -> dict[str, Any]:
+def place(device: str) -> Place:
     """The Trainer options for a device name.
 
     Args:
@@ -108,7 +124,7 @@ def place(device: str) -> dict[str, Any]:
     return {"accelerator": "gpu", "devices": [int(index or 0)]}
 
 
-def lightning_of(module: Any) -> Any:
+def lightning_of(module: object) -> ModuleType:
     """The distribution of Lightning that a LightningModule was written for; `pytorch_lightning` unless it says.
 
     `pytorch_lightning` and `lightning.pytorch` are the same code twice, and neither takes the other's modules.
@@ -120,7 +136,7 @@ def lightning_of(module: Any) -> Any:
 
 
 @cache
-def as_checkpoint(mixin: type, lightning: Any) -> type:
+def as_checkpoint(mixin: type[T], lightning: ModuleType) -> type[T]:
     """Mixes a class with Lightning's `Checkpoint` callback, the kind whose hooks run last.
 
     Being one, it also keeps the Trainer from adding a checkpoint callback that writes files.
@@ -148,7 +164,7 @@ def quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def fit(trainer: Any, run: Callable[[], Any]) -> None:
+def fit(trainer: Trainer, run: Callable[[], object]) -> None:
     """Runs `trainer.fit` or `trainer.validate` and lets Ctrl-C through.
 
     Lightning turns an interruption into the end of the process, with interruptions switched off; a search wants to

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nasplug.contract.checks import check_json
 from nasplug.contract.errors import PluginError, StudyError, TrialError
+from nasplug.contract.jsondata import JsonObject
 from nasplug.contract.records import Budget, Measurement, Trial
 from nasplug.evaluate.answers import check_callbacks, check_measurement, check_reason
 from nasplug.evaluate.stages import Stage, read_stage
@@ -19,6 +20,8 @@ from nasplug.plugins.manager import Manager
 
 if TYPE_CHECKING:
     import numpy as np
+    from pytorch_lightning import Callback, LightningDataModule
+    from torch import Tensor, nn
 
     from nasplug.contract.protocols import HardwareTarget, SearchSpace, Task
 
@@ -59,7 +62,7 @@ class TrialRun:
         self.trial, self.study, self.parent = trial, study, parent
         self.device, self.threads, self.keeps_checkpoints = device, threads, keeps_checkpoints
         self.measurements: list[Measurement] = []
-        self.edits: list[Mapping[str, Any]] = []
+        self.edits: list[JsonObject] = []
         self.stages: dict[str, Stage] = {}
         self._manager, self._emit = manager, emit
 
@@ -99,7 +102,7 @@ class TrialRun:
     # -- network and data ----------------------------------------------------------------------------------------
 
     @cached_property
-    def network(self) -> Any:
+    def network(self) -> nn.Module:
         """The network, built once through the space and all wrappers; costs and evaluator see the very same one.
 
         A trial whose network has changed already, as in a retraining, gets it as it ended.
@@ -118,7 +121,7 @@ class TrialRun:
             )
         return edited(built, self.trial, self._manager)
 
-    def rebuilt(self, trial: Trial) -> Any:
+    def rebuilt(self, trial: Trial) -> nn.Module:
         """Returns the network of a trial built anew, with the changes that it recorded.
 
         Args:
@@ -126,11 +129,11 @@ class TrialRun:
         """
         return TrialRun(trial, self.study, manager=self._manager, parent=self.parent).network
 
-    def data(self) -> Any:
+    def data(self) -> LightningDataModule:
         """Returns a fresh `LightningDataModule`, as the task gives it and all wrappers change it."""
         if self._manager is None:
             return self.task.datamodule()
-        data = self._manager.hook.configure_data(run=self)
+        data: LightningDataModule = self._manager.hook.configure_data(run=self)
         if not hasattr(data, "train_dataloader"):
             raise PluginError(
                 f"the answer is {data!r:.100}, not a LightningDataModule",
@@ -139,13 +142,13 @@ class TrialRun:
             )
         return data
 
-    def callbacks(self) -> list[Any]:
+    def callbacks(self) -> list[Callback]:
         """Returns Lightning callbacks of all plugins, in the order of the specification."""
         answers = [] if self._manager is None else self._manager.hook.configure_callbacks(run=self)
         where = "" if self._manager is None else self._manager.names("configure_callbacks")
         return check_callbacks(list(reversed(answers)), where)
 
-    def inherit(self, network: Any, weights: Mapping[str, Any]) -> None:
+    def inherit(self, network: nn.Module, weights: Mapping[str, Tensor]) -> None:
         """Fits the weights of the parent to a network.
 
         Args:
@@ -165,7 +168,7 @@ class TrialRun:
                 fix="add a plugin that fits them: `build: [inherit.overlap]` copies what both networks have",
             )
 
-    def edit(self, record: Mapping[str, Any]) -> None:
+    def edit(self, record: JsonObject) -> None:
         """Says that the structure of the network was changed, in a way that the hook `edit` can repeat.
 
         Args:
@@ -259,7 +262,7 @@ class TrialRun:
             )
 
 
-def edited(network: Any, trial: Trial, manager: Manager) -> Any:
+def edited(network: nn.Module, trial: Trial, manager: Manager) -> nn.Module:
     """Returns a freshly built network with the changes that the trial recorded.
 
     Raises:

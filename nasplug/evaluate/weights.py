@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 #: Name of the file inside the folder of a trial.
 FILE_NAME = "weights.safetensors"
 
-Snapshot = dict[str, Any]
+Snapshot = dict[str, object]
+#: Shape of every entry by name, None where it is not a tensor.
+Structure = tuple[tuple[str, torch.Size | None], ...]
 
 
 def snapshot(network: nn.Module) -> Snapshot:
@@ -35,7 +38,7 @@ def snapshot(network: nn.Module) -> Snapshot:
         }
 
 
-def structure(state: Snapshot) -> tuple[Any, ...]:
+def structure(state: Mapping[str, object]) -> Structure:
     """What two states must agree on for one to fit into the other's network."""
     return tuple([(name, value.shape if isinstance(value, Tensor) else None) for name, value in state.items()])
 

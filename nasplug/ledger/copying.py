@@ -10,9 +10,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from nasplug.contract.errors import StorageError
+from nasplug.contract.jsondata import JsonObject
 from nasplug.contract.records import Architecture, Budget, Failure, Inherit, Measurement, Proposal, Trial
 from nasplug.ledger.artifacts import artifact_folder, new_identifier
+from nasplug.ledger.facts import Facts
 from nasplug.ledger.sqlite import APPLICATION_ID, SQLiteStorage, study_path
 
 
@@ -35,9 +39,10 @@ def copy_study(source: str | Path, target: str | Path) -> int:
     if not source.is_file():
         raise StorageError(f"there is no study file {str(source)!r}", fix="check the path")
     if _format(source) == 1:
+        snapshot: JsonObject | None = None
+        work: Mapping[str, JsonObject] = {}
         meta, trials = _read_format_1(source)
         folder: Path | None = source.resolve().with_suffix(".files")
-        snapshot, work = None, {}
     else:
         storage = SQLiteStorage(source, writable=False)
         try:
@@ -72,11 +77,12 @@ def _format(path: Path) -> int:
         return 0  # the storage will say what is wrong
 
 
-def _read_format_1(path: Path) -> tuple[dict[str, Any], list[Trial]]:
+def _read_format_1(path: Path) -> tuple[Facts, list[Trial]]:
     try:
         with closing(sqlite3.connect(path.resolve().as_uri() + "?mode=ro", uri=True)) as connection:
-            meta = {key: json.loads(text) for key, text in connection.execute("SELECT key, value FROM meta")}
+            texts = connection.execute("SELECT key, value FROM meta").fetchall()
             rows = connection.execute("SELECT record FROM trials ORDER BY number").fetchall()
+        meta = msgspec.convert({key: json.loads(text) for key, text in texts}, Facts)
         trials = [_trial_of_format_1(json.loads(text)) for (text,) in rows]
     except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
         raise StorageError("the study of format 1 cannot be read", where=str(path), why=repr(error)) from error

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from nasplug.contract.records import Trial
 from nasplug.ledger.artifacts import artifact_folder, checksum
 from nasplug.ledger.sqlite import SQLiteStorage
+from nasplug.ledger.work import Outcome
 
 _IDENTIFIER = re.compile(r"[0-9a-f]{12}")
 _TRIAL = re.compile(r"trial-(\d{5,})")
@@ -65,7 +68,7 @@ def take_inventory(storage: SQLiteStorage, *, contents: bool = True) -> Inventor
             for name, path in trial.artifacts.items():
                 _compare(found, folder / path, trial.checksums.get(name), contents)
     for key, outcome in work.items():
-        for name, expected in outcome.get("checksums", {}).items():
+        for name, expected in msgspec.convert(outcome, Outcome).checksums.items():
             _compare(found, folder / "jobs" / key / name, expected, contents)
     found.orphans = sorted(_orphans(folder, {trial.number for trial in trials}, set(work)))
     return found

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from nasplug.contract.errors import StudyError
-from nasplug.contract.records import Budget, Constraint, Objective, Proposal, Trial
+from nasplug.contract.records import Budget, Constraint, Direction, Objective, Proposal, Trial
+from nasplug.ledger.facts import Facts
 from nasplug.ledger.rng import derived_seed
 from nasplug.ledger.study import Opened, Study
 from nasplug.ledger.view import Book, Setting, StudyView
@@ -17,7 +18,14 @@ from nasplug.ledger.work import Outcome, Request, Works
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nasplug.contract.protocols import SearchSpace
+    from nasplug.contract.protocols import HardwareTarget, SearchSpace, Task
+
+
+class _More(TypedDict, total=False):
+    task: Task | None
+    target: HardwareTarget | None
+    folder: Path | None
+    meta: Facts
 
 
 class Ledger:
@@ -45,13 +53,13 @@ class Ledger:
     def of(
         cls,
         space: SearchSpace | None = None,
-        objectives: Mapping[str, Any] | Sequence[Objective] = (),
+        objectives: Mapping[str, Direction] | Sequence[Objective] = (),
         *,
         constraints: Sequence[str | Constraint] = (),
         seed: int = 0,
         epochs: int = 1,
         trials: Iterable[Trial] = (),
-        **more: Any,
+        **more: Unpack[_More],
     ) -> Ledger:
         """Makes a ledger from plain values; for tests and notebooks.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import msgspec
 
 from nasplug.contract.errors import PluginError
+from nasplug.contract.protocols import Strategy
 from nasplug.contract.records import Budget, Proposal, Trial
 from nasplug.contract.wording import plural
 from nasplug.ledger.ledger import Ledger
@@ -28,7 +28,7 @@ class NestedStudy:
         PluginError: `strategy` has no hook `propose`.
     """
 
-    def __init__(self, strategy: Any) -> None:
+    def __init__(self, strategy: Strategy) -> None:
         self.strategy = strategy
         self.name = type(strategy).__name__
         # A manager of its own gives the hooks their usual manners: a plugin may take fewer arguments than offered.
@@ -109,7 +109,7 @@ class InnerSearch:
         PluginError: `strategy` has no hook `propose`.
     """
 
-    def __init__(self, strategy: Any, *, label: str, hidden: tuple[str, ...] = ()) -> None:
+    def __init__(self, strategy: Strategy, *, label: str, hidden: tuple[str, ...] = ()) -> None:
         self._nested = NestedStudy(strategy)
         self._label, self._hidden = label, {label, *hidden}
         self.forget()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nasplug.contract.errors import StudyError
 from nasplug.contract.records import Constraint, Objective, Trial
@@ -39,7 +39,7 @@ def is_candidate(trial: Trial, objectives: Sequence[Objective], constraints: Seq
     )
 
 
-def points(trials: Sequence[Trial], objectives: Sequence[Objective]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def points(trials: Sequence[Trial], objectives: Sequence[Objective]) -> npt.NDArray[np.float64]:
     """Objective values, float64 (trials, objectives), in their own directions."""
     return np.array(
         [[trial.values[objective.name] for objective in objectives] for trial in trials], dtype=np.float64

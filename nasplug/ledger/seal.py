@@ -10,10 +10,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeAlias
+
+#: Key of a row: the number of a trial, or a name.
+Key: TypeAlias = int | str
 
 
-def row_checksum(*fields: Any) -> int:
+def row_checksum(*fields: object) -> int:
     """Returns the checksum of a row, which tells accidents, not forgeries."""
     return zlib.crc32("\x1f".join(map(str, fields)).encode("utf-8", "surrogatepass"))
 
@@ -27,17 +30,17 @@ class Seal:
         digest: Combination of all checksums, which does not depend on their order.
     """
 
-    checksums: dict[Any, int] = field(default_factory=dict)
+    checksums: dict[Key, int] = field(default_factory=dict)
     digest: int = 0
 
     @classmethod
-    def of(cls, rows: Iterable[tuple[Any, int]]) -> Seal:
+    def of(cls, rows: Iterable[tuple[Key, int]]) -> Seal:
         """Returns the seal of rows, given by key and checksum."""
         seal = cls()
         seal.apply(dict(rows))
         return seal
 
-    def changed(self, rows: Mapping[Any, int | None]) -> tuple[int, int]:
+    def changed(self, rows: Mapping[Key, int | None]) -> tuple[int, int]:
         """Returns number of rows and digest as they are after a change, which is not made yet.
 
         Args:
@@ -50,7 +53,7 @@ class Seal:
             digest ^= (old or 0) ^ (new or 0)
         return count, digest
 
-    def apply(self, rows: Mapping[Any, int | None]) -> None:
+    def apply(self, rows: Mapping[Key, int | None]) -> None:
         """Makes the change."""
         for key, new in rows.items():
             old = self.checksums.pop(key, 0) if new is None else self.checksums.get(key, 0)

@@ -13,14 +13,19 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 from filelock import FileLock, Timeout
 
 from nasplug.contract.errors import PluginError, StorageError
+from nasplug.contract.jsondata import Json, JsonObject
 from nasplug.contract.records import Trial
-from nasplug.ledger.seal import Seal, row_checksum, seal_row
+from nasplug.ledger.facts import Facts
+from nasplug.ledger.seal import Key, Seal, row_checksum, seal_row
 from nasplug.ledger.storage import dumps
+
+#: A row as SQLite hands it over, whose types its table decides.
+Row: TypeAlias = tuple[Any, ...]
 
 FORMAT = 2
 #: Marks the file for `file(1)` and for us: "nasp" in ASCII.
@@ -46,12 +51,12 @@ _ONE_TRIAL = (
 )
 
 
-def _texts(values: Any) -> bool:
+def _texts(values: Mapping[str, Json] | list[Json]) -> bool:
     return all(isinstance(item, str) for item in (values.values() if isinstance(values, dict) else values))
 
 
 #: What a fact of a study is, if it is there: its type, and what must hold of it.
-_FACTS: dict[str, tuple[Any, Callable[[Any], bool]]] = {
+_FACTS: dict[str, tuple[type, Callable[[Any], bool]]] = {
     "id": (str, lambda value: re.fullmatch(r"[A-Za-z0-9_-]{1,64}", value) is not None),
     "spec": (dict, lambda value: all(isinstance(value.get(key, {}), dict) for key in ("run", "budget"))),
     "objects": (list, _texts),
@@ -232,7 +237,7 @@ class SQLiteStorage:
         with _collected_later():
             return [self._trial(position, row) for position, row in enumerate(rows)]
 
-    def _trial(self, position: int, row: tuple[Any, ...]) -> Trial:
+    def _trial(self, position: int, row: Row) -> Trial:
         number, state, record = row
         if number != position:
             raise self._damaged(f"trial {position} is missing")
@@ -247,7 +252,7 @@ class SQLiteStorage:
                 raise self._damaged(f"the artifact {name!r} of trial {number} is outside the folder of the study")
         return trial
 
-    def take_back(self, trials: Sequence[Trial], meta: Mapping[str, Any], work: Sequence[str] = ()) -> None:
+    def take_back(self, trials: Sequence[Trial], meta: Facts, work: Sequence[str] = ()) -> None:
         """Replaces trials and facts, and forgets the snapshot and outcomes of work, in one transaction.
 
         Args:
@@ -266,34 +271,34 @@ class SQLiteStorage:
 
     # -- facts, state, work --------------------------------------------------------------------------------------
 
-    def write_meta(self, meta: Mapping[str, Any]) -> None:
+    def write_meta(self, meta: Facts) -> None:
         """Merges facts about the run."""
         self._change({"meta": _meta_rows(meta)})
 
-    def meta(self) -> dict[str, Any]:
+    def meta(self) -> Facts:
         """Returns the facts about the run."""
         meta = self._mapping("meta")
         for name, (kind, check) in _FACTS.items():
             value = meta.get(name)
             if value is not None and not (isinstance(value, kind) and check(value)):
                 raise self._damaged(f"the fact {name!r} is {value!r:.100}")
-        return meta
+        return cast("Facts", meta)
 
-    def write_snapshot(self, snapshot: Mapping[str, Any]) -> None:
+    def write_snapshot(self, snapshot: JsonObject) -> None:
         """Replaces the state of the driver's plugins, and moves the log into the file, so that a copy is recent."""
         self._change({"snapshot": [(0, dumps(snapshot))]})
         with self._guard("write to"):
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
-    def snapshot(self) -> dict[str, Any] | None:
+    def snapshot(self) -> JsonObject | None:
         """Returns the last snapshot, or None."""
         return self._mapping("snapshot").get(0)
 
-    def write_work(self, key: str, outcome: Mapping[str, Any]) -> None:
+    def write_work(self, key: str, outcome: JsonObject) -> None:
         """Keeps the outcome of a strategy's own work."""
         self._change({"work": [(key, dumps(outcome))]})
 
-    def work(self) -> dict[str, Any]:
+    def work(self) -> dict[str, JsonObject]:
         """Returns the outcomes of all work by key."""
         return self._mapping("work")
 
@@ -307,11 +312,9 @@ class SQLiteStorage:
 
     # -- rows ----------------------------------------------------------------------------------------------------
 
-    def _change(
-        self, written: Mapping[str, Sequence[tuple[Any, ...]]], deleted: Mapping[str, Sequence[Any]] | None = None
-    ) -> None:
+    def _change(self, written: Mapping[str, Sequence[Row]], deleted: Mapping[str, Sequence[Key]] | None = None) -> None:
         """Writes and deletes rows of some tables, with their seals, in one transaction."""
-        changes: dict[str, dict[Any, int | None]] = {}
+        changes: dict[str, dict[Key, int | None]] = {}
         run = self._connection
         with self._guard("write to"), _transaction(run):
             for table in {*written, *(deleted or {})} - set(self._seals):
@@ -336,11 +339,11 @@ class SQLiteStorage:
         key = _COLUMNS[table][0]
         return Seal.of(self._connection.execute(f"SELECT {key}, checksum FROM {table}").fetchall())
 
-    def _rows(self, table: str) -> list[tuple[Any, ...]]:
+    def _rows(self, table: str) -> list[Row]:
         with self._guard("read"):
             return self._read(table, self._connection)
 
-    def _read(self, table: str, connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    def _read(self, table: str, connection: sqlite3.Connection) -> list[Row]:
         """All rows of a table without their checksums, as one transaction left them."""
         columns = ", ".join(_COLUMNS[table])
         connection.execute("BEGIN")
@@ -440,7 +443,7 @@ def study_path(path: str | Path) -> Path:
     return file
 
 
-def _connected(address: str, check: Any) -> sqlite3.Connection | None:
+def _connected(address: str, check: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection | None:
     """A connection that passes the check; None if the file cannot be opened this way."""
     connection = sqlite3.connect(address, uri=True, isolation_level=None)
     try:
@@ -480,11 +483,11 @@ def _collected_later() -> Iterator[None]:
             gc.enable()
 
 
-def _meta_rows(meta: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def _meta_rows(meta: Facts) -> list[Row]:
     return [(key, dumps(value)) for key, value in meta.items()]
 
 
-def _trial_row(trial: Trial) -> tuple[Any, ...]:
+def _trial_row(trial: Trial) -> Row:
     try:
         record = trial.encode()
         Trial.decode(record)

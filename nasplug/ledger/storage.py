@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from nasplug.contract.jsondata import JsonObject
 from nasplug.contract.records import Trial
+from nasplug.ledger.facts import Facts
 
 
 class Storage(Protocol):
@@ -21,25 +23,25 @@ class Storage(Protocol):
     def trials(self) -> list[Trial]:
         """Returns all trials, ascending by number."""
 
-    def write_meta(self, meta: Mapping[str, Any]) -> None:
+    def write_meta(self, meta: Facts) -> None:
         """Merges facts about the run."""
 
-    def meta(self) -> dict[str, Any]:
+    def meta(self) -> Facts:
         """Returns the facts about the run."""
 
-    def write_snapshot(self, snapshot: Mapping[str, Any]) -> None:
+    def write_snapshot(self, snapshot: JsonObject) -> None:
         """Replaces the state of the driver's plugins."""
 
-    def snapshot(self) -> dict[str, Any] | None:
+    def snapshot(self) -> JsonObject | None:
         """Returns the last snapshot."""
 
-    def write_work(self, key: str, outcome: Mapping[str, Any]) -> None:
+    def write_work(self, key: str, outcome: JsonObject) -> None:
         """Keeps the outcome of a strategy's own work."""
 
-    def work(self) -> dict[str, Any]:
+    def work(self) -> dict[str, JsonObject]:
         """Returns the outcomes of all work by key."""
 
-    def take_back(self, trials: Sequence[Trial], meta: Mapping[str, Any], work: Sequence[str] = ()) -> None:
+    def take_back(self, trials: Sequence[Trial], meta: Facts, work: Sequence[str] = ()) -> None:
         """Replaces trials and facts, and forgets the snapshot and outcomes of work."""
 
     def clear(self) -> None:
@@ -61,28 +63,28 @@ class MemoryStorage:
         """Returns nothing."""
         return []
 
-    def write_meta(self, meta: Mapping[str, Any]) -> None:
+    def write_meta(self, meta: Facts) -> None:
         """Keeps nothing: nobody will read it."""
 
-    def meta(self) -> dict[str, Any]:
+    def meta(self) -> Facts:
         """Returns nothing."""
         return {}
 
-    def write_snapshot(self, snapshot: Mapping[str, Any]) -> None:
+    def write_snapshot(self, snapshot: JsonObject) -> None:
         """Keeps nothing: nobody will resume from it."""
 
-    def snapshot(self) -> dict[str, Any] | None:
+    def snapshot(self) -> JsonObject | None:
         """Returns None."""
         return None
 
-    def write_work(self, key: str, outcome: Mapping[str, Any]) -> None:
+    def write_work(self, key: str, outcome: JsonObject) -> None:
         """Keeps nothing: the driver remembers it."""
 
-    def work(self) -> dict[str, Any]:
+    def work(self) -> dict[str, JsonObject]:
         """Returns nothing."""
         return {}
 
-    def take_back(self, trials: Sequence[Trial], meta: Mapping[str, Any], work: Sequence[str] = ()) -> None:
+    def take_back(self, trials: Sequence[Trial], meta: Facts, work: Sequence[str] = ()) -> None:
         """Keeps nothing: there is no earlier run."""
 
     def clear(self) -> None:
@@ -105,6 +107,6 @@ def open_storage(path: str | Path | None) -> Storage:
     return SQLiteStorage(path)
 
 
-def dumps(value: Any) -> str:
+def dumps(value: object) -> str:
     """Returns compact JSON text, with the numbers that JSON lacks as Python writes them."""
     return json.dumps(value, separators=(",", ":"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from nasplug.contract.errors import StudyError
 from nasplug.contract.protocols import HardwareTarget, Task
@@ -12,7 +12,10 @@ from nasplug.contract.records import Trial
 from nasplug.ledger.view import Book, Setting, StudyView
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nasplug.plugins.component import Component
+    from nasplug.report.section import Section
 
 
 class Opened(Protocol):
@@ -23,10 +26,10 @@ class Opened(Protocol):
     @property
     def target(self) -> HardwareTarget | None: ...  # noqa: D102
 
-    def network(self, study: StudyView, trial: Trial) -> Any:
+    def network(self, study: StudyView, trial: Trial) -> nn.Module:
         """Builds the trial's network as it ended, through the space, all wrappers and its edits."""
 
-    def sections(self, study: Study) -> list[Any]:
+    def sections(self, study: Study) -> list[Section]:
         """Returns what plugins add to the report."""
 
     def editors(self) -> list[tuple[str, Component]]:
@@ -46,9 +49,9 @@ class Study(StudyView):
         super().__init__(setting, book)
         self._compose = opened
         self._composed: Opened | None = None
-        self._kept: list[Any] = []
+        self._kept: list[object] = []
 
-    def keep_alive(self, owner: Any) -> None:
+    def keep_alive(self, owner: object) -> None:
         """Keeps an object for as long as the study lives, such as the owner of a temporary folder."""
         self._kept.append(owner)
 
@@ -75,7 +78,7 @@ class Study(StudyView):
         opened = self.opened()
         return super().target if opened is None else opened.target
 
-    def build(self, trial: Trial) -> Any:
+    def build(self, trial: Trial) -> nn.Module:
         """Returns the trial's untrained network as it ended: through the space, all configured wrappers and its edits.
 
         Raises:
@@ -95,7 +98,7 @@ class Study(StudyView):
             )
         return self.space.build(trial.architecture, self.task)
 
-    def network(self, trial: Trial) -> Any:
+    def network(self, trial: Trial) -> nn.Module:
         """Returns the trial's network with its trained weights.
 
         Raises:

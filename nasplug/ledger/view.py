@@ -7,9 +7,10 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
 from nasplug.contract.errors import StudyError
+from nasplug.contract.jsondata import Json
 from nasplug.contract.records import (
     Architecture,
     Budget,
@@ -23,6 +24,7 @@ from nasplug.contract.records import (
 )
 from nasplug.contract.wording import plural
 from nasplug.ledger import pareto
+from nasplug.ledger.facts import Facts
 from nasplug.ledger.rng import stream
 from nasplug.ledger.work import Outcome, Work, Works
 
@@ -57,7 +59,7 @@ class Setting:
     budget: Budget = field(default_factory=Budget)
     target: HardwareTarget | None = None
     folder: Path | None = None
-    meta: Mapping[str, Any] = field(default_factory=dict)
+    meta: Facts = field(default_factory=Facts)
 
 
 @dataclass
@@ -170,7 +172,7 @@ class StudyView:
         return self._setting.budget
 
     @property
-    def meta(self) -> Mapping[str, Any]:
+    def meta(self) -> Facts:
         """Facts about the run: specification, versions. JSON data."""
         return self._setting.meta
 
@@ -286,7 +288,7 @@ class StudyView:
         weights_of: Trial | None = None,
         seed: int | None = None,
         failure: Failure | None = None,
-        **info: Any,
+        **info: Json,
     ) -> Proposal:
         """Returns a proposal; shorthand for the record.
 

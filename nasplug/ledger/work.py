@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from nasplug.contract.errors import PluginError
+from nasplug.contract.jsondata import JsonObject
 from nasplug.contract.records import Failure, Trial
 from nasplug.contract.wording import plural
 
@@ -28,7 +29,7 @@ class Work(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     function: str
-    arguments: Mapping[str, Any] = {}
+    arguments: JsonObject = {}
     trials: int = 0
     time_limit: float | None = None
     history: str = ""

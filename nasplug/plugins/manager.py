@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import pluggy
 
 from nasplug.contract.errors import NasplugError, PluginError, SpecError
 from nasplug.contract.hookspecs import PROJECT, StudySpecs
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 #: Names of the hooks of a study.
 HOOKS: tuple[str, ...] = tuple(name for name in vars(StudySpecs) if not name.startswith("_"))
@@ -25,15 +28,15 @@ class Manager:
         hook: Calls hooks: `manager.hook.propose(study=..., count=...)`.
     """
 
-    def __init__(self, plugins: Iterable[tuple[str, Any]] = ()) -> None:
+    def __init__(self, plugins: Iterable[tuple[str, object]] = ()) -> None:
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(StudySpecs)
-        self.hook: Any = self._manager.hook
+        self.hook: pluggy.HookRelay = self._manager.hook
         self._names: dict[str, str] = {}
         for name, plugin in plugins:
             self.register(plugin, name)
 
-    def register(self, plugin: Any, name: str) -> None:
+    def register(self, plugin: object, name: str) -> None:
         """Adds a plugin.
 
         Raises:
@@ -48,7 +51,7 @@ class Manager:
         except ValueError as error:
             raise SpecError(f"{name} is named twice", where="specification", why=str(error)) from error
 
-    def call(self, hook: str, **arguments: Any) -> Any:
+    def call(self, hook: str, **arguments: object) -> Any:
         """Calls a hook; what a plugin raises becomes an error that names it.
 
         Raises:
@@ -61,14 +64,14 @@ class Manager:
         except BaseException as error:
             raise _fault(error, f"{self._raiser(hook, error)}, hook {hook}") from error
 
-    def guard(self, name: str, method: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    def guard(self, name: str, method: str, function: Callable[P, T], *arguments: P.args, **more: P.kwargs) -> T:
         """Calls a method of a plugin; what it raises becomes an error that names it.
 
         Raises:
             PluginError: It raised something other than an error of ours.
         """
         try:
-            return function(*arguments)
+            return function(*arguments, **more)
         except (NasplugError, KeyboardInterrupt):
             raise
         except BaseException as error:
@@ -104,21 +107,21 @@ class Manager:
             self._names[hook] = f"{' or '.join(name for name, _ in self.who(hook)) or 'a plugin'}, hook {hook}"
         return self._names[hook]
 
-    def unregister(self, plugin: Any) -> None:
+    def unregister(self, plugin: object) -> None:
         """Removes a plugin."""
         self._names.clear()
         self._manager.unregister(plugin)
 
-    def named(self) -> list[tuple[str, Any]]:
+    def named(self) -> list[tuple[str, object]]:
         """Returns name and plugin, in the order of registration."""
         return [(name, plugin) for name, plugin in self._manager.list_name_plugin() if plugin is not None]
 
-    def who(self, hook: str) -> list[tuple[str, Any]]:
+    def who(self, hook: str) -> list[tuple[str, object]]:
         """Returns name and plugin of those that implement a hook, in the order they are asked."""
         found = getattr(self.hook, hook).get_hookimpls()
         return [(implementation.plugin_name, implementation.plugin) for implementation in reversed(found)]
 
-    def without(self, plugins: Iterable[Any], hook: str) -> Any:
+    def without(self, plugins: Iterable[object], hook: str) -> pluggy.HookCaller:
         """Returns a caller of a hook that leaves some plugins out."""
         return self._manager.subset_hook_caller(hook, remove_plugins=list(plugins))
 
@@ -137,7 +140,7 @@ def _fault(error: BaseException, where: str) -> PluginError:
     )
 
 
-def hooks_of(plugin: Any) -> set[str]:
+def hooks_of(plugin: object) -> set[str]:
     """Returns the names of the hooks that an object implements."""
     manager = pluggy.PluginManager(PROJECT)
     return {name for name in HOOKS if manager.parse_hookimpl_opts(plugin, name) is not None}

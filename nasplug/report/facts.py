@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nasplug.contract.wording import plural
+from nasplug.contract.jsondata import Json, JsonObject
+from nasplug.ledger.facts import part_of
 from nasplug.report import series
 from nasplug.report.formats import duration, number, shorten, text
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 def title(study: Study) -> str:
     """A name for the study: that of its file, or what was searched."""
-    storage = _spec(study).get("run", {}).get("storage")
+    storage = part_of(_spec(study), "run").get("storage")
     if storage:
         return text(Path(str(storage)).stem)
     space = _component(_spec(study).get("space"))
@@ -30,7 +32,7 @@ def title(study: Study) -> str:
 def summary(study: Study) -> list[tuple[str, str]]:
     """What was searched, as names and values."""
     spec, meta = _spec(study), study.meta
-    runs: Sequence[Mapping[str, Any]] = meta.get("runs", ())
+    runs = meta.get("runs", [])
     machine = runs[-1].get("machine", {}) if runs else {}
     rows = [
         ("Strategy", _component(spec.get("strategy", "random" if spec else None))),
@@ -121,14 +123,14 @@ def specification(study: Study) -> str:
 
 def versions(study: Study) -> list[tuple[str, str]]:
     """Versions of the last run."""
-    runs: Sequence[Mapping[str, Any]] = study.meta.get("runs", ())
-    found: Mapping[str, Any] = runs[-1].get("versions", {}) if runs else {}
+    runs = study.meta.get("runs", [])
+    found = runs[-1].get("versions", {}) if runs else {}
     return [(text(name), text(version)) for name, version in found.items()]
 
 
 def commands(study: Study) -> list[tuple[str, str]]:
     """Command lines to go on with, as (command, what it does)."""
-    storage = _spec(study).get("run", {}).get("storage")
+    storage = part_of(_spec(study), "run").get("storage")
     found = []
     if _spec(study) and not study.meta.get("objects"):
         found.append(
@@ -150,20 +152,21 @@ def _hidden(study: Study) -> list[str]:
     return [name for name in names if name not in wanted]
 
 
-def _spec(study: Study) -> Mapping[str, Any]:
-    spec: Mapping[str, Any] = study.meta.get("spec", {})
-    return spec
+def _spec(study: Study) -> JsonObject:
+    return study.meta.get("spec", {})
 
 
-def _moment(value: Any) -> str:
+def _moment(value: str | None) -> str:
     """An ISO time in UTC as a person writes it; anything else as it is."""
+    if value is None:
+        return ""
     try:
         return datetime.fromisoformat(value).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
     except (TypeError, ValueError):
-        return text(value or "")
+        return text(value)
 
 
-def _component(value: Any) -> str:
+def _component(value: Json) -> str:
     """A component of a specification in a few words: `qnas (preset strong)`."""
     if value is None:
         return ""
@@ -172,5 +175,6 @@ def _component(value: Any) -> str:
     if "class_path" in value:
         return text(str(value["class_path"]).rsplit(".", 1)[-1])
     name, args = next(iter(value.items()), ("", None))
-    simple = [f"{key} {item}" for key, item in (args or {}).items() if isinstance(item, (str, int, float))]
+    given = args if isinstance(args, Mapping) else {}
+    simple = [f"{key} {item}" for key, item in given.items() if isinstance(item, (str, int, float))]
     return shorten(f"{name} ({', '.join(simple)})" if simple else str(name), 80)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nasplug.contract.errors import NasplugError, PluginError
 from nasplug.contract.kinds import METHODS
+from nasplug.ledger.facts import texts_of
 from nasplug.report.figures import Picture
 from nasplug.report.formats import number, text
 from nasplug.report.section import Section
@@ -58,7 +59,7 @@ def sections(study: Study) -> tuple[list[Shown], list[str]]:
     return shown, notices
 
 
-def _answers(study: Study) -> Iterator[tuple[str, Any]]:
+def _answers(study: Study) -> Iterator[tuple[str, Callable[[], list[Section]]]]:
     composed = study.composed
     if composed is not None:
         yield "a plugin", lambda: composed.sections(study)
@@ -71,7 +72,7 @@ def _answers(study: Study) -> Iterator[tuple[str, Any]]:
     spec = study.meta.get("spec", {})
     with untrusted() if trusted() else contextlib.nullcontext():
         try:
-            catalog = discover(spec.get("plugins", ())).catalog
+            catalog = discover(texts_of(spec, "plugins")).catalog
         except NasplugError:
             return  # the notice about the missing plugin file stands on the page already
         for key in _KEYS:
@@ -94,7 +95,7 @@ def _answers(study: Study) -> Iterator[tuple[str, Any]]:
                 yield component.name, ask
 
 
-def _shown(section: Any) -> Shown:
+def _shown(section: object) -> Shown:
     if not isinstance(section, Section):
         raise PluginError(f"the hook `sections` gives Section records, not {type(section).__name__}")
     rows = [[cell if isinstance(cell, str) else number(cell) for cell in row] for row in section.rows]

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import NasplugError, PluginError, SpecError, StorageError
+from nasplug.contract.jsondata import Json
 from nasplug.contract.protocols import Executor
 from nasplug.contract.records import Budget, Trial
 from nasplug.contract.tracker import Tracker
@@ -33,6 +34,10 @@ from nasplug.run.parts import EXECUTOR, check_members, check_names, plain_or_obj
 from nasplug.run.processes import prepare
 from nasplug.run.retry import read_kinds, take_back
 from nasplug.run.spec import BudgetSpec, RunSpec
+
+if TYPE_CHECKING:
+    from nasplug.contract.protocols import SearchSpace
+    from nasplug.ledger.facts import Facts
 
 
 def search(
@@ -313,7 +318,7 @@ def load_study(
     return ledger.result(opened)
 
 
-def _check_member(space: Any, trial: Trial) -> None:
+def _check_member(space: SearchSpace, trial: Trial) -> None:
     """Refuses a space that is not the one whose architectures the file holds."""
     try:
         space.validate(trial.architecture)
@@ -334,8 +339,8 @@ def _is_nobodys(stored: Mapping[str, Any], trials: Sequence[Trial], work: Mappin
 
 
 def _open_meta(
-    stored: Mapping[str, Any], assembly: Assembly, catalog: Catalog, objects: Mapping[str, Any], *, resume: bool
-) -> dict[str, Any]:
+    stored: Facts, assembly: Assembly, catalog: Catalog, objects: Mapping[str, object], *, resume: bool
+) -> Facts:
     spec = assembly.spec
     path = spec.run.storage
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -365,7 +370,7 @@ def _open_meta(
     }
 
 
-def _differences(before: Any, after: Any, path: str = "") -> list[str]:
+def _differences(before: Json, after: Json, path: str = "") -> list[str]:
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         keys = sorted(set(before) | set(after))
         return [
@@ -391,7 +396,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def machine() -> dict[str, Any]:
+def machine() -> dict[str, Json]:
     """What the run ran on, without names."""
     import os
 

@@ -27,8 +27,12 @@ from nasplug.run.pricing import PREFIX, CostCaller, cost_callers, namespace_of
 from nasplug.run.spec import RunSpec
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nasplug.evaluate.trialrun import TrialRun
+    from nasplug.ledger.facts import Facts
     from nasplug.ledger.study import Study
+    from nasplug.report.section import Section
 
 
 @dataclass
@@ -68,7 +72,7 @@ class Assembly:
         """Whether trainings may be continued, so that optimiser states must be kept."""
         return bool(getattr(self.strategy, "keeps_checkpoints", False))
 
-    def ledger(self, *, folder: Path | None = None, meta: Mapping[str, Any] | None = None) -> Ledger:
+    def ledger(self, *, folder: Path | None = None, meta: Facts | None = None) -> Ledger:
         """Returns a new ledger of this run.
 
         Args:
@@ -100,7 +104,7 @@ class Assembly:
             transformed=len(self.manager.who("build")) > 1 or bool(run.trial.edits),
         )
 
-    def network(self, study: StudyView, trial: Trial) -> Any:
+    def network(self, study: StudyView, trial: Trial) -> nn.Module:
         """Returns the trial's untrained network as it ended: through the space, all wrappers and its edits."""
         from nasplug.evaluate.trialrun import TrialRun
 
@@ -116,7 +120,7 @@ class Assembly:
             if key != "build" and any(plugin is other for other in able)
         ]
 
-    def sections(self, study: Study) -> list[Any]:
+    def sections(self, study: Study) -> list[Section]:
         """Returns what plugins add to the report, in the order of the specification."""
         answers = self.manager.hook.sections(study=study)
         return [section for answer in reversed(answers) for section in answer or ()]

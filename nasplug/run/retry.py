@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
+
 from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.contract.records import FAILURE_KINDS, Trial
 from nasplug.ledger.storage import Storage
+from nasplug.ledger.work import Outcome
 from nasplug.run.resume import same_proposal
-
-#: Fact of a study: number of the first trial whose proposal may differ from the recorded one.
-REVISED = "revised"
 
 
 def read_kinds(kinds: str | Iterable[str]) -> frozenset[str]:
@@ -46,16 +46,17 @@ def take_back(storage: Storage, kinds: frozenset[str], *, needs_history: bool) -
     """
     trials = storage.trials()
     failed = [trial.number for trial in trials if _is_due(trial, kinds)]
-    work = [key for key, outcome in storage.work().items() if (outcome.get("failure") or {}).get("kind") in kinds]
+    outcomes = {key: msgspec.convert(outcome, Outcome) for key, outcome in storage.work().items()}
+    work = [key for key, outcome in outcomes.items() if outcome.failure is not None and outcome.failure.kind in kinds]
     if not failed and not work:
         return []
     first = 0 if work else min(failed) + 1
     again = dependants(trials, failed)
     if needs_history:
         again |= {trial.number for trial in trials if trial.number >= first and trial.proposal.failure is None}
-    before = storage.meta().get(REVISED)
-    revised = first if before is None else min(first, int(before))
-    storage.take_back([waiting(trials[number]) for number in sorted(again)], {REVISED: revised}, work)
+    before = storage.meta().get("revised")
+    revised = first if before is None else min(first, before)
+    storage.take_back([waiting(trials[number]) for number in sorted(again)], {"revised": revised}, work)
     return failed
 
 
@@ -98,7 +99,7 @@ class Revision:
 
     def __init__(self, storage: Storage, recorded: dict[int, Trial]) -> None:
         self._storage, self._recorded = storage, recorded
-        self._first: int | None = storage.meta().get(REVISED)
+        self._first: int | None = storage.meta().get("revised")
         self._changed: list[Trial] = []
 
     def covers(self, number: int) -> bool:
@@ -114,7 +115,7 @@ class Revision:
         number = fresh.number
         if number not in self._recorded:
             self._first = None
-            self._storage.write_meta({REVISED: None})
+            self._storage.write_meta({"revised": None})
             return fresh
         recorded = self._recorded[number]
         same = same_proposal(recorded.proposal, fresh.proposal) and recorded.seed == fresh.seed

@@ -9,7 +9,7 @@ from nasplug.cli import main
 from nasplug.contract.errors import SpecError
 from nasplug.ledger.sqlite import SQLiteStorage
 from nasplug.run.api import run_spec
-from nasplug.run.retry import REVISED, read_kinds
+from nasplug.run.retry import read_kinds
 
 FAILING = [list(genes) for genes in ("abcdab", "xabcda", "bbbbbb", "xaaaaa", "xabcda")]
 
@@ -108,13 +108,13 @@ def test_random_search_keeps_what_the_failure_does_not_change(toy_spec, tmp_path
     assert all(number in [1, *(t.number for t in study.trials if t.architecture.genotype[0] == "x")] for number in ran)
     storage = SQLiteStorage(spec.run.storage)
     try:
-        assert storage.meta().get(REVISED, "absent") == 2  # the end of the budget came before the end of the revision
+        assert storage.meta().get("revised", "absent") == 2  # the end of the budget came before the end of the revision
     finally:
         storage.close()
     run_spec(toy_spec(**{**_keys(spec), "budget": {"trials": 22}}))
     storage = SQLiteStorage(spec.run.storage)
     try:
-        assert storage.meta()[REVISED] is None
+        assert storage.meta()["revised"] is None
     finally:
         storage.close()
 

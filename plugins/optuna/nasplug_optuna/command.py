@@ -34,10 +34,11 @@ class OptunaCommand:
     def run(self, arguments: argparse.Namespace) -> int:
         """Writes the file and prints how to look at it."""
         from nasplug.cli.loading import find_plugins, read_study
+        from nasplug.ledger.facts import texts_of
         from nasplug.run.api import load_study
 
-        more = read_study(arguments.file).meta["spec"].get("plugins", ())
-        study = load_study(arguments.file, catalog=find_plugins(arguments, more=tuple(more)).catalog)
+        more = texts_of(read_study(arguments.file).meta["spec"], "plugins")
+        study = load_study(arguments.file, catalog=find_plugins(arguments, more=more).catalog)
         count = write(study, arguments.out, name=arguments.name or Path(arguments.file).stem, replace=arguments.force)
         print(f"{plural(count, 'trial')} in {arguments.out}")
         print(f"optuna-dashboard {address(arguments.out)}")
