@@ -18,10 +18,10 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from nasplug.cli.parser import Parser
-from nasplug.contract.errors import NasplugError, UnknownNameError, did_you_mean
+from nasplug.contract.errors import NasplugError, PluginError, UnknownNameError, did_you_mean
 from nasplug.plugins.trust import untrusted
 
 INTERRUPTED = 130
@@ -52,6 +52,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 RUNNING = frozenset({"demo", "run", "bench", "test-plugin"})
 
 
+@runtime_checkable
 class Command(Protocol):
     """What a command's module has; commands of plugins are objects with the two methods."""
 
@@ -150,7 +151,12 @@ def _find(name: str, files: list[str]) -> Command:
             why=why,
             fix=fix or did_you_mean(name, [*COMMANDS, *catalog.names("command")]),
         )
-    command: Command = catalog.get("command", name).load()
+    entry = catalog.get("command", name)
+    command: object = entry.load()
+    if not isinstance(command, Command):
+        raise PluginError(
+            "a command has the methods `add_arguments` and `run`", where=f"command {name!r} of {entry.distribution}"
+        )
     return command
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from nasplug.cli import output
 from nasplug.cli.loading import find_plugins, open_study, pick_trial
 from nasplug.cli.parser import Parser, input_tensor, key_value
 from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
 from nasplug.contract.io import Inputs, check_images, inputs_of
+from nasplug.contract.jsondata import JsonObject
 from nasplug.optional import require
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nasplug.cost.candidate import Candidate
 
 SUMMARY = "Price a network: parameters, operations, hardware targets."
@@ -108,7 +112,7 @@ def _candidate(arguments: argparse.Namespace) -> Candidate:
     return Candidate(lambda: network, inputs)
 
 
-def _inputs(given: list[tuple[str, dict[str, Any]]]) -> Inputs:
+def _inputs(given: Sequence[tuple[str, JsonObject]]) -> Inputs:
     return Inputs.of(
         {
             "args": [tensor for name, tensor in given if not name],
@@ -145,15 +149,15 @@ def _of_trial(file: str, number: str, arguments: argparse.Namespace) -> Candidat
     )
 
 
-def _timm(name: str, shape: tuple[int, ...], given: dict[str, Any]) -> Any:
+def _timm(name: str, shape: tuple[int, ...], given: JsonObject) -> nn.Module:
     timm = require("timm", extra="timm", purpose="build timm models")
     if not timm.is_model(name):
         raise UnknownNameError(
             f"timm has no model {name!r}", where="nasplug cost", fix=_nearest(name, timm.list_models())
         )
-    given.setdefault("in_chans", shape[0])
     try:
-        return timm.create_model(name, **given)
+        network: nn.Module = timm.create_model(name, **{"in_chans": shape[0], **given})
+        return network
     except (TypeError, ValueError, RuntimeError) as error:
         raise SpecError(f"timm cannot build {name!r}", where="nasplug cost", why=str(error)) from error
 
@@ -166,12 +170,12 @@ def _nearest(name: str, names: list[str]) -> str:
     return did_you_mean(name, near) if near else "`python -c 'import timm; print(timm.list_models())'` lists them"
 
 
-def _python(location: str, given: dict[str, Any]) -> Any:
+def _python(location: str, given: JsonObject) -> nn.Module:
     from nasplug.plugins.catalog import load_location
     from nasplug.plugins.trust import trusting
 
     with trusting():  # named on the command line, not in a file
-        found = load_location(location, where="nasplug cost")
+        found: object = load_location(location, where="nasplug cost")
     from torch import nn
 
     if not isinstance(found, nn.Module):

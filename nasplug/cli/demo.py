@@ -11,17 +11,19 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nasplug.cli import output
 from nasplug.cli.app import INTERRUPTED
 from nasplug.cli.loading import find_plugins
 from nasplug.cli.parser import Parser, natural, positive
 from nasplug.contract.errors import MissingExtraError, StorageError
+from nasplug.contract.jsondata import Json, JsonObject
 from nasplug.contract.wording import plural
 from nasplug.optional import available
 
 if TYPE_CHECKING:
+    from nasplug.cli.retrain import Result
     from nasplug.contract.records import Trial
     from nasplug.ledger.study import Study
     from nasplug.plugins.catalog import Catalog
@@ -142,7 +144,7 @@ def _spec(arguments: argparse.Namespace, out: Path) -> RunSpec:
     )
 
 
-def _task(**arguments: Any) -> dict[str, Any]:
+def _task(**arguments: Json) -> JsonObject:
     return {"image_classification": {"data": "digits", "batch_size": 32, "training": {"lr": 5e-3}, **arguments}}
 
 
@@ -168,7 +170,7 @@ def _write_spec(spec: RunSpec, path: Path) -> None:
     path.write_text(f"# What `nasplug demo` runs; `nasplug run` takes this file, or your variation of it.\n{text}")
 
 
-def _final(study: Study, best: Trial, spec: RunSpec, catalog: Catalog, folder: Path) -> dict[str, Any]:
+def _final(study: Study, best: Trial, spec: RunSpec, catalog: Catalog, folder: Path) -> Result:
     """Trains the best architecture fully and tests it, once: a finished demo keeps its result."""
     from nasplug.cli.progress import EpochDisplay
     from nasplug.cli.retrain import RESULT, result_json
@@ -177,7 +179,7 @@ def _final(study: Study, best: Trial, spec: RunSpec, catalog: Catalog, folder: P
 
     path = folder / RESULT
     if path.is_file():
-        earlier: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        earlier: Result = json.loads(path.read_text(encoding="utf-8"))
         if earlier["trial"] == best.number and earlier["architecture"]["key"] == best.architecture.key:
             return earlier
     print(f"\ntraining the best network (trial {best.number}) fully: {plural(FINAL_EPOCHS, 'epoch')}", flush=True)
@@ -189,10 +191,10 @@ def _final(study: Study, best: Trial, spec: RunSpec, catalog: Catalog, folder: P
     )
     with EpochDisplay(FINAL_EPOCHS) as display:
         done = retrain(final, best, catalog, folder, epochs=FINAL_EPOCHS, seed=spec.run.seed, emit=display.measured)
-    result = output.json_safe(result_json(done, str(spec.run.storage), folder))
+    result = result_json(done, str(spec.run.storage), folder)
     result["baseline"] = _baseline()
-    path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    return dict(result)
+    path.write_text(json.dumps(output.json_safe(result), indent=2) + "\n", encoding="utf-8")
+    return result
 
 
 def _baseline() -> dict[str, float]:
@@ -208,7 +210,7 @@ def _baseline() -> dict[str, float]:
     return {"logistic regression": float(model.score(digits.x_test.reshape(len(digits.x_test), -1), digits.y_test))}
 
 
-def _print_result(study: Study, best: Trial, result: dict[str, Any]) -> None:
+def _print_result(study: Study, best: Trial, result: Result) -> None:
     from rich.console import Console
 
     from nasplug.contract.protocols import HasGraph
@@ -224,7 +226,7 @@ def _print_result(study: Study, best: Trial, result: dict[str, Any]) -> None:
         print("  (conv_K_S_F: kernel K, stride S, F filters; pool_K_S: window K, stride S)")
     print("\nAccuracy on the test images, which the search never saw:")
     test = result["test"]["test_acc"] if result["test"] else None
-    rows = {f"this network, {best.costs['params']:,.0f} parameters": test, **result["baseline"]}
+    rows = {f"this network, {best.costs['params']:,.0f} parameters": test, **result.get("baseline", {})}
     for name, accuracy in rows.items():
         print(f"  {name:40}  {'not tested' if accuracy is None else f'{100 * accuracy:.1f} %'}")
 

@@ -7,18 +7,19 @@ import inspect
 import re
 import types
 import typing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from nasplug.cli import output
 from nasplug.cli.loading import find_plugins
 from nasplug.cli.parser import Parser
 from nasplug.contract.errors import NasplugError, UnknownNameError, did_you_mean
+from nasplug.contract.jsondata import Json
 from nasplug.contract.kinds import KINDS
 from nasplug.plugins.groups import groups_of
 from nasplug.plugins.packages import missing
 
 if TYPE_CHECKING:
-    from nasplug.plugins.catalog import Catalog, Entry
+    from nasplug.plugins.catalog import Catalog, Entry, Factory
 
 SUMMARY = "List components that specifications can name, or explain one."
 
@@ -77,7 +78,39 @@ def _plural(kind: str) -> str:
     return f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
 
 
-def _entry_json(entry: Entry) -> dict[str, Any]:
+class _Listed(TypedDict):
+    kind: str
+    name: str
+    summary: str
+    distribution: str
+    location: str
+
+
+class _Parameter(TypedDict):
+    name: str
+    type: str
+    required: bool
+    default: Json
+    description: str
+
+
+class Explanation(_Listed, total=False):
+    """A component as `nasplug list KIND NAME --json` prints it.
+
+    Attributes:
+        description: Docstring without its sections.
+        parameters: Parameters of the constructor; settings of a group as `group.setting`.
+        capabilities: Names of the protocols that a space fulfils.
+        requires: Names of the protocols that a strategy asks of a space.
+    """
+
+    description: str
+    parameters: list[_Parameter]
+    capabilities: list[str]
+    requires: list[str]
+
+
+def _entry_json(entry: Entry) -> _Listed:
     return {
         "kind": entry.kind,
         "name": entry.name,
@@ -87,7 +120,7 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
     }
 
 
-def explain(entry: Entry) -> dict[str, Any]:
+def explain(entry: Entry) -> Explanation:
     """Imports a component and reads its docstring, parameters and, for a space, its capabilities.
 
     Raises:
@@ -97,9 +130,15 @@ def explain(entry: Entry) -> dict[str, Any]:
 
     factory = entry.load()
     parsed = docstring_parser.parse(_text(factory))
-    data = _entry_json(entry)
-    data["description"] = "\n\n".join(part for part in (parsed.short_description, parsed.long_description) if part)
-    data["parameters"] = _explained(factory)
+    data: Explanation = {
+        "kind": entry.kind,
+        "name": entry.name,
+        "summary": entry.summary,
+        "distribution": entry.distribution,
+        "location": entry.location,
+        "description": "\n\n".join(part for part in (parsed.short_description, parsed.long_description) if part),
+        "parameters": _explained(factory),
+    }
     if entry.kind == "space":
         data["capabilities"] = _capabilities(factory)
     if entry.kind == "strategy":
@@ -107,14 +146,14 @@ def explain(entry: Entry) -> dict[str, Any]:
     return data
 
 
-def _explained(factory: Any) -> list[dict[str, Any]]:
+def _explained(factory: Factory) -> list[_Parameter]:
     """The parameters of a factory; those of a group of settings come after the group, as `group.setting`."""
     import docstring_parser
 
     described = {item.arg_name: item.description or "" for item in docstring_parser.parse(_text(factory)).params}
     hints = _hints(factory)
     groups = groups_of(hints)
-    rows = []
+    rows: list[_Parameter] = []
     for parameter in _parameters(factory):
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             continue
@@ -130,11 +169,13 @@ def _explained(factory: Any) -> list[dict[str, Any]]:
             }
         )
         if group is not None:
-            rows += [{**setting, "name": f"{name}.{setting['name']}"} for setting in _explained(group)]
+            for setting in _explained(group):
+                setting["name"] = f"{name}.{setting['name']}"
+                rows.append(setting)
     return rows
 
 
-def _parameters(factory: Any) -> list[inspect.Parameter]:
+def _parameters(factory: Factory) -> list[inspect.Parameter]:
     try:
         return list(inspect.signature(factory).parameters.values())
     except (TypeError, ValueError):  # a plugin object or something built in C
@@ -145,11 +186,11 @@ def _annotated(parameter: inspect.Parameter) -> str:
     return "any" if parameter.annotation is parameter.empty else str(parameter.annotation)
 
 
-def _text(factory: Any) -> str:
+def _text(factory: object) -> str:
     return inspect.getdoc(factory) or ""
 
 
-def _hints(factory: Any) -> dict[str, Any]:
+def _hints(factory: Factory) -> dict[str, object]:
     """Types of the parameters, aliases resolved: what may be written, not what somebody called it."""
     function = factory.__init__ if inspect.isclass(factory) else factory
     try:
@@ -158,7 +199,7 @@ def _hints(factory: Any) -> dict[str, Any]:
         return {}
 
 
-def _type(hint: Any) -> str:
+def _type(hint: object) -> str:
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Literal:
         return " | ".join(map(str, parts))
@@ -171,7 +212,7 @@ def _type(hint: Any) -> str:
     return re.sub(r"\b(?:[a-z_]+\.)+", "", str(hint))
 
 
-def _default(factory: Any) -> Any:
+def _default(factory: Factory) -> object:
     """An instance with all defaults, or the class itself if it has no default for everything."""
     try:
         return factory()
@@ -179,7 +220,7 @@ def _default(factory: Any) -> Any:
         return factory
 
 
-def _capabilities(factory: Any) -> list[str]:
+def _capabilities(factory: Factory) -> list[str]:
     from nasplug.contract.protocols import CAPABILITIES
 
     space = _default(factory)
@@ -192,18 +233,18 @@ def _capabilities(factory: Any) -> list[str]:
     return [name for name, needed in members.items() if needed and all(hasattr(space, member) for member in needed)]
 
 
-def _default_text(parameter: dict[str, Any]) -> str:
+def _default_text(parameter: _Parameter) -> str:
     if parameter["required"]:
         return "required"
     return "" if parameter["type"] == "group" else str(parameter["default"])
 
 
-def _print_explanation(data: dict[str, Any]) -> None:
+def _print_explanation(data: Explanation) -> None:
     print(f"{data['kind']} {data['name']}  ({data['distribution']}, {data['location']})\n")
     print(data["description"] or data["summary"] or "no description")
-    for key, label in (("capabilities", "Capabilities"), ("requires", "Needs a space with")):
-        if data.get(key):
-            print(f"\n{label}: {', '.join(data[key])}")
+    for label, names in (("Capabilities", data.get("capabilities")), ("Needs a space with", data.get("requires"))):
+        if names:
+            print(f"\n{label}: {', '.join(names)}")
     print()
     rows = [[p["name"], p["type"], _default_text(p), p["description"]] for p in data["parameters"]]
     if rows:

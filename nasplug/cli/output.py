@@ -9,19 +9,21 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nasplug.contract.jsondata import Json
 
 if TYPE_CHECKING:
     from nasplug.contract.errors import NasplugError
 
 
-def print_json(value: Any) -> None:
+def print_json(value: object) -> None:
     """Prints valid JSON on stdout: numbers that JSON cannot say (NaN, infinite) are null."""
     text = json.dumps(json_safe(value), indent=2, ensure_ascii=False, allow_nan=False)
     print(_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
-def json_safe(value: Any) -> Any:
+def json_safe(value: object) -> Json:
     """Replaces NaN and infinite numbers by None and tuples by lists, all the way down."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.contract.jsondata import Json, JsonObject
 
 
 class Parser(argparse.ArgumentParser):
@@ -18,7 +19,9 @@ class Parser(argparse.ArgumentParser):
         kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(*args, **kwargs)
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
         """Parses all words.
 
         Raises:
@@ -41,7 +44,7 @@ class Parser(argparse.ArgumentParser):
         raise SpecError(message, where=self.prog, fix=f"`{self.prog} --help` shows what it takes")
 
 
-def key_value(text: str) -> tuple[str, Any]:
+def key_value(text: str) -> tuple[str, Json]:
     """Reads `name=value`, the value as YAML, for options such as `--hyperparameter lr=1e-3`.
 
     Raises:
@@ -53,12 +56,15 @@ def key_value(text: str) -> tuple[str, Any]:
     return name.strip(), parse_scalar(value)
 
 
-def parse_scalar(text: str) -> Any:
+def parse_scalar(text: str) -> Json:
     """Reads a number, true, false, null or text, as in a YAML file; `1e-3` is a number."""
     import yaml
 
     try:
-        return float(text) if re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", text.strip()) else yaml.safe_load(text)
+        if re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", text.strip()):
+            return float(text)
+        read: Json = yaml.safe_load(text)
+        return read
     except (yaml.YAMLError, ValueError, RecursionError):
         return text
 
@@ -74,7 +80,7 @@ def image_shape(text: str) -> tuple[int, ...]:
     return tuple(int(size) for size in text.split("x"))
 
 
-def input_tensor(text: str) -> tuple[str, dict[str, Any]]:
+def input_tensor(text: str) -> tuple[str, JsonObject]:
     """Reads `3x224x224`, `128:int64:30000` (type and vocabulary) or `mask=128:bool`: a name and a description.
 
     Raises:
@@ -84,8 +90,12 @@ def input_tensor(text: str) -> tuple[str, dict[str, Any]]:
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not an input, such as 3x224x224 or mask=128:bool")
     name, shape, dtype, high = found.groups()
-    more = {} if dtype is None else {"dtype": dtype}
-    return name or "", {"shape": image_shape(shape), **more, **({} if high is None else {"high": int(high)})}
+    described: dict[str, Json] = {"shape": image_shape(shape)}
+    if dtype is not None:
+        described["dtype"] = dtype
+    if high is not None:
+        described["high"] = int(high)
+    return name or "", described
 
 
 def positive(text: str) -> int:

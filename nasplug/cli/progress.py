@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nasplug.cli.output import duration, number, printable
 from nasplug.contract.tracker import Plan, Tracker
@@ -16,6 +16,8 @@ from nasplug.contract.wording import plural
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.live import Live
+    from rich.progress import Progress, TaskID
 
     from nasplug.contract.records import Measurement, Trial
     from nasplug.ledger.view import StudyView
@@ -46,7 +48,7 @@ class LiveDisplay(Tracker):
         from rich.console import Console
 
         self._console = console or Console(stderr=True, highlight=False)
-        self._live: Any = None
+        self._live: Live | None = None
         self._lock = threading.Lock()
         self._study: StudyView | None = None
         self._plan = Plan()
@@ -251,8 +253,8 @@ class EpochDisplay:
 
         self._console = console or Console(stderr=True, highlight=False)
         self._epochs = epochs
-        self._progress: Any = None
-        self._task: Any = None
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
 
     def __enter__(self) -> EpochDisplay:
         if self._console.is_terminal:
@@ -271,7 +273,7 @@ class EpochDisplay:
     def measured(self, number: int, measurement: Measurement) -> None:
         """An epoch is over."""
         text = f"epoch {measurement.step}/{self._epochs}  {_metrics(measurement)}"
-        if self._progress is not None:
+        if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=measurement.step, description=text)
         elif measurement.step % max(1, -(-self._epochs // 10)) == 0:
             self._console.print(text, markup=False, soft_wrap=True)

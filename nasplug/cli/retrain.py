@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from nasplug.cli import output
 from nasplug.cli.loading import find_plugins, overridden, pick_trial, read_study, stored_spec
 from nasplug.cli.parser import Parser, key_value, natural, positive
 from nasplug.contract.errors import StorageError
+from nasplug.contract.jsondata import JsonObject
 from nasplug.ledger.artifacts import beside
 
 if TYPE_CHECKING:
+    from nasplug.contract.records import Scalar
     from nasplug.export.retrain import Retrained
 
 SUMMARY = "Train a found network fully, and test it once."
@@ -89,7 +92,47 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def result_json(done: Retrained, file: str, out: Path) -> dict[str, Any]:
+class Result(TypedDict):
+    """What `retrain.json` holds.
+
+    Attributes:
+        study: Path of the study.
+        trial: Number of the trial in it.
+        architecture: Architecture as plain data.
+        hyperparameters: Hyperparameters of the training.
+        epochs: Length of the training.
+        seed: Seed of the training.
+        validation: Metrics on validation data.
+        test: Metrics on test data, if there are any.
+        untested: Why there are none.
+        costs: Costs of the trained network.
+        measurements: Metrics of every epoch.
+        seconds: Wall time.
+        weights: Path of the weights.
+        versions: Version of everything that can change a result.
+        machine: Hardware and operating system.
+        baseline: Test accuracy of other methods, as `nasplug demo` adds it.
+    """
+
+    study: str
+    trial: int
+    architecture: JsonObject
+    hyperparameters: Mapping[str, Scalar]
+    epochs: int | None
+    seed: int
+    validation: Mapping[str, float]
+    test: Mapping[str, float] | None
+    untested: str | None
+    costs: Mapping[str, float]
+    measurements: Sequence[JsonObject]
+    seconds: float
+    weights: str
+    versions: Mapping[str, str]
+    machine: JsonObject
+    baseline: NotRequired[Mapping[str, float]]
+
+
+def result_json(done: Retrained, file: str, out: Path) -> Result:
     """What `retrain.json` holds."""
     from nasplug.export.bundle import WEIGHTS
     from nasplug.run.api import machine, versions

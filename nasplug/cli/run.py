@@ -7,13 +7,14 @@ import contextlib
 import dataclasses
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nasplug.cli import output
 from nasplug.cli.app import INTERRUPTED
 from nasplug.cli.loading import find_plugins, overridden, stored_spec
 from nasplug.cli.parser import Parser
 from nasplug.contract.errors import StorageError
+from nasplug.contract.jsondata import Json
 from nasplug.contract.wording import plural
 from nasplug.plugins.trust import asks_for_code, untrusted
 
@@ -103,7 +104,7 @@ def interrupted(storage: str, command: str) -> str:
     return f"\nnasplug: stopped; every finished trial is in {storage}\nResume with: {command}"
 
 
-def summary(study: Study, storage: str, seconds: float) -> dict[str, Any]:
+def summary(study: Study, storage: str, seconds: float) -> dict[str, Json]:
     """The result of a run as JSON data."""
     from nasplug.cli.trials import trial_json
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nasplug.cli import output
 from nasplug.cli.loading import read_study
 from nasplug.cli.parser import Parser, positive
 from nasplug.contract.errors import StudyError, UnknownNameError, did_you_mean
+from nasplug.contract.jsondata import Json
 
 if TYPE_CHECKING:
-    from nasplug.contract.records import Trial
+    from nasplug.contract.records import Failure, Trial
     from nasplug.ledger.study import Study
 
 SUMMARY = "List the trials of a study."
@@ -125,7 +126,7 @@ def note(study: Study, trial: Trial) -> str:
     return "" if trial.copied_from is None else f"same as trial {trial.copied_from}"
 
 
-def trial_json(study: Study, trial: Trial, *, everything: bool = False) -> dict[str, Any]:
+def trial_json(study: Study, trial: Trial, *, everything: bool = False) -> dict[str, Json]:
     """A trial with stable keys: absent things are null or empty, never left out.
 
     Args:
@@ -134,7 +135,7 @@ def trial_json(study: Study, trial: Trial, *, everything: bool = False) -> dict[
         everything: Whether to include the metrics of every epoch and the failure's traceback.
     """
     failure = trial.failure
-    data: dict[str, Any] = {
+    data: dict[str, Json] = {
         "number": trial.number,
         "state": trial.state,
         "architecture": trial.architecture.to_json(),
@@ -151,15 +152,18 @@ def trial_json(study: Study, trial: Trial, *, everything: bool = False) -> dict[
         "parent": trial.proposal.parent,
         "copied_from": trial.copied_from,
         "reason": trial.reason,
-        "failure": None if failure is None else {"kind": failure.kind, "message": failure.message},
+        "failure": None if failure is None else _failure_json(failure, everything),
         "artifacts": dict(trial.artifacts),
         "info": dict(trial.proposal.info),
     }
     if everything:
-        if failure is not None:
-            data["failure"]["traceback"] = failure.traceback
         data["measurements"] = [{"step": item.step, "metrics": dict(item.metrics)} for item in trial.measurements]
     return data
+
+
+def _failure_json(failure: Failure, everything: bool) -> dict[str, Json]:
+    found: dict[str, Json] = {"kind": failure.kind, "message": failure.message}
+    return {**found, "traceback": failure.traceback} if everything else found
 
 
 def _sorted(study: Study, trials: list[Trial], name: str, reverse: bool) -> list[Trial]:

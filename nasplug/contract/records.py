@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypedDict, Unpack, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -343,7 +343,7 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         """Costs and metrics under one roof, as objectives and constraints see them."""
         return {**self.costs, **self.metrics} if self.costs else self.metrics
 
-    def with_(self, **changes: Any) -> Trial:
+    def with_(self, **changes: Unpack[Changes]) -> Trial:
         """Returns a changed copy."""
         return replace(self, **changes)
 
@@ -394,6 +394,27 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         )
 
 
+class Changes(TypedDict, total=False):
+    """Fields of a `Trial`, as `Trial.with_` takes them."""
+
+    number: int
+    proposal: Proposal
+    state: State
+    seed: int
+    metrics: Mapping[str, float]
+    costs: Mapping[str, float]
+    measurements: tuple[Measurement, ...]
+    artifacts: Mapping[str, str]
+    checksums: Mapping[str, str]
+    failure: Failure | None
+    reason: str | None
+    copied_from: int | None
+    seconds: float
+    edits: tuple[JsonObject, ...]
+    stages: Mapping[str, Mapping[str, float]]
+    dropped: tuple[str, ...]
+
+
 _ENCODER = msgspec.json.Encoder()
 _NUMBERS = frozenset({float, int})
 _DECODER = msgspec.json.Decoder(Trial)
@@ -403,8 +424,11 @@ def _has_odd(metrics: Mapping[str, float]) -> bool:
     return not all(map(math.isfinite, metrics.values()))
 
 
-def _say(metrics: Mapping[str, float]) -> dict[str, float | str]:
-    return {name: value if math.isfinite(value) else str(float(value)) for name, value in metrics.items()}
+def _say(metrics: Mapping[str, float]) -> Numbers:
+    said: dict[str, float | str] = {
+        name: value if math.isfinite(value) else str(float(value)) for name, value in metrics.items()
+    }
+    return cast("Numbers", said)  # for the file alone
 
 
 def _hear(metrics: Mapping[str, object]) -> dict[str, float]:

@@ -38,8 +38,8 @@ class Facts(TypedDict, total=False):
         constraints: Hard bounds, as they are written.
         created: ISO time of the first start, in UTC.
         runs: Every start of the run, the last one at the end.
-        revised: Number of the first trial whose proposal may differ from the recorded one, after failed trials were taken
-            back; None once that is over.
+        revised: Number of the first trial whose proposal may differ from the recorded one, after failed trials were
+            taken back; None once that is over.
         unavailable: Why the space or another plugin cannot be had here; in memory only.
     """
 

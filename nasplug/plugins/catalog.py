@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from nasplug.contract.errors import PluginError, PluginImportError, UnknownNameError, did_you_mean
 from nasplug.contract.kinds import KINDS
 from nasplug.plugins.packages import missing
 from nasplug.plugins.trust import check_location, check_origin
+
+#: A class, or a function that makes a component.
+Factory: TypeAlias = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +34,14 @@ class Entry:
     summary: str
     distribution: str
 
-    def load(self) -> Any:
+    def load(self) -> Factory:
         """Imports and returns the class or factory.
 
         Raises:
             PluginImportError: The module does not import, or has no such attribute.
         """
-        return _load(self.location, f"{self.kind} {self.name!r} of {self.distribution}")
+        found: Factory = _load(self.location, f"{self.kind} {self.name!r} of {self.distribution}")
+        return found
 
 
 def load_location(location: str, *, where: str) -> Any:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from nasplug.contract.errors import NasplugError, SpecError, did_you_mean
+from nasplug.contract.jsondata import Json
 from nasplug.contract.kinds import kind_of
-from nasplug.plugins.catalog import Catalog, load_location
+from nasplug.plugins.catalog import Catalog, Factory, load_location
 from nasplug.plugins.groups import check_group, groups_of, takes_changes, where_it_belongs
 from nasplug.plugins.trust import check_argument, check_kind
 
@@ -28,11 +29,11 @@ class Component:
     """
 
     name: str
-    args: Mapping[str, Any] = field(default_factory=dict)
+    args: Mapping[str, object] = field(default_factory=dict)
     is_path: bool = False
 
     @classmethod
-    def parse(cls, value: Any, *, where: str) -> Self:
+    def parse(cls, value: object, *, where: str) -> Self:
         """Reads `slug`, `{slug: {args}}` or `{class_path: ..., init_args: {...}}`.
 
         Raises:
@@ -62,7 +63,7 @@ class Component:
             fix="write a name, {name: {argument: value}}, or {class_path: module.Class, init_args: {argument: value}}",
         )
 
-    def to_plain(self) -> Any:
+    def to_plain(self) -> Json:
         """Back to the shortest plain form."""
         args = {name: plain(value) for name, value in self.args.items()}
         if self.is_path:
@@ -70,7 +71,7 @@ class Component:
         return {self.name: args} if args else self.name
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """Replaces components by their plain form, all the way down."""
     if isinstance(value, Component):
         return value.to_plain()
@@ -81,7 +82,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def component(name: str, /, **args: Any) -> Component:
+def component(name: str, /, **args: object) -> Component:
     """A component for Python callers: `component("qnas", preset="strong")`.
 
     Args:
@@ -91,7 +92,7 @@ def component(name: str, /, **args: Any) -> Component:
     return Component(name, args, is_path=False)
 
 
-def resolve(kind: str, wanted: Component, catalog: Catalog, *, where: str) -> Any:
+def resolve(kind: str, wanted: Component, catalog: Catalog, *, where: str) -> Factory:
     """The class or factory behind a component.
 
     Raises:
@@ -100,7 +101,7 @@ def resolve(kind: str, wanted: Component, catalog: Catalog, *, where: str) -> An
         TrustError: A class path comes out of a file that nobody here trusts.
     """
     if wanted.is_path:
-        factory = load_location(wanted.name, where=where)
+        factory: Factory = load_location(wanted.name, where=where)
         check_kind(factory, kind, wanted.name, where)
         return factory
     return catalog.get(kind, wanted.name).load()
@@ -144,7 +145,7 @@ def instantiate(kind: str, wanted: Component, catalog: Catalog, *, where: str) -
             else:
                 data[name] = value
         elif nested is None or value is None:
-            check_argument(value, hints.get(name, Any), f"{where}.{name}")
+            check_argument(value, hints.get(name, inspect.Parameter.empty), f"{where}.{name}")
             data[name] = value
         elif not isinstance(value, (str, Mapping, list, tuple, Component)):
             built[name] = value  # a ready object of a Python caller
@@ -177,14 +178,14 @@ def instantiate(kind: str, wanted: Component, catalog: Catalog, *, where: str) -
         raise SpecError("the arguments do not go together", where=where, why=str(error)) from error
 
 
-def hints_of(factory: Any) -> dict[str, Any]:
+def hints_of(factory: Factory) -> dict[str, object]:
     """Returns the types of a constructor's parameters by name, without those that cannot be resolved."""
     function = inspect.getattr_static(factory, "__init__") if isinstance(factory, type) else factory
     try:
         return typing.get_type_hints(function)
     except (NameError, TypeError):  # a hint that exists for type checkers only; the others still hold
         pass
-    known: dict[str, Any] = {}
+    known: dict[str, object] = {}
     for name, annotation in getattr(function, "__annotations__", {}).items():
         with contextlib.suppress(NameError, TypeError):
             alone = types.SimpleNamespace(__annotations__={name: annotation})
@@ -192,11 +193,13 @@ def hints_of(factory: Any) -> dict[str, Any]:
     return known
 
 
-def _optional(hint: Any) -> bool:
+def _optional(hint: object) -> bool:
     return type(None) in typing.get_args(hint)
 
 
-def _check_types(factory: Any, data: dict[str, Any], *, skip: set[str | int], where: str) -> dict[str, Any]:
+def _check_types(
+    factory: Factory, data: Mapping[str, object], *, skip: set[str | int], where: str
+) -> dict[str, object]:
     """Validates and converts plain arguments by the annotations, with jsonargparse."""
     if not data:
         return {}
@@ -229,7 +232,7 @@ def _stand_in(parameters: Sequence[inspect.Parameter]) -> Callable[..., None]:
     torch into a driver that has no need of it.
     """
 
-    def stand_in(**_: Any) -> None:
+    def stand_in(**_: object) -> None:
         return None
 
     keywords = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]

@@ -14,7 +14,6 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pluggy
 
@@ -119,7 +118,7 @@ def _discover_installed(allowed: str | None) -> Discovery:
     return Discovery(catalog, tuple(plugins))
 
 
-def _add(catalog: Catalog, plugin: Any, *, name: str, distribution: str) -> None:
+def _add(catalog: Catalog, plugin: object, *, name: str, distribution: str) -> None:
     """Asks one plugin to register into a catalogue of its own, then merges it: all of its names or none."""
     wanted = str(getattr(plugin, "NASPLUG_CONTRACT", CONTRACT_VERSION))
     if wanted.split(".")[0] != CONTRACT_VERSION.split(".")[0]:

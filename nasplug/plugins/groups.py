@@ -10,13 +10,12 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any
 
 from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.plugins.trust import check_argument
 
 
-def groups_of(hints: Mapping[str, Any]) -> dict[str, type]:
+def groups_of(hints: Mapping[str, object]) -> dict[str, type]:
     """Returns the dataclass of every parameter whose type is one, one or None, or changes of a preset's.
 
     Args:
@@ -30,7 +29,7 @@ def groups_of(hints: Mapping[str, Any]) -> dict[str, type]:
     return groups
 
 
-def takes_changes(hint: Any) -> bool:
+def takes_changes(hint: object) -> bool:
     """Returns whether a group takes changes of a preset, so that settings that are not given must stay open.
 
     Args:
@@ -39,15 +38,15 @@ def takes_changes(hint: Any) -> bool:
     return any(_is_mapping(part) for part in _parts(hint))
 
 
-def _parts(hint: Any) -> tuple[Any, ...]:
+def _parts(hint: object) -> tuple[object, ...]:
     return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
 
 
-def _is_mapping(part: Any) -> bool:
+def _is_mapping(part: object) -> bool:
     return typing.get_origin(part) is Mapping
 
 
-def check_group(name: str, value: Any, group: type, *, where: str) -> None:
+def check_group(name: str, value: object, group: type, *, where: str) -> None:
     """Refuses what is not a mapping of the group's settings.
 
     Args:

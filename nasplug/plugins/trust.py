@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import Enum
@@ -83,7 +83,7 @@ def check_location(location: str, where: str) -> None:
         raise _refusal(location, where)
 
 
-def check_origin(value: Any, location: str, where: str) -> None:
+def check_origin(value: object, location: str, where: str) -> None:
     """Refuses something that was only reached through an installed plugin, such as a module that it imports.
 
     Raises:
@@ -93,7 +93,7 @@ def check_origin(value: Any, location: str, where: str) -> None:
         raise _refusal(location, where)
 
 
-def check_kind(factory: Any, kind: str, location: str, where: str) -> None:
+def check_kind(factory: Callable[..., object], kind: str, location: str, where: str) -> None:
     """Checks that what a class path names can be a component of its kind, before it is called.
 
     Raises:
@@ -116,7 +116,7 @@ def check_kind(factory: Any, kind: str, location: str, where: str) -> None:
         )
 
 
-def check_argument(value: Any, hint: Any, where: str) -> None:
+def check_argument(value: object, hint: object, where: str) -> None:
     """Refuses an argument that would be turned into code: a class path inside it, or text for a class or a function.
 
     Raises:
@@ -129,16 +129,16 @@ def check_argument(value: Any, hint: Any, where: str) -> None:
         if path is not None:
             check_location(str(path), where)
         for name, item in value.items():
-            check_argument(item, Any, f"{where}.{name}")
+            check_argument(item, None, f"{where}.{name}")
     elif isinstance(value, (list, tuple)):
         for item in value:
-            check_argument(item, Any, where)
+            check_argument(item, None, where)
     if isinstance(value, (str, Mapping)) and not _is_plain(hint):
         path = value if isinstance(value, str) else value.get("class_path", "")
         check_location(str(path), where)
 
 
-def asks_for_code(data: Any) -> bool:
+def asks_for_code(data: object) -> bool:
     """Returns whether a specification, as plain data, names code from outside the installed plugins."""
     if isinstance(data, Mapping):
         path = data.get("class_path")
@@ -148,7 +148,7 @@ def asks_for_code(data: Any) -> bool:
     return isinstance(data, (list, tuple)) and any(asks_for_code(item) for item in data)
 
 
-def _is_plain(hint: Any) -> bool:
+def _is_plain(hint: object) -> bool:
     """Whether a type hint asks for data, and not for objects or functions."""
     if hint in (Any, None, type(None), inspect.Parameter.empty) or typing.get_origin(hint) is Literal:
         return True
@@ -166,7 +166,7 @@ def _is_plain(hint: Any) -> bool:
     )
 
 
-def _returned(factory: Any) -> type | None:
+def _returned(factory: Callable[..., object]) -> type | None:
     try:
         made = typing.get_type_hints(factory).get("return")
     except Exception:

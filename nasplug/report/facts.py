@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nasplug.contract.wording import plural
 from nasplug.contract.jsondata import Json, JsonObject
+from nasplug.contract.wording import plural
 from nasplug.ledger.facts import part_of
 from nasplug.report import series
 from nasplug.report.formats import duration, number, shorten, text

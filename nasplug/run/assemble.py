@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from nasplug.contract.errors import PluginError, SpecError, did_you_mean
 from nasplug.contract.io import check_flow, inputs_of
@@ -27,8 +27,12 @@ from nasplug.run.pricing import PREFIX, CostCaller, cost_callers, namespace_of
 from nasplug.run.spec import RunSpec
 
 if TYPE_CHECKING:
+    from pytorch_lightning import Callback
     from torch import nn
 
+    from nasplug.contract.protocols import Evaluator, Strategy
+    from nasplug.contract.records import Direction
+    from nasplug.contract.tracker import Tracker
     from nasplug.evaluate.trialrun import TrialRun
     from nasplug.ledger.facts import Facts
     from nasplug.ledger.study import Study
@@ -55,11 +59,11 @@ class Assembly:
     manager: Manager
     space: SearchSpace
     task: Task | None
-    strategy: Any
+    strategy: Strategy | None
     target: HardwareTarget | None = None
     costs: list[CostCaller] = field(default_factory=list)
-    trackers: list[Any] = field(default_factory=list)
-    parts: Mapping[str, list[tuple[Component, Any]]] = field(default_factory=dict)
+    trackers: list[Tracker] = field(default_factory=list)
+    parts: Mapping[str, list[tuple[Component, object]]] = field(default_factory=dict)
     _setting: Setting | None = None  # of the last ledger: workers make one for every trial
 
     @cached_property
@@ -132,7 +136,7 @@ class _Maker:
 
     spec: RunSpec
     catalog: Catalog
-    objects: Mapping[str, Any]
+    objects: Mapping[str, object]
 
     def one(self, part: Part, item: Component, where: str) -> Any:
         if where in self.objects:
@@ -156,7 +160,7 @@ class _Maker:
 
 
 def compose(
-    spec: RunSpec, catalog: Catalog, objects: Mapping[str, Any] | None = None, *, with_strategy: bool = True
+    spec: RunSpec, catalog: Catalog, objects: Mapping[str, object] | None = None, *, with_strategy: bool = True
 ) -> Assembly:
     """Builds and checks everything a run needs; trains nothing.
 
@@ -175,9 +179,9 @@ def compose(
     made = {
         part.key: make.all(part.key) for part in PARTS if part.key != "costs" and (with_strategy or not part.driver)
     }
-    space: Any = made["space"][0][1]
-    task: Any = made["task"][0][1] if made["task"] else None
-    evaluator: Any = made["evaluator"][0][1]
+    space: SearchSpace = made["space"][0][1]
+    task: Task | None = made["task"][0][1] if made["task"] else None
+    evaluator: Evaluator = made["evaluator"][0][1]
     _check_task(space, task, evaluator, spec)
 
     manager = Manager([("space", Base()), (f"evaluator:{spec.evaluator.name}", evaluator)])
@@ -203,7 +207,7 @@ def compose(
     return Assembly(spec, manager, space, task, strategy, target, cost_callers(manager), trackers, made)
 
 
-def _check_task(space: Any, task: Any, evaluator: Any, spec: RunSpec) -> None:
+def _check_task(space: SearchSpace, task: Task | None, evaluator: Evaluator, spec: RunSpec) -> None:
     if task is None:
         if getattr(evaluator, "needs_task", False):
             raise SpecError(f"the evaluator {spec.evaluator.name!r} needs a task", where="task", fix="add `task: NAME`")
@@ -214,7 +218,7 @@ def _check_task(space: Any, task: Any, evaluator: Any, spec: RunSpec) -> None:
         check_flow(space, task, spec.space.name, "" if spec.task is None else spec.task.name)
 
 
-def _check_strategy(strategy: Any, spec: RunSpec, space: Any, task: Any) -> None:
+def _check_strategy(strategy: Strategy, spec: RunSpec, space: SearchSpace, task: Task | None) -> None:
     for protocol in getattr(strategy, "requires", ()):
         if not isinstance(space, protocol):
             has = [name for name, known in CAPABILITIES.items() if isinstance(space, known)]
@@ -249,9 +253,11 @@ def find_target(name: str, catalog: Catalog, manager: Manager | None = None) -> 
     return found
 
 
-def _costs(make: _Maker, evaluator: Any, task: Any, target: HardwareTarget | None) -> tuple[RunSpec, dict[str, Any]]:
+def _costs(
+    make: _Maker, evaluator: Evaluator, task: Task | None, target: HardwareTarget | None
+) -> tuple[RunSpec, dict[str, object]]:
     """The cost plugins by namespace, those that objectives and constraints pull in included."""
-    given: dict[str, Any] = {}
+    given: dict[str, object] = {}
     for position, item in enumerate(make.spec.costs):
         plugin = make.one(PART["costs"], item, f"costs[{position}]")
         given[namespace_of(item, plugin, make.catalog)] = plugin
@@ -262,11 +268,16 @@ def _costs(make: _Maker, evaluator: Any, task: Any, target: HardwareTarget | Non
 
 
 def _complete(
-    spec: RunSpec, catalog: Catalog, evaluator: Any, task: Any, target: HardwareTarget | None, given: set[str]
+    spec: RunSpec,
+    catalog: Catalog,
+    evaluator: Evaluator,
+    task: Task | None,
+    target: HardwareTarget | None,
+    given: set[str],
 ) -> RunSpec:
     """Fills in the default objective and the costs that objectives and constraints name, and checks all names."""
     source = evaluator if hasattr(type(evaluator), "objectives") or hasattr(evaluator, "objectives") else task
-    metrics: Mapping[str, Any] = getattr(source, "objectives", {})
+    metrics: Mapping[str, Direction] = getattr(source, "objectives", {})
     if not spec.objectives:
         if not metrics:
             raise SpecError("no objective is given", where="objectives", fix="write {METRIC: max}")
@@ -298,7 +309,7 @@ def _complete(
     return dataclasses.replace(spec, costs=(*spec.costs, *more.values()))
 
 
-def _ready_callback(made: Any) -> Any:
+def _ready_callback(made: object) -> object:
     """A Lightning callback is made anew for every trial, as it keeps state; a plugin decides for itself."""
     if isinstance(made, TrialCallbacks) or (
         not hasattr(made, "on_train_start") and hasattr(made, "configure_callbacks")
@@ -319,16 +330,19 @@ def _ready_callback(made: Any) -> Any:
         )
     import copy
 
-    return TrialCallbacks(lambda: copy.deepcopy(made))
+    callback = cast("Callback", made)
+    return TrialCallbacks(lambda: copy.deepcopy(callback))
 
 
-def _callback(item: Component, catalog: Catalog, where: str) -> Any:
+def _callback(item: Component, catalog: Catalog, where: str) -> object:
     from nasplug.plugins.component import resolve
 
     factory = resolve("callback", item, catalog, where=where)
     is_lightning = any(base.__name__ == "Callback" for base in getattr(factory, "__mro__", ()))
-    made = instantiate("callback", item, catalog, where=where)  # refuses wrong arguments now, not in the first trial
+    made: object = instantiate(
+        "callback", item, catalog, where=where
+    )  # refuses wrong arguments now, not in the first trial
     if not is_lightning:
         return made
-    fresh: Callable[[], Any] = lambda: instantiate("callback", item, catalog, where=where)  # noqa: E731
+    fresh: Callable[[], Callback] = lambda: instantiate("callback", item, catalog, where=where)  # noqa: E731
     return TrialCallbacks(fresh)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.jsondata import Json
 
 if TYPE_CHECKING:
+    from pytorch_lightning import Callback, LightningDataModule
+    from torch import Tensor, nn
+
     from nasplug.contract.records import Proposal
     from nasplug.evaluate.trialrun import TrialRun
     from nasplug.ledger.view import StudyView
@@ -17,17 +21,17 @@ class Base:
     """Answers `build` with the space, `configure_data` with the task, and `inherit` where weights fit exactly."""
 
     @hookimpl(trylast=True)
-    def build(self, run: TrialRun) -> Any:
+    def build(self, run: TrialRun) -> nn.Module:
         """Returns the untransformed network."""
         return run.space.build(run.trial.architecture, run.task)
 
     @hookimpl(trylast=True)
-    def configure_data(self, run: TrialRun) -> Any:
+    def configure_data(self, run: TrialRun) -> LightningDataModule:
         """Returns the task's data."""
         return run.task.datamodule()
 
     @hookimpl(trylast=True)
-    def inherit(self, run: TrialRun, network: Any, weights: Mapping[str, Any]) -> bool | None:
+    def inherit(self, run: TrialRun, network: nn.Module, weights: Mapping[str, Tensor]) -> bool | None:
         """Takes weights whose names and shapes are all the same."""
         from nasplug.evaluate.structure import differences, structure
 
@@ -40,7 +44,7 @@ class Base:
 class Enqueued:
     """Proposes given architectures before the strategy is asked."""
 
-    def __init__(self, genotypes: tuple[Any, ...]) -> None:
+    def __init__(self, genotypes: tuple[Json, ...]) -> None:
         self.genotypes = genotypes
 
     @hookimpl(tryfirst=True)
@@ -54,10 +58,10 @@ class Enqueued:
 class TrialCallbacks:
     """Gives every trial a fresh Lightning callback."""
 
-    def __init__(self, make: Callable[[], Any]) -> None:
+    def __init__(self, make: Callable[[], Callback]) -> None:
         self.make = make
 
     @hookimpl
-    def configure_callbacks(self, run: TrialRun) -> list[Any]:
+    def configure_callbacks(self, run: TrialRun) -> list[Callback]:
         """Returns one new callback."""
         return [self.make()]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any
 
 import msgspec
 
 from nasplug.contract.errors import SpecError
 from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.jsondata import Json, JsonObject
 from nasplug.contract.protocols import HasHyperparameters, SearchSpace
 from nasplug.contract.records import Proposal
 
@@ -24,7 +24,7 @@ class Fill:
         self._space = space
 
     @hookimpl(wrapper=True)
-    def propose(self) -> Generator[None, Any, Any]:
+    def propose(self) -> Generator[None, object, object]:
         """Adds them to what the strategy proposes, whose own hyperparameters have other names."""
         proposals = yield
         if not isinstance(proposals, list):
@@ -35,15 +35,15 @@ class Fill:
         ours = self._space.hyperparameters(proposal.architecture)
         return msgspec.structs.replace(proposal, hyperparameters={**proposal.hyperparameters, **ours})
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Json]:
         """Empty."""
         return {}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: JsonObject) -> None:
         """Nothing to restore."""
 
 
-def with_hyperparameters(space: Any, hyperparameters: Mapping[str, Any] | None) -> Any:
+def with_hyperparameters(space: object, hyperparameters: object) -> object:
     """The plain data of a specification's space, or a ready space, with hyperparameters; unchanged without them.
 
     Args:
@@ -66,7 +66,7 @@ def with_hyperparameters(space: Any, hyperparameters: Mapping[str, Any] | None) 
     return {"with_hyperparameters": {"space": space, "hyperparameters": dict(hyperparameters)}}
 
 
-def check_names(space: Any, strategy: Sequence[str], *, where: str) -> list[str]:
+def check_names(space: SearchSpace, strategy: Sequence[str], *, where: str) -> list[str]:
     """Names of all hyperparameters that a strategy and a space propose.
 
     Raises:

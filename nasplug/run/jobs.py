@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from nasplug.contract.records import Measurement, Trial
@@ -49,7 +47,7 @@ class Progress(msgspec.Struct, frozen=True):
 
     key: str
     share: float
-    metrics: dict[str, Any] = {}
+    metrics: dict[str, float] = {}
 
 
 #: What running jobs say: measurements of trials, progress of work.

@@ -15,7 +15,6 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 import msgspec
 
@@ -64,7 +63,7 @@ class Search:
         storage: Storage,
         executor: Executor,
         *,
-        objects: Mapping[str, Any] | None = None,
+        objects: Mapping[str, object] | None = None,
         trackers: Iterable[Tracker] = (),
         snapshot_every: float = 5.0,
     ) -> None:
@@ -78,7 +77,7 @@ class Search:
         self._results: dict[int, Trial] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._working: set[str] = set()
-        self._identities: dict[tuple[Any, ...], int] = {}
+        self._identities: dict[tuple[object, ...], int] = {}
         # How many trials were observed when a pending one was proposed: a trial that runs after a resume must know as
         # much as it would have known then, however far the study has come since.
         self._known_to: dict[int, int] = {}

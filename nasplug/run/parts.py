@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nasplug.contract.errors import SpecError
 from nasplug.contract.kinds import METHODS
@@ -56,7 +56,7 @@ EXECUTOR = Part("executor", "executor", driver=True, attributes=("separate",))
 PART: Mapping[str, Part] = {part.key: part for part in PARTS}
 
 
-def parse_part(key: str, value: Any) -> Any:
+def parse_part(key: str, value: object) -> Component | tuple[Component, ...]:
     """Reads the component, or the list of components, of one key.
 
     Raises:
@@ -67,7 +67,7 @@ def parse_part(key: str, value: Any) -> Any:
     return tuple(Component.parse(item, where=f"{key}[{i}]") for i, item in enumerate(sequence(value, key)))
 
 
-def plain_or_object(key: str, value: Any, objects: dict[str, Any]) -> Any:
+def plain_or_object(key: str, value: object, objects: dict[str, object]) -> Component | list[Component] | None:
     """Returns the component for a part as Python callers give it; ready-made objects go into `objects`.
 
     Args:
@@ -76,18 +76,18 @@ def plain_or_object(key: str, value: Any, objects: dict[str, Any]) -> Any:
         objects: Gets ready-made objects by key (`task`, `costs[0]`).
     """
     if PART[key].many:
-        return [_one(f"{key}[{i}]", item, objects) for i, item in enumerate(value)]
+        return [_one(f"{key}[{i}]", item, objects) for i, item in enumerate(sequence(value, key))]
     return None if value is None else _one(key, value, objects)
 
 
-def _one(where: str, value: Any, objects: dict[str, Any]) -> Component:
+def _one(where: str, value: object, objects: dict[str, object]) -> Component:
     if isinstance(value, (str, Mapping, Component)):
         return Component.parse(value, where=where)
     objects[where] = value
     return Component(f"{type(value).__module__}.{type(value).__qualname__}", is_path=True)
 
 
-def check_members(value: Any, part: Part, name: str, error: Callable[..., Exception]) -> None:
+def check_members(value: object, part: Part, name: str, error: Callable[..., Exception]) -> None:
     """Refuses an object that is not of the kind.
 
     Args:
@@ -122,12 +122,12 @@ def check_names(spec: RunSpec, catalog: Catalog) -> None:
         catalog.get("target", spec.target.split(":")[0])
 
 
-def _has(value: Any, member: str) -> bool:
+def _has(value: object, member: str) -> bool:
     """Like hasattr, without running properties, which may load data."""
     return hasattr(type(value), member) or member in getattr(value, "__dict__", {})
 
 
-def sequence(value: Any, where: str) -> Sequence[Any]:
+def sequence(value: object, where: str) -> Sequence[object]:
     """Returns the value if it is a list.
 
     Raises:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from nasplug.contract.errors import NasplugError, PluginError
 from nasplug.contract.protocols import HardwareTarget
@@ -93,7 +92,7 @@ def cost_callers(manager: Manager) -> list[CostCaller]:
     return callers
 
 
-def namespace_of(item: Component, plugin: Any, catalog: Catalog) -> str:
+def namespace_of(item: Component, plugin: object, catalog: Catalog) -> str:
     """First part of a cost's keys: its slug, also if it came as an object or by class path; else its `name`."""
     if not item.is_path:
         return item.name

@@ -13,13 +13,17 @@ import multiprocessing.forkserver
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext, SpawnContext
+
 
 #: What every training needs; a part that is not installed is left out.
 TRAINING = ("torch", "pytorch_lightning", "nasplug.evaluate.lightning", "nasplug.tasks.classification_module")
 
 
-def start_method() -> str:
+def start_method() -> Literal["forkserver", "spawn"]:
     """`forkserver` on Linux, `spawn` elsewhere, where forking a process with frameworks in it is not safe."""
     return "forkserver" if sys.platform == "linux" else "spawn"
 
@@ -36,9 +40,11 @@ def prepare(*, training: bool) -> None:
         multiprocessing.forkserver.ensure_running()
 
 
-def context() -> Any:
+def context() -> ForkServerContext | SpawnContext:
     """The multiprocessing context of worker processes."""
-    return multiprocessing.get_context(start_method())
+    if start_method() == "forkserver":
+        return multiprocessing.get_context("forkserver")
+    return multiprocessing.get_context("spawn")
 
 
 def preload() -> None:

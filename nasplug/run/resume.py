@@ -6,11 +6,12 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
 from nasplug.contract.errors import ReplayError
+from nasplug.contract.jsondata import Json
 from nasplug.contract.records import Proposal, Trial
 from nasplug.ledger.ledger import Ledger
 from nasplug.ledger.storage import Storage
@@ -33,7 +34,14 @@ class Snapshot(msgspec.Struct, frozen=True):
     proposed: int
     known: list[int]
     work: list[str]
-    plugins: dict[str, Any]
+    plugins: dict[str, Json]
+
+
+@runtime_checkable
+class _Stateful(Protocol):
+    def state_dict(self) -> object: ...
+
+    def load_state_dict(self, state: Json) -> None: ...
 
 
 class Snapshots:
@@ -97,13 +105,13 @@ class Snapshots:
         self._restored = snapshot.observed
 
 
-def _stateful(assembly: Assembly) -> dict[str, Any] | None:
+def _stateful(assembly: Assembly) -> dict[str, _Stateful] | None:
     """Plugins whose state a snapshot must hold; None if one of them cannot be saved, so that all is replayed."""
-    found = {}
+    found: dict[str, _Stateful] = {}
     for name, plugin in {**dict(assembly.manager.who("propose")), **dict(assembly.manager.who("observe"))}.items():
         if name == "enqueue":
             continue
-        if not (hasattr(plugin, "state_dict") and hasattr(plugin, "load_state_dict")):
+        if not isinstance(plugin, _Stateful):
             return None
         found[name] = plugin
     return found

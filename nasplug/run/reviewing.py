@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from nasplug.contract.checks import check_json
 from nasplug.contract.errors import PluginError, SpecError, StudyError
+from nasplug.contract.jsondata import Json
 from nasplug.contract.records import Architecture, Proposal
 from nasplug.contract.wording import plural
 from nasplug.ledger.view import StudyView
 
 
-def check_proposals(proposals: Any, room: int, study: StudyView, strategy: str) -> None:
+def check_proposals(proposals: object, room: int, study: StudyView, strategy: str) -> None:
     """Refuses what cannot become a trial.
 
     Args:
@@ -71,7 +71,7 @@ def _is_finished(study: StudyView, number: int) -> bool:
         return False
 
 
-def check_state(state: Any, where: str) -> Any:
+def check_state(state: object, where: str) -> Json:
     """Returns a state as a snapshot brings it back.
 
     Raises:
@@ -83,10 +83,11 @@ def check_state(state: Any, where: str) -> Any:
     except (TypeError, ValueError, RecursionError) as error:
         raise PluginError("state_dict returns JSON data", where=where, why=str(error), fix=fix) from error
     _check_keys(state, where, fix)
-    return json.loads(text)
+    kept: Json = json.loads(text)
+    return kept
 
 
-def _check_keys(state: Any, where: str, fix: str) -> None:
+def _check_keys(state: object, where: str, fix: str) -> None:
     if isinstance(state, dict):
         for key, item in state.items():
             if not isinstance(key, str):

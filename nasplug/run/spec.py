@@ -7,14 +7,22 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.contract.jsondata import Json
 from nasplug.contract.records import Constraint, Objective
+from nasplug.ledger.facts import part_of
 from nasplug.plugins.component import Component, plain
 from nasplug.run.hyperparameters import with_hyperparameters
 from nasplug.run.keeping import read_keep
 from nasplug.run.parts import PART, parse_part, sequence
+
+if TYPE_CHECKING:
+    from yaml import SafeLoader
+
+    from nasplug.contract.records import Scalar
+
 
 #: Options that change how fast or where a run goes, not what a trial that ends by itself returns; a resumed run may
 #: change them. `time_limit` decides which trials may end by themselves: those recorded as timeouts stay so on resume.
@@ -111,13 +119,13 @@ class RunSpec:
     trackers: tuple[Component, ...] = ()
     objectives: tuple[Objective, ...] = ()
     constraints: tuple[Constraint, ...] = ()
-    enqueue: tuple[Any, ...] = ()
+    enqueue: tuple[Json, ...] = ()
     budget: BudgetSpec = field(default_factory=BudgetSpec)
     run: RunOptions = field(default_factory=RunOptions)
     plugins: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, data: Mapping[str, Any]) -> Self:
+    def parse(cls, data: Mapping[str, object]) -> Self:
         """Reads plain data, e.g. out of a YAML file.
 
         `hyperparameters` is short for a space `with_hyperparameters`.
@@ -190,9 +198,9 @@ class RunSpec:
             if twice:
                 raise SpecError(f"{sorted(twice)[0]!r} is named twice", where=where)
 
-    def to_plain(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, Json]:
         """Plain data that `parse` reads back; values that are defaults are left out."""
-        data: dict[str, Any] = {}
+        data: dict[str, Json] = {}
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
             if item.name in ("budget", "run"):
@@ -211,15 +219,15 @@ class RunSpec:
                 data[item.name] = value
         return data
 
-    def fingerprint(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Json]:
         """The part of the plain data that decides the trials: everything but `FREE_OPTIONS` and places of files."""
-        data: dict[str, Any] = _portable(self.to_plain())
+        data: dict[str, Json] = {key: _portable(value, key) for key, value in self.to_plain().items()}
         if self.plugins:
             data["plugins"] = [_last(path) for path in self.plugins]
-        data["run"] = {key: value for key, value in data.get("run", {}).items() if key not in FREE_OPTIONS}
+        data["run"] = {key: value for key, value in part_of(data, "run").items() if key not in FREE_OPTIONS}
         # A longer run begins with the trials of a shorter one, so its length may grow when resumed.
         data.pop("trackers", None)
-        data["budget"] = {key: value for key, value in data.get("budget", {}).items() if key == "epochs"}
+        data["budget"] = {key: value for key, value in part_of(data, "budget").items() if key == "epochs"}
         return data
 
     def replace(self, **changes: Any) -> Self:
@@ -227,7 +235,7 @@ class RunSpec:
         return dataclasses.replace(self, **changes)
 
 
-def _portable(value: Any, name: str = "") -> Any:
+def _portable(value: Json, name: str) -> Json:
     """Plain data with the last parts of paths alone."""
     if isinstance(value, Mapping):
         return {key: _portable(item, str(key)) for key, item in value.items()}
@@ -238,6 +246,9 @@ def _portable(value: Any, name: str = "") -> Any:
 
 def _last(path: str) -> str:
     return path.replace("\\", "/").rstrip("/").rpartition("/")[2] or path
+
+
+Options = TypeVar("Options", BudgetSpec, RunOptions)
 
 
 def read_spec(path: str | Path, overrides: Sequence[str] = ()) -> RunSpec:
@@ -260,18 +271,19 @@ def read_spec(path: str | Path, overrides: Sequence[str] = ()) -> RunSpec:
     return RunSpec.parse(data)
 
 
-def _read_yaml(text: str, where: str) -> Any:
+def _read_yaml(text: str, where: str) -> Json:
     import yaml
 
     try:
-        return yaml.load(text, Loader=_yaml_loader(where))
+        read: Json = yaml.load(text, Loader=_yaml_loader(where))
+        return read
     except (yaml.YAMLError, ValueError) as error:  # a date that does not exist is a ValueError
         raise SpecError("this is not YAML", where=where, why=" ".join(str(error).split())) from error
     except RecursionError as error:
         raise SpecError("this is not a specification: brackets are nested too deeply", where=where) from error
 
 
-def _yaml_loader(where: str) -> Any:
+def _yaml_loader(where: str) -> type[SafeLoader]:
     """YAML 1.1's safe loader reads `1e-3` as text, and of a key that stands twice the last one; this one does not."""
     import re
 
@@ -308,7 +320,7 @@ def _yaml_loader(where: str) -> Any:
     return Loader
 
 
-def apply_override(data: dict[str, Any], text: str) -> None:
+def apply_override(data: dict[str, Json], text: str) -> None:
     """Applies one `key.path=value` to the plain data of a specification, in place.
 
     Raises:
@@ -336,7 +348,7 @@ def apply_override(data: dict[str, Any], text: str) -> None:
             raise SpecError(f"{key!r} has no keys of its own", where=f"--set {text}")
 
 
-def _objectives(value: Any) -> tuple[Objective, ...]:
+def _objectives(value: object) -> tuple[Objective, ...]:
     if isinstance(value, Mapping):
         return tuple(Objective(str(name), direction) for name, direction in value.items())
     if isinstance(value, Sequence) and all(isinstance(item, Objective) for item in value):
@@ -344,7 +356,7 @@ def _objectives(value: Any) -> tuple[Objective, ...]:
     raise SpecError(f"cannot read {value!r}", where="objectives", fix="write {val_acc: max, params: min}")
 
 
-def _options(cls: Any, value: Any, where: str) -> Any:
+def _options(cls: type[Options], value: object, where: str) -> Options:
     if isinstance(value, cls):
         return value
     if not isinstance(value, Mapping):
@@ -363,7 +375,7 @@ def _options(cls: Any, value: Any, where: str) -> Any:
     return cls(**checked)
 
 
-def _scalar(value: Any, kind: str, where: str) -> Any:
+def _scalar(value: object, kind: str, where: str) -> Scalar:
     """Checks one option against the name of its annotation; whole floats such as 1e2 count as integers."""
     if "bool" in kind and isinstance(value, bool):
         return value

@@ -10,10 +10,9 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from nasplug.contract.errors import MissingExtraError, NasplugError, PluginError, SpecError, StorageError, TrialError
-from nasplug.contract.records import Evaluation, Failure, Trial
+from nasplug.contract.records import Changes, Evaluation, Failure, Trial
 from nasplug.cost.candidate import Candidate
 from nasplug.evaluate.answers import check_evaluation
 from nasplug.evaluate.trialrun import TrialRun
@@ -76,9 +75,10 @@ class Worker:
     def _trial(self, job: Job, emit: Emit | None) -> Trial:
         assert job.trial is not None
         started = time.perf_counter()
-        known: dict[str, Any] = {}
+        known: Changes = {}
         self._guarded(f"trial {job.trial.number}", known, lambda: self._evaluate(job, emit, known))
-        return job.trial.with_(**known, seconds=time.perf_counter() - started)
+        known["seconds"] = time.perf_counter() - started
+        return job.trial.with_(**known)
 
     def _work(self, job: Job, emit: Emit | None) -> Outcome:
         work = job.work
@@ -93,7 +93,7 @@ class Worker:
                 emit(key, Progress(key, share, dict(metrics)))
 
         run = WorkRun(work, ledger.view, device=self.device, threads=self.assembly.spec.run.threads, emit=say)
-        known: dict[str, Any] = {}
+        known: Changes = {}
         done: list[Outcome] = []
 
         def train() -> None:
@@ -105,7 +105,7 @@ class Worker:
             return done[0]
         return Outcome(key, None, known["failure"], seconds=time.perf_counter() - started)
 
-    def _guarded(self, what: str, known: dict[str, Any], run: Callable[[], None]) -> None:
+    def _guarded(self, what: str, known: Changes, run: Callable[[], None]) -> None:
         """Turns whatever a candidate raises into the fields of a failure, and puts back what it may have changed."""
         try:
             run()
@@ -134,14 +134,14 @@ class Worker:
                 with contextlib.suppress(OSError):  # where a candidate went must not be where the next one starts
                     os.chdir(self._home)
 
-    def _failure(self, kind: str, error: BaseException) -> dict[str, Any]:
+    def _failure(self, kind: str, error: BaseException) -> Changes:
         """The fields of a failed trial; a plugin that is not the candidate's own is named."""
         found = self.assembly.manager.blame(error)
         if found is None or isinstance(error, TrialError) or found[1] == "evaluate" or found[0] == "space":
             return failure(kind, error)
         return failure(kind, error, plugin=f"{found[0]}, hook {found[1]}")
 
-    def _evaluate(self, job: Job, emit: Emit | None, known: dict[str, Any]) -> None:
+    def _evaluate(self, job: Job, emit: Emit | None, known: Changes) -> None:
         """Fills `known` with fields of the finished trial, so that a failure keeps what was found before it."""
         assembly, trial = self.assembly, job.trial
         assert trial is not None
@@ -169,7 +169,7 @@ class Worker:
             known["costs"] = price(assembly.costs, candidate, assembly.target, trained=False, known={})
             broken = _broken(known["costs"], assembly)
             if broken:
-                known.update(state="pruned", reason=f"constraint: {broken}")
+                known["state"], known["reason"] = "pruned", f"constraint: {broken}"
                 return
         try:
             evaluation: Evaluation | None = assembly.manager.hook.evaluate(run=run)
@@ -186,7 +186,7 @@ class Worker:
             )
         self._take(run, candidate, evaluation, known)
 
-    def _take(self, run: TrialRun, candidate: Candidate | None, evaluation: Evaluation, known: dict[str, Any]) -> None:
+    def _take(self, run: TrialRun, candidate: Candidate | None, evaluation: Evaluation, known: Changes) -> None:
         """Takes over what the evaluator answered, and asks the costs that are due after it."""
         assembly = self.assembly
         evaluation = check_evaluation(evaluation, assembly.manager.names("evaluate"))
@@ -208,11 +208,11 @@ class Worker:
                 )
             known["costs"] = price(assembly.costs, trained, assembly.target, trained=False, known={})
         if evaluation.pruned is not None:
-            known.update(state="pruned", reason=evaluation.pruned)
+            known["state"], known["reason"] = "pruned", evaluation.pruned
             return
         if trained is not None and any(plugin.needs_trained_weights for plugin in assembly.costs):
             costs = known["costs"]
-            known["costs"] = costs | price(assembly.costs, trained, assembly.target, trained=True, known=costs)
+            known["costs"] = {**costs, **price(assembly.costs, trained, assembly.target, trained=True, known=costs)}
         self._check_objectives({**known["costs"], **known["metrics"]} if "costs" in known else known["metrics"])
         known["state"] = "complete"
 
@@ -254,7 +254,7 @@ def _checksums(folder: Path, artifacts: Mapping[str, str], where: str) -> dict[s
     return {name: checksum(folder / path) for name, path in artifacts.items()}
 
 
-def failure(kind: str, error: BaseException, *, plugin: str = "") -> dict[str, Any]:
+def failure(kind: str, error: BaseException, *, plugin: str = "") -> Changes:
     """Returns the fields of a failed trial.
 
     Args:

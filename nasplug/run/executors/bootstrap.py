@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from nasplug.contract.errors import NasplugError, PluginError, SpecError
+from nasplug.contract.jsondata import JsonObject
 from nasplug.run.assemble import Assembly, compose
 from nasplug.run.executors.devices import device_of
 from nasplug.run.jobs import Message
@@ -35,14 +36,14 @@ class Bootstrap:
         objects: Ready-made objects of Python callers, pickled.
     """
 
-    spec: Mapping[str, Any]
+    spec: JsonObject
     folder: str
     keeps_checkpoints: bool
     environment: Mapping[str, str]
     objects: bytes
 
     @classmethod
-    def of(cls, assembly: Assembly, folder: Path, objects: Mapping[str, Any]) -> Self:
+    def of(cls, assembly: Assembly, folder: Path, objects: Mapping[str, object]) -> Self:
         """Packs the run of an assembly.
 
         Raises:
@@ -102,7 +103,7 @@ class Serve:
             error = PluginError("a worker process cannot be set up", why=text)
         lock = threading.Lock()
 
-        def send(kind: str, value: Any) -> None:
+        def send(kind: str, value: object) -> None:
             with lock:
                 pipe.send((kind, value))
 
@@ -121,7 +122,7 @@ class Serve:
             if job is None:
                 break
             try:
-                result: Any = error if worker is None else worker.run(job, emit)
+                result: object = error if worker is None else worker.run(job, emit)
             except NasplugError as problem:
                 result = problem
             try:
@@ -151,7 +152,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _pickled(objects: Mapping[str, Any]) -> bytes:
+def _pickled(objects: Mapping[str, object]) -> bytes:
     for name, value in objects.items():
         try:
             pickle.dumps(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nasplug.run.assemble import Assembly
 from nasplug.run.worker import Emit
@@ -41,7 +41,7 @@ class Launch:
     assembly: Assembly
     folder: Path
     emit: Emit
-    objects: Mapping[str, Any] = field(default_factory=dict)
+    objects: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def workers(self) -> int:

@@ -19,9 +19,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from nasplug.contract.errors import PluginError
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext, SpawnContext
+    from multiprocessing.process import BaseProcess
+
 
 #: Seconds between looks at time limits and at processes that ended without a word.
 POLL = 0.2
@@ -49,7 +54,7 @@ class Event:
 @dataclass(slots=True)
 class _Job:
     key: int | str
-    payload: Any
+    payload: object
     limit: float | None = None
     tries: int = 0
 
@@ -57,7 +62,7 @@ class _Job:
 @dataclass(slots=True)
 class _Worker:
     index: int
-    process: Any
+    process: BaseProcess
     pipe: Connection
     ready: bool = False
     served: bool = False
@@ -81,20 +86,20 @@ class Pool:
         PluginError: Workers end before they are ready.
     """
 
-    def __init__(self, workers: int, target: Target, context: Any) -> None:
+    def __init__(self, workers: int, target: Target, context: ForkServerContext | SpawnContext) -> None:
         self._target, self._context = target, context
         self._slots: list[_Worker | None] = [None] * workers
         self._jobs: deque[_Job] = deque()
         self._again: deque[_Job] = deque()
-        self._inbox: queue.SimpleQueue[tuple[_Worker, str, Any]] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[tuple[_Worker, str, object]] = queue.SimpleQueue()
         self._failed_starts = 0
 
-    def submit(self, key: int | str, payload: Any, time_limit: float | None = None) -> None:
+    def submit(self, key: int | str, payload: object, time_limit: float | None = None) -> None:
         """Takes a job; it starts when a worker is free, in order of submission.
 
         Args:
             key: Name that events of this job carry.
-            payload: Anything that can be pickled.
+            payload: objectthing that can be pickled.
             time_limit: Seconds that the job may take once a worker has it.
         """
         self._jobs.append(_Job(key, payload, time_limit))
@@ -182,7 +187,7 @@ class Pool:
             self._inbox.put((worker, kind, value))
         self._inbox.put((worker, "ended", None))
 
-    def _take(self, worker: _Worker, kind: str, value: Any) -> list[Event]:
+    def _take(self, worker: _Worker, kind: str, value: object) -> list[Event]:
         if self._slots[worker.index] is not worker:
             return []  # said before it was ended
         if kind == "ended":
