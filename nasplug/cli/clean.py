@@ -21,8 +21,9 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Deletes orphans, or lists them."""
     from nasplug.contract.errors import StorageError
+    from nasplug.ledger.files import study_path
     from nasplug.ledger.inventory import remove, size_of, take_inventory
-    from nasplug.ledger.sqlite import SQLiteStorage, study_path
+    from nasplug.ledger.sqlite import SQLiteStorage
 
     if not study_path(arguments.file).is_file():
         raise StorageError(f"there is no study file {arguments.file!r}", fix="check the path")

@@ -17,7 +17,8 @@ from nasplug.contract.jsondata import JsonObject
 from nasplug.contract.records import Architecture, Budget, Failure, Inherit, Measurement, Proposal, Trial
 from nasplug.ledger.artifacts import artifact_folder, new_identifier
 from nasplug.ledger.facts import Facts
-from nasplug.ledger.sqlite import APPLICATION_ID, SQLiteStorage, study_path
+from nasplug.ledger.files import study_path
+from nasplug.ledger.sqlite import APPLICATION_ID, SQLiteStorage
 
 
 def copy_study(source: str | Path, target: str | Path) -> int:

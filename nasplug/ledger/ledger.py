@@ -137,6 +137,12 @@ class Ledger:
 
     def restore(self, trials: Iterable[Trial]) -> None:
         """Takes down trials as a storage has them: finished ones as observed, others as pending."""
+        trials = list(trials)
+        by_number = {trial.number: trial for trial in trials}
+        if not self.view.proposed and len(by_number) == len(trials) and all(trial.finished for trial in trials):
+            self.book.trials += trials  # a whole study at once
+            self.book.by_number |= by_number
+            return
         for trial in trials:
             if trial.finished:
                 self.observe(trial)

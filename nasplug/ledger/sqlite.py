@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import re
 import shutil
 import sqlite3
-import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import reduce
+from operator import xor
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -21,7 +21,8 @@ from nasplug.contract.errors import PluginError, StorageError
 from nasplug.contract.jsondata import Json, JsonObject
 from nasplug.contract.records import Trial
 from nasplug.ledger.facts import Facts
-from nasplug.ledger.seal import Key, Seal, row_checksum, seal_row
+from nasplug.ledger.files import collected_later, connected, is_sqlite, study_path, transaction
+from nasplug.ledger.seal import Key, Seal, row_checksum, row_checksums, seal_row
 from nasplug.ledger.storage import dumps
 
 #: A row as SQLite hands it over, whose types its table decides.
@@ -98,7 +99,7 @@ class SQLiteStorage:
         if not writable and not self._file.is_file():
             raise StorageError(f"there is no study file {str(path)!r}", fix="check the path, or start a run first")
         exists = self._file.is_file() and self._file.stat().st_size > 0
-        if exists and not _is_sqlite(self._file):
+        if exists and not is_sqlite(self._file):
             raise self._damaged("it does not start like an SQLite file")
         beside = [ending for ending in ("-wal", ".files") if Path(f"{self._file}{ending}").exists()]
         if not exists and self._file.is_file() and (beside or not writable):
@@ -147,7 +148,7 @@ class SQLiteStorage:
             Path(f"{new}{ending}").unlink(missing_ok=True)
         with closing(sqlite3.connect(new.as_uri(), uri=True, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
-            with _transaction(connection):
+            with transaction(connection):
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version = {FORMAT}")
                 for statement in _TABLES:
@@ -158,13 +159,13 @@ class SQLiteStorage:
 
     def _reader(self, address: str) -> sqlite3.Connection:
         """A connection for reading that passes the check, also on a full disk and in a folder that is read only."""
-        reader = _connected(address + "?mode=ro", self._check)
+        reader = connected(address + "?mode=ro", self._check)
         if reader is not None:
             return reader
         # No room for the index of the log, or no right to write it.
         log = self._file.with_name(f"{self._file.name}-wal")
         if not log.is_file() or not log.stat().st_size:
-            reader = _connected(address + "?mode=ro&immutable=1", self._check)
+            reader = connected(address + "?mode=ro&immutable=1", self._check)
             assert reader is not None
             return reader
         self._elsewhere = tempfile.TemporaryDirectory(prefix="nasplug-read-")
@@ -180,7 +181,7 @@ class SQLiteStorage:
                 f"the temporary folder failed: {error}",
                 fix="free some space, or set TMPDIR to a folder that can be written",
             ) from error
-        reader = _connected(copy.as_uri(), self._check)
+        reader = connected(copy.as_uri(), self._check)
         assert reader is not None
         return reader
 
@@ -217,7 +218,7 @@ class SQLiteStorage:
         else:
             self._change({"trials": [_trial_row(trial) for trial in trials]})
 
-    def _write_one(self, row: tuple[Any, ...]) -> None:
+    def _write_one(self, row: Row) -> None:
         seal, checksum = self._seals["trials"], row_checksum(*row)
         change = {row[0]: checksum}
         count, digest = seal.changed(change)
@@ -233,24 +234,26 @@ class SQLiteStorage:
 
     def trials(self) -> list[Trial]:
         """Returns all trials, ascending by number."""
-        rows = self._rows("trials")
-        with _collected_later():
-            return [self._trial(position, row) for position, row in enumerate(rows)]
+        with collected_later():
+            rows = self._rows("trials")
+            for position, row in enumerate(rows):
+                if row[0] != position:
+                    raise self._damaged(f"trial {position} is missing")
+            try:
+                trials = Trial.decode_all([record for _, _, record, _ in rows])
+            except (ValueError, RecursionError) as error:
+                raise self._damaged(_unreadable(rows) or str(error)) from error
+        for trial, (number, state, _, _) in zip(trials, rows, strict=True):
+            if trial.state != state or trial.number != number:
+                raise self._damaged(f"the record of trial {number} is that of trial {trial.number}, {trial.state}")
+            if trial.artifacts:
+                self._check_artifacts(trial)
+        return trials
 
-    def _trial(self, position: int, row: Row) -> Trial:
-        number, state, record = row
-        if number != position:
-            raise self._damaged(f"trial {position} is missing")
-        try:
-            trial = Trial.decode(record)
-        except (ValueError, RecursionError) as error:
-            raise self._damaged(f"trial {number} cannot be read: {error}") from error
-        if (trial.number, trial.state) != (number, state):
-            raise self._damaged(f"the record of trial {number} is that of trial {trial.number}, {trial.state}")
+    def _check_artifacts(self, trial: Trial) -> None:
         for name in trial.artifacts.values():
             if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/") or ":" in name:
-                raise self._damaged(f"the artifact {name!r} of trial {number} is outside the folder of the study")
-        return trial
+                raise self._damaged(f"the artifact {name!r} of trial {trial.number} is outside the folder of the study")
 
     def take_back(self, trials: Sequence[Trial], meta: Facts, work: Sequence[str] = ()) -> None:
         """Replaces trials and facts, and forgets the snapshot and outcomes of work, in one transaction.
@@ -316,7 +319,7 @@ class SQLiteStorage:
         """Writes and deletes rows of some tables, with their seals, in one transaction."""
         changes: dict[str, dict[Key, int | None]] = {}
         run = self._connection
-        with self._guard("write to"), _transaction(run):
+        with self._guard("write to"), transaction(run):
             for table in {*written, *(deleted or {})} - set(self._seals):
                 self._seals[table] = self._seal(table)
             for table, keys in (deleted or {}).items():
@@ -344,7 +347,7 @@ class SQLiteStorage:
             return self._read(table, self._connection)
 
     def _read(self, table: str, connection: sqlite3.Connection) -> list[Row]:
-        """All rows of a table without their checksums, as one transaction left them."""
+        """All rows of a table with their checksums at the end, as one transaction left them."""
         columns = ", ".join(_COLUMNS[table])
         connection.execute("BEGIN")
         try:
@@ -353,20 +356,20 @@ class SQLiteStorage:
         finally:
             if connection.in_transaction:
                 connection.execute("COMMIT")
-        digest = 0
-        for *fields, checksum in rows:
-            if row_checksum(*fields) != checksum:
-                what = f"the record of trial {fields[0]}" if table == "trials" else f"the entry {fields[0]!r}"
-                raise self._damaged(f"{what} does not match its checksum")
-            digest ^= checksum
+        checksums, expected = [row[-1] for row in rows], row_checksums(rows)
+        if checksums != expected:
+            key = next(row[0] for row, checksum in zip(rows, expected, strict=True) if row[-1] != checksum)
+            what = f"the record of trial {key}" if table == "trials" else f"the entry {key!r}"
+            raise self._damaged(f"{what} does not match its checksum")
+        digest = reduce(xor, checksums, 0)
         if seal != seal_row(table, len(rows), digest):
             raise self._damaged(f"the table {table!r} does not match its seal: rows are missing, added or older")
-        return [row[:-1] for row in rows]
+        return rows
 
     def _mapping(self, table: str) -> dict[Any, Any]:
         rows = self._rows(table)
         try:
-            return {key: json.loads(text) for key, text in rows}
+            return {key: json.loads(text) for key, text, _ in rows}
         except (ValueError, RecursionError) as error:
             raise self._damaged(f"an entry cannot be read: {error}") from error
 
@@ -423,64 +426,14 @@ def _obstacle(file: Path) -> str | None:
     return None
 
 
-def study_path(path: str | Path) -> Path:
-    """Returns the absolute path of a study file with all links followed.
-
-    Raises:
-        StorageError: It cannot be the path of a file.
-    """
-    try:
-        file = Path(path).resolve()
-        mode = file.stat().st_mode if file.exists() else None
-    except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, a null byte
-        raise StorageError("this cannot be a study file", where=repr(str(path)), why=str(error)) from error
-    if not str(path) or (mode is not None and not stat.S_ISREG(mode)):
-        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
-        kind = "an empty path" if not str(path) else kinds.get(stat.S_IFMT(mode or 0), "a device")
-        raise StorageError(
-            f"this cannot be a study file: it is {kind}", where=repr(str(path)), fix="give the path of a regular file"
-        )
-    return file
-
-
-def _connected(address: str, check: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection | None:
-    """A connection that passes the check; None if the file cannot be opened this way."""
-    connection = sqlite3.connect(address, uri=True, isolation_level=None)
-    try:
-        check(connection)
-    except sqlite3.OperationalError as error:
-        connection.close()
-        if "immutable" in address or "malformed" in str(error):
-            raise
-        return None
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-@contextmanager
-def _collected_later() -> Iterator[None]:
-    """Keeps the garbage collector from walking through thousands of new records, all of which stay."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+def _unreadable(rows: Sequence[Row]) -> str:
+    """Which record it is that cannot be read."""
+    for number, _, record, _ in rows:
+        try:
+            Trial.decode(record)
+        except (ValueError, RecursionError) as error:
+            return f"trial {number} cannot be read: {error}"
+    return ""
 
 
 def _meta_rows(meta: Facts) -> list[Row]:
@@ -499,8 +452,3 @@ def _trial_row(trial: Trial) -> Row:
             fix="a plugin answered them; use numbers, texts, and lists and dictionaries of them",
         ) from error
     return trial.number, trial.state, record.decode()
-
-
-def _is_sqlite(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(16) == b"SQLite format 3\x00"

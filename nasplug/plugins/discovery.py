@@ -20,7 +20,7 @@ import pluggy
 from nasplug.contract.errors import NasplugError, PluginError, PluginImportError
 from nasplug.contract.hookspecs import CONTRACT_VERSION, PROJECT, CatalogSpecs
 from nasplug.plugins.catalog import Catalog
-from nasplug.plugins.trust import check_files
+from nasplug.plugins.trust import check_files, plugin_packages
 
 GROUP = "nasplug"
 #: Comma-separated entry-point names: only these are loaded. Empty: none but the built-in ones.
@@ -89,6 +89,7 @@ def discover(files: Iterable[str | Path] = ()) -> Discovery:
 def forget() -> None:
     """Discovers anew next time; for tests and long-lived processes that install packages."""
     _discover_installed.cache_clear()
+    plugin_packages.cache_clear()
 
 
 @cache

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import Enum
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -79,7 +80,7 @@ def check_location(location: str, where: str) -> None:
     Raises:
         TrustError: It would run code that nobody here trusts.
     """
-    if not trusted() and _package(location) not in _installed():
+    if not trusted() and not _is_installed(location):
         raise _refusal(location, where)
 
 
@@ -89,7 +90,7 @@ def check_origin(value: object, location: str, where: str) -> None:
     Raises:
         TrustError: It comes from elsewhere.
     """
-    if not trusted() and _package(str(getattr(value, "__module__", None) or "")) not in _installed():
+    if not trusted() and not _is_installed(str(getattr(value, "__module__", None) or "")):
         raise _refusal(location, where)
 
 
@@ -142,7 +143,7 @@ def asks_for_code(data: object) -> bool:
     """Returns whether a specification, as plain data, names code from outside the installed plugins."""
     if isinstance(data, Mapping):
         path = data.get("class_path")
-        if data.get("plugins") or (isinstance(path, str) and _package(path) not in _installed()):
+        if data.get("plugins") or (isinstance(path, str) and not _is_installed(path)):
             return True
         return any(asks_for_code(item) for item in data.values())
     return isinstance(data, (list, tuple)) and any(asks_for_code(item) for item in data)
@@ -178,9 +179,16 @@ def _package(location: str) -> str:
     return location.replace(":", ".").split(".")[0]
 
 
-def _installed() -> set[str]:
-    """Top-level packages of the core and of all installed plugins."""
-    return {"nasplug", *(_package(point.value) for point in metadata.entry_points(group="nasplug"))}
+def _is_installed(location: str) -> bool:
+    """Whether it belongs to the core or to an installed plugin."""
+    package = _package(location)
+    return package == "nasplug" or package in plugin_packages()
+
+
+@cache
+def plugin_packages() -> frozenset[str]:
+    """Top-level packages of all installed plugins; looks at every package of the environment, once."""
+    return frozenset(_package(point.value) for point in metadata.entry_points(group="nasplug"))
 
 
 def _refusal(location: str, where: str) -> TrustError:

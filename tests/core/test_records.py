@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import nasplug as nas
 from nasplug.contract.errors import NasplugError, SpecError, TrialError
 from nasplug.contract.records import (
     Architecture,
@@ -141,3 +142,44 @@ def test_a_proposal_that_went_through_another_process_is_written_alike():
     for inherits in (Inherit(3), Inherit(3, "weights")):
         proposal = Proposal(architecture, inherits=inherits)
         assert pickle.loads(pickle.dumps(proposal)).to_json() == proposal.to_json()
+
+
+def _with_numbers(number, value):
+    return nas.Trial(
+        number,
+        nas.Proposal(nas.Architecture("s", ("a", ("b", (1, ("c",)))), "k")),
+        metrics={"score": value, "n": 3},
+        costs={"params": value},
+        measurements=(nas.Measurement(1, {"loss": value}, "fold"), nas.Measurement(2, {"loss": 0.5})),
+        stages={"fold": {"loss": value}},
+    )
+
+
+@pytest.mark.parametrize("odd", [float("inf"), float("-inf"), float("nan")])
+def test_many_trials_are_decoded_as_one_by_one_also_with_numbers_that_are_not_finite(odd):
+    trials = [_with_numbers(number, odd if number in (3, 2100) else number / 7) for number in range(2200)]
+    texts = [trial.encode().decode() for trial in trials]
+    assert [repr(trial) for trial in nas.Trial.decode_all(texts)] == [repr(trial) for trial in trials]
+    assert [repr(nas.Trial.decode(text)) for text in texts[:5]] == [repr(trial) for trial in trials[:5]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace('"score":1.0', '"score":"large"'),
+        lambda text: text.replace('"score":1.0', '"score":true'),
+        lambda text: text.replace('"score":1.0', '"score":[1.0]'),
+        lambda text: f"{text},{text}",
+        lambda text: text[:-1],
+        lambda text: "[]",
+        lambda text: "",
+    ],
+)
+def test_what_is_not_a_trial_is_refused_alone_and_among_many(change):
+    text = _with_numbers(0, 1.0).encode().decode()
+    wrong = change(text)
+    assert wrong != text
+    with pytest.raises(ValueError):
+        nas.Trial.decode(wrong)
+    with pytest.raises(ValueError):
+        nas.Trial.decode_all([text, wrong, text])
