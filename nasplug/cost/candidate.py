@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from nasplug.contract.errors import SpecError
+from nasplug.contract.errors import SpecError, TaskError
 from nasplug.contract.io import Inputs, InputsLike
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nasplug.contract.protocols import SearchSpace, Task
     from nasplug.contract.records import Architecture
     from nasplug.workloads.workload import Workload
@@ -29,7 +31,7 @@ class Candidate:
 
     def __init__(
         self,
-        build: Callable[[], Any],
+        build: Callable[[], nn.Module],
         inputs: InputsLike | None,
         *,
         architecture: Architecture | None = None,
@@ -63,10 +65,18 @@ class Candidate:
             )
         return self.inputs
 
-    def of_network(self, network: Any) -> Candidate:
-        """Returns the same candidate with its trained network."""
+    def of_network(self, network: nn.Module | None) -> Candidate:
+        """Returns the same candidate with its trained network; without one, whoever asks for it gets a `TaskError`."""
+
+        def trained() -> nn.Module:
+            if network is None:
+                raise TaskError(
+                    "the evaluator gave no trained network", where="cost", fix="answer Evaluation(..., network=...)"
+                )
+            return network
+
         return Candidate(
-            lambda: network,
+            trained,
             self.inputs,
             architecture=self.architecture,
             space=self.space,
@@ -75,7 +85,7 @@ class Candidate:
         )
 
     @cached_property
-    def network(self) -> Any:
+    def network(self) -> nn.Module:
         """The `torch.nn.Module`, built on first use; the very object that is trained. Do not change it."""
         return self._build()
 
@@ -90,11 +100,9 @@ class Candidate:
         """
         from nasplug.contract.protocols import HasWorkload
 
-        space: Any = self.space
-        as_built = isinstance(space, HasWorkload) and not self.trained and not self.transformed
-        if as_built and self.architecture is not None and self.task is not None:
-            found: Workload = space.workload(self.architecture, self.task)
-            return found
+        as_built = not self.trained and not self.transformed
+        if isinstance(self.space, HasWorkload) and as_built and self.architecture is not None and self.task is not None:
+            return self.space.workload(self.architecture, self.task)
         from nasplug.workloads.extract import extract
 
         return extract(self.network, self.known_inputs)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -19,6 +19,9 @@ from nasplug.contract.errors import TaskError
 from nasplug.contract.io import Inputs, InputsLike
 from nasplug.cost.meta import meta_copy
 from nasplug.cost.products import FORMULAS, UNCOUNTED
+
+if TYPE_CHECKING:
+    from torch._ops import OpOverload
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +147,20 @@ class _Unknown(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.names: set[str] = set()
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self,
+        func: OpOverload,
+        types: Collection[type],
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
         packet = getattr(func, "overloadpacket", func)
         if packet not in flop_registry and packet not in FORMULAS:
             name = str(packet)
             if name in UNCOUNTED or name.split(".")[0] not in _KNOWN:
                 self.names.add(name)
-        return func(*args, **(kwargs or {}))
+        result: object = func(*args, **(kwargs or {}))
+        return result
 
 
 #: Libraries of operators of which all that multiply are known.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,7 @@ def meta_copy(network: nn.Module) -> nn.Module:
         network: Network, on any device.
     """
     # deepcopy takes what stands in its memo as the copy: the weights are exchanged before it meets them.
-    memo: dict[int, Any] = {}
+    memo: dict[int, object] = {}
     for module in network.modules():
         for tensor in (
             *module.parameters(recurse=False),
@@ -39,8 +38,8 @@ def _meta(tensor: Tensor) -> Tensor:
     return empty
 
 
-def _values(attributes: dict[str, Any]) -> list[Any]:
-    values: list[Any] = []
+def _values(attributes: dict[str, object]) -> list[object]:
+    values: list[object] = []
     for value in attributes.values():
         if isinstance(value, (list, tuple)):
             values.extend(value)

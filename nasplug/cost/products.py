@@ -3,41 +3,53 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import torch
+
+if TYPE_CHECKING:
+    from torch._ops import OpOverloadPacket
+
 
 Shape = Sequence[int]
 
 
-def _dot(first: Shape, second: Shape, *_: Any, **__: Any) -> int:
+def _dot(first: Shape, second: Shape, *_: object, **__: object) -> int:
     """(n) by (n)."""
     return 2 * math.prod(first)
 
 
-def _mv(matrix: Shape, vector: Shape, *_: Any, **__: Any) -> int:
+def _mv(matrix: Shape, vector: Shape, *_: object, **__: object) -> int:
     """(m, n) by (n)."""
     return 2 * math.prod(matrix)
 
 
-def _addmv(added: Shape, matrix: Shape, vector: Shape, *_: Any, **__: Any) -> int:
+def _addmv(added: Shape, matrix: Shape, vector: Shape, *_: object, **__: object) -> int:
     """(m, n) by (n), and something added."""
     return 2 * math.prod(matrix)
 
 
-def _addbmm(added: Shape, first: Shape, second: Shape, *_: Any, **__: Any) -> int:
+def _addbmm(added: Shape, first: Shape, second: Shape, *_: object, **__: object) -> int:
     """(b, m, k) by (b, k, n), summed over b."""
     return 2 * math.prod(first) * second[-1]
 
 
-def _int_mm(first: Shape, second: Shape, *_: Any, **__: Any) -> int:
+def _int_mm(first: Shape, second: Shape, *_: object, **__: object) -> int:
     """(m, k) by (k, n)."""
     return 2 * math.prod(first) * second[-1]
 
 
 def _trilinear(
-    first: Shape, second: Shape, third: Shape, one: Any, two: Any, three: Any, sums: Any, *_: Any, **__: Any
+    first: Shape,
+    second: Shape,
+    third: Shape,
+    one: Shape,
+    two: Shape,
+    three: Shape,
+    sums: Shape,
+    *_: object,
+    **__: object,
 ) -> int:
     """Bilinear layers: x1 by the weights, summed over x1's features, then that by x2."""
     shapes = [list(shape) for shape in (first, second, third)]
@@ -49,14 +61,14 @@ def _trilinear(
     return 2 * (every + every // sizes[int(sums[0])])
 
 
-def _cdist(first: Shape, second: Shape, *_: Any, **__: Any) -> int:
+def _cdist(first: Shape, second: Shape, *_: object, **__: object) -> int:
     """Distances of (..., m, d) to (..., n, d)."""
     return 2 * math.prod(first) * second[-2]
 
 
 _aten = torch.ops.aten
 #: What the counter is told beside its own table: functions of the shapes of all arguments.
-FORMULAS: dict[Any, Any] = {
+FORMULAS: dict[OpOverloadPacket, Callable[..., int]] = {
     _aten.dot: _dot,
     _aten.vdot: _dot,
     _aten.mv: _mv,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from nasplug.contract.errors import TaskError
 from nasplug.contract.io import Inputs, TensorSpec
+
+if TYPE_CHECKING:
+    from torch.utils.hooks import RemovableHandle
 
 
 class FirstCall:
@@ -22,7 +25,7 @@ class FirstCall:
     def __init__(self) -> None:
         self.inputs: Inputs | None = None
         self.problem: str | None = None
-        self._handle: Any = None
+        self._handle: RemovableHandle | None = None
 
     def watch(self, network: nn.Module) -> None:
         """Waits for the next call; nothing happens once a call was seen."""
@@ -35,7 +38,7 @@ class FirstCall:
             self._handle.remove()
         self._handle = None
 
-    def _called(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _called(self, _: nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         self.stop()
         try:
             self.inputs = inputs_of_call(args, kwargs)
@@ -43,7 +46,7 @@ class FirstCall:
             self.problem = error.what
 
 
-def inputs_of_call(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Inputs:
+def inputs_of_call(args: tuple[object, ...], kwargs: Mapping[str, object]) -> Inputs:
     """Describes the batches that a network is called with.
 
     Args:
@@ -53,17 +56,15 @@ def inputs_of_call(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Inputs:
     Raises:
         TaskError: An argument is not a tensor, or the tensors do not share a batch dimension.
     """
-    named = {name: value for name, value in kwargs.items() if value is not None}
-    for value in (*args, *named.values()):
-        if not isinstance(value, Tensor):
-            raise TaskError(f"the network is called with a {type(value).__name__}, which is not a tensor")
-    batches = {value.shape[0] if value.dim() else None for value in (*args, *named.values())}
+    tensors = [_tensor(value) for value in args]
+    named = {name: _tensor(value) for name, value in kwargs.items() if value is not None}
+    batches = {value.shape[0] if value.dim() else None for value in (*tensors, *named.values())}
     if len(batches) != 1 or None in batches:
         raise TaskError("the network is called with tensors that do not have one batch dimension in common")
-    return Inputs(tuple(map(_spec, args)), {name: _spec(value) for name, value in named.items()})
+    return Inputs(tuple(map(_spec, tensors)), {name: _spec(value) for name, value in named.items()})
 
 
-def inputs_of_example(example: Any) -> Inputs | None:
+def inputs_of_example(example: object) -> Inputs | None:
     """Describes a LightningModule's `example_input_array`: a tensor, a tuple, or a mapping of names to tensors.
 
     Args:
@@ -80,6 +81,12 @@ def inputs_of_example(example: Any) -> Inputs | None:
         return inputs_of_call(args, named)
     except TaskError:
         return None
+
+
+def _tensor(value: object) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise TaskError(f"the network is called with a {type(value).__name__}, which is not a tensor")
+    return value
 
 
 def _spec(value: Tensor) -> TensorSpec:

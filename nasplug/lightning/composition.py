@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from pytorch_lightning import Callback
 
@@ -21,6 +21,15 @@ from nasplug.plugins.manager import Manager, hooks_of
 from nasplug.plugins.packages import missing
 from nasplug.run.assemble import find_target
 from nasplug.run.pricing import CostCaller
+
+if TYPE_CHECKING:
+    from pluggy import HookCaller
+    from pytorch_lightning import LightningDataModule
+    from torch import nn
+
+    from nasplug.contract.records import Direction
+    from nasplug.plugins.catalog import Factory
+
 
 #: What can work in a Trainer. A name that is registered as several of these is used as all of them.
 KINDS = ("wrapper", "callback", "cost", "stopper")
@@ -43,20 +52,20 @@ class Composition:
         run: Stands for the training: objectives and target, no other trials and no space.
     """
 
-    def __init__(self, catalog: Catalog, target: str | None, objectives: Mapping[str, str]) -> None:
+    def __init__(self, catalog: Catalog, target: str | None, objectives: Mapping[str, Direction]) -> None:
         self._catalog = catalog
         self._target = None if target is None else find_target(target, catalog)
         self.manager = Manager()
         self.costs: list[tuple[CostCaller, HardwareTarget | None]] = []
         self.lightning: list[Callback] = []
         setting = Setting(
-            objectives=tuple(Objective(name, direction) for name, direction in objectives.items()),  # type: ignore[arg-type]
+            objectives=tuple(Objective(name, direction) for name, direction in objectives.items()),
             target=self._target,
         )
         trial = Trial(0, Proposal(Architecture("trainer", (), "trainer")), state="running")
         self.run = TrialRun(trial, Ledger(setting).view, manager=self.manager)
 
-    def add(self, component: Any) -> None:
+    def add(self, component: object) -> None:
         """Adds a slug, a component or an instance.
 
         Raises:
@@ -110,27 +119,29 @@ class Composition:
         """Whether a plugin changes data."""
         return bool(self.manager.who("configure_data"))
 
-    def data(self, datamodule: Any) -> Any:
+    def data(self, datamodule: LightningDataModule) -> LightningDataModule:
         """The data module as all wrappers make it."""
-        return self._around(_Given(datamodule=datamodule), self.manager.hook.configure_data)
+        changed: LightningDataModule = self._around(_Given(datamodule=datamodule), self.manager.hook.configure_data)
+        return changed
 
     @property
     def stops(self) -> bool:
         """Whether a plugin may stop trainings."""
         return bool(self.manager.who("should_prune"))
 
-    def wrap(self, network: Any) -> Any:
+    def wrap(self, network: nn.Module) -> nn.Module:
         """The network as all wrappers make it."""
-        return self._around(_Given(network=network), self.manager.hook.build)
+        wrapped: nn.Module = self._around(_Given(network=network), self.manager.hook.build)
+        return wrapped
 
-    def _around(self, given: _Given, hook: Any) -> Any:
+    def _around(self, given: _Given, hook: HookCaller) -> Any:
         self.manager.register(given, "given")
         try:
             return hook(run=self.run)
         finally:
             self.manager.unregister(given)
 
-    def _add_plugin(self, plugin: Any, name: str, target: HardwareTarget | None) -> None:
+    def _add_plugin(self, plugin: object, name: str, target: HardwareTarget | None) -> None:
         if inspect.isclass(plugin):
             raise SpecError(f"{name} is a class", where=_WHERE, fix=f"make an instance: {plugin.__name__}(...)")
         hooks = hooks_of(plugin)
@@ -163,10 +174,11 @@ class Composition:
             raise SpecError(f"the target {item.name!r} takes no arguments here", where=_WHERE)
         self._add_plugin(self._target_cost(), "target", find_target(item.name, self._catalog))
 
-    def _target_cost(self) -> Any:
-        return instantiate("cost", Component("target"), self._catalog, where=_WHERE)
+    def _target_cost(self) -> object:
+        cost: object = instantiate("cost", Component("target"), self._catalog, where=_WHERE)
+        return cost
 
-    def _target_of(self, item: Component, factories: Any) -> HardwareTarget | None:
+    def _target_of(self, item: Component, factories: Iterable[Factory]) -> HardwareTarget | None:
         """The component's own `target`, unless its class takes it as an argument of its own."""
         if "target" not in item.args or "target" in _parameters(*factories):
             return self._target
@@ -176,19 +188,19 @@ class Composition:
 class _Given:
     """Answers `build` and `configure_data` with the network and the data that the user has already."""
 
-    def __init__(self, network: Any = None, datamodule: Any = None) -> None:
+    def __init__(self, network: nn.Module | None = None, datamodule: LightningDataModule | None = None) -> None:
         self._network, self._datamodule = network, datamodule
 
     @hookimpl(trylast=True)
-    def build(self) -> Any:
+    def build(self) -> nn.Module | None:
         return self._network
 
     @hookimpl(trylast=True)
-    def configure_data(self) -> Any:
+    def configure_data(self) -> LightningDataModule | None:
         return self._datamodule
 
 
-def _name_of(plugin: Any, catalog: Catalog) -> str:
+def _name_of(plugin: object, catalog: Catalog) -> str:
     """The name an instance is announced by, which is the namespace of its costs; else what it calls itself."""
     location = f"{type(plugin).__module__}:{type(plugin).__qualname__}"
     announced = (entry.name for entry in catalog if entry.location == location)
@@ -196,11 +208,11 @@ def _name_of(plugin: Any, catalog: Catalog) -> str:
     return next(announced, own if isinstance(own, str) else type(plugin).__name__.lower())
 
 
-def _parameters(*factories: Any) -> dict[str, inspect.Parameter]:
+def _parameters(*factories: Factory) -> dict[str, inspect.Parameter]:
     return {name: item for factory in factories for name, item in inspect.signature(factory).parameters.items()}
 
 
-def _arguments_for(factory: Any, item: Component, factories: Any) -> dict[str, Any]:
+def _arguments_for(factory: Factory, item: Component, factories: Iterable[Factory]) -> dict[str, object]:
     """The arguments that one of several classes behind a name takes; each must be taken by one of them."""
     every, own = _parameters(*factories), _parameters(factory)
     unnamed = inspect.Parameter.VAR_KEYWORD

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nasplug.contract.errors import SpecError
 
 if TYPE_CHECKING:
+    from pytorch_lightning import LightningDataModule
+
     from nasplug.lightning.composition import Composition
 
 
@@ -14,10 +16,10 @@ class WrappedData:
     """A data module while wrappers are around it."""
 
     def __init__(self) -> None:
-        self._datamodule: Any = None
-        self._before: dict[str, Any] = {}
+        self._datamodule: LightningDataModule | None = None
+        self._before: dict[str, object] = {}
 
-    def wrap(self, datamodule: Any, plugins: Composition) -> None:
+    def wrap(self, datamodule: LightningDataModule | None, plugins: Composition) -> None:
         """Lets the plugins change the data module in place.
 
         Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -15,6 +15,9 @@ from nasplug.lightning.data import WrappedData
 from nasplug.lightning.pricing import CostLogger, network_of
 from nasplug.lightning.stopping import Stopping
 from nasplug.plugins.discovery import discover
+
+if TYPE_CHECKING:
+    from nasplug.contract.records import Direction
 
 
 class Plugins(Callback):
@@ -48,9 +51,9 @@ class Plugins(Callback):
 
     def __init__(
         self,
-        *components: Any,
+        *components: object,
         target: str | None = None,
-        objectives: Mapping[str, str] | None = None,
+        objectives: Mapping[str, Direction] | None = None,
         inputs: InputsLike | None = None,
         input_shape: Sequence[int] | None = None,
         network_attribute: str = "network",
@@ -81,7 +84,7 @@ class Plugins(Callback):
         if self._plugins.wraps and pl_module not in self._wrapped:
             setattr(pl_module, self._attribute, self._plugins.wrap(network_of(pl_module, self._attribute)))
             self._wrapped.add(pl_module)
-        callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
         position = next(i for i, callback in enumerate(callbacks) if callback is self) + 1
         present = {id(callback) for callback in callbacks}
         callbacks[position:position] = [callback for callback in self.callbacks if id(callback) not in present]

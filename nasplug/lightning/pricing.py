@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_warn
+from pytorch_lightning.utilities.types import STEP_OUTPUT
 from torch import nn
 
 from nasplug.contract.errors import SpecError, did_you_mean
@@ -42,7 +42,7 @@ class CostLogger(Callback):
         self._attribute = attribute
         self._inputs = None if inputs is None else Inputs.of(inputs)
         self._call = FirstCall()
-        self._priced: tuple[Any, ...] | None = None
+        self._priced: tuple[object, ...] | None = None
         self._broken: set[int] = set()
         self._warned = False
         self._values: list[dict[str, float]] = [{} for _ in self._costs]
@@ -53,13 +53,13 @@ class CostLogger(Callback):
         if self._inputs is None:
             self._inputs = inputs_of_example(pl_module.example_input_array)
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
         """Watches for the first call of the network if nobody has said what it is called with."""
         if self._inputs is None:
             self._call.watch(network_of(pl_module, self._attribute))
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: STEP_OUTPUT, batch: object, batch_idx: int
     ) -> None:
         """Stops watching."""
         self._call.stop()
@@ -115,7 +115,7 @@ def network_of(pl_module: LightningModule, attribute: str) -> nn.Module:
     return found
 
 
-def structure_of(network: nn.Module) -> tuple[Any, ...]:
+def structure_of(network: nn.Module) -> tuple[object, ...]:
     """What costs can depend on: the modules with what they print about themselves, and the shapes of all tensors."""
     state = network.state_dict()
     return repr(network), tuple([(name, getattr(value, "shape", None)) for name, value in state.items()])

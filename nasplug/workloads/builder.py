@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from nasplug.contract.errors import SpaceError, did_you_mean
 from nasplug.workloads.workload import BITS, DENSITIES, OPERATIONS, SHAPES, Workload
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+#: An entry of a row: a size, a number of bits, a density, whether there is a bias, or an activation function.
+Column: TypeAlias = float | str
+
 #: The row that stands for the input of the network.
 INPUT = -1
-_ONE: dict[str, Any] = dict.fromkeys(SHAPES, 1) | {"ph": 0, "pw": 0}
+_ONE: dict[str, Column] = {**dict.fromkeys(SHAPES, 1), "ph": 0, "pw": 0}
 
 
 #: Rows that an activation function can be part of.
@@ -41,7 +48,7 @@ class WorkloadBuilder:
         found = self._rows[row]
         return found["n"], found["co"], found["ho"], found["wo"]
 
-    def row(self, operation: str, sources: Sequence[int], name: str = "", **columns: Any) -> int:
+    def row(self, operation: str, sources: Sequence[int], name: str = "", **columns: Column) -> int:
         """Adds a row of any kind.
 
         Args:
@@ -80,7 +87,7 @@ class WorkloadBuilder:
         bias: bool = True,
         post: str = "",
         name: str = "",
-        **columns: Any,
+        **columns: Column,
     ) -> int:
         """A convolution with whatever is folded into it. `padding=None` keeps the size at stride 1."""
         _, _, h, w = self.shape(source)
@@ -89,7 +96,7 @@ class WorkloadBuilder:
         ho, wo = (h + 2 * ph - dh * (kh - 1) - 1) // sh + 1, (w + 2 * pw - dw * (kw - 1) - 1) // sw + 1
         shapes = {"kh": kh, "kw": kw, "sh": sh, "sw": sw, "dh": dh, "dw": dw, "ph": ph, "pw": pw}
         out = {"co": channels, "ho": ho, "wo": wo, "groups": groups}
-        return self.row("conv", [source], name, **(shapes | out | {"bias": bias, "post": post} | columns))
+        return self.row("conv", [source], name, **{**shapes, **out, "bias": bias, "post": post, **columns})
 
     def pool(
         self,
@@ -101,7 +108,7 @@ class WorkloadBuilder:
         padding: int | tuple[int, int] = 0,
         ceil: bool = False,
         name: str = "",
-        **columns: Any,
+        **columns: Column,
     ) -> int:
         """`maxpool` or `avgpool`. Without `stride` the windows do not overlap."""
         _, _, h, w = self.shape(source)
@@ -137,26 +144,26 @@ class WorkloadBuilder:
             return sources[0]
         return self.row("concat", sources, name, co=sum(self.shape(source)[1] for source in sources))
 
-    def activate(self, source: int, function: str, name: str = "", **columns: Any) -> int:
+    def activate(self, source: int, function: str, name: str = "", **columns: Column) -> int:
         """An activation function, such as `relu`: part of the row right before it, else a row `lut`."""
         if self._open(source, _ACTIVATED):
             self._rows[source]["post"] = function
             return source
-        return self.row("lut", [source], name, **(columns | {"post": function}))
+        return self.row("lut", [source], name, **{**columns, "post": function})
 
-    def normalise(self, source: int, name: str = "", **columns: Any) -> int:
+    def normalise(self, source: int, name: str = "", **columns: Column) -> int:
         """Batch normalisation in inference: part of the convolution right before it, else a row `scale`."""
         return self._affine(source, ("conv", "fc"), name, columns)
 
-    def affine(self, source: int, name: str = "", **columns: Any) -> int:
+    def affine(self, source: int, name: str = "", **columns: Column) -> int:
         """A constant added or multiplied: part of the products right before it, else a row `scale`."""
         return self._affine(source, ("conv", "fc", "matmul", "scale", "norm"), name, columns)
 
-    def _affine(self, source: int, takers: tuple[str, ...], name: str, columns: dict[str, Any]) -> int:
+    def _affine(self, source: int, takers: tuple[str, ...], name: str, columns: Mapping[str, Column]) -> int:
         if self._open(source, takers):
             self._rows[source]["bias"] = True
             return source
-        return self.row("scale", [source], name, **(columns | {"bias": True}))
+        return self.row("scale", [source], name, **{**columns, "bias": True})
 
     def _open(self, row: int, kinds: tuple[str, ...]) -> bool:
         """Whether a row can still take something in: the last one made, without an activation function."""
@@ -170,7 +177,7 @@ class WorkloadBuilder:
     def build(self) -> Workload:
         """The workload."""
 
-        def integers(name: str) -> Any:
+        def integers(name: str) -> npt.NDArray[np.int64]:
             return np.array([row[name] for row in self._rows], dtype=np.int64)
 
         columns: dict[str, Any] = {name: integers(name) for name in (*SHAPES, *BITS)}

@@ -6,9 +6,9 @@ operators are recorded and not modules; module names come from a stack kept besi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,9 @@ from nasplug.cost.meta import meta_copy
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
 from nasplug.workloads.operators import CONSTANTS, HANDLERS, PRODUCTS, Call
 from nasplug.workloads.workload import Workload
+
+if TYPE_CHECKING:
+    from torch._ops import OpOverload
 
 
 def extract(network: nn.Module, inputs: InputsLike, *, bits: int = 8) -> Workload:
@@ -78,7 +81,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._rows[id(tensor)] = row
         self._kept.append(tensor)
 
-    def row_of(self, value: Any) -> int | None:
+    def row_of(self, value: object) -> int | None:
         """The row that wrote a tensor; None for constants."""
         return self._rows.get(id(value)) if isinstance(value, Tensor) else None
 
@@ -87,9 +90,9 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         here = self._stack[-1][0] if self._stack else ""
         return here or operator
 
-    def stated(self) -> dict[str, Any]:
+    def stated(self) -> dict[str, float]:
         """Precision and sparsity that the surrounding modules state."""
-        found: dict[str, Any] = {}
+        found: dict[str, float] = {}
         for name in ("weight_bits", "input_bits", "output_bits", "weight_density", "input_density"):
             for _, module in reversed(self._stack):
                 value = getattr(module, name, None)
@@ -107,9 +110,15 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._densities[name] = float((weight != 0).float().mean()) if known else 1.0  # type: ignore[union-attr]
         return self._densities[name]
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        operator = func.name().split("::")[-1].split(".")[0]
+    def __torch_dispatch__(
+        self,
+        func: OpOverload,
+        types: Collection[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> object:
+        result: object = func(*args, **(kwargs or {}))
+        operator = str(func.name()).split("::")[-1].split(".")[0]  # type: ignore[no-untyped-call]
         given = [value for value in _flat((args, kwargs or {})) if isinstance(value, Tensor)]
         outputs = [value for value in _flat(result) if isinstance(value, Tensor)]
         states = [value for value in given if id(value) in self._states]
@@ -135,10 +144,10 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         handles = []
         for name, module in network.named_modules():
 
-            def enter(module: nn.Module, _: Any, name: str = name) -> None:
+            def enter(module: nn.Module, _: object, name: str = name) -> None:
                 self._stack.append((name, module))
 
-            def leave(*_: Any) -> None:
+            def leave(*_: object) -> None:
                 self._stack.pop()
 
             handles.append(module.register_forward_pre_hook(enter))
@@ -150,7 +159,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 handle.remove()
 
 
-def _flat(value: Any) -> Iterator[Any]:
+def _flat(value: object) -> Iterator[object]:
     if isinstance(value, (list, tuple)):
         for item in value:
             yield from _flat(item)

@@ -5,13 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nasplug.contract.errors import DataError
 from nasplug.contract.wording import plural
 from nasplug.optional import require
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
 from nasplug.workloads.workload import Workload
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from onnx import GraphProto, NodeProto, TypeProto
+
 
 Shape = tuple[int, ...]
 #: Another view of the same numbers, or another code for them: no work.
@@ -67,8 +73,12 @@ def read_onnx(path: str | Path, *, bits: int = 8) -> Workload:
     return _Reader(onnx, inferred.graph, where, bits).read(inputs[0].name)
 
 
+#: Reads a node, given the rows that wrote its inputs, and returns its row.
+Handler: TypeAlias = "Callable[[_Reader, NodeProto, list[int]], int]"
+
+
 class _Reader:
-    def __init__(self, onnx: Any, graph: Any, where: str, bits: int) -> None:
+    def __init__(self, onnx: ModuleType, graph: GraphProto, where: str, bits: int) -> None:
         self._onnx, self._graph, self._where, self._bits = onnx, graph, where, bits
         self.shapes: dict[str, Shape | None] = {
             item.name: _shape(item.type.tensor_type)
@@ -96,7 +106,7 @@ class _Reader:
                     self.rows[name] = row
         return self.builder.build()
 
-    def _node(self, node: Any, sources: list[int]) -> int:
+    def _node(self, node: NodeProto, sources: list[int]) -> int:
         kind = node.op_type
         if kind in _VIEWS:
             return sources[0]
@@ -111,7 +121,7 @@ class _Reader:
             return handler(self, node, sources)
         return self.row("norm" if kind in _NORMS else "other", node, sources)
 
-    def _activation(self, node: Any) -> str:
+    def _activation(self, node: NodeProto) -> str:
         if node.op_type == "Clip":
             low, high = (self._constant(name) for name in (*node.input[1:3], "", "")[:2])
             return "relu6" if (low, high) == (0, 6) else "relu" if low == 0 and high is None else "clamp"
@@ -127,7 +137,7 @@ class _Reader:
                 return float(self._onnx.numpy_helper.to_array(self.attributes(node)["value"]))
         return None
 
-    def attributes(self, node: Any) -> dict[str, Any]:
+    def attributes(self, node: NodeProto) -> dict[str, Any]:
         return {item.name: self._onnx.helper.get_attribute_value(item) for item in node.attribute}
 
     def shape(self, name: str) -> Shape:
@@ -140,18 +150,18 @@ class _Reader:
             )
         return found
 
-    def first(self, node: Any) -> str:
+    def first(self, node: NodeProto) -> str:
         """The first input that a row wrote."""
         found: str = next(name for name in node.input if name in self.rows)
         return found
 
-    def row(self, operation: str, node: Any, sources: Sequence[int], **columns: Any) -> int:
+    def row(self, operation: str, node: NodeProto, sources: Sequence[int], **columns: float) -> int:
         shapes = _image("ci", "hi", "wi", self.shape(self.first(node)))
         shapes |= _image("co", "ho", "wo", self.shape(node.output[0]))
         return self.builder.row(operation, sources, node.name or node.op_type, **(shapes | columns))
 
 
-def _shape(kind: Any) -> Shape | None:
+def _shape(kind: TypeProto.Tensor) -> Shape | None:
     sizes = tuple(dim.dim_value for dim in kind.shape.dim)
     return sizes if all(sizes) else None
 
@@ -182,7 +192,7 @@ def _window(attributes: Mapping[str, Any], kernel: Sequence[int], size: Shape, o
     return dict(zip(names, (*kernel, *strides, *dilations, *pads[:2]), strict=True))
 
 
-def _conv(reader: _Reader, node: Any, sources: list[int]) -> int:
+def _conv(reader: _Reader, node: NodeProto, sources: list[int]) -> int:
     attributes, weight = reader.attributes(node), reader.shape(node.input[1])
     if len(weight) != 4:
         return reader.row("other", node, sources)
@@ -191,7 +201,7 @@ def _conv(reader: _Reader, node: Any, sources: list[int]) -> int:
     return reader.row("conv", node, sources[:1], **window, groups=groups, bias=len(node.input) > 2)
 
 
-def _product(reader: _Reader, node: Any, sources: list[int]) -> int:
+def _product(reader: _Reader, node: NodeProto, sources: list[int]) -> int:
     """Gemm and MatMul: by a constant a linear layer, else a product of activations."""
     first, second = (reader.shape(name) for name in node.input[:2])
     attributes = reader.attributes(node)
@@ -209,8 +219,8 @@ def _product(reader: _Reader, node: Any, sources: list[int]) -> int:
     return reader.row("fc", node, sources[:1], **shapes, bias=len(node.input) > 2)
 
 
-def _pool(kind: str) -> Callable[[_Reader, Any, list[int]], int]:
-    def handle(reader: _Reader, node: Any, sources: list[int]) -> int:
+def _pool(kind: str) -> Handler:
+    def handle(reader: _Reader, node: NodeProto, sources: list[int]) -> int:
         attributes = reader.attributes(node)
         kernel = attributes["kernel_shape"]
         if len(kernel) != 2:
@@ -221,7 +231,7 @@ def _pool(kind: str) -> Callable[[_Reader, Any, list[int]], int]:
     return handle
 
 
-def _global_pool(reader: _Reader, node: Any, sources: list[int]) -> int:
+def _global_pool(reader: _Reader, node: NodeProto, sources: list[int]) -> int:
     shape, out = reader.shape(node.input[0]), reader.shape(node.output[0])
     if len(shape) == 4 and math.prod(out) == shape[0] * shape[1]:
         n, c, h, w = shape
@@ -232,19 +242,19 @@ def _global_pool(reader: _Reader, node: Any, sources: list[int]) -> int:
     return reader.row("other", node, sources)
 
 
-def _elementwise(kind: str) -> Callable[[_Reader, Any, list[int]], int]:
-    def handle(reader: _Reader, node: Any, sources: list[int]) -> int:
+def _elementwise(kind: str) -> Handler:
+    def handle(reader: _Reader, node: NodeProto, sources: list[int]) -> int:
         largest = max((reader.shape(name) for name in node.input if name in reader.rows), key=math.prod)
         return reader.row(kind, node, sources, **_image("ci", "hi", "wi", largest))
 
     return handle
 
 
-def _simple(kind: str) -> Callable[[_Reader, Any, list[int]], int]:
+def _simple(kind: str) -> Handler:
     return lambda reader, node, sources: reader.row(kind, node, sources)
 
 
-_HANDLERS: dict[str, Callable[[_Reader, Any, list[int]], int]] = {
+_HANDLERS: dict[str, Handler] = {
     "Conv": _conv,
     "Gemm": _product,
     "MatMul": _product,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from nasplug.workloads.builder import INPUT
+from nasplug.workloads.builder import INPUT, Column
 
 if TYPE_CHECKING:
     from nasplug.workloads.extract import _Recorder
@@ -59,7 +59,7 @@ class Call:
         """An argument by place or name."""
         return self.args[place] if len(self.args) > place else self.kwargs.get(name, default)
 
-    def row(self, operation: str, sources: list[int] | None = None, **columns: Any) -> int:
+    def row(self, operation: str, sources: list[int] | None = None, **columns: Column) -> int:
         """Adds a row with the shapes of the first input and output, unless given."""
         shapes = _image("ci", "hi", "wi", self._first()) | _image("co", "ho", "wo", self.outputs[0])
         stated = {k: v for k, v in self.recorder.stated().items() if operation in ("conv", "fc") or "weight" not in k}
@@ -100,7 +100,7 @@ def _image(channels: str, height: str, width: str, tensor: Tensor) -> dict[str, 
     return {"n": n, channels: c, height: h, width: w}
 
 
-def _pair(value: Any) -> tuple[int, int]:
+def _pair(value: int | Sequence[int]) -> tuple[int, int]:
     values = [value] * 2 if isinstance(value, int) else list(value)
     return (int(values[0]), int(values[-1])) if len(values) > 1 else (int(values[0]), int(values[0]))
 
@@ -127,7 +127,7 @@ def _conv(call: Call) -> int:
     return call.row("conv", [call.sources[0]], **({"weight_density": density} | columns | _own_density(call, density)))
 
 
-def _two(value: Any, weight: Tensor) -> tuple[int, int]:
+def _two(value: Sequence[int], weight: Tensor) -> tuple[int, int]:
     if weight.dim() == 3:  # one dimension: it is the width
         size = int(value[0])
         return (1 if size else 0), size
@@ -178,8 +178,8 @@ def _pool(kind: str) -> Callable[[Call], int]:
         stride = _pair(call.args[2]) if len(call.args) > 2 and call.args[2] else kernel
         padding = _pair(call.args[3]) if len(call.args) > 3 else (0, 0)
         names = ("kh", "kw", "sh", "sw", "ph", "pw")
-        columns: dict[str, Any] = dict(zip(names, (*kernel, *stride, *padding), strict=True))
-        return call.row(kind, **columns)
+        columns = dict(zip(names, (*kernel, *stride, *padding), strict=True))
+        return call.row(kind, call.sources, **columns)
 
     return handle
 
@@ -213,8 +213,8 @@ def _elementwise(kind: str) -> Callable[[Call], int]:
     def handle(call: Call) -> int:
         if len(call.sources) > 1:
             largest = max(call.args[:2], key=lambda value: value.numel())
-            shapes: dict[str, Any] = _image("ci", "hi", "wi", largest)
-            return call.row(kind, **shapes)
+            shapes = _image("ci", "hi", "wi", largest)
+            return call.row(kind, call.sources, **shapes)
         return call.recorder.builder.affine(call.sources[0], call.recorder.name(call.operator), **call.of_input())
 
     return handle

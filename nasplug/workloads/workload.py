@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasplug.contract.errors import DataError
+from nasplug.contract.jsondata import Json
 from nasplug.contract.wording import plural
 
 Integers = npt.NDArray[np.int64]
@@ -185,9 +186,9 @@ class Workload:
             changed[name] = value
         return dataclasses.replace(self, **changed)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """Plain data."""
-        data: dict[str, Any] = {}
+        data: dict[str, Json] = {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             data[field.name] = value.tolist() if isinstance(value, np.ndarray) else list(value)
@@ -219,7 +220,7 @@ class Workload:
             raise DataError("not a workload", where="Workload", why=f"{type(error).__name__}: {error}") from error
         return cls(**columns)
 
-    def table(self) -> list[dict[str, Any]]:
+    def table(self) -> list[dict[str, Json]]:
         """One dictionary per row, for people."""
         return [
             {
