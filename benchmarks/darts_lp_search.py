@@ -156,7 +156,7 @@ class Bench:
         import pytorch_lightning as pl
         import torch
 
-        from nasplug.evaluate.trainer import place
+        from nasplug.evaluate.trainer import device_options
         from nasplug.run.seeding import seed_everything
 
         torch.set_num_threads(1)
@@ -166,7 +166,7 @@ class Bench:
         trainer = pl.Trainer(
             max_epochs=self.arguments.epochs,
             check_val_every_n_epoch=self.arguments.epochs,
-            **place(self.arguments.device),
+            **device_options(self.arguments.device),
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,

@@ -58,7 +58,7 @@ def retrain(study: nas.Study, arguments: argparse.Namespace, seed: int) -> dict[
     import pytorch_lightning as pl
     import torch
 
-    from nasplug.evaluate.trainer import place
+    from nasplug.evaluate.trainer import device_options
     from nasplug.run.seeding import seed_everything
 
     torch.set_num_threads(2)
@@ -69,7 +69,7 @@ def retrain(study: nas.Study, arguments: argparse.Namespace, seed: int) -> dict[
     module = task.module(study.space.build(study.best.architecture, task), {})
     trainer = pl.Trainer(
         max_epochs=arguments.retrain_epochs,
-        **place(arguments.device),
+        **device_options(arguments.device),
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

@@ -127,8 +127,8 @@ class SuccessiveHalving:
         return proposals
 
     def _synchronous(self, study: StudyView, count: int) -> list[Proposal]:
-        waiting = [(_place(trial), trial) for trial in study.pending if _place(trial) is not None]
-        bracket = max([len(self._brackets) - 1, 0, *(place[0] for place, _ in waiting if place)])
+        waiting = [(_position(trial), trial) for trial in study.pending if _position(trial) is not None]
+        bracket = max([len(self._brackets) - 1, 0, *(position[0] for position, _ in waiting if position)])
         rungs = self._rungs(bracket)
         level = max([0, *(k for k, members in enumerate(rungs) if members), *(p[1] for p, _ in waiting if p)])
         size = self.size or self.eta ** (len(self._epochs) - 1)
@@ -158,10 +158,10 @@ class SuccessiveHalving:
         if not self._epochs:
             self._epochs = rung_epochs(self.eta, self.min_epochs, self.max_epochs or study.budget.epochs)
         for trial in study.trials[self._read :]:
-            place = _place(trial)
-            if place is None:
+            position = _position(trial)
+            if position is None:
                 continue
-            self._rungs(place[0])[place[1]].append(trial)
+            self._rungs(position[0])[position[1]].append(trial)
             if trial.proposal.parent is not None:
                 self._promoted.add(trial.proposal.parent)
         self._read = len(study.trials)
@@ -247,7 +247,7 @@ def rung_epochs(eta: int, min_epochs: int, max_epochs: int) -> list[int]:
     return [*epochs, max_epochs]
 
 
-def _place(trial: Trial) -> tuple[int, int] | None:
+def _position(trial: Trial) -> tuple[int, int] | None:
     """(bracket, rung) of a trial that was proposed here, None for trials of others."""
     info = trial.proposal.info
     bracket, rung = info.get(BRACKET, 0), info.get(RUNG)

@@ -35,10 +35,10 @@ class NasplugError(Exception):
             parts.append(f"Do: {self.fix}")
         return "\n".join(parts)
 
-    def within(self, place: str) -> Self:
-        """Returns the error itself, with the place around the one it names, such as the plugin that was asked."""
-        if place not in (self.where or ""):
-            self.where = f"{place}, {self.where}" if self.where else place
+    def within(self, context: str) -> Self:
+        """Returns the error itself, with `context` put before where it happened, such as the plugin that was asked."""
+        if context not in (self.where or ""):
+            self.where = f"{context}, {self.where}" if self.where else context
             self.args = (self._message(),)
         return self
 

@@ -70,10 +70,10 @@ def measure_latency(
     for name, value in (("batch_size", batch_size), ("warmup", warmup), ("repeats", repeats), ("threads", threads)):
         if value < 1:
             raise SpecError(f"{name} is {value}, less than 1", where="measure_latency")
-    known, place = Inputs.of(inputs), _device(device)
-    wait = _waiter(place)
-    with _prepared(network, place, threads), torch.no_grad():
-        args, kwargs = known.example(batch_size, device=str(place))
+    known, torch_device = Inputs.of(inputs), _device(device)
+    wait = _waiter(torch_device)
+    with _prepared(network, torch_device, threads), torch.no_grad():
+        args, kwargs = known.example(batch_size, device=str(torch_device))
         try:
             for _ in range(warmup):
                 network(*args, **kwargs)
@@ -86,7 +86,7 @@ def measure_latency(
             ) from error
         seconds = _time(lambda: network(*args, **kwargs), wait, repeats, max_seconds)
     p10, median, p90 = np.percentile(seconds, (10, 50, 90)).tolist()
-    return Latency(median, p10, p90, batch_size, len(seconds), str(place), threads)
+    return Latency(median, p10, p90, batch_size, len(seconds), str(torch_device), threads)
 
 
 def _time(run: Callable[[], object], wait: Callable[[], None], repeats: int, max_seconds: float) -> list[float]:
@@ -102,37 +102,37 @@ def _time(run: Callable[[], object], wait: Callable[[], None], repeats: int, max
 
 def _device(name: str) -> torch.device:
     try:
-        place = torch.device(name)
+        torch_device = torch.device(name)
     except RuntimeError as error:
         raise SpecError(f"there is no device {name!r}", where="measure_latency", fix="write cpu or cuda") from error
-    if place.type not in ("cpu", "cuda"):
+    if torch_device.type not in ("cpu", "cuda"):
         raise SpecError(f"latency cannot be measured on {name!r}", where="measure_latency", fix="write cpu or cuda")
-    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
+    if torch_device.type == "cuda" and (torch_device.index or 0) >= torch.cuda.device_count():
         raise SpecError(
             f"the device {name!r} is not available",
             where="measure_latency",
             why=f"torch sees {torch.cuda.device_count()} CUDA devices",
             fix="measure on cpu, or run where there is a GPU and a CUDA build of torch",
         )
-    return place
+    return torch_device
 
 
-def _waiter(place: torch.device) -> Callable[[], None]:
+def _waiter(torch_device: torch.device) -> Callable[[], None]:
     """What to call so that all work given to the device is done."""
-    if place.type == "cuda":
-        return lambda: torch.cuda.synchronize(place)
+    if torch_device.type == "cuda":
+        return lambda: torch.cuda.synchronize(torch_device)
     return lambda: None
 
 
 @contextmanager
-def _prepared(network: nn.Module, place: torch.device, threads: int) -> Iterator[None]:
+def _prepared(network: nn.Module, torch_device: torch.device, threads: int) -> Iterator[None]:
     """Puts a network into inference mode on a device, and everything back afterwards."""
     modes = [(module, module.training) for module in network.modules()]
     home = next((tensor.device for tensor in network.parameters()), torch.device("cpu"))
     threads_before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads)
-        network.eval().to(place)
+        network.eval().to(torch_device)
         yield
     finally:
         network.to(home)

@@ -59,10 +59,10 @@ class Idx(ImageSource):
     def _find(self, part: str, content: str) -> Path:
         folder = existing_folder(self.path, "Idx")
         stem = f"{part}-{content}", f"idx{3 if content == 'images' else 1}-ubyte"
-        for place in (folder, folder / "raw"):
+        for directory in (folder, folder / "raw"):
             for separator in "-.":
                 for suffix in ("", ".gz"):
-                    file = place / (separator.join(stem) + suffix)
+                    file = directory / (separator.join(stem) + suffix)
                     if file.is_file():
                         return file
         raise DataError(

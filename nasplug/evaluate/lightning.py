@@ -18,7 +18,16 @@ from nasplug.contract.wording import plural
 from nasplug.evaluate.recorder import Recorder
 from nasplug.evaluate.scoring import ScoreName, Scoring
 from nasplug.evaluate.structure import check_unchanged, structure
-from nasplug.evaluate.trainer import DEFAULTS, PRECISIONS, as_checkpoint, check_options, fit, lightning_of, place, quiet
+from nasplug.evaluate.trainer import (
+    DEFAULTS,
+    PRECISIONS,
+    as_checkpoint,
+    check_options,
+    device_options,
+    fit,
+    lightning_of,
+    quiet,
+)
 from nasplug.evaluate.trialrun import TrialRun
 from nasplug.evaluate.weights import FILE_NAME, read_tensors, save_weights
 from nasplug.ledger.artifacts import check_artifact
@@ -87,7 +96,7 @@ class LightningEvaluator:
 
     def _evaluate(self, run: TrialRun) -> Evaluation:
         epochs, seed = run.budget.epochs, run.trial.seed
-        options = {**DEFAULTS, **self.trainer, **place(run.device)}
+        options = {**DEFAULTS, **self.trainer, **device_options(run.device)}
         torch.set_num_threads(run.threads)
         if options["accelerator"] == "gpu":
             gc.collect()  # what earlier trials left in reference cycles holds memory of the device

@@ -38,7 +38,7 @@ DECIDED_ELSEWHERE: dict[str, str] = {
 }
 
 
-class Place(TypedDict):
+class DeviceOptions(TypedDict):
     """Trainer options that say where a training runs."""
 
     accelerator: str
@@ -93,7 +93,7 @@ def check_options(options: Mapping[str, object], where: str) -> None:
         ) from error
 
 
-def place(device: str) -> Place:
+def device_options(device: str) -> DeviceOptions:
     """The Trainer options for a device name.
 
     Args:

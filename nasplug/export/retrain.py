@@ -120,14 +120,14 @@ def _test(
     assembly: Assembly, network: Any, hyperparameters: Mapping[str, Any]
 ) -> tuple[dict[str, float] | None, str | None]:
     """Metrics on the test data, or why there are none. A test that fails must not cost the trained weights."""
-    from nasplug.evaluate.trainer import DEFAULTS, fit, lightning_of, place, quiet
+    from nasplug.evaluate.trainer import DEFAULTS, device_options, fit, lightning_of, quiet
 
     assert assembly.task is not None
     module = assembly.task.module(network, hyperparameters)
     found: list[Mapping[str, float]] = []
     with quiet():
         trainer = lightning_of(module).Trainer(
-            **DEFAULTS, **place(assembly.spec.run.device), enable_checkpointing=False
+            **DEFAULTS, **device_options(assembly.spec.run.device), enable_checkpointing=False
         )
         try:
             data = assembly.task.datamodule()

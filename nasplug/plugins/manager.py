@@ -127,15 +127,15 @@ class Manager:
 
 
 def _fault(error: BaseException, where: str) -> PluginError:
-    frame, place = error.__traceback__, ""
+    frame, location = error.__traceback__, ""
     while frame is not None:
         code = frame.tb_frame.f_code
-        place = f"in {code.co_qualname} ({Path(code.co_filename).name}, line {frame.tb_lineno})"
+        location = f"in {code.co_qualname} ({Path(code.co_filename).name}, line {frame.tb_lineno})"
         frame = frame.tb_next
     return PluginError(
         f"raised {type(error).__name__}: {error}",
         where=where,
-        why=place or None,
+        why=location or None,
         fix="this is a fault of the plugin; `--debug` shows where",
     )
 

@@ -108,10 +108,12 @@ def _order(rows: list[list[int]], above: list[list[int]], below: list[list[int]]
         indices = range(1, len(current)) if down else range(len(current) - 2, -1, -1)
         for index in indices:
             row = current[index]
-            place = {vertex: position for position, vertex in enumerate(current[index - 1 if down else index + 1])}
+            position_of = {
+                vertex: position for position, vertex in enumerate(current[index - 1 if down else index + 1])
+            }
             key = {}
             for position, vertex in enumerate(row):
-                around = [place[other] for other in neighbours[vertex]]
+                around = [position_of[other] for other in neighbours[vertex]]
                 key[vertex] = sum(around) / len(around) if around else float(position)
             row.sort(key=key.__getitem__)
         crossings = _crossings(current, below)
@@ -123,8 +125,8 @@ def _order(rows: list[list[int]], above: list[list[int]], below: list[list[int]]
 def _crossings(rows: list[list[int]], below: list[list[int]]) -> int:
     total = 0
     for row, following in pairwise(rows):
-        place = {vertex: position for position, vertex in enumerate(following)}
-        ends = [position for vertex in row for position in sorted(place[other] for other in below[vertex])]
+        position_of = {vertex: position for position, vertex in enumerate(following)}
+        ends = [position for vertex in row for position in sorted(position_of[other] for other in below[vertex])]
         # Inversions: edges that start in order and end out of order.
         total += sum(ends[i] > ends[j] for i in range(len(ends)) for j in range(i + 1, len(ends)))
     return total

@@ -156,8 +156,8 @@ def _chosen(study: Study, ranking: Sequence[Trial]) -> list[tuple[Trial, str]]:
         found = series.front(study)
         if len(found) > 2:
             last = len(found) - 1
-            places = [(0, f"best {study.objectives[0].name}"), (last // 2, "middle of the Pareto front")]
-            return [(found[i], role) for i, role in [*places, (last, "other end of the Pareto front")]]
+            picks = [(0, f"best {study.objectives[0].name}"), (last // 2, "middle of the Pareto front")]
+            return [(found[i], role) for i, role in [*picks, (last, "other end of the Pareto front")]]
         return [(trial, "Pareto front") for trial in found]
     different: dict[str, Trial] = {}
     for trial in ranking:

@@ -53,10 +53,10 @@ class Graph:
             if y in needed:
                 needed.add(x)
         order = [node for node in range(last + 1) if node in (0, last) or (node in reached and node in needed)]
-        place = {node: index for index, node in enumerate(order)}
+        index_of = {node: index for index, node in enumerate(order)}
         return Graph(
             tuple(self.labels[node] for node in order),
-            tuple((place[x], place[y]) for x, y in edges if x in place and y in place),
+            tuple((index_of[x], index_of[y]) for x, y in edges if x in index_of and y in index_of),
         )
 
     def predecessors(self, node: int) -> tuple[int, ...]:

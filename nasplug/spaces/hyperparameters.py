@@ -270,9 +270,9 @@ class HyperparameterSpace:
         end = last + sum(map(len, chains))
         edges = [(source, end if target == last else target) for source, target in edges]
         for chain in chains:
-            places = [0, *range(len(labels), len(labels) + len(chain)), end]
+            chained = [0, *range(len(labels), len(labels) + len(chain)), end]
             labels += chain
-            edges += pairwise(places)
+            edges += pairwise(chained)
         return Graph((*labels, graph.labels[-1]), tuple(edges))
 
     def workload(self, architecture: Architecture, task: Task) -> Workload:

@@ -55,9 +55,9 @@ class Call:
     outputs: list[Tensor]
     sources: list[int]
 
-    def arg(self, place: int, name: str, default: Any = None) -> Any:
-        """An argument by place or name."""
-        return self.args[place] if len(self.args) > place else self.kwargs.get(name, default)
+    def arg(self, position: int, name: str, default: Any = None) -> Any:
+        """An argument by position or name."""
+        return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
 
     def row(self, operation: str, sources: list[int] | None = None, **columns: Column) -> int:
         """Adds a row with the shapes of the first input and output, unless given."""
@@ -112,7 +112,7 @@ def _pass(call: Call) -> int:
 def _conv(call: Call) -> int:
     weight: Tensor = call.args[1]
     bias = call.arg(2, "bias")
-    stride, padding, dilation = (_two(call.args[place], weight) for place in (3, 4, 5))
+    stride, padding, dilation = (_two(call.args[position], weight) for position in (3, 4, 5))
     kernel = tuple(weight.shape[2:])
     if call.args[6] or len(kernel) > 2:  # transposed, or in three dimensions: no closed forms are claimed for it
         return call.row("other")

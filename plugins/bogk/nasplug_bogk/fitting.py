@@ -51,8 +51,8 @@ def fit(
     """
     chosen = np.arange(len(graphs))
     if len(graphs) > limit:
-        places = np.round(np.linspace(0, len(graphs) - 1, limit)).astype(int)
-        chosen = np.sort(np.argsort(targets, kind="stable")[places])
+        positions = np.round(np.linspace(0, len(graphs) - 1, limit)).astype(int)
+        chosen = np.sort(np.argsort(targets, kind="stable")[positions])
     some, values = [graphs[i] for i in chosen.tolist()], targets[chosen]
     settled: list[Part] = []
     given: list[_Given] = []

@@ -49,7 +49,7 @@ def canonical(cell: Cell) -> Cell:
 
 
 def _orders(left: dict[int, Block], names: dict[int, int], done: Cell) -> Iterator[Cell]:
-    """All orders that take, at every place, a block that comes first in the alphabet."""
+    """All orders that take, at every position, a block that comes first in the alphabet."""
     if not left:
         yield done
         return

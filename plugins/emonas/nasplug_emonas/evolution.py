@@ -130,10 +130,10 @@ class _New(DuplicateElimination):  # type: ignore[misc]  # pymoo has no types
 
     def _do(self, pop: Any, other: Any, is_duplicate: Any) -> Any:
         seen = set(self._taken) if other is None else {self._key(_genes(one.X)) for one in other}
-        for place, child in enumerate(pop):
+        for index, child in enumerate(pop):
             key = self._key(_genes(child.X))
             if key in seen:
-                is_duplicate[place] = True
+                is_duplicate[index] = True
             elif other is None:
                 seen.add(key)
         return is_duplicate

@@ -95,8 +95,8 @@ class MacroSpace(ChoiceSpace):
         """Nodes are convolutions, `join` at the end of every phase, and `max_pool` between two phases."""
         labels, edges = ["input"], []
         before = 0  # what the next phase reads
-        for place, phase in enumerate(self.phases(architecture.genotype)):
-            if place:
+        for index, phase in enumerate(self.phases(architecture.genotype)):
+            if index:
                 edges.append((before, len(labels)))
                 before = len(labels)
                 labels.append("max_pool")

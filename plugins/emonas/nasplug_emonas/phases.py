@@ -78,7 +78,7 @@ Order = tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]
 
 
 def _orders(reads: dict[int, frozenset[int]], last: frozenset[int], names: dict[int, int]) -> Iterator[Order]:
-    """All ways to number the nodes that take, at every place, a node whose inputs have the smallest names."""
+    """All ways to number the nodes that take, at every position, a node whose inputs have the smallest names."""
     ready = {
         node: tuple(sorted(names[source] for source in sources))
         for node, sources in reads.items()

@@ -16,7 +16,7 @@ from nasplug_emonas.evolution import Evolution, Genes, Individual
 from nasplug_emonas.positions import Positions
 from nasplug_emonas.settings import SETTINGS, Distinct
 
-_DRAWS = 100  # random architectures to try for each place of the first generation
+_DRAWS = 100  # random architectures to try for each member of the first generation
 
 
 class EMONAS:
@@ -115,7 +115,7 @@ class EMONAS:
             self._brood = self._breed(study)
         start = self._returned + sum(self._is_own(trial) for trial in study.pending)
         wanted = self._brood[start : start + count]
-        return [self._proposal(study, child, place) for place, child in enumerate(wanted, start)]
+        return [self._proposal(study, child, index) for index, child in enumerate(wanted, start)]
 
     @hookimpl
     def observe(self, study: StudyView, trial: Trial) -> None:
@@ -126,13 +126,13 @@ class EMONAS:
         """One child at a time, each from the survivors of all that is measured by now."""
         proposals = []
         pending = [trial.architecture for trial in study.pending]
-        for place in range(study.proposed, study.proposed + count):
-            if self.max_generations is not None and place - self.settings.population >= self.max_generations - 1:
+        for index in range(study.proposed, study.proposed + count):
+            if self.max_generations is not None and index - self.settings.population >= self.max_generations - 1:
                 break
-            rng = study.rng("emonas.mate", place)
+            rng = study.rng("emonas.mate", index)
             taken = self._keys | {self._key(study, architecture) for architecture in pending}
             taken |= {one.genes for one in self._members()}
-            young = place < self.settings.population or self._population is None
+            young = index < self.settings.population or self._population is None
             children = self._random(study, rng, 1, taken) if young else self._children(study, rng, 1, taken)
             if not children:
                 break
@@ -220,9 +220,9 @@ class EMONAS:
             self._positions = Positions(study.space)
         return self._positions
 
-    def _proposal(self, study: StudyView, child: Architecture, place: int) -> Proposal:
+    def _proposal(self, study: StudyView, child: Architecture, index: int) -> Proposal:
         origin = "random" if self._population is None else "offspring"
-        return study.proposal(child, generation=self._generation, individual=place, origin=origin)
+        return study.proposal(child, generation=self._generation, individual=index, origin=origin)
 
     def _individual(self, study: StudyView, trial: Trial) -> Individual:
         values = trial.values

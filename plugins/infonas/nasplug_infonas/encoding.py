@@ -123,7 +123,7 @@ class Encoding:
         """
         index = {label: position for position, label in enumerate(self.labels)}
         rows: list[list[int]] = []
-        places: list[int] = []
+        positions: list[int] = []
         size = self.nodes * self.nodes
         for graph in graphs:
             count = len(graph.labels)
@@ -142,11 +142,11 @@ class Encoding:
                     fix=did_you_mean(str(missing.args[0]), self.labels),
                 ) from None
             start = len(rows) * size
-            places.extend([start + source * self.nodes + target for source, target in graph.edges])
+            positions.extend([start + source * self.nodes + target for source, target in graph.edges])
             rows.append(row + [PADDING] * (self.nodes - count))
         operations = np.array(rows, dtype=np.int8).reshape(len(rows), self.nodes)
         adjacency = np.zeros(len(rows) * size, dtype=np.uint8)
-        adjacency[places] = 1
+        adjacency[positions] = 1
         return EncodedGraphs(operations, adjacency.reshape(len(rows), self.nodes, self.nodes))
 
     def encode_space(self, space: Any, architectures: Iterable[Architecture]) -> EncodedGraphs:
@@ -226,7 +226,7 @@ def representatives(space: Any, count: int, seed: int = 0) -> list[Architecture]
 
 def _every_option(space: Any, rng: np.random.Generator) -> Iterator[Architecture]:
     choices: Sequence[Any] = space.choices
-    for place, choice in enumerate(choices):
+    for index, choice in enumerate(choices):
         for entry in _entries(choice):
             indices = [
                 int(rng.integers(len(other.options)))
@@ -234,7 +234,7 @@ def _every_option(space: Any, rng: np.random.Generator) -> Iterator[Architecture
                 else other.gene(other.domain.sample(rng))
                 for other in choices
             ]
-            indices[place] = entry
+            indices[index] = entry
             yield space.from_vector(indices)
 
 

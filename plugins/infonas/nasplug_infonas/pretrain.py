@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nasplug.contract.errors import SpecError
 from nasplug.contract.protocols import Enumerates
-from nasplug.evaluate.trainer import DEFAULTS, place
+from nasplug.evaluate.trainer import DEFAULTS, device_options
 from nasplug.ledger.rng import stream
 from nasplug.tasks.settings import ScheduleName
 from nasplug_infonas.batches import GraphDataModule
@@ -121,7 +121,7 @@ def pretrain(
         if start is not None:
             module.vae.load_state_dict(start.vae.state_dict())
         data = GraphDataModule(train, val if held else None, chosen.batch_size)
-        options = {**DEFAULTS, "enable_checkpointing": False, **place(chosen.device), **(trainer or {})}
+        options = {**DEFAULTS, "enable_checkpointing": False, **device_options(chosen.device), **(trainer or {})}
         fitter = pl.Trainer(
             **options,
             max_epochs=chosen.epochs,

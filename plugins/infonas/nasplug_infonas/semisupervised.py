@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nasplug.contract.errors import DataError, SpecError
-from nasplug.evaluate.trainer import DEFAULTS, place
+from nasplug.evaluate.trainer import DEFAULTS, device_options
 from nasplug.ledger.rng import stream
 from nasplug_infonas.batches import GraphBatches
 from nasplug_infonas.embedder import Embedder
@@ -174,7 +174,7 @@ def _train(
             module.vae.load_state_dict(start.vae.state_dict())
         pairs = LabelledPairs(labelled, targets, images, chosen.batch_size)
         batches = InterleavedBatches(GraphBatches(train, chosen.batch_size, shuffle=True), pairs, chosen.run)
-        options = {**DEFAULTS, "enable_checkpointing": False, **place(chosen.device), **(trainer or {})}
+        options = {**DEFAULTS, "enable_checkpointing": False, **device_options(chosen.device), **(trainer or {})}
         fitter = pl.Trainer(**options, max_epochs=chosen.epochs, check_val_every_n_epoch=chosen.epochs)
         fitter.fit(module, batches, GraphBatches(val, 1024, shuffle=False) if held else None)
         metrics = {name: float(value) for name, value in fitter.callback_metrics.items()}

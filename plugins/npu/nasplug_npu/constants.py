@@ -91,9 +91,9 @@ def memory(quantity: str, kib: Any, word_bits: Any = 64, sram: str = "cacti") ->
     if quantity in ("area", "leak"):
         return law[int(np.argmin(np.abs(words - 64)))]
     per_bit = [np.log(value / word) for value, word in zip(law, words, strict=True)]
-    place = np.interp(np.log(np.asarray(word_bits, dtype=np.float64)), np.log(words), np.arange(len(words)))
-    below = np.minimum(np.floor(place).astype(int), max(len(words) - 2, 0))
-    share = place - below
+    position = np.interp(np.log(np.asarray(word_bits, dtype=np.float64)), np.log(words), np.arange(len(words)))
+    below = np.minimum(np.floor(position).astype(int), max(len(words) - 2, 0))
+    share = position - below
     above = np.minimum(below + 1, len(words) - 1)
     stacked = np.stack(np.broadcast_arrays(*per_bit, below)[:-1])  # (widths, points)
     low, high = (np.take_along_axis(stacked, np.broadcast_to(i, stacked.shape[1:])[None], 0)[0] for i in (below, above))

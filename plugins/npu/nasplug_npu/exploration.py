@@ -150,7 +150,7 @@ def explore(
         values = values[fits][:, columns]
         evaluated.append(values)
         with clock("front"):
-            front.add(values, [(left.owner[rank], int(place)) for place in chosen[fits]])
+            front.add(values, [(left.owner[rank], int(index)) for index in chosen[fits]])
     if not len(front):
         raise SpecError(
             "no unit is valid, small enough and able to hold the networks",
@@ -159,7 +159,7 @@ def explore(
             fix="widen the axes or the area budget",
         )
     order = np.lexsort(front.values.T[::-1])
-    configs = tuple(left.sets[front.labels[place][0]].config(front.labels[place][1]) for place in order)
+    configs = tuple(left.sets[front.labels[index][0]].config(front.labels[index][1]) for index in order)
     counts["front"] = len(front)
     sigma = np.array([area(config).sigma_mm2 for config in configs])
     return Exploration(
@@ -257,7 +257,7 @@ class _Front:
             return
         together, named = np.concatenate([self.values, values]), [*self.labels, *labels]
         kept = np.flatnonzero(moocore.is_nondominated(together, keep_weakly=True))
-        self.values, self.labels = together[kept], [named[place] for place in kept]
+        self.values, self.labels = together[kept], [named[index] for index in kept]
 
 
 class _Clock:

@@ -115,9 +115,9 @@ def _html_table(rows: list[dict[str, Any]], marked: int) -> str:
 
     head = "".join(f"<th>{html.escape(name)}</th>" for name in rows[0])
     body = "".join(
-        f"<tr{' class=knee' if place == marked else ''}>"
+        f"<tr{' class=knee' if index == marked else ''}>"
         + "".join(f"<td>{cell(v)}</td>" for v in row.values())
         + "</tr>"
-        for place, row in enumerate(rows)
+        for index, row in enumerate(rows)
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

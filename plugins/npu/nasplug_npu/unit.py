@@ -18,7 +18,7 @@ from nasplug_npu.model.rows import Array, Batch, Memo, Rows, last_readers, pack
 from nasplug_npu.presets import POLICIES, Config, parse, preset
 from nasplug_npu.rates import RateConfig
 
-_PLACE = {name: place for place, name in enumerate(AMOUNTS)}
+_INDEX = {name: index for index, name in enumerate(AMOUNTS)}
 _CONCAT = OPERATIONS.index("concat")
 
 
@@ -87,10 +87,10 @@ class NPU:
         """
         matrix = pack(workload)
         known = len(self._memo)
-        places = self._memo.places(matrix)
+        numbers = self._memo.numbers(matrix)
         if len(self._memo) > known:
-            self._extend(matrix, places, known, workload)
-        amounts = self._amounts[places].sum(axis=0).tolist()
+            self._extend(matrix, numbers, known, workload)
+        amounts = self._amounts[numbers].sum(axis=0).tolist()
         return summary(self.config, amounts, _peak(matrix, workload, self.config.align_channels), self._coefficients)
 
     def many(self, workloads: Batch | Iterable[Workload]) -> dict[str, Array]:
@@ -116,7 +116,7 @@ class NPU:
         found: dict[str, Any]
         if self._points is None:
             amounts = self._rates(rows)
-            found = {name: amounts[:, _PLACE[name]] for name in ("cycles", "macs", "flash_bytes", "processor_j")}
+            found = {name: amounts[:, _INDEX[name]] for name in ("cycles", "macs", "flash_bytes", "processor_j")}
         else:
             model = self._model(rows, workload.names)
             amount = {name: np.broadcast_to(model.amounts[name], (len(rows), 1))[:, 0] for name in AMOUNTS}
@@ -127,17 +127,17 @@ class NPU:
             spent = joules(amount, amount["cycles"] / self.config.freq_hz, self._coefficients)
             found |= {f"energy_{item}_j": value for item, value in spent.items()}
             found["bound"] = [
-                BOUNDS[int(place)] if not unsupported else "unsupported"
-                for place, unsupported in zip(model.bound[:, 0].tolist(), model.unsupported[:, 0].tolist(), strict=True)
+                BOUNDS[int(index)] if not unsupported else "unsupported"
+                for index, unsupported in zip(model.bound[:, 0].tolist(), model.unsupported[:, 0].tolist(), strict=True)
             ]
             found["shape"] = np.concatenate([np.broadcast_to(lane, (len(rows), 1)) for lane in model.shape], axis=1)
         found["latency_s"] = found["cycles"] / self.config.freq_hz
         return CostTable(workload.names, workload.operations, found, self.totals(workload), self.config.freq_hz)
 
-    def _extend(self, matrix: Array, places: Sequence[int], known: int, workload: Workload) -> None:
+    def _extend(self, matrix: Array, numbers: Sequence[int], known: int, workload: Workload) -> None:
         """Evaluates the layers that were never seen before."""
-        fresh = {place: row for row, place in enumerate(places) if place >= known}
-        which = [fresh[place] for place in sorted(fresh)]
+        fresh = {index: row for row, index in enumerate(numbers) if index >= known}
+        which = [fresh[index] for index in sorted(fresh)]
         try:
             amounts = self._evaluate(Rows(matrix[which]), [workload.names[row] for row in which])
         except TrialError:
@@ -170,10 +170,10 @@ class NPU:
         assert isinstance(self.config, RateConfig)
         cycles, joules = (part[:, 0] for part in self.config.cost(rows))
         amounts = np.zeros((len(rows), len(AMOUNTS)))
-        amounts[:, _PLACE["cycles"]], amounts[:, _PLACE["processor_j"]] = cycles, joules
-        amounts[:, _PLACE["macs"]] = amounts[:, _PLACE["computed_macs"]] = rows.macs[:, 0]
+        amounts[:, _INDEX["cycles"]], amounts[:, _INDEX["processor_j"]] = cycles, joules
+        amounts[:, _INDEX["macs"]] = amounts[:, _INDEX["computed_macs"]] = rows.macs[:, 0]
         stored = (rows.weights * rows.weight_bits + (rows.bias > 0) * rows.co * 32) / 8
-        amounts[:, _PLACE["flash_bytes"]] = stored[:, 0]
+        amounts[:, _INDEX["flash_bytes"]] = stored[:, 0]
         return amounts
 
 

@@ -89,7 +89,7 @@ class QNAS:
         self._candidates: list[Candidate] = []  # of the open generation, read from the algorithm when needed
         self._facts: dict[str, float] = {}
         self._handed_out = 0
-        #: By place in the generation: the signed objectives of a measured candidate, None for one that failed.
+        #: By index in the generation: the signed objectives of a measured candidate, None for one that failed.
         self._results: dict[int, list[float] | None] = {}
 
     @property
@@ -114,17 +114,17 @@ class QNAS:
             }
         start = self._handed_out
         self._handed_out = min(start + count, len(self._candidates))
-        return [self._proposal(study, algorithm.generation, place) for place in range(start, self._handed_out)]
+        return [self._proposal(study, algorithm.generation, index) for index in range(start, self._handed_out)]
 
     @hookimpl
     def observe(self, study: StudyView, trial: Trial) -> None:
         """Keeps the result; the last one of a generation moves the distributions."""
         info = trial.proposal.info
         algorithm = self._machine(study)
-        place = info.get("individual")
-        if not isinstance(place, int) or info.get("generation") != algorithm.generation:
+        index = info.get("individual")
+        if not isinstance(index, int) or info.get("generation") != algorithm.generation:
             return
-        self._results[place] = _fitness(study, trial)
+        self._results[index] = _fitness(study, trial)
         size = self.settings.population
         if len(self._results) < size:
             return
@@ -136,15 +136,15 @@ class QNAS:
         algorithm.tell(fitness, study.rng("qnas.tell", algorithm.generation), failed)
         self._forget_generation()
 
-    def _proposal(self, study: StudyView, generation: int, place: int) -> Proposal:
-        candidate = self._candidates[place]
+    def _proposal(self, study: StudyView, generation: int, index: int) -> Proposal:
+        candidate = self._candidates[index]
         space: Any = study.space
         return Proposal(
             space.from_vector(self._encoding.vector(candidate)),
             {**self._fixed, **self._encoding.hyperparameters(candidate)},
             info={
                 "generation": generation,
-                "individual": place,
+                "individual": index,
                 "quantum_individual": candidate.parent,
                 **self._facts,
             },
@@ -190,7 +190,7 @@ class QNAS:
         return {
             "algorithm": self._stored if self._algorithm is None else self._algorithm.state_dict(),
             "handed_out": self._handed_out,
-            "results": {str(place): self._results[place] for place in sorted(self._results)},
+            "results": {str(index): self._results[index] for index in sorted(self._results)},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -198,7 +198,7 @@ class QNAS:
         self._algorithm, self._stored = None, state["algorithm"]
         self._forget_generation()
         self._handed_out = int(state["handed_out"])
-        self._results = {int(place): result for place, result in state["results"].items()}
+        self._results = {int(index): result for index, result in state["results"].items()}
 
 
 def _fitness(study: StudyView, trial: Trial) -> list[float] | None:

@@ -36,10 +36,10 @@ class Index:
             TrialError: The table does not have it.
         """
         code = space.code(architecture)
-        place = int(self._codes.searchsorted(code))
-        if place == len(self._codes) or self._codes[place] != code:
+        index = int(self._codes.searchsorted(code))
+        if index == len(self._codes) or self._codes[index] != code:
             raise TrialError("data", f"the table has no row for {architecture.key}", where=self._where)
-        return int(self._order[place])
+        return int(self._order[index])
 
     def codes(self) -> Codes:
         """The integers in the order of the rows."""

@@ -158,8 +158,8 @@ class ActivationQuantiser(nn.Module):
         """
         gain, threshold, span = self.settled()
         step = span / self.steps
-        places = torch.arange(self.steps, device=step.device) + 0.5 - self.zero_threshold()
-        thresholds = (threshold[:, None] + places * step) / gain[:, None]
+        positions = torch.arange(self.steps, device=step.device) + 0.5 - self.zero_threshold()
+        thresholds = (threshold[:, None] + positions * step) / gain[:, None]
         short = short_float(step)
         return Levels(
             thresholds, (0.0 - self.zero_level() * short).expand(self.channels), short.expand(self.channels).clone()

@@ -82,8 +82,8 @@ class SqueezeThreshold(ActivationQuantiser):
 
     def live(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """From the means of this batch, which also move the averages."""
-        places = [0, *range(2, inputs.dim())] if self.squeeze == "batch" else list(range(2, inputs.dim()))
-        means = inputs.mean(places, keepdim=False) if places else inputs
+        axes = [0, *range(2, inputs.dim())] if self.squeeze == "batch" else list(range(2, inputs.dim()))
+        means = inputs.mean(axes, keepdim=False) if axes else inputs
         means = means.reshape(-1, self.channels)
         gain = torch.ones_like(means) if self.gain is None else 2 * self.gain(means).sigmoid()
         seen = gain * means if self.stages == "double" else means

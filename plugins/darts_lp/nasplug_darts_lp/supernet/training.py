@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nasplug.contract.errors import SpecError, TrialError
 from nasplug.contract.protocols import Task
-from nasplug.evaluate.trainer import DEFAULTS, fit, lightning_of, place
+from nasplug.evaluate.trainer import DEFAULTS, device_options, fit, lightning_of
 from nasplug_darts_lp.supernet.base import Supernet
 from nasplug_darts_lp.supernet.capability import HasSupernet
 from nasplug_darts_lp.supernet.division import divided
@@ -94,7 +94,7 @@ def train_round(plan: Plan, state: State, seed: int, number: int, rounds: int, p
         restore(module, state)
         lightning = lightning_of(module)
         trainer = lightning.Trainer(
-            **{**DEFAULTS, "enable_checkpointing": False, **plan.trainer, **place(plan.device)},
+            **{**DEFAULTS, "enable_checkpointing": False, **plan.trainer, **device_options(plan.device)},
             max_epochs=plan.epochs,
             callbacks=[] if progress is None else [Progress(progress)],
         )

@@ -80,8 +80,8 @@ def boo_correlation(study: Study, formats: Sequence[str] = ()) -> list[Correlati
     kept = [trial for trial in trials if "weights" in trial.artifacts]
     parsed = {text: BitFormat.parse(text) for text in formats}
     counts = _count(study, kept, list(parsed.values())) if parsed else []
-    for place, text in enumerate(parsed):
-        ones = [row[place] for row in counts]
+    for column, text in enumerate(parsed):
+        ones = [row[column] for row in counts]
         found.append(_correlation(text, kept, ones, "keep weights: the evaluator's option `keep`"))
     return found
 

@@ -123,12 +123,12 @@ class MacroNetwork(nn.Module):
             raise SpecError(f"expected an image (C, H, W), got shape {tuple(input_shape)}", where="emonas.macro")
         width, side = int(input_shape[0]), min(input_shape[1:])
         layers: list[nn.Module] = []
-        for place, phase in enumerate(phases):
-            if place and side >= 2:
+        for index, phase in enumerate(phases):
+            if index and side >= 2:
                 layers.append(nn.MaxPool2d(2))
                 side //= 2
-            layers.append(PhaseNetwork(phase, width, channels[place], place == 0, decoder, growth))
-            width = channels[place]
+            layers.append(PhaseNetwork(phase, width, channels[index], index == 0, decoder, growth))
+            width = channels[index]
         self.features = nn.Sequential(*layers)
         self.classifier = nn.Linear(width, outputs)
 

@@ -52,12 +52,12 @@ class CellNetwork(nn.Module):
     def forward(self, before_last: Tensor, last: Tensor) -> Tensor:
         """Computes the blocks in their order."""
         values: dict[int, Tensor] = {}
-        for place, given in enumerate((before_last, last)):
-            if str(place) in self.prepare:
-                values[place] = self.prepare[str(place)](given)
+        for index, given in enumerate((before_last, last)):
+            if str(index) in self.prepare:
+                values[index] = self.prepare[str(index)](given)
         operations = iter(self.operations)
-        for place, ((_, first), (_, second)) in enumerate(self.cell, start=INPUTS):
-            values[place] = next(operations)(values[first]) + next(operations)(values[second])
+        for index, ((_, first), (_, second)) in enumerate(self.cell, start=INPUTS):
+            values[index] = next(operations)(values[first]) + next(operations)(values[second])
         return torch.cat([values[end] for end in self.ends], dim=1)
 
 

@@ -27,11 +27,11 @@ def macro_workload(
         raise SpecError(f"expected an image (C, H, W), got shape {tuple(input_shape)}", where="emonas.macro")
     builder = WorkloadBuilder(input_shape)
     x, side = INPUT, min(input_shape[1:])
-    for place, phase in enumerate(phases):
-        if place and side >= 2:
+    for index, phase in enumerate(phases):
+        if index and side >= 2:
             x = builder.pool("maxpool", x, 2)
             side //= 2
-        x = _phase(builder, phase, x, channels[place], place == 0, decoder, growth)
+        x = _phase(builder, phase, x, channels[index], index == 0, decoder, growth)
     builder.fc(builder.global_pool(x), outputs, name="classifier")
     return builder.build()
 

@@ -57,12 +57,12 @@ def _cell(
         values[0] = halve(builder, before_last, channels)
     if 1 in read:
         values[1] = _relu_conv_norm(builder, last, channels)
-    for place, block in enumerate(cell, start=INPUTS):
+    for index, block in enumerate(cell, start=INPUTS):
         units = [
             _operation(builder, name, values[source], 2 if reduction and source < INPUTS else 1)
             for name, source in block
         ]
-        values[place] = builder.add(units)
+        values[index] = builder.add(units)
     return _concat(builder, [values[end] for end in unused(cell)])
 
 

@@ -136,7 +136,7 @@ class Screen:
             self._models, self._unscreened = [], {UNSCREENED: f"there is no encoder: {embedder.message}"}
             return True
         x = self._embed(study, embedder, [trial.architecture for trial in self._known])
-        answers = [self._ask(study, place, x) for place in range(len(study.objectives))]
+        answers = [self._ask(study, index, x) for index in range(len(study.objectives))]
         models = [answer for answer in answers if not (answer is None or isinstance(answer, Failure))]
         if any(answer is None for answer in answers):
             return False
@@ -152,14 +152,14 @@ class Screen:
             self._embedder = ask_encoder(study, self.encoder)
         return self._embedder
 
-    def _ask(self, study: StudyView, place: int, x: NDArray[np.float64]) -> Regressor | Failure | None:
-        objective = study.objectives[place]
+    def _ask(self, study: StudyView, index: int, x: NDArray[np.float64]) -> Regressor | Failure | None:
+        objective = study.objectives[index]
         y = np.array([objective.sign * trial.values[objective.name] for trial in self._known])
-        seed = derived_seed(study.seed, f"infonas.screen.predictor.{place}", len(self._known))
+        seed = derived_seed(study.seed, f"infonas.screen.predictor.{index}", len(self._known))
         return ask_regressor(study, self.predictor, x, y, seed=seed, ranks=True)
 
     def _choose(self, study: StudyView, candidates: list[Proposal], number: int) -> int:
-        failed = [place for place, proposal in enumerate(candidates) if proposal.failure is not None]
+        failed = [index for index, proposal in enumerate(candidates) if proposal.failure is not None]
         if failed or len(candidates) == 1:
             return failed[0] if failed else 0
         embedder = self._embedder

@@ -52,8 +52,8 @@ class Layers:
         maps = np.maximum(maps, stores) if self.hw.ports == "separate" else maps + stores
         cycles = self.amounts["cycles"]
         longest, found = np.zeros(cycles.shape), np.zeros(cycles.shape, dtype=np.int8)
-        for place, part in enumerate((self.amounts["compute_cycles"], self.amounts["post_cycles"], weights, maps)):
-            found = np.where(part > longest, np.int8(place), found)
+        for index, part in enumerate((self.amounts["compute_cycles"], self.amounts["post_cycles"], weights, maps)):
+            found = np.where(part > longest, np.int8(index), found)
             longest = np.maximum(part, longest)
         return np.where(cycles > 2 * longest, np.int8(len(BOUNDS) - 1), found)
 

@@ -84,13 +84,13 @@ class Points:
             kept &= np.asarray(rule.condition(self), dtype=bool)
         return kept
 
-    def config(self, place: int) -> NPUConfig:
+    def config(self, index: int) -> NPUConfig:
         """One of the points.
 
         Raises:
             SpecError: It is not valid.
         """
-        numbers = {name: self.fields[name][place if len(self.fields[name]) > 1 else 0].item() for name in NUMBERS}
+        numbers = {name: self.fields[name][index if len(self.fields[name]) > 1 else 0].item() for name in NUMBERS}
         return NPUConfig.from_json({**self.fields, **numbers})
 
     def distinct(self, names: Iterable[str]) -> tuple[Points, npt.NDArray[np.intp] | None]:

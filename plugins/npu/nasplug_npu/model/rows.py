@@ -187,17 +187,17 @@ class Memo:
     def __len__(self) -> int:
         return len(self._places)
 
-    def places(self, matrix: Array) -> list[int]:
+    def numbers(self, matrix: Array) -> list[int]:
         """The number of each row; new rows get the next ones."""
         raw, size = matrix.tobytes(), matrix.shape[1] * 8
         known, found, fresh = self._places, [], []
         for row, start in enumerate(range(0, len(raw), size)):
             key = raw[start : start + size]
-            place = known.get(key)
-            if place is None:
-                place = known[key] = len(known)
+            number = known.get(key)
+            if number is None:
+                number = known[key] = len(known)
                 fresh.append(row)
-            found.append(place)
+            found.append(number)
         if fresh:
             self._blocks.append(matrix[fresh])
         return found
@@ -238,7 +238,7 @@ class Batch:
             start = len(index)
             matrix = pack(workload)
             starts.append(start)
-            index.extend(memo.places(matrix))
+            index.extend(memo.numbers(matrix))
             last, first = last_readers(workload)
             ends.extend([start + row for row in last])
             inputs.append((float(np.prod(matrix[0, 1:5])), matrix[0, 16], start + first))

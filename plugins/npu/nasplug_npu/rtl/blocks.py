@@ -82,11 +82,11 @@ class FusedMultiplier(Elaboratable):
                 product = Signal(signed(6), name=f"brick_{i}_{j}")
                 m.d.comb += product.eq(weights[i] * inputs[j])
                 shifted = Signal(signed(19), name=f"shifted_{i}_{j}")
-                places = [
+                shifts = [
                     [product << 2 * (i % (4 >> min(ws, 2)) + j % (4 >> min(xs, 2))) for xs in range(4)]
                     for ws in range(4)
                 ]
-                m.d.comb += shifted.eq(Array(Array(row) for row in places)[self.weight_split][self.input_split])
+                m.d.comb += shifted.eq(Array(Array(row) for row in shifts)[self.weight_split][self.input_split])
                 bricks.append(shifted)
         m.d.sync += self.sum.eq(_tree(bricks))
         return m
@@ -111,9 +111,9 @@ class ZeroSkipper(Elaboratable):
         """A priority encoder, registered."""
         m = Module()
         distance = Signal(range(max(self.window, 2)))
-        for place in reversed(range(self.window)):
-            with m.If(self.mask[place]):
-                m.d.comb += distance.eq(place)
+        for position in reversed(range(self.window)):
+            with m.If(self.mask[position]):
+                m.d.comb += distance.eq(position)
         m.d.sync += [
             self.distance.eq(distance),
             self.found.eq(self.mask.any()),
@@ -161,10 +161,10 @@ def _tree(values: list[Value]) -> Value:
 def _digits(m: Module, value: Signal, split: Signal) -> list[Signal]:
     """Four digits of 2 bits, extended to 3: the highest of every element carries the sign."""
     digits = []
-    for place in range(4):
-        signs = Array([place == 3, place % 2 == 1, True, True])
-        digit = Signal(signed(3), name=f"digit_{value.name}_{place}")
-        low, high = value[2 * place], value[2 * place + 1]
+    for position in range(4):
+        signs = Array([position == 3, position % 2 == 1, True, True])
+        digit = Signal(signed(3), name=f"digit_{value.name}_{position}")
+        low, high = value[2 * position], value[2 * position + 1]
         m.d.comb += digit.eq(Cat(low, high, high & Array(int(sign) for sign in signs)[split]).as_signed())
         digits.append(digit)
     return digits

@@ -22,7 +22,7 @@ def plan(count: int, seed: int, largest: int = 16) -> list[tuple[int, int, int, 
     order = np.random.default_rng(seed).permutation(len(every))
     # Corners first: the smallest, the largest, and single multipliers of every width.
     corners = [(1, 1, 2, 2), (1, 1, 8, 8), (4, 4, 8, 8), (1, largest, 8, 8), (largest, 1, 8, 8)]
-    rest = [every[place] for place in order if every[place] not in corners]
+    rest = [every[index] for index in order if every[index] not in corners]
     return (corners + rest)[:count]
 
 

@@ -78,10 +78,10 @@ def gene_crossover(
     if kind == "uniform":
         take = keys < 0.5
     elif kind == "hux":
-        # The genes that differ get distinct places 0, 1, ... in random order; the first half of the places is taken.
+        # The genes that differ get distinct ranks 0, 1, ... in random order; the first half of the ranks is taken.
         differ = new != old
-        places = np.argsort(np.argsort(np.where(differ, keys, 2.0), axis=1, kind="stable"), axis=1, kind="stable")
-        take = differ & (places < differ.sum(axis=1, keepdims=True) // 2)
+        ranks = np.argsort(np.argsort(np.where(differ, keys, 2.0), axis=1, kind="stable"), axis=1, kind="stable")
+        take = differ & (ranks < differ.sum(axis=1, keepdims=True) // 2)
     else:
         raise ValueError(f"Q-NAS: gene_crossover must be 'none', 'uniform' or 'hux', got {kind!r}.")
     return np.where(take & crossed[:, None], old, new)

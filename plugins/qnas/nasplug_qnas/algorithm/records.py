@@ -30,7 +30,7 @@ class Individual:
         fitness: Fitness as measured; None if it failed; a list for several objectives.
         penalised: Fitness minus penalty, which of several objectives only the first one bears.
         generation: Generation in which it was proposed.
-        index: Place in that generation's list of candidates.
+        index: Position in that generation's list of candidates.
     """
 
     genes: tuple[int, ...]

@@ -38,11 +38,11 @@ def _picture(comparison: Comparison) -> Picture:
     axes = figure.subplots()
     settings = comparison.settings
     hues = iter(_HUES * len(comparison.outcomes))
-    for place, outcome in enumerate(comparison.outcomes.values()):
+    for index, outcome in enumerate(comparison.outcomes.values()):
         hue = {"random": "muted", "regularized_evolution": "ink"}.get(outcome.label) or next(hues)
         x, curves = _curves(outcome)
         found = bands(curves)
-        line = "-" if place < len(_HUES) + 2 else "--"
+        line = "-" if index < len(_HUES) + 2 else "--"
         axes.plot(x, found["mean"], line, color=LIGHT[hue], lw=1.7, label=outcome.label)
         low = np.maximum(found["mean"] - found["standard_error"], 1e-4)
         axes.fill_between(x, low, found["mean"] + found["standard_error"], color=LIGHT[hue], alpha=0.16, lw=0)

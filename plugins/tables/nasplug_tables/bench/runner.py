@@ -238,9 +238,9 @@ def _run(job: Job) -> dict[str, Any]:
     queries = setting["queries"]
     rows, observed = np.full(queries, -1, dtype=np.int64), np.full(queries, np.nan)
     finished = np.full(queries, np.nan)
-    for place, trial in enumerate(study.trials):  # a strategy may end before its budget does
+    for index, trial in enumerate(study.trials):  # a strategy may end before its budget does
         if trial.state == "complete":
-            rows[place] = benchmark.row(trial.architecture)
-            observed[place] = trial.metrics[setting["objective"]]
-        finished[place] = study.finished_at(trial) if setting["clock"] else np.nan
+            rows[index] = benchmark.row(trial.architecture)
+            observed[index] = trial.metrics[setting["objective"]]
+        finished[index] = study.finished_at(trial) if setting["clock"] else np.nan
     return {"rows": rows, "observed": observed, "finished": finished, "seconds": seconds}

@@ -69,8 +69,8 @@ class _Rows:
         """Rows in the order of the hash, as everybody numbers them."""
         names = sorted(self.rows)
         old = np.array([self.rows[name] for name in names])
-        place = np.empty_like(old)
-        place[old] = np.arange(len(old))
+        position = np.empty_like(old)
+        position[old] = np.arange(len(old))
         cells = [self.cells[row] for row in old]
         columns: dict[str, np.ndarray[Any, Any]] = {
             "hash64": np.array([int(name[:16], 16) for name in names], dtype=np.uint64),
@@ -85,7 +85,7 @@ class _Rows:
                 chosen = (epochs == budget) & (seed == run)
                 for metric, values in self.values.items():
                     column = np.full(len(names), math.nan)
-                    column[place[row[chosen]]] = np.asarray(values)[chosen]
+                    column[position[row[chosen]]] = np.asarray(values)[chosen]
                     columns[f"{metric}_{budget}_seed{run}"] = column
         return Table(columns, _info(path))
 

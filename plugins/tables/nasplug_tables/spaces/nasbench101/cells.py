@@ -209,8 +209,8 @@ def vertex_channels(cell: Cell, inputs: int, outputs: int) -> list[int]:
         return channels
     final = [x for x in range(1, last) if cell.sources(last) >> x & 1]
     share, rest = divmod(outputs, len(final)) if final else (0, 0)
-    for place, vertex in enumerate(final):
-        channels[vertex] = share + (place < rest)
+    for index, vertex in enumerate(final):
+        channels[vertex] = share + (index < rest)
     for vertex in range(last - 1, 0, -1):
         if not cell.sources(last) >> vertex & 1:
             channels[vertex] = max(channels[y] for y in range(vertex + 1, last) if cell.sources(y) >> vertex & 1)

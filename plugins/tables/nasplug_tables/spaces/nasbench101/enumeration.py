@@ -141,6 +141,6 @@ def _moved_labellings(count: int) -> npt.NDArray[np.int64]:
     """Shape (P, 3**count): each labelling after each relabelling."""
     inverse = relabellings(count + 2).inverse
     labellings = np.arange(len(OPERATIONS) ** count)
-    places = len(OPERATIONS) ** np.arange(count - 1, -1, -1, dtype=np.int64)
-    digits = labellings // places[:, None] % len(OPERATIONS)
-    return np.stack([places @ digits[order] for order in inverse])
+    powers = len(OPERATIONS) ** np.arange(count - 1, -1, -1, dtype=np.int64)
+    digits = labellings // powers[:, None] % len(OPERATIONS)
+    return np.stack([powers @ digits[order] for order in inverse])

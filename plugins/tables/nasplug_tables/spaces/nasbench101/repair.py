@@ -20,14 +20,14 @@ def embed(cell: Cell, rng: np.random.Generator | None = None) -> Cell:
         return cell
     inner = MAX_VERTICES - 2
     if rng is None:
-        places = list(range(len(cell.operations)))
+        positions = list(range(len(cell.operations)))
         operations = [0] * inner
     else:
-        places = sorted(rng.permutation(inner)[: len(cell.operations)].tolist())
+        positions = sorted(rng.permutation(inner)[: len(cell.operations)].tolist())
         operations = rng.integers(len(OPERATIONS), size=inner).tolist()
-    order = [0, *(place + 1 for place in places), MAX_VERTICES - 1]
-    for place, operation in zip(places, cell.operations, strict=True):
-        operations[place] = operation
+    order = [0, *(position + 1 for position in positions), MAX_VERTICES - 1]
+    for position, operation in zip(positions, cell.operations, strict=True):
+        operations[position] = operation
     return Cell(sum(1 << edge_bit(order[x], order[y]) for x, y in cell.edges()), tuple(operations))
 
 

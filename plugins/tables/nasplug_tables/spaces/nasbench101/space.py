@@ -201,13 +201,13 @@ class NASBench101:
         """
         cell = embed(unwrap(architecture), rng)
         while True:
-            place = int(rng.integers(EDGES + INNER))
-            if place < EDGES:
-                changed = Cell(cell.bits ^ 1 << place, cell.operations)
+            index = int(rng.integers(EDGES + INNER))
+            if index < EDGES:
+                changed = Cell(cell.bits ^ 1 << index, cell.operations)
             else:
                 operations = list(cell.operations)
                 shift = 1 + int(rng.integers(len(OPERATIONS) - 1))
-                operations[place - EDGES] = (operations[place - EDGES] + shift) % len(OPERATIONS)
+                operations[index - EDGES] = (operations[index - EDGES] + shift) % len(OPERATIONS)
                 changed = Cell(cell.bits, tuple(operations))
             pruned = prune(changed)
             if pruned is None or pruned.bits.bit_count() > MAX_EDGES:
@@ -301,8 +301,8 @@ class NASBench101:
                 "column 'ops' does not hold one digit of 012 per inner vertex", where="table of nasbench101"
             )
         labelling = np.zeros(len(texts), dtype=np.int64)
-        for place in range(digits.shape[1]):
-            labelling = np.where(filled[:, place], labelling * len(OPERATIONS) + digits[:, place], labelling)
+        for index in range(digits.shape[1]):
+            labelling = np.where(filled[:, index], labelling * len(OPERATIONS) + digits[:, index], labelling)
         found = codes_of(columns["num_vertices"], columns["adj_bits"], labelling)
         known = codes_of(*all_cells())
         nearest = np.minimum(np.searchsorted(known, found), len(known) - 1)
@@ -335,10 +335,10 @@ def _changes(cell: Cell) -> Iterator[Cell]:
     vertices = cell.vertices
     for bit in range(vertices * (vertices - 1) // 2):
         yield Cell(cell.bits ^ 1 << bit, cell.operations)
-    for place, digit in enumerate(cell.operations):
+    for index, digit in enumerate(cell.operations):
         for other in range(len(OPERATIONS)):
             if other != digit:
-                yield Cell(cell.bits, (*cell.operations[:place], other, *cell.operations[place + 1 :]))
+                yield Cell(cell.bits, (*cell.operations[:index], other, *cell.operations[index + 1 :]))
     if vertices == MAX_VERTICES:
         return
     for new in range(1, vertices):  # the new vertex takes this place, everything from there on moves up
