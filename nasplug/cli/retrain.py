@@ -104,7 +104,7 @@ class Result(TypedDict):
         seed: Seed of the training.
         validation: Metrics on validation data.
         test: Metrics on test data, if there are any.
-        untested: Why there are none.
+        untested: Reason why there are none.
         costs: Costs of the trained network.
         measurements: Metrics of every epoch.
         seconds: Wall time.
