@@ -186,7 +186,7 @@ def _final(study: Study, best: Trial, spec: RunSpec, catalog: Catalog, folder: P
     # More images than in the search, shifted by up to a pixel. The schedule ends at good weights by itself: to choose
     # an epoch would take more validation images than a tenth, of which most networks soon get all right.
     final = spec.replace(
-        task=Component.parse(_task(val_fraction=0.1, augment="crop", pad=1), where="task"),
+        task=Component.parse(_task(split={"val_fraction": 0.1}, augment="crop", loading={"pad": 1}), where="task"),
         evaluator=Component("lightning", {"score": "last", "keep": "last"}),
     )
     with EpochDisplay(FINAL_EPOCHS) as display:

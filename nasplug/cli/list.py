@@ -150,7 +150,9 @@ def _explained(factory: Factory) -> list[_Parameter]:
     """The parameters of a factory; those of a group of settings come after the group, as `group.setting`."""
     import docstring_parser
 
-    described = {item.arg_name: item.description or "" for item in docstring_parser.parse(_text(factory)).params}
+    described: dict[str, str] = {}
+    for owner in reversed(inspect.getmro(factory)) if inspect.isclass(factory) else (factory,):  # what a base explains
+        described |= {item.arg_name: item.description or "" for item in docstring_parser.parse(_text(owner)).params}
     hints = _hints(factory)
     groups = groups_of(hints)
     rows: list[_Parameter] = []

@@ -8,17 +8,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nasplug.contract.errors import SpaceError, TrialError, did_you_mean
-from nasplug.contract.io import Inputs, check_images
 from nasplug.contract.protocols import Choice, Task
 from nasplug.contract.records import Architecture, Genotype, Scalar
 from nasplug.optional import require
 from nasplug.spaces.choices import ChoiceSpace
+from nasplug.spaces.images import ClassifiesImages
 
 #: Arguments that the task decides.
 _TASK_DECIDES = ("num_classes", "in_chans", "pretrained")
 
 
-class TimmSpace(ChoiceSpace):
+class TimmSpace(ClassifiesImages, ChoiceSpace):
     """timm's models, untrained, with choices of their keyword arguments.
 
     An architecture is a model name followed by one value for every keyword argument. Arguments of other models are
@@ -36,8 +36,6 @@ class TimmSpace(ChoiceSpace):
         MissingExtraError: timm is not installed.
         SpaceError: A name that no model has, or options that are not a list of plain values.
     """
-
-    produces = ("vector",)
 
     def __init__(self, models: list[str], kwargs: dict[str, Any] | None = None) -> None:
         self._models = tuple(find_models(models))
@@ -67,14 +65,6 @@ class TimmSpace(ChoiceSpace):
     def canonical(self, genotype: tuple[Genotype, ...]) -> Genotype:
         """The model with its own arguments, by name."""
         return (genotype[0], *sorted(self._arguments(genotype).items()))
-
-    def check_inputs(self, inputs: Inputs) -> None:
-        """Refuses everything but one image.
-
-        Raises:
-            SpecError: The networks cannot take such inputs.
-        """
-        check_images(inputs)
 
     def build(self, architecture: Architecture, task: Task) -> Any:
         """Builds the model for the task's channels and classes, with random weights.

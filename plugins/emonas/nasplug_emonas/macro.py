@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from nasplug.contract.errors import SpecError, did_you_mean
-from nasplug.contract.io import Inputs, check_images
 from nasplug.contract.protocols import Choice, Task
 from nasplug.contract.records import Architecture, Genotype
 from nasplug.contract.wording import plural
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
+from nasplug.spaces.images import ClassifiesImages
 from nasplug_emonas.phases import Phase, active, bits, pairs
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Decoder: TypeAlias = Literal["residual", "preact", "dense"]
 
 
-class MacroSpace(ChoiceSpace):
+class MacroSpace(ClassifiesImages, ChoiceSpace):
     """Networks of phases with free connections, the macro space of NSGA-Net after Genetic CNN.
 
     A phase has a bit for every pair of its nodes and a residual bit; bits are repaired into a network, and genotypes
@@ -42,8 +42,6 @@ class MacroSpace(ChoiceSpace):
     Raises:
         SpecError: A size below 1, or lists of different lengths.
     """
-
-    produces = ("vector",)
 
     def __init__(
         self,
@@ -106,14 +104,6 @@ class MacroSpace(ChoiceSpace):
             before = len(labels) - 1
         edges.append((before, len(labels)))
         return Graph((*labels, "output"), tuple(edges))
-
-    def check_inputs(self, inputs: Inputs) -> None:
-        """Refuses everything but one image.
-
-        Raises:
-            SpecError: The networks cannot take such inputs.
-        """
-        check_images(inputs)
 
     def build(self, architecture: Architecture, task: Task) -> Any:
         """A `nasplug_emonas.networks.macro.MacroNetwork`: images (N, *task.input_shape) to logits.

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import SpaceError, SpecError
-from nasplug.contract.io import Inputs, check_images
 from nasplug.contract.protocols import Choice, Task
 from nasplug.contract.records import Architecture, Genotype
 from nasplug.contract.wording import plural
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
+from nasplug.spaces.images import ClassifiesImages
 from nasplug_emonas.cells import BLOCKS, INPUTS, OPERATIONS, Cell, canonical, unused
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _CELLS = ("normal", "reduction")
 
 
-class MicroSpace(ChoiceSpace):
+class MicroSpace(ClassifiesImages, ChoiceSpace):
     """Networks of a normal and a reduction cell, the micro space of NSGA-Net after NASNet and DARTS.
 
     A cell has five blocks; each adds two operations, of nine, on the outputs of the two cells before or of earlier
@@ -41,8 +41,6 @@ class MicroSpace(ChoiceSpace):
     Raises:
         SpecError: Too few cells or channels.
     """
-
-    produces = ("vector",)
 
     def __init__(self, channels: int = 16, layers: int = 8, increment: int | None = None) -> None:
         if channels < 1 or layers < 3 or (increment is not None and increment < 0):
@@ -92,14 +90,6 @@ class MicroSpace(ChoiceSpace):
             labels.append("concat")
         edges.append((before, len(labels)))
         return Graph((*labels, "output"), tuple(edges)).without(())  # an input that nothing reads goes
-
-    def check_inputs(self, inputs: Inputs) -> None:
-        """Refuses everything but one image.
-
-        Raises:
-            SpecError: The networks cannot take such inputs.
-        """
-        check_images(inputs)
 
     def build(self, architecture: Architecture, task: Task) -> Any:
         """A `nasplug_emonas.networks.micro.MicroNetwork`: images (N, *task.input_shape) to logits.

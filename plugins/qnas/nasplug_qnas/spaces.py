@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
 
 from nasplug.contract.errors import SpecError, did_you_mean
-from nasplug.contract.io import Inputs, check_images
 from nasplug.contract.protocols import Choice, Task
 from nasplug.contract.records import Architecture, Genotype, Scalar
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
+from nasplug.spaces.images import ClassifiesImages
 from nasplug_qnas.functions import Function, FunctionSet, function_set
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ Prior: TypeAlias = Literal["published", "uniform"]
 Head: TypeAlias = Literal["gap", "flatten"]
 
 
-class ChainSpace(ChoiceSpace):
+class ChainSpace(ClassifiesImages, ChoiceSpace):
     """Chains of up to `nodes` functions and a linear classifier, for images of any size and number of channels.
 
     The genotype names one function per node. `no_op` leaves its node out, so chains of different length are in the
@@ -31,9 +31,8 @@ class ChainSpace(ChoiceSpace):
     Source: Szwarcman, Civitarese and Vellasco, Applied Soft Computing 120:108674, 2022, and the code released with it.
 
     Args:
-        name: The slug.
         functions: A published set, see `nasplug_qnas.functions.FUNCTION_SETS`, or a list of functions as
-            `nasplug_qnas.functions.Function.parse` reads them.
+            `nasplug_qnas.functions.Function.parse` reads them; None means the set of the subclass.
         nodes: Length of the genotype.
         head: Layers before the classifier: `gap` (global average pooling), or `flatten` as published, whose
             classifier grows with the image.
@@ -51,12 +50,14 @@ class ChainSpace(ChoiceSpace):
         SpecError: A function, probability or option is not valid, or two functions become one by `width`.
     """
 
-    produces = ("vector",)
+    #: Name of the space, of a subclass.
+    slug: ClassVar[str]
+    #: Set of functions where none is given, of a subclass.
+    published: ClassVar[str]
 
     def __init__(
         self,
-        name: str,
-        functions: str | list[str],
+        functions: str | list[str] | None = None,
         nodes: int = 20,
         head: Head = "gap",
         prior: Prior = "published",
@@ -65,7 +66,7 @@ class ChainSpace(ChoiceSpace):
         he_bias: bool = False,
         norm_decay: float = 0.9,
     ) -> None:
-        where = f"space {name!r}"
+        where = f"space {self.slug!r}"
         for option, value, allowed in (("head", head, get_args(Head)), ("prior", prior, get_args(Prior))):
             if value not in allowed:
                 raise SpecError(f"there is no {option} {value!r}", where=where, fix=did_you_mean(str(value), allowed))
@@ -73,14 +74,14 @@ class ChainSpace(ChoiceSpace):
             raise SpecError(f"norm_decay={norm_decay} must be at least 0 and below 1", where=where)
         if nodes < 1 or not 0.0 < width < float("inf"):
             raise SpecError(f"nodes={nodes} and width={width} must be above 0", where=where)
-        chosen = _function_set(functions, probabilities, prior)
+        chosen = _function_set(self.published if functions is None else functions, probabilities, prior)
         self.functions = _widened(chosen, width, where)
         self.head: Head = head
         self.he_bias, self.norm_decay = he_bias, norm_decay
         self._reduces = {function.name: function.reduces for function in self.functions.functions}
         options, weights = self.functions.names, self.functions.probabilities
         digits = len(str(nodes - 1))
-        super().__init__(name, [Choice(f"node{node:0{digits}d}", options, weights) for node in range(nodes)])
+        super().__init__(self.slug, [Choice(f"node{node:0{digits}d}", options, weights) for node in range(nodes)])
 
     def canonical(self, genotype: tuple[Genotype, ...]) -> Genotype:
         """The functions without `no_op`: the network that is built."""
@@ -94,14 +95,6 @@ class ChainSpace(ChoiceSpace):
     def graph(self, architecture: Architecture) -> Graph:
         """The chain of functions that are built."""
         return Graph.chain(self._built(architecture))
-
-    def check_inputs(self, inputs: Inputs) -> None:
-        """Refuses everything but one image.
-
-        Raises:
-            SpecError: The networks cannot take such inputs.
-        """
-        check_images(inputs)
 
     def build(self, architecture: Architecture, task: Task) -> Any:
         """A `nasplug_qnas.networks.ChainNetwork`: images (B, *task.input_shape) to logits (B, task.outputs).
@@ -137,61 +130,17 @@ class ChainSpace(ChoiceSpace):
 
 
 class ConvSpace(ChainSpace):
-    """Chains of convolutions and pools, the convolutional spaces of Q-NAS.
+    """Chains of convolutions and pools: the sets `conv6`, `conv9`, `conv11` (where none is given) and `conv15`."""
 
-    Args:
-        functions: `conv6`, `conv9`, `conv11`, `conv15`, or a list of functions.
-        nodes: Length of the genotype.
-        head: `gap` (global average pooling) or `flatten` (as published) before the classifier.
-        prior: `published` (layers, pools and `no_op` share the probability equally) or `uniform`.
-        probabilities: Other probabilities, by function, in place of `prior`.
-        width: Factor on the filters of every function.
-        he_bias: Draw biases like kernels, as published, instead of setting them to 0.
-        norm_decay: Share of its running statistics that batch normalisation keeps in a step; 0.99 as published, for
-            trainings of more than some hundred steps.
-    """
-
-    def __init__(
-        self,
-        functions: str | list[str] = "conv11",
-        nodes: int = 20,
-        head: Head = "gap",
-        prior: Prior = "published",
-        probabilities: Mapping[str, float] | None = None,
-        width: float = 1.0,
-        he_bias: bool = False,
-        norm_decay: float = 0.9,
-    ) -> None:
-        super().__init__("qnas.conv", functions, nodes, head, prior, probabilities, width, he_bias, norm_decay)
+    slug = "qnas.conv"
+    published = "conv11"
 
 
 class ResidualSpace(ChainSpace):
-    """Chains of residual blocks and pools, the residual space of Q-NAS.
+    """Chains of residual blocks and pools: the set `res9`, where no functions are given."""
 
-    Args:
-        functions: `res9`, or a list of functions.
-        nodes: Length of the genotype.
-        head: `gap` (global average pooling) or `flatten` (as published) before the classifier.
-        prior: `published` (layers, pools and `no_op` share the probability equally) or `uniform`.
-        probabilities: Other probabilities, by function, in place of `prior`.
-        width: Factor on the filters of every function.
-        he_bias: Draw biases like kernels, as published, instead of setting them to 0.
-        norm_decay: Share of its running statistics that batch normalisation keeps in a step; 0.99 as published, for
-            trainings of more than some hundred steps.
-    """
-
-    def __init__(
-        self,
-        functions: str | list[str] = "res9",
-        nodes: int = 20,
-        head: Head = "gap",
-        prior: Prior = "published",
-        probabilities: Mapping[str, float] | None = None,
-        width: float = 1.0,
-        he_bias: bool = False,
-        norm_decay: float = 0.9,
-    ) -> None:
-        super().__init__("qnas.residual", functions, nodes, head, prior, probabilities, width, he_bias, norm_decay)
+    slug = "qnas.residual"
+    published = "res9"
 
 
 def _function_set(functions: str | list[str], probabilities: Mapping[str, float] | None, prior: Prior) -> FunctionSet:

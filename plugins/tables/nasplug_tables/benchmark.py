@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ Floats = npt.NDArray[np.float64]
 #: Prefixes of metrics that a search may see when there are some, and of those it may see otherwise.
 _VALIDATION, _TEST = ("val", "valid", "x_valid"), ("test",)
 TIME = "train_time"
+#: Whether a trial gets one of the table's training runs or their mean.
+Noise: TypeAlias = Literal["draw", "mean"]
 
 
 class TabularBenchmark:
@@ -55,10 +57,10 @@ class TabularBenchmark:
         path: str | Path | Table,
         space: SearchSpace | None = None,
         metrics: Sequence[str] | None = None,
-        noise: Literal["draw", "mean"] = "draw",
+        noise: Noise = "draw",
         schedule: Literal["longest", "budget"] = "longest",
     ) -> None:
-        for name, value, allowed in (("noise", noise, ("draw", "mean")), ("schedule", schedule, ("longest", "budget"))):
+        for name, value, allowed in (("noise", noise, get_args(Noise)), ("schedule", schedule, ("longest", "budget"))):
             if value not in allowed:
                 raise SpecError(f"{name} is {value!r}", where="tabular", fix=did_you_mean(str(value), allowed))
         self.table = path if isinstance(path, Table) else Table.read(path)

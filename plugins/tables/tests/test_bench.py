@@ -11,7 +11,7 @@ import nasplug_tables.bench
 import numpy as np
 import pytest
 from nasplug_tables import Table, TabularBenchmark
-from nasplug_tables.bench import Comparison, compare, random_search
+from nasplug_tables.bench import Comparison, Rules, compare, random_search
 from nasplug_tables.bench.curves import Scale
 from nasplug_tables.spaces.nasbench201 import NASBench201
 
@@ -93,7 +93,7 @@ def test_workers_change_nothing_and_baselines_are_there(path):
 
 
 def test_clock(path):
-    found = compare(path, [], queries=20, seeds=2, batch=4, clock=True, workers=1)
+    found = compare(path, [], queries=20, seeds=2, rules=Rules(batch=4, clock=True), workers=1)
     finished = found.outcomes["random"].finished
     assert finished is not None
     assert (np.diff(finished, axis=1) >= 0).all()
@@ -190,7 +190,7 @@ def test_random_search_all_at_once_has_the_law_of_the_strategy(path):
     np.testing.assert_array_equal(rows, random_search(benchmark, queries=40, seeds=600))
     scale = Scale(benchmark, "val_acc", "test_acc", "best_test")
     many = np.mean([scale.regret(run, np.zeros(40))[-1] for run in rows])
-    few = compare(path, [], queries=40, seeds=40, workers=1, convention="best_test", baselines=True)
+    few = compare(path, [], queries=40, seeds=40, workers=1, rules=Rules(convention="best_test"), baselines=True)
     mean, error = few.outcomes["random"].at(40)
     assert abs(mean - many) < 4 * error
     with pytest.raises(SpecError, match="distinct"):

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 import nasplug as nas
 from nasplug.contract.errors import TaskError
+from nasplug.data import Loading
 
 TASK = nas.ImageClassification(limit=60, batch_size=16)
 
@@ -48,7 +49,7 @@ def test_loaders_of_torch_and_with_workers():
     values = [sorted(v for batch in loader for v in batch[0].flatten().tolist()) for loader in (first, second)]
     assert sorted(values[0] + values[1]) == list(range(20))
     assert len(values[1]) == 5
-    loader = nas.ImageClassification(limit=60, num_workers=1).datamodule().train_dataloader()
+    loader = nas.ImageClassification(limit=60, loading=Loading(num_workers=1)).datamodule().train_dataloader()
     assert [part.num_workers for part in divided(loader, 0.5, 0)] == [1, 1]
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.optim import Optimizer
+from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from nasplug_qnas.networks.adam_step import adam_step, check_hyperparameters
+from nasplug_qnas.networks.tensorwise import TensorwiseOptimizer
 
 
-class AdamToSGD(Optimizer):
+class AdamToSGD(TensorwiseOptimizer):
     """Adam for `switch_step` steps of each tensor, then SGD with momentum at `lr * lr_boost`.
 
     SGD starts with an empty momentum buffer: v = momentum * v + g, and the weights change by `-lr * lr_boost * v`.
@@ -63,35 +63,15 @@ class AdamToSGD(Optimizer):
         }
         super().__init__(params, defaults)
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Make one step.
-
-        Args:
-            closure: Evaluates the model again and returns the loss.
-
-        Returns:
-            What `closure` returned, or None.
-        """
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                gradient, state = parameter.grad, self.state[parameter]
-                if group["weight_decay"]:
-                    gradient = gradient.add(parameter, alpha=group["weight_decay"])
-                if state.get("step", 0) < group["switch_step"]:
-                    parameter.add_(adam_step(state, gradient, float(group["lr"]), group["betas"], group["eps"]))
-                    continue
-                if "momentum_buffer" not in state:
-                    state.pop("exp_avg", None)
-                    state.pop("exp_avg_sq", None)
-                    state["momentum_buffer"] = torch.zeros_like(parameter)
-                state["step"] = state.get("step", 0) + 1
-                state["momentum_buffer"].mul_(group["momentum"]).add_(gradient)
-                parameter.add_(state["momentum_buffer"], alpha=-float(group["lr"]) * group["lr_boost"])
-        return loss
+    def advance(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any], state: dict[str, Any]) -> None:
+        """Makes the step of one tensor: that of Adam before `switch_step`, of SGD after it."""
+        if state.get("step", 0) < group["switch_step"]:
+            parameter.add_(adam_step(state, gradient, float(group["lr"]), group["betas"], group["eps"]))
+            return
+        if "momentum_buffer" not in state:
+            state.pop("exp_avg", None)
+            state.pop("exp_avg_sq", None)
+            state["momentum_buffer"] = torch.zeros_like(parameter)
+        state["step"] = state.get("step", 0) + 1
+        state["momentum_buffer"].mul_(group["momentum"]).add_(gradient)
+        parameter.add_(state["momentum_buffer"], alpha=-float(group["lr"]) * group["lr_boost"])

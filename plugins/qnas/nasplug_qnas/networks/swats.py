@@ -5,18 +5,20 @@ Keskar and Socher, "Improving generalization performance by switching from Adam 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from nasplug_qnas.networks.adam_step import adam_step, check_hyperparameters
+from nasplug_qnas.networks.tensorwise import TensorwiseOptimizer
+
+#: Group and state of a tensor, and the products p.p and p.g of its Adam step.
+_Products: TypeAlias = tuple[dict[str, Any], dict[str, Any], Tensor, Tensor]
 
 
-class SWATS(Optimizer):
+class SWATS(TensorwiseOptimizer):
     """Adam that becomes SGD with momentum, tensor by tensor, once the fitting SGD learning rate has settled.
 
     For a tensor with gradient g and Adam step p at step k, gamma = p.p / (-p.g) is the learning rate at which SGD,
@@ -59,41 +61,26 @@ class SWATS(Optimizer):
         }
         super().__init__(params, defaults)
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Make one step.
+    def advance(
+        self, parameter: Tensor, gradient: Tensor, group: dict[str, Any], state: dict[str, Any]
+    ) -> _Products | None:
+        """Makes the step of one tensor; returns what decides whether the next one will be SGD's."""
+        if state.get("sgd_rate") is not None:
+            self._sgd(parameter, gradient, group, state)
+            return None
+        change = adam_step(state, gradient, float(group["lr"]), group["betas"], group["eps"])
+        parameter.add_(change)
+        return group, state, torch.sum(change * change), torch.sum(change * gradient)
 
-        Args:
-            closure: Evaluates the model again and returns the loss.
-
-        Returns:
-            What `closure` returned, or None.
-        """
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        # The dot products are read together after all Adam steps: one wait for the device per step, not one per tensor.
-        products: list[tuple[dict[str, Any], dict[str, Any], Tensor, Tensor]] = []
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                gradient, state = parameter.grad, self.state[parameter]
-                if group["weight_decay"]:
-                    gradient = gradient.add(parameter, alpha=group["weight_decay"])
-                if state.get("sgd_rate") is not None:
-                    self._sgd(parameter, gradient, group, state)
-                    continue
-                change = adam_step(state, gradient, float(group["lr"]), group["betas"], group["eps"])
-                products.append((group, state, torch.sum(change * change), torch.sum(change * gradient)))
-                parameter.add_(change)
-        if products:
-            device = products[0][2].device
-            values = torch.stack([torch.stack([pp, pg]).double().to(device) for _, _, pp, pg in products]).tolist()
-            for (group, state, _, _), (squared, along_gradient) in zip(products, values, strict=True):
-                self._judge(group, state, squared, along_gradient)
-        return loss
+    def finish(self, left: list[_Products]) -> None:
+        """Switches the tensors whose rate has settled."""
+        if not left:
+            return
+        # Read together after all Adam steps: one wait for the device per step, not one per tensor.
+        device = left[0][2].device
+        values = torch.stack([torch.stack([pp, pg]).double().to(device) for _, _, pp, pg in left]).tolist()
+        for (group, state, _, _), (squared, along_gradient) in zip(left, values, strict=True):
+            self._judge(group, state, squared, along_gradient)
 
     @staticmethod
     def _sgd(parameter: Tensor, gradient: Tensor, group: dict[str, Any], state: dict[str, Any]) -> None:

@@ -19,19 +19,6 @@ class RecipeClassification(ImageClassification):
     those of the search on CIFAR: RMSProp as TensorFlow computes it, at a fixed rate, with the weight decay on all
     variables. A strategy may evolve any setting of `training`, and a retraining may replace it:
     `nasplug retrain FILE --epochs 300 --hyperparameter schedule=cosine`.
-
-    Args:
-        data: Source of the images; None means scikit-learn's digits.
-        batch_size: Number of images per training batch.
-        limit: Number of images, class balanced, for training and validation together; None means all.
-        augment: Augmentation of training images: none, flip, crop or crop_flip.
-        split: Images to hold out.
-        loading: Settings of batches and their loading.
-        training: Recipe that networks are trained by.
-
-    Raises:
-        TaskError: A setting of the training is unknown or out of range.
-        SpecError: So is one of the batches.
     """
 
     #: The recipe shares its names with `nasplug.tasks.Training` now.

@@ -2,6 +2,7 @@
 
 from nasplug_tables.bench.comparison import Comparison, Outcome
 from nasplug_tables.bench.curves import CONVENTIONS, random_search
+from nasplug_tables.bench.rules import Rules
 from nasplug_tables.bench.runner import BASELINES, compare
 
-__all__ = ["BASELINES", "CONVENTIONS", "Comparison", "Outcome", "compare", "random_search"]
+__all__ = ["BASELINES", "CONVENTIONS", "Comparison", "Outcome", "Rules", "compare", "random_search"]

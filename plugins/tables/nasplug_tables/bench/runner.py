@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from nasplug.run.api import machine, search, versions
 from nasplug.run.processes import context, prepare
 from nasplug_tables.bench.comparison import Comparison, Outcome
 from nasplug_tables.bench.curves import Scale
+from nasplug_tables.bench.rules import Rules
 from nasplug_tables.benchmark import TIME, TabularBenchmark
 from nasplug_tables.table import Table
 
@@ -39,12 +41,7 @@ def compare(
     space: SearchSpace | None = None,
     queries: int = 150,
     seeds: int | Sequence[int] = 20,
-    objective: str | None = None,
-    test: str | None = None,
-    convention: str = "incumbent_test",
-    noise: str = "draw",
-    batch: int = 1,
-    clock: bool = False,
+    rules: Rules = Rules(),
     workers: int = 1,
     baselines: bool = True,
     plugins: Sequence[str | Path] = (),
@@ -58,13 +55,7 @@ def compare(
         space: Space of the table's architectures; default: what the table says.
         queries: Trials per run; a repeated proposal counts, and is answered as before.
         seeds: Number of seeds, or the seeds themselves.
-        objective: Metric the searches see; default: the table's first validation metric, or test metric.
-        test: Metric that counts in the end; default: the table's first test metric, or the objective.
-        convention: Convention by which curves are read; see `CONVENTIONS`.
-        noise: `draw` shows a search one training run per query, `mean` the mean over runs.
-        batch: Queries proposed before the oldest is answered.
-        clock: Run the queries of a batch side by side on a simulated clock, by the table's training times, and answer
-            them in the order in which they would end.
+        rules: What the searches see, and what counts in the end.
         workers: Processes; they change nothing but the time. A script that asks for several must be importable, with
             its work under `if __name__ == "__main__":`.
         baselines: Add random search and regularized evolution, if they are not among the strategies.
@@ -74,30 +65,24 @@ def compare(
     Raises:
         NasplugError: Bad input, or a strategy that fails.
     """
-    benchmark = TabularBenchmark(table, space, noise=noise)  # type: ignore[arg-type]
-    objective = objective or benchmark.metrics[0]
+    benchmark = TabularBenchmark(table, space, noise=rules.noise)
+    objective = rules.objective or benchmark.metrics[0]
     benchmark.values(objective)  # raises if there is none of this name
     tests = [metric for metric in benchmark.known() if metric.startswith("test")]
-    scale = Scale(benchmark, objective, test or (tests[0] if tests else objective), convention)
+    scale = Scale(benchmark, objective, rules.test or (tests[0] if tests else objective), rules.convention)
     numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     if not numbers or queries < 1:
         raise SpecError(
             "nothing to compare", where="bench", why=f"{plural(queries, 'query')}, {plural(len(numbers), 'seed')}"
         )
-    if clock and TIME not in benchmark.known():
+    if rules.clock and TIME not in benchmark.known():
         raise SpecError("a simulated clock needs training times", where="bench", why=f"the table has no {TIME}")
     named = _labelled(strategies, baselines)
-    setting = {
-        "space": benchmark.space,
-        "noise": noise,
-        "objective": objective,
-        "queries": queries,
-        "batch": batch,
-        "clock": TIME if clock else None,
-        "plugins": [str(path) for path in plugins],
-    }
+    setting = _Setting(
+        table, benchmark.space, queries, replace(rules, objective=objective), tuple(str(path) for path in plugins)
+    )
     jobs = [(label, component, seed) for seed in numbers for label, component in named.items()]
-    found = _run_all(jobs, table, setting, workers, progress)
+    found = _run_all(jobs, setting, workers, progress)
     outcomes = {}
     for label, component in named.items():
         runs = [found[label, seed] for seed in numbers]
@@ -108,7 +93,7 @@ def compare(
             np.stack([scale.regret(r, o) for r, o in zip(rows, observed, strict=True)]),
             rows,
             observed,
-            np.stack([run["finished"] for run in runs]) if clock else None,
+            np.stack([run["finished"] for run in runs]) if rules.clock else None,
             np.array([run["seconds"] for run in runs]),
         )
     settings = {
@@ -117,14 +102,14 @@ def compare(
         **dict(benchmark.table.info),
         "objective": objective,
         "test": scale.test,
-        "convention": convention,
+        "convention": rules.convention,
         "unit": scale.unit,
         "optimum": scale.optimum,
-        "noise": noise,
+        "noise": rules.noise,
         "queries": queries,
         "seeds": numbers,
-        "batch": batch,
-        "clock": clock,
+        "batch": rules.batch,
+        "clock": rules.clock,
     }
     now = datetime.now(UTC).date().isoformat()
     return Comparison(outcomes, settings, {"date": now, "machine": machine(), "versions": versions()})
@@ -145,7 +130,7 @@ def _labelled(strategies: Mapping[str, Any] | Sequence[Any], baselines: bool) ->
 
 
 def _run_all(
-    jobs: list[Job], table: str | Path | Table, setting: dict[str, Any], workers: int, progress: Progress | None
+    jobs: list[Job], setting: _Setting, workers: int, progress: Progress | None
 ) -> dict[tuple[str, int], dict[str, Any]]:
     found: dict[tuple[str, int], dict[str, Any]] = {}
 
@@ -155,12 +140,12 @@ def _run_all(
             progress(len(found), len(jobs), job[0])
 
     if workers == 1 or len(jobs) == 1:
-        _start(table, setting)
+        _start(setting)
         for job in jobs:
             done(job, _run(job))
         return found
     try:
-        given = pickle.dumps((table, setting))
+        given = pickle.dumps(setting)
     except Exception as error:
         raise SpecError(
             "the space or the table cannot be sent to worker processes",
@@ -170,7 +155,7 @@ def _run_all(
         ) from error
     prepare(training=False)
     # Workers are many and short-lived computations share no memory: one thread each.
-    start = (given, setting["plugins"], dict(os.environ))
+    start = (given, setting.plugins, dict(os.environ))
     pool = ProcessPoolExecutor(min(workers, len(jobs)), context(), _start_worker, start)
     with pool:
         futures = {pool.submit(_run, job): job for job in jobs}
@@ -190,11 +175,22 @@ def _run_all(
     return found
 
 
+@dataclass(frozen=True)
+class _Setting:
+    """What all runs share; the objective is named."""
+
+    table: str | Path | Table
+    space: SearchSpace
+    queries: int
+    rules: Rules
+    plugins: tuple[str, ...]
+
+
 class _Process:
     """What a process keeps between runs."""
 
     benchmark: TabularBenchmark
-    setting: dict[str, Any]
+    setting: _Setting
 
 
 def _start_worker(given: bytes, plugins: Sequence[str], environment: dict[str, str]) -> None:
@@ -204,43 +200,39 @@ def _start_worker(given: bytes, plugins: Sequence[str], environment: dict[str, s
     enter(environment, threads=1)
     discover(plugins)  # first: single-file plugins may define the class of the space
     # Pickle made by the driver a moment ago, over its own pipe; never from a file.
-    _start(*pickle.loads(given))
+    _start(pickle.loads(given))
 
 
-def _start(table: str | Path | Table, setting: dict[str, Any]) -> None:
+def _start(setting: _Setting) -> None:
     _Process.setting = setting
-    _Process.benchmark = TabularBenchmark(
-        table,
-        setting["space"],
-        metrics=[setting["objective"], *([setting["clock"]] if setting["clock"] else [])],
-        noise=setting["noise"],
-    )
+    metrics = [str(setting.rules.objective), *([TIME] if setting.rules.clock else [])]
+    _Process.benchmark = TabularBenchmark(setting.table, setting.space, metrics=metrics, noise=setting.rules.noise)
 
 
 def _run(job: Job) -> dict[str, Any]:
     _, component, seed = job
     benchmark, setting = _Process.benchmark, _Process.setting
+    objective, clock = str(setting.rules.objective), TIME if setting.rules.clock else None
     started = time.perf_counter()
     study = search(
         None,
         space=benchmark.space,
         evaluator=benchmark,
         strategy=component,
-        objectives={setting["objective"]: benchmark.objectives[setting["objective"]]},
-        trials=setting["queries"],
-        batch=setting["batch"],
-        clock=setting["clock"],
+        objectives={objective: benchmark.objectives[objective]},
+        trials=setting.queries,
+        batch=setting.rules.batch,
+        clock=clock,
         seed=seed,
-        plugins=setting["plugins"],
+        plugins=setting.plugins,
         progress=False,
     )
     seconds = time.perf_counter() - started
-    queries = setting["queries"]
-    rows, observed = np.full(queries, -1, dtype=np.int64), np.full(queries, np.nan)
-    finished = np.full(queries, np.nan)
+    rows, observed = np.full(setting.queries, -1, dtype=np.int64), np.full(setting.queries, np.nan)
+    finished = np.full(setting.queries, np.nan)
     for index, trial in enumerate(study.trials):  # a strategy may end before its budget does
         if trial.state == "complete":
             rows[index] = benchmark.row(trial.architecture)
-            observed[index] = trial.metrics[setting["objective"]]
-        finished[index] = study.finished_at(trial) if setting["clock"] else np.nan
+            observed[index] = trial.metrics[objective]
+        finished[index] = study.finished_at(trial) if clock else np.nan
     return {"rows": rows, "observed": observed, "finished": finished, "seconds": seconds}

@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs the comparison, prints its table, writes its files."""
     catalog = find_plugins(arguments).catalog
     from nasplug.plugins.component import Component, instantiate
-    from nasplug_tables.bench import compare
+    from nasplug_tables.bench import Rules, compare
 
     space: Any = instantiate("space", Component.parse(_plain(arguments.space), where="space"), catalog, where="space")
     named: dict[str, Any] = {}
@@ -76,12 +76,14 @@ def run(arguments: argparse.Namespace) -> int:
             space=space,
             queries=arguments.queries,
             seeds=arguments.seeds,
-            objective=arguments.objective,
-            test=arguments.test,
-            convention=arguments.convention,
-            noise=arguments.noise,
-            batch=arguments.batch,
-            clock=arguments.clock,
+            rules=Rules(
+                objective=arguments.objective,
+                test=arguments.test,
+                convention=arguments.convention,
+                noise=arguments.noise,
+                batch=arguments.batch,
+                clock=arguments.clock,
+            ),
             workers=arguments.workers or os.cpu_count() or 1,
             baselines=not arguments.no_baselines,
             plugins=arguments.plugin,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nasplug.contract.io import Inputs, check_images
 from nasplug.contract.protocols import Choice, Task
 from nasplug.contract.records import Architecture, Genotype, Scalar
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
+from nasplug.spaces.images import ClassifiesImages
 from nasplug_darts_lp.spaces.cell.edges import CELLS, INPUTS, OPERATIONS, Edge, node_inputs
 from nasplug_darts_lp.spaces.cell.settings import CellSettings
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nasplug_darts_lp.supernet.options import SupernetOptions
 
 
-class CellSpace(ChoiceSpace):
+class CellSpace(ClassifiesImages, ChoiceSpace):
     """Networks of a normal and a reduction cell, whose nodes add up two operations on different earlier outputs.
 
     Cells at one and two thirds of the depth halve the image and double the channels; all nodes of a cell are
@@ -45,8 +45,6 @@ class CellSpace(ChoiceSpace):
     Raises:
         SpecError: An argument out of range, or an unknown operation.
     """
-
-    produces = ("vector",)
 
     @classmethod
     def nasplug_examples(cls) -> list[Mapping[str, Any]]:
@@ -114,14 +112,6 @@ class CellSpace(ChoiceSpace):
             labels.append("concat")
         edges.append((before, len(labels)))
         return Graph((*labels, "output"), tuple(edges)).without(())  # an input that nothing reads goes
-
-    def check_inputs(self, inputs: Inputs) -> None:
-        """Refuses everything but one image.
-
-        Raises:
-            SpecError: The networks cannot take such inputs.
-        """
-        check_images(inputs)
 
     def build(self, architecture: Architecture, task: Task) -> Any:
         """Builds a `nasplug_darts_lp.spaces.cell.network.CellNetwork`.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from nasplug.contract.io import Inputs, check_images
 from nasplug.contract.protocols import Task
 from nasplug.contract.records import Architecture, Genotype
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
+from nasplug.spaces.images import ClassifiesImages
 from nasplug_darts_lp.spaces.layers.layouts import layout as layout_of
 from nasplug_darts_lp.spaces.layers.settings import LayerSettings
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nasplug_darts_lp.supernet.options import SupernetOptions
 
 
-class LayersSpace(ChoiceSpace):
+class LayersSpace(ClassifiesImages, ChoiceSpace):
     """Residual networks whose every block chooses its operation, kernel size, weight bits and activation bits.
 
     A block is one convolution with a shortcut around it. `skip` leaves it out; blocks that change the shape stay.
@@ -45,8 +45,6 @@ class LayersSpace(ChoiceSpace):
         SpecError: An argument out of range.
         UnknownNameError: The layout is unknown.
     """
-
-    produces = ("vector",)
 
     @classmethod
     def nasplug_examples(cls) -> list[Mapping[str, Any]]:
@@ -104,14 +102,6 @@ class LayersSpace(ChoiceSpace):
             last = len(labels) - 1
         edges.append((last, len(labels)))
         return Graph((*labels, "output"), tuple(edges))
-
-    def check_inputs(self, inputs: Inputs) -> None:
-        """Refuses everything but one image.
-
-        Raises:
-            SpecError: The networks cannot take such inputs.
-        """
-        check_images(inputs)
 
     def build(self, architecture: Architecture, task: Task) -> Any:
         """Builds a `nasplug_darts_lp.spaces.layers.network.LayersNetwork`.

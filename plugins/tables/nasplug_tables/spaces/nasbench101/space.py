@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nasplug.contract.errors import SpaceError, did_you_mean
-from nasplug.contract.io import Inputs, check_images
 from nasplug.contract.protocols import Choice
 from nasplug.contract.records import Architecture
 from nasplug.contract.wording import plural
 from nasplug.spaces.graph import Graph
+from nasplug.spaces.images import ClassifiesImages
 from nasplug_tables.spaces.nasbench101.cells import (
     MAX_EDGES,
     MAX_VERTICES,
@@ -35,7 +35,7 @@ INNER = MAX_VERTICES - 2
 EDGES = MAX_VERTICES * (MAX_VERTICES - 1) // 2
 
 
-class NASBench101:
+class NASBench101(ClassifiesImages):
     """Cells of at most seven vertices, nine edges and three operations (Ying et al., ICML 2019, arXiv 1902.09635).
 
     A genotype is `(bits, operations)`: the edge x -> y with x < y is bit x + y (y - 1) / 2, and `operations` has one
@@ -53,8 +53,6 @@ class NASBench101:
     Raises:
         SpaceError: Unknown sampler.
     """
-
-    produces = ("vector",)
 
     name = "nasbench101"
     #: A change may take a vertex off every path, and with it several decisions.
@@ -162,14 +160,6 @@ class NASBench101:
             cell = prune(Cell(bits, tuple(rng.integers(len(OPERATIONS), size=INNER).tolist())))
             if cell is not None and cell.bits.bit_count() <= MAX_EDGES:
                 return _wrap(canonical(cell))
-
-    def check_inputs(self, inputs: Inputs) -> None:
-        """Refuses everything but one image.
-
-        Raises:
-            SpecError: The networks cannot take such inputs.
-        """
-        check_images(inputs)
 
     def build(self, architecture: Architecture, task: Task) -> Any:
         """Builds the benchmark's network around the cell, for the task's channels and outputs."""

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nasplug.contract.errors import SpaceError
-from nasplug.contract.io import Inputs, check_images
 from nasplug.contract.protocols import Choice
 from nasplug.contract.records import Architecture
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
+from nasplug.spaces.images import ClassifiesImages
 
 if TYPE_CHECKING:
     from nasplug.contract.protocols import Task
@@ -28,7 +28,7 @@ _LAST = 3
 _POWERS = len(OPERATIONS) ** np.arange(len(EDGES) - 1, -1, -1, dtype=np.int64)
 
 
-class NASBench201(ChoiceSpace):
+class NASBench201(ClassifiesImages, ChoiceSpace):
     """Cells of four nodes and six edges (Dong and Yang, ICLR 2020, arXiv 2001.00326; NATS-Bench, arXiv 2009.00437).
 
     Cells that compute the same but are written differently keep different keys: the tables measured them apart.
@@ -41,8 +41,6 @@ class NASBench201(ChoiceSpace):
     it; `Graph.without({"none"})` leaves them out.
     """
 
-    produces = ("vector",)
-
     def __init__(self, channels: int = 16, cells: int = 5) -> None:
         super().__init__("nasbench201", [Choice(f"{x}->{y}", OPERATIONS) for x, y in EDGES])
         self.channels, self.cells = channels, cells
@@ -51,14 +49,6 @@ class NASBench201(ChoiceSpace):
     def nasplug_examples(cls) -> list[Mapping[str, Any]]:
         """What `nasplug test-plugin` tests it with: small networks."""
         return [{"channels": 4, "cells": 1}]
-
-    def check_inputs(self, inputs: Inputs) -> None:
-        """Refuses everything but one image.
-
-        Raises:
-            SpecError: The networks cannot take such inputs.
-        """
-        check_images(inputs)
 
     def build(self, architecture: Architecture, task: Task) -> Any:
         """Builds the benchmark's network around the cell, for the task's channels and outputs."""
