@@ -134,6 +134,7 @@ class Ledger:
         position = trial.number if self.book.trials[trial.number : trial.number + 1] == [before] else None
         self.book.trials[self.book.trials.index(before) if position is None else position] = trial
         self.book.by_number[trial.number] = trial
+        self.book.replaced += 1
 
     def restore(self, trials: Iterable[Trial]) -> None:
         """Takes down trials as a storage has them: finished ones as observed, others as pending."""

@@ -33,10 +33,10 @@ def is_candidate(trial: Trial, objectives: Sequence[Objective], constraints: Seq
     if trial.state != "complete":
         return False
     values = trial.values
-    return (
-        all(math.isfinite(values.get(objective.name, math.nan)) for objective in objectives)
-        and violation(trial, constraints) == 0.0
-    )
+    for objective in objectives:
+        if not math.isfinite(values.get(objective.name, math.nan)):
+            return False
+    return not constraints or violation(trial, constraints) == 0.0
 
 
 def points(trials: Sequence[Trial], objectives: Sequence[Objective]) -> npt.NDArray[np.float64]:

@@ -71,6 +71,7 @@ class Book:
         by_number: The same by number.
         pending: Trials that were proposed and not observed, by number, ascending.
         ends: Seconds on the simulated clock, by number.
+        replaced: Number of entries that were replaced so far.
         works: Pieces of work that the strategy asked for.
     """
 
@@ -78,6 +79,7 @@ class Book:
     by_number: dict[int, Trial] = field(default_factory=dict)
     pending: dict[int, Trial] = field(default_factory=dict)
     ends: dict[int, float] = field(default_factory=dict)
+    replaced: int = 0
     works: Works = field(default_factory=Works)
 
 
@@ -126,6 +128,9 @@ class StudyView:
     def __init__(self, setting: Setting, book: Book) -> None:
         self._setting, self._book = setting, book
         self._trials = ReadOnly(book.trials)
+        # Candidates among the trials so far, which stay what they are until an entry is replaced.
+        self._candidates: list[Trial] = []
+        self._judged = (0, 0)
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
 
     # -- what it is about ----------------------------------------------------------------------------------------
@@ -234,7 +239,14 @@ class StudyView:
 
     def candidates(self) -> list[Trial]:
         """Returns all trials that may be called best."""
-        return [trial for trial in self._book.trials if self.is_candidate(trial)]
+        trials = self._book.trials
+        if self._judged[0] != self._book.replaced:
+            self._judged, self._candidates = (self._book.replaced, 0), []
+        for trial in trials[self._judged[1] :]:
+            if self.is_candidate(trial):
+                self._candidates.append(trial)
+        self._judged = (self._book.replaced, len(trials))
+        return list(self._candidates)
 
     def score(self, trial: Trial) -> float:
         """Returns the main objective, signed so that larger is better; minus infinity for trials that do not count."""

@@ -212,11 +212,12 @@ def run_spec(
         stored = storage.meta()
         if _is_nobodys(stored, trials, storage.work(), spec):
             storage.clear()
-            stored = {}
+            stored, trials = {}, []
         meta = _open_meta(stored, assembly, catalog, objects or {}, resume=resume)
         if kinds:
             retried = take_back(storage, kinds, needs_history=assembly.needs_history)
             meta["runs"][-1]["retried"] = retried
+            trials = storage.trials()
         storage.write_meta(meta)
         ledger = assembly.ledger(folder=artifact_folder(spec.run.storage, meta["id"]), meta=meta)
         search = Search(
@@ -227,6 +228,7 @@ def run_spec(
             objects=objects,
             trackers=trackers,
             snapshot_every=snapshot_every,
+            recorded=trials,
         )
         try:
             search.run()

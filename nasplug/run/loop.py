@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -54,6 +54,7 @@ class Search:
         objects: Ready-made objects for worker processes.
         trackers: Trackers that follow the run, beside those of the specification.
         snapshot_every: Seconds between snapshots of the strategy; what lies after the last one is replayed on resume.
+        recorded: Trials that the storage holds, if they have been read already.
     """
 
     def __init__(
@@ -66,12 +67,14 @@ class Search:
         objects: Mapping[str, object] | None = None,
         trackers: Iterable[Tracker] = (),
         snapshot_every: float = 5.0,
+        recorded: Sequence[Trial] | None = None,
     ) -> None:
         self.assembly, self.ledger, self.storage = assembly, ledger, storage
         self.spec, self.study = assembly.spec, ledger.view
         self.trackers = [*trackers, *assembly.trackers]
         self._executor, self._started, self._objects = executor, False, objects or {}
-        self._recorded = {trial.number: trial for trial in storage.trials()}
+        recorded = storage.trials() if recorded is None else recorded
+        self._recorded = {trial.number: trial for trial in recorded}
         self._revision = Revision(storage, self._recorded)
         self._done_before = {key: msgspec.convert(data, Outcome) for key, data in storage.work().items()}
         self._results: dict[int, Trial] = {}

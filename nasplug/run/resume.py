@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -154,8 +153,9 @@ def copied(trial: Trial, source: Trial) -> Trial:
 
 def same_proposal(one: Proposal, other: Proposal) -> bool:
     """Returns whether two proposals are equal in every field."""
-    return one.architecture == other.architecture and _text(one) == _text(other)
+    if one is other:
+        return True
+    return one.architecture == other.architecture and _SORTED.encode(one) == _SORTED.encode(other)
 
 
-def _text(proposal: Proposal) -> str:
-    return json.dumps(proposal.to_json(), sort_keys=True)
+_SORTED = msgspec.json.Encoder(order="sorted")

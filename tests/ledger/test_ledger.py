@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from nasplug.contract.errors import PluginError, StudyError
-from nasplug.contract.records import Failure, Inherit
+from nasplug.contract.records import Failure, Inherit, Proposal
 from nasplug.ledger.ledger import Ledger
 from nasplug.ledger.work import Outcome, Work
 from nasplug.testing import SyntheticSpace
@@ -165,3 +166,21 @@ def test_a_nested_study_shares_work_and_streams(ledger):
     assert inner.view.work(work).result == 1
     assert inner.view.rng("a", 1).random() == ledger.view.rng("a", 1).random()
     assert inner.view.proposed == 0
+
+
+def test_candidates_follow_what_is_observed_and_what_is_replaced():
+    space = SyntheticSpace()
+    ledger = Ledger.of(space, {"score": "max"}, constraints=["size <= 10"])
+    rng = np.random.default_rng(0)
+    for number in range(30):
+        trial = ledger.propose(Proposal(space.sample(rng)))
+        state = "complete" if number % 3 else "pruned"
+        ledger.observe(trial.with_(state=state, metrics={"score": float(number % 7), "size": float(number)}))
+        expected = [t for t in ledger.view.trials if t.state == "complete" and t.metrics["size"] <= 10]
+        assert ledger.view.candidates() == expected
+        assert ledger.view.candidates() == expected  # asked twice
+    ledger.view.candidates().clear()  # the caller's own
+    best = ledger.view.best
+    ledger.replace(best.with_(dropped=("weights",)))
+    assert ledger.view.best.dropped == ("weights",)
+    assert len(ledger.view.candidates()) == len(expected)
