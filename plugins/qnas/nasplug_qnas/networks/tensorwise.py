@@ -62,5 +62,5 @@ class TensorwiseOptimizer(Optimizer, ABC):
         """Does what is left when all tensors have made their step.
 
         Args:
-            left: What `advance` returned, without None.
+            left: Values that `advance` returned, without None.
         """

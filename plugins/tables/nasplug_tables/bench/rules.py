@@ -14,7 +14,7 @@ class Rules:
     Attributes:
         objective: Metric that the searches see; None means the table's first validation metric, or test metric.
         test: Metric that counts in the end; None means the table's first test metric, or the objective.
-        convention: How curves are read, one of `nasplug_tables.bench.CONVENTIONS`.
+        convention: Convention by which curves are read, one of `nasplug_tables.bench.CONVENTIONS`.
         noise: `draw` shows a search one training run per query, `mean` the mean over runs.
         batch: Number of queries proposed before the oldest is answered.
         clock: Whether the queries of a batch run side by side on a simulated clock, by the table's training times, and

@@ -55,7 +55,7 @@ def compare(
         space: Space of the table's architectures; default: what the table says.
         queries: Trials per run; a repeated proposal counts, and is answered as before.
         seeds: Number of seeds, or the seeds themselves.
-        rules: What the searches see, and what counts in the end.
+        rules: Rules of what the searches see and what counts in the end.
         workers: Processes; they change nothing but the time. A script that asks for several must be importable, with
             its work under `if __name__ == "__main__":`.
         baselines: Add random search and regularized evolution, if they are not among the strategies.
