@@ -10,21 +10,12 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
+from nasplug.spaces.cells import INPUTS
+from nasplug.spaces.cells import OPERATIONS as DARTS_OPERATIONS
+
 #: Operations in the order of their genes.
-OPERATIONS = (
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-    "sep_conv_7x7",
-    "conv_7x1_1x7",
-)
+OPERATIONS = (*DARTS_OPERATIONS, "sep_conv_7x7", "conv_7x1_1x7")
 BLOCKS = 5
-#: Inputs of a cell: the outputs of the last cell but one, and of the last.
-INPUTS = 2
 
 #: An operation and what it reads: 0 and 1 are the inputs of the cell, 2 the first block, and so on.
 Unit: TypeAlias = tuple[str, int]

@@ -9,15 +9,14 @@ from nasplug.contract.errors import SpaceError, SpecError
 from nasplug.contract.protocols import Choice, Task
 from nasplug.contract.records import Architecture, Genotype
 from nasplug.contract.wording import plural
+from nasplug.spaces.cells import CELLS, INPUTS, cells_graph
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
 from nasplug.spaces.images import ClassifiesImages
-from nasplug_emonas.cells import BLOCKS, INPUTS, OPERATIONS, Cell, canonical, unused
+from nasplug_emonas.cells import BLOCKS, OPERATIONS, Cell, canonical, unused
 
 if TYPE_CHECKING:
     from nasplug.workloads.workload import Workload
-
-_CELLS = ("normal", "reduction")
 
 
 class MicroSpace(ClassifiesImages, ChoiceSpace):
@@ -51,7 +50,7 @@ class MicroSpace(ClassifiesImages, ChoiceSpace):
             )
         self.channels, self.layers, self.increment = channels, layers, increment
         choices = []
-        for cell in _CELLS:
+        for cell in CELLS:
             for block in range(BLOCKS):
                 sources = tuple(range(block + INPUTS))
                 for side in "ab":
@@ -72,24 +71,10 @@ class MicroSpace(ClassifiesImages, ChoiceSpace):
 
     def graph(self, architecture: Architecture) -> Graph:
         """Both cells in a row, with `cell_input` (last cell but one, last cell), operations, `add` and `concat`."""
-        labels, edges = ["input"], []
-        before = 0
-        for cell in self.cells(architecture.genotype):
-            names = [len(labels), len(labels) + 1]
-            labels += ["cell_input_before_last", "cell_input_last"]
-            edges += [(before, name) for name in names]
-            for block in cell:
-                add = len(labels) + 2
-                for operation, source in block:
-                    edges += [(names[source], len(labels)), (len(labels), add)]
-                    labels.append(operation)
-                names.append(add)
-                labels.append("add")
-            before = len(labels)
-            edges += [(names[block], before) for block in unused(cell)]
-            labels.append("concat")
-        edges.append((before, len(labels)))
-        return Graph((*labels, "output"), tuple(edges)).without(())  # an input that nothing reads goes
+        cells = self.cells(architecture.genotype)
+        return cells_graph(
+            ([[(source, operation) for operation, source in block] for block in cell], unused(cell)) for cell in cells
+        )
 
     def build(self, architecture: Architecture, task: Task) -> Any:
         """A `nasplug_emonas.networks.micro.MicroNetwork`: images (N, *task.input_shape) to logits.
@@ -123,7 +108,7 @@ class MicroSpace(ClassifiesImages, ChoiceSpace):
         Raises:
             SpaceError: Another notation, or operations that are not in the space.
         """
-        for name, cell in zip(_CELLS, (normal, reduction), strict=True):
+        for name, cell in zip(CELLS, (normal, reduction), strict=True):
             if len(cell) != 2 * BLOCKS:
                 raise SpaceError(
                     f"the {name} cell has {plural(len(cell), 'unit')}",

@@ -10,12 +10,13 @@ import torch
 from nasplug_emonas.cells import OPERATIONS, canonical, unused
 from nasplug_emonas.macro import MacroSpace
 from nasplug_emonas.micro import MicroSpace
-from nasplug_emonas.networks.operations import FactorizedReduce, operation
+from nasplug_emonas.networks.operations import operation
 from nasplug_emonas.phases import Phase, pairs, repair
 from torch import nn
 
 from nasplug.contract.errors import SpaceError, SpecError
 from nasplug.cost.counts import count
+from nasplug.nn.darts import FactorizedReduce
 from nasplug.spaces.graph import Graph
 from nasplug.testing import Shapes
 

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from nasplug.contract.errors import SpecError
-from nasplug_emonas.cells import INPUTS, Cell, unused
-from nasplug_emonas.networks.operations import FactorizedReduce, operation, relu_conv_bn
+from nasplug.nn.darts import FactorizedReduce
+from nasplug.spaces.cells import INPUTS, Frame, frames
+from nasplug_emonas.cells import Cell, unused
+from nasplug_emonas.networks.operations import operation, relu_conv_bn
 
 
 class CellNetwork(nn.Module):
@@ -20,31 +22,26 @@ class CellNetwork(nn.Module):
 
     Args:
         cell: Blocks of the cell.
-        before_last: Channels of the last cell but one.
-        last: Channels of the last cell.
-        channels: Channels of every operation.
-        reduction: Halve the image.
-        after_reduction: The last cell halved it, so that the last but one is larger.
+        frame: Position of the cell in the network.
 
     Attributes:
         width: Channels of the output.
     """
 
-    def __init__(
-        self, cell: Cell, before_last: int, last: int, channels: int, reduction: bool, after_reduction: bool
-    ) -> None:
+    def __init__(self, cell: Cell, frame: Frame) -> None:
         super().__init__()
+        channels = frame.channels
         self.cell, self.ends = cell, unused(cell)
         self.width = channels * len(self.ends)
         read = {source for block in cell for _, source in block}
         self.prepare = nn.ModuleDict()  # inputs that nothing reads are not prepared
         if 0 in read:
-            shrink = FactorizedReduce(before_last, channels) if after_reduction else relu_conv_bn(before_last, channels)
-            self.prepare["0"] = shrink
+            shrink = FactorizedReduce if frame.after_reduction else relu_conv_bn
+            self.prepare["0"] = shrink(frame.before_last, channels)
         if 1 in read:
-            self.prepare["1"] = relu_conv_bn(last, channels)
+            self.prepare["1"] = relu_conv_bn(frame.last, channels)
         self.operations = nn.ModuleList(
-            operation(name, channels, 2 if reduction and source < INPUTS else 1)
+            operation(name, channels, 2 if frame.reduction and source < INPUTS else 1)
             for block in cell
             for name, source in block
         )
@@ -90,19 +87,14 @@ class MicroNetwork(nn.Module):
         super().__init__()
         if len(input_shape) != 3:
             raise SpecError(f"expected an image (C, H, W), got shape {tuple(input_shape)}", where="emonas.micro")
-        before_last = last = 3 * channels
-        self.stem = nn.Sequential(nn.Conv2d(input_shape[0], last, 3, padding=1, bias=False), nn.BatchNorm2d(last))
+        width = 3 * channels
+        self.stem = nn.Sequential(nn.Conv2d(input_shape[0], width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
         self.cells = nn.ModuleList()
-        reduced = False
-        for layer in range(layers):
-            reduces = layer in (layers // 3, 2 * layers // 3)
-            if reduces and increment is None:
-                channels *= 2
-            cell = CellNetwork(reduction if reduces else normal, before_last, last, channels, reduces, reduced)
+        for frame in frames(channels, layers, (len(unused(normal)), len(unused(reduction))), increment):
+            cell = CellNetwork(reduction if frame.reduction else normal, frame)
             self.cells.append(cell)
-            before_last, last, reduced = last, cell.width, reduces
-            channels += increment or 0
-        self.classifier = nn.Linear(last, outputs)
+            width = cell.width
+        self.classifier = nn.Linear(width, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """Classifies a batch of images."""

@@ -6,49 +6,19 @@ convolution is preceded by a ReLU and followed by batch normalisation; a separab
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
+
+from nasplug.nn.darts import FactorizedReduce, conv2d, separable
 
 
 def relu_conv_bn(inputs: int, outputs: int, kernel: int = 1, stride: int = 1) -> nn.Sequential:
     """ReLU, convolution without bias, batch normalisation."""
-    convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
-    return nn.Sequential(nn.ReLU(), convolution, nn.BatchNorm2d(outputs))
+    return nn.Sequential(nn.ReLU(), conv2d(inputs, outputs, kernel, stride), nn.BatchNorm2d(outputs))
 
 
 def depthwise_separable(channels: int, kernel: int, stride: int, dilation: int = 1) -> nn.Sequential:
     """ReLU, depthwise convolution, pointwise convolution, batch normalisation."""
-    padding = dilation * (kernel // 2)
-    return nn.Sequential(
-        nn.ReLU(),
-        nn.Conv2d(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False),
-        nn.Conv2d(channels, channels, 1, bias=False),
-        nn.BatchNorm2d(channels),
-    )
-
-
-class FactorizedReduce(nn.Module):
-    """Halves the image by two 1x1 convolutions of stride 2, one of them on the image moved by a pixel.
-
-    (N, inputs, H, W) -> (N, outputs, H / 2, W / 2), sizes rounded up; the moved image gets zeros where it ends.
-    """
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.straight = nn.Conv2d(inputs, outputs - outputs // 2, 1, 2, bias=False)
-        self.moved = nn.Conv2d(inputs, outputs // 2, 1, 2, bias=False) if outputs > 1 else None
-        self.norm = nn.BatchNorm2d(outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Reduces a feature map."""
-        x = F.relu(x)
-        parts = [self.straight(x)]
-        if self.moved is not None:
-            height, width = x.shape[2:]
-            parts.append(self.moved(F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]))
-        result: Tensor = self.norm(torch.cat(parts, dim=1))
-        return result
+    return nn.Sequential(nn.ReLU(), *separable(channels, kernel, stride, dilation))
 
 
 def operation(name: str, channels: int, stride: int) -> nn.Module:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nasplug.contract.errors import SpecError
+from nasplug.spaces.cells import INPUTS, Frame, frames
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
+from nasplug.workloads.darts import concat, factorized_reduce
 from nasplug.workloads.workload import Workload
-from nasplug_emonas.cells import INPUTS, Cell, unused
+from nasplug_emonas.cells import Cell, unused
 
 
 def micro_workload(
@@ -28,48 +30,35 @@ def micro_workload(
         raise SpecError(f"expected an image (C, H, W), got shape {tuple(input_shape)}", where="emonas.micro")
     builder = WorkloadBuilder(input_shape)
     before_last = last = builder.normalise(builder.conv(INPUT, 3 * channels, 3, bias=False))
-    reduced = False
-    for layer in range(layers):
-        reduces = layer in (layers // 3, 2 * layers // 3)
-        if reduces and increment is None:
-            channels *= 2
-        cell = reduction if reduces else normal
-        before_last, last = last, _cell(builder, cell, before_last, last, channels, reduces, reduced)
-        reduced = reduces
-        channels += increment or 0
+    for frame in frames(channels, layers, (len(unused(normal)), len(unused(reduction))), increment):
+        cell = reduction if frame.reduction else normal
+        before_last, last = last, _cell(builder, cell, frame, before_last, last)
     builder.fc(builder.global_pool(last), outputs, name="classifier")
     return builder.build()
 
 
-def _cell(
-    builder: WorkloadBuilder,
-    cell: Cell,
-    before_last: int,
-    last: int,
-    channels: int,
-    reduction: bool,
-    after_reduction: bool,
-) -> int:
+def _cell(builder: WorkloadBuilder, cell: Cell, frame: Frame, before_last: int, last: int) -> int:
+    channels = frame.channels
     read = {source for block in cell for _, source in block}
     values: dict[int, int] = {}
     if 0 in read:
-        halve = _factorized_reduce if after_reduction else _relu_conv_norm
+        halve = factorized_reduce if frame.after_reduction else _relu_conv_norm
         values[0] = halve(builder, before_last, channels)
     if 1 in read:
         values[1] = _relu_conv_norm(builder, last, channels)
     for index, block in enumerate(cell, start=INPUTS):
         units = [
-            _operation(builder, name, values[source], 2 if reduction and source < INPUTS else 1)
+            _operation(builder, name, values[source], 2 if frame.reduction and source < INPUTS else 1)
             for name, source in block
         ]
         values[index] = builder.add(units)
-    return _concat(builder, [values[end] for end in unused(cell)])
+    return concat(builder, [values[end] for end in unused(cell)])
 
 
 def _operation(builder: WorkloadBuilder, name: str, x: int, stride: int) -> int:
     channels = builder.shape(x)[1]
     if name == "skip_connect":
-        return x if stride == 1 else _factorized_reduce(builder, x, channels)
+        return x if stride == 1 else factorized_reduce(builder, x, channels)
     if name.endswith("pool_3x3"):
         return builder.pool("maxpool" if name.startswith("max") else "avgpool", x, 3, stride, padding=1)
     if name == "conv_7x1_1x7":
@@ -90,19 +79,3 @@ def _separable(builder: WorkloadBuilder, x: int, kernel: int, stride: int, dilat
 
 def _relu_conv_norm(builder: WorkloadBuilder, x: int, outputs: int) -> int:
     return builder.normalise(builder.conv(builder.activate(x, "relu"), outputs, 1, bias=False))
-
-
-def _factorized_reduce(builder: WorkloadBuilder, x: int, outputs: int) -> int:
-    """Two convolutions of stride 2; the second one sees the image without its first row and column."""
-    x = builder.activate(x, "relu")
-    _, _, height, width = builder.shape(x)
-    parts = [builder.conv(x, outputs - outputs // 2, 1, 2, bias=False)]
-    if outputs > 1:
-        hi, wi = height + height % 2 - 1, width + width % 2 - 1  # an odd side is padded before
-        parts.append(builder.conv(x, outputs // 2, 1, 2, bias=False, hi=hi, wi=wi))
-    return builder.normalise(_concat(builder, parts))
-
-
-def _concat(builder: WorkloadBuilder, sources: Sequence[int]) -> int:
-    """A concatenation as the network writes it, also of one map."""
-    return builder.row("concat", sources, co=sum(builder.shape(source)[1] for source in sources))

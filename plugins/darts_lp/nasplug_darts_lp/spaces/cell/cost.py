@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from nasplug_darts_lp.spaces.cell.edges import CELLS, INPUTS, has_convolution
+from nasplug.spaces.cells import CELLS, INPUTS
+from nasplug_darts_lp.spaces.cell.edges import has_convolution
 from nasplug_darts_lp.spaces.cell.settings import CellSettings
 from nasplug_darts_lp.supernet.cost import FLOAT_BITS, ConvShape, CostModel
 

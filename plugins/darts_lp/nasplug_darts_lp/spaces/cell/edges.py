@@ -1,23 +1,11 @@
-"""The terms of the cell space: kinds of cells, operations, and the edges that a genotype is made of."""
+"""The edges that a genotype of the cell space is made of."""
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
 
-CELLS = ("normal", "reduction")
-#: Operations of DARTS. `none`, the eighth, is a candidate of supernets and never part of a network.
-OPERATIONS = (
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-)
-#: Number of inputs of a cell: the outputs of the last cell but one, and of the last.
-INPUTS = 2
+from nasplug.spaces.cells import INPUTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from nasplug.contract.records import Genotype
+from nasplug.spaces.cells import INPUTS, Frame
 from nasplug_darts_lp.layers.build import linear
 from nasplug_darts_lp.layers.precision import Precision
-from nasplug_darts_lp.spaces.cell.edges import INPUTS, Edge
+from nasplug_darts_lp.spaces.cell.edges import Edge
 from nasplug_darts_lp.spaces.cell.operations import make_stem, operation, prepare
-from nasplug_darts_lp.spaces.cell.settings import CellSettings, Frame
+from nasplug_darts_lp.spaces.cell.settings import CellSettings
 
 
 class Cell(nn.Module):

@@ -7,11 +7,12 @@ followed by normalisation, a separable one is applied twice. Pools are normalise
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nasplug.nn.darts import FactorizedReduce, separable
 from nasplug_darts_lp.layers.build import conv2d
 from nasplug_darts_lp.layers.precision import Precision
 from nasplug_darts_lp.spaces.blocks import ConvNorm
@@ -31,11 +32,8 @@ class Separable(nn.Module):
 
     def __init__(self, channels: int, kernel: int, stride: int, dilation: int, precision: Precision) -> None:
         super().__init__()
-        self.depthwise = conv2d(
-            channels, channels, kernel, stride, dilation=dilation, groups=channels, precision=precision
-        )
-        self.pointwise = conv2d(channels, channels, 1, precision=precision)
-        self.norm = nn.BatchNorm2d(channels)
+        layers = separable(channels, kernel, stride, dilation, conv=partial(conv2d, precision=precision))
+        self.depthwise, self.pointwise, self.norm = layers
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H / stride, W / stride)."""
@@ -43,33 +41,9 @@ class Separable(nn.Module):
         return normal
 
 
-class FactorizedReduce(nn.Module):
-    """Halves the image by two 1x1 convolutions of stride 2, one of them on the image moved by a pixel.
-
-    (N, inputs, H, W) -> (N, outputs, H / 2, W / 2), sizes rounded up; the moved image gets zeros where it ends.
-
-    Args:
-        inputs: Number of input channels.
-        outputs: Number of output channels.
-        precision: Bits and quantisers of both convolutions.
-    """
-
-    def __init__(self, inputs: int, outputs: int, precision: Precision) -> None:
-        super().__init__()
-        half = outputs // 2
-        self.straight = conv2d(inputs, outputs - half, 1, 2, precision=precision)
-        self.moved = conv2d(inputs, half, 1, 2, precision=precision) if half else None
-        self.norm = nn.BatchNorm2d(outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Reduces a feature map."""
-        x = F.relu(x)
-        parts = [self.straight(x)]
-        if self.moved is not None:
-            height, width = x.shape[2:]
-            parts.append(self.moved(F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]))
-        normal: Tensor = self.norm(torch.cat(parts, dim=1))
-        return normal
+def factorized_reduce(inputs: int, outputs: int, precision: Precision) -> FactorizedReduce:
+    """Makes what halves the image, with the bits and quantisers of a precision."""
+    return FactorizedReduce(inputs, outputs, partial(conv2d, precision=precision))
 
 
 def relu_conv(inputs: int, outputs: int, precision: Precision) -> nn.Sequential:
@@ -96,7 +70,7 @@ def operation(edge: Edge, channels: int, stride: int, fixed: Precision) -> nn.Mo
     """
     name = edge.operation
     if name == "skip_connect":
-        return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, fixed)
+        return nn.Identity() if stride == 1 else factorized_reduce(channels, channels, fixed)
     if name.endswith("pool_3x3"):
         return pool(name, channels, stride)
     kernel, precision = int(name[-1]), fixed.at(edge.weight_bits, edge.activation_bits)
@@ -117,7 +91,7 @@ def prepare(before_last: int, last: int, channels: int, after_reduction: bool, f
         after_reduction: Whether the last cell halved the image.
         fixed: Precision of the convolutions.
     """
-    shrink = FactorizedReduce if after_reduction else relu_conv
+    shrink = factorized_reduce if after_reduction else relu_conv
     return nn.ModuleList([shrink(before_last, channels, fixed), relu_conv(last, channels, fixed)])
 
 

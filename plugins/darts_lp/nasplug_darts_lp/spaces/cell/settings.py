@@ -8,35 +8,12 @@ from typing import Any
 
 from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.contract.records import Scalar
+from nasplug.spaces.cells import CELLS, OPERATIONS, Frame, frames
 from nasplug_darts_lp.layers.precision import Precision
-from nasplug_darts_lp.spaces.cell.edges import CELLS, OPERATIONS, Edge, has_convolution
+from nasplug_darts_lp.spaces.cell.edges import Edge, has_convolution
 from nasplug_darts_lp.spaces.checks import check_bits
 
 _WHERE = "darts_lp.cell"
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """Position of a cell in the network.
-
-    Attributes:
-        before_last: Number of channels of the last cell but one.
-        last: Number of channels of the last cell.
-        channels: Number of channels of every operation.
-        reduction: Whether the cell halves the image.
-        after_reduction: Whether the last cell halved it, so that the output of the last but one is larger.
-    """
-
-    before_last: int
-    last: int
-    channels: int
-    reduction: bool
-    after_reduction: bool
-
-    @property
-    def cell(self) -> str:
-        """Kind of the cell, `normal` or `reduction`."""
-        return CELLS[self.reduction]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +61,9 @@ class CellSettings:
         """Precision of everything that is not a choice."""
         return Precision(self.fixed_bits, self.fixed_bits, self.activations, self.weights)
 
-    @property
-    def reductions(self) -> tuple[int, ...]:
-        """Indices of the cells that halve the image."""
-        return (self.layers // 3, 2 * self.layers // 3)
-
     def frames(self) -> list[Frame]:
-        """Positions of all cells, in their order."""
-        frames: list[Frame] = []
-        before_last = last = 3 * self.channels
-        channels, reduced = self.channels, False
-        for layer in range(self.layers):
-            reduces = layer in self.reductions
-            channels *= 2 if reduces else 1
-            frames.append(Frame(before_last, last, channels, reduces, reduced))
-            before_last, last, reduced = last, channels * self.nodes, reduces
-        return frames
+        """Returns the positions of all cells, in their order."""
+        return frames(self.channels, self.layers, (self.nodes, self.nodes))
 
     def cell(self, genotype: Any, name: str) -> tuple[tuple[Edge, Edge], ...]:
         """Reads the two edges of every node off a genotype.

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.protocols import Choice, Task
 from nasplug.contract.records import Architecture, Genotype, Scalar
+from nasplug.spaces.cells import CELLS, INPUTS, OPERATIONS, cells_graph
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
 from nasplug.spaces.images import ClassifiesImages
-from nasplug_darts_lp.spaces.cell.edges import CELLS, INPUTS, OPERATIONS, Edge, node_inputs
+from nasplug_darts_lp.spaces.cell.edges import Edge, node_inputs
 from nasplug_darts_lp.spaces.cell.settings import CellSettings
 
 if TYPE_CHECKING:
@@ -94,24 +95,9 @@ class CellSpace(ClassifiesImages, ChoiceSpace):
 
     def graph(self, architecture: Architecture) -> Graph:
         """Both cells in a row, with `cell_input` (last cell but one, last cell), operations, `add` and `concat`."""
-        labels, edges, before = ["input"], [], 0
-        for name in CELLS:
-            names = [len(labels), len(labels) + 1]
-            labels += ["cell_input_before_last", "cell_input_last"]
-            edges += [(before, node) for node in names]
-            for pair in self.settings.cell(architecture.genotype, name):
-                add = len(labels) + 2
-                for edge in pair:
-                    bits = "" if edge.weight_bits is None else f"_w{edge.weight_bits}a{edge.activation_bits}"
-                    edges += [(names[edge.source], len(labels)), (len(labels), add)]
-                    labels.append(edge.operation + bits)
-                names.append(add)
-                labels.append("add")
-            before = len(labels)
-            edges += [(node, before) for node in names[INPUTS:]]
-            labels.append("concat")
-        edges.append((before, len(labels)))
-        return Graph((*labels, "output"), tuple(edges)).without(())  # an input that nothing reads goes
+        nodes = range(INPUTS, INPUTS + self.settings.nodes)
+        cells = [self.settings.cell(architecture.genotype, name) for name in CELLS]
+        return cells_graph(([[(edge.source, _label(edge)) for edge in pair] for pair in cell], nodes) for cell in cells)
 
     def build(self, architecture: Architecture, task: Task) -> Any:
         """Builds a `nasplug_darts_lp.spaces.cell.network.CellNetwork`.
@@ -134,6 +120,11 @@ class CellSpace(ClassifiesImages, ChoiceSpace):
         from nasplug_darts_lp.spaces.cell.supernet import CellSupernet
 
         return CellSupernet(self.settings, self.architecture, input_shape, outputs, options)
+
+
+def _label(edge: Edge) -> str:
+    bits = "" if edge.weight_bits is None else f"_w{edge.weight_bits}a{edge.activation_bits}"
+    return edge.operation + bits
 
 
 def _written(edge: Edge) -> Genotype:

@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from nasplug.contract.errors import SpecError
 from nasplug.contract.records import Architecture
 from nasplug.contract.wording import plural
+from nasplug.spaces.cells import CELLS, INPUTS, Frame
 from nasplug_darts_lp.layers.build import linear
 from nasplug_darts_lp.spaces.cell.cost import CellCost
-from nasplug_darts_lp.spaces.cell.edges import CELLS, INPUTS, Edge, has_convolution, node_inputs
+from nasplug_darts_lp.spaces.cell.edges import Edge, has_convolution, node_inputs
 from nasplug_darts_lp.spaces.cell.mixed_op import MixedOp
 from nasplug_darts_lp.spaces.cell.operations import make_stem, prepare
-from nasplug_darts_lp.spaces.cell.settings import CellSettings, Frame
+from nasplug_darts_lp.spaces.cell.settings import CellSettings
 from nasplug_darts_lp.supernet.base import Supernet, most_probable
 from nasplug_darts_lp.supernet.logits import MixingWeights, probabilities_of
 from nasplug_darts_lp.supernet.options import SupernetOptions

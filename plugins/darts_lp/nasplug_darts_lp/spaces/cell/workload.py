@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from nasplug.contract.records import Genotype
+from nasplug.spaces.cells import INPUTS
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
+from nasplug.workloads.darts import concat, factorized_reduce
 from nasplug.workloads.workload import Workload
-from nasplug_darts_lp.spaces.cell.edges import INPUTS, Edge
+from nasplug_darts_lp.spaces.cell.edges import Edge
 from nasplug_darts_lp.spaces.cell.settings import CellSettings
 from nasplug_darts_lp.spaces.rows import bits, classify
 
@@ -27,7 +28,7 @@ def cell_workload(settings: CellSettings, genotype: Genotype, input_shape: Seque
     for frame in settings.frames():
         channels = frame.channels
         if frame.after_reduction:
-            first = _factorized_reduce(builder, before_last, channels, fixed)
+            first = factorized_reduce(builder, before_last, channels, **bits(fixed, fixed))
         else:
             first = builder.conv(builder.activate(before_last, "relu"), channels, 1, **bits(fixed, fixed))
         values = [first, builder.conv(builder.activate(last, "relu"), channels, 1, **bits(fixed, fixed))]
@@ -37,7 +38,7 @@ def cell_workload(settings: CellSettings, genotype: Genotype, input_shape: Seque
                 stride = 2 if frame.reduction and edge.source < INPUTS else 1
                 terms.append(_edge(builder, edge, values[edge.source], channels, stride, fixed))
             values.append(builder.add(terms))
-        before_last, last = last, _concat(builder, values[INPUTS:])
+        before_last, last = last, concat(builder, values[INPUTS:])
     classify(builder, last, outputs, fixed)
     return builder.build()
 
@@ -45,7 +46,7 @@ def cell_workload(settings: CellSettings, genotype: Genotype, input_shape: Seque
 def _edge(builder: WorkloadBuilder, edge: Edge, x: int, channels: int, stride: int, fixed: int | None) -> int:
     name = edge.operation
     if name == "skip_connect":
-        return x if stride == 1 else _factorized_reduce(builder, x, channels, fixed)
+        return x if stride == 1 else factorized_reduce(builder, x, channels, **bits(fixed, fixed))
     if name.endswith("pool_3x3"):
         return builder.normalise(builder.pool(f"{name[:3]}pool", x, 3, stride, padding=1))
     kernel, dilation = int(name[-1]), 2 if name.startswith("dil") else 1
@@ -55,20 +56,3 @@ def _edge(builder: WorkloadBuilder, edge: Edge, x: int, channels: int, stride: i
         x = builder.conv(x, channels, kernel, step, dilation=dilation, groups=channels, bias=False, **own)
         x = builder.conv(x, channels, 1, **own)
     return x
-
-
-def _factorized_reduce(builder: WorkloadBuilder, x: int, channels: int, fixed: int | None) -> int:
-    x = builder.activate(x, "relu")
-    half, own = channels // 2, bits(fixed, fixed)
-    parts = [builder.conv(x, channels - half, 1, 2, bias=False, **own)]
-    if half:
-        _, _, height, width = builder.shape(x)
-        # The image is moved by a pixel: of even sizes one row and column less is read, odd ones are filled up first.
-        moved: dict[str, Any] = {"hi": height + height % 2 - 1, "wi": width + width % 2 - 1}
-        sizes: dict[str, Any] = {"ho": -(-moved["hi"] // 2), "wo": -(-moved["wi"] // 2)}
-        parts.append(builder.conv(x, half, 1, 2, bias=False, **own, **moved, **sizes))
-    return builder.normalise(_concat(builder, parts))
-
-
-def _concat(builder: WorkloadBuilder, sources: Sequence[int]) -> int:
-    return builder.row("concat", sources, co=sum(builder.shape(source)[1] for source in sources))

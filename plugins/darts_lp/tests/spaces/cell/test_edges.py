@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from nasplug_darts_lp.spaces.cell.edges import OPERATIONS, has_convolution, node_inputs
+from nasplug_darts_lp.spaces.cell.edges import has_convolution, node_inputs
+
+from nasplug.spaces.cells import OPERATIONS
 
 
 def test_which_operations_compute_with_bits():

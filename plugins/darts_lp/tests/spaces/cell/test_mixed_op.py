@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from nasplug_darts_lp.spaces.cell.edges import OPERATIONS
 from nasplug_darts_lp.spaces.cell.mixed_op import MixedOp
 from nasplug_darts_lp.spaces.cell.settings import CellSettings
 from nasplug_darts_lp.supernet.options import SupernetOptions
 from nasplug_darts_lp.supernet.settings import SupernetSettings
+
+from nasplug.spaces.cells import OPERATIONS
 
 CANDIDATES = ("none", *OPERATIONS)
 ONE = torch.ones(1)

@@ -7,12 +7,13 @@ import torch
 import torch.nn.functional as F
 from nasplug_darts_lp.layers.precision import Precision
 from nasplug_darts_lp.layers.quantised import QuantConv2d
-from nasplug_darts_lp.spaces.cell.edges import OPERATIONS, Edge
-from nasplug_darts_lp.spaces.cell.operations import FactorizedReduce, make_stem, operation, prepare
+from nasplug_darts_lp.spaces.cell.edges import Edge
+from nasplug_darts_lp.spaces.cell.operations import factorized_reduce, make_stem, operation, prepare
 from nasplug_darts_lp.spaces.cell.settings import CellSettings
 from torch import nn
 
 from nasplug.contract.errors import SpecError
+from nasplug.spaces.cells import OPERATIONS
 
 FLOAT = Precision(None, None)
 
@@ -40,7 +41,7 @@ def test_a_skip_that_halves_has_the_fixed_bits():
 
 @pytest.mark.parametrize("size", [6, 7])
 def test_the_second_half_of_a_reduction_sees_the_moved_image(size):
-    module = FactorizedReduce(2, 5, FLOAT).eval()
+    module = factorized_reduce(2, 5, FLOAT).eval()
     x = torch.randn(1, 2, size, size).relu()
     moved = F.pad(x, (0, 1, 0, 1))[:, :, 1::2, 1::2][:, :, : -(-size // 2), : -(-size // 2)]
     wanted = torch.cat([module.straight(x), F.conv2d(moved, module.moved.weight)], dim=1)
@@ -49,7 +50,7 @@ def test_the_second_half_of_a_reduction_sees_the_moved_image(size):
 
 
 def test_a_reduction_to_one_channel_has_one_half():
-    module = FactorizedReduce(2, 1, FLOAT)
+    module = factorized_reduce(2, 1, FLOAT)
     assert module.moved is None
     assert module(torch.randn(2, 2, 4, 4)).shape == (2, 1, 2, 2)
 

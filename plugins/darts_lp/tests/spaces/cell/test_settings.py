@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 from nasplug_darts_lp.layers.precision import Precision
 from nasplug_darts_lp.spaces.cell.edges import Edge
-from nasplug_darts_lp.spaces.cell.settings import CellSettings, Frame
+from nasplug_darts_lp.spaces.cell.settings import CellSettings
 
 from nasplug.contract.errors import SpecError
+from nasplug.spaces.cells import Frame
 
 LOW = CellSettings(channels=4, layers=3, nodes=1, weight_bits=(1, 4), activation_bits=(2, 8))
 
 
 def test_reductions_halve_the_image_and_double_the_channels():
     settings = CellSettings(channels=4, layers=3, nodes=2)
-    assert settings.reductions == (1, 2)
     assert settings.frames() == [
         Frame(12, 12, 4, False, False),
         Frame(12, 8, 8, True, False),
