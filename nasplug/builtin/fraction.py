@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nasplug.evaluate.trialrun import TrialRun
+    from nasplug.evaluate.workrun import WorkRun
 
 
 class Fraction:
@@ -26,7 +27,7 @@ class Fraction:
 
     Args:
         fraction: Part of the training data to keep, above 0 and at most 1.
-        per_trial: Whether every trial draws a part of its own, from its own seed.
+        per_trial: Whether every trial, and every piece of work of the strategy, draws a part of its own.
 
     Raises:
         SpecError: The fraction is out of range.
@@ -45,7 +46,7 @@ class Fraction:
         return [{"fraction": 0.5}, {"fraction": 0.5, "per_trial": True}]
 
     @hookimpl(wrapper=True)
-    def configure_data(self, run: TrialRun) -> Generator[None, Any, Any]:
+    def configure_data(self, run: TrialRun | WorkRun) -> Generator[None, Any, Any]:
         """Replaces the `train_dataloader` of the trial's own data module.
 
         Raises:

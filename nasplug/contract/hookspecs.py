@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nasplug.contract.records import Evaluation, Measurement, Proposal, Trial
     from nasplug.cost.candidate import Candidate
     from nasplug.evaluate.trialrun import TrialRun
+    from nasplug.evaluate.workrun import WorkRun
     from nasplug.ledger.study import Study
     from nasplug.ledger.view import StudyView
     from nasplug.plugins.catalog import Catalog
@@ -100,8 +101,8 @@ class StudySpecs:
         """
 
     @hookspec(firstresult=True)
-    def configure_data(self, run: TrialRun) -> LightningDataModule | None:
-        """Gives the `LightningDataModule` of a trial.
+    def configure_data(self, run: TrialRun | WorkRun) -> LightningDataModule | None:
+        """Gives the `LightningDataModule` of a trial, or of work that a strategy trains, such as a supernet.
 
         The task answers. A plugin that changes data (fewer labels, one fold, noise) is a wrapper, as for `build`. It
         may change the data module in place, and in a Trainer of one's own (`nasplug.Plugins`) it must.
@@ -109,7 +110,7 @@ class StudySpecs:
         network that was found is trained again.
 
         Args:
-            run: The trial to prepare data for.
+            run: The trial, or the work, to prepare data for. Both have `study`, `task`, `space`, `seed` and `rng`.
         """
 
     @hookspec(firstresult=True)

@@ -14,6 +14,7 @@ from nasplug.contract.jsondata import JsonObject
 from nasplug.contract.records import Budget, Measurement, Trial
 from nasplug.evaluate.answers import check_callbacks, check_measurement, check_reason
 from nasplug.evaluate.stages import Stage, read_stage
+from nasplug.evaluate.wrapped import wrapped_data
 from nasplug.ledger.rng import derived_seed, stream
 from nasplug.ledger.view import StudyView
 from nasplug.plugins.manager import Manager
@@ -131,16 +132,7 @@ class TrialRun:
 
     def data(self) -> LightningDataModule:
         """Returns a fresh `LightningDataModule`, as the task gives it and all wrappers change it."""
-        if self._manager is None:
-            return self.task.datamodule()
-        data: LightningDataModule = self._manager.hook.configure_data(run=self)
-        if not hasattr(data, "train_dataloader"):
-            raise PluginError(
-                f"the answer is {data!r:.100}, not a LightningDataModule",
-                where=self._manager.names("configure_data"),
-                fix="a wrapper returns the module that it got, or another one",
-            )
-        return data
+        return wrapped_data(self, self._manager)
 
     def callbacks(self) -> list[Callback]:
         """Returns Lightning callbacks of all plugins, in the order of the specification."""

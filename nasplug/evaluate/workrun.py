@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from nasplug.contract.errors import PluginError
 from nasplug.contract.records import Failure
+from nasplug.evaluate.wrapped import wrapped_data
 from nasplug.ledger.artifacts import checksum
 from nasplug.ledger.rng import derived_seed, stream
 from nasplug.ledger.view import StudyView
@@ -18,8 +19,10 @@ from nasplug.ledger.work import Outcome, Work
 
 if TYPE_CHECKING:
     import numpy as np
+    from pytorch_lightning import LightningDataModule
 
     from nasplug.contract.protocols import HardwareTarget, SearchSpace, Task
+    from nasplug.plugins.manager import Manager
 
 
 class WorkRun:
@@ -30,6 +33,7 @@ class WorkRun:
         study: The study; `trials` holds the first `work.trials` finished ones.
         device: Device: `cpu`, `cuda`, `cuda:1` or `auto`.
         threads: Threads of torch.
+        manager: Plugins that wrap data; without, the task gives them alone.
         emit: Shows progress to whoever watches: a share between 0 and 1, and metrics.
 
     Attributes:
@@ -43,10 +47,11 @@ class WorkRun:
         *,
         device: str = "cpu",
         threads: int = 1,
+        manager: Manager | None = None,
         emit: Callable[[float, Mapping[str, float]], None] | None = None,
     ) -> None:
         self.work, self.study, self.device, self.threads = work, study, device, threads
-        self._emit = emit
+        self._manager, self._emit = manager, emit
         self.failure: Failure | None = None
 
     @property
@@ -63,6 +68,14 @@ class WorkRun:
     def target(self) -> HardwareTarget | None:
         """The hardware target, if any."""
         return self.study.target
+
+    def data(self) -> LightningDataModule:
+        """Returns a fresh `LightningDataModule`, as the task gives it and all wrappers change it.
+
+        Raises:
+            StudyError: The run has no task.
+        """
+        return wrapped_data(self, self._manager)
 
     @property
     def folder(self) -> Path:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from nasplug.contract.records import Proposal
     from nasplug.evaluate.trialrun import TrialRun
+    from nasplug.evaluate.workrun import WorkRun
     from nasplug.ledger.view import StudyView
 
 
@@ -26,8 +27,9 @@ class Base:
         return run.space.build(run.trial.architecture, run.task)
 
     @hookimpl(trylast=True)
-    def configure_data(self, run: TrialRun) -> LightningDataModule:
+    def configure_data(self, run: TrialRun | WorkRun) -> LightningDataModule:
         """Returns the task's data."""
+        assert run.task is not None  # nobody asks for data without one
         return run.task.datamodule()
 
     @hookimpl(trylast=True)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from nasplug.contract.errors import SpecError, StudyError
+from nasplug.contract.errors import PluginError, SpecError, StudyError
 from nasplug.contract.protocols import Executor
 from nasplug.contract.records import Proposal, Trial
 from nasplug.contract.tracker import Plan, Tracker
@@ -39,6 +39,8 @@ from nasplug.run.reviewing import check_proposals
 
 _log = logging.getLogger("nasplug")
 
+#: How often a strategy may ask for work in a row, without a proposal in between.
+WORK_IN_A_ROW = 10_000
 #: Seconds below which nobody looks at a running trial: it is written once, when it is finished.
 QUICK = 0.05
 
@@ -138,6 +140,7 @@ class Search:
 
     def _propose(self) -> None:
         limit = self.spec.budget.trials
+        in_a_row = 0
         while True:
             room = self.spec.run.batch - len(self.ledger.book.pending)
             if limit is not None and room > limit - self.study.proposed:
@@ -152,9 +155,17 @@ class Search:
             if proposals is None or (isinstance(proposals, list) and not proposals):
                 if not requested:
                     return
+                in_a_row += 1
+                if in_a_row > WORK_IN_A_ROW:
+                    raise PluginError(
+                        f"asked for work {WORK_IN_A_ROW:,} times in a row and proposed nothing",
+                        where=f"strategy {self.spec.strategy.name!r}, hook propose",
+                        fix="return proposals once the outcomes are there",
+                    )
                 self._finish_work([request.work.key for request in requested])
                 continue
             check_proposals(proposals, room, self.study, self.spec.strategy.name)
+            in_a_row = 0
             fresh = [self._admit(proposal) for proposal in proposals]
             new = [trial for trial in fresh if trial.number not in self._recorded]
             again = self._revision.changed()

@@ -92,7 +92,14 @@ class Worker:
             if emit is not None:
                 emit(key, Progress(key, share, dict(metrics)))
 
-        run = WorkRun(work, ledger.view, device=self.device, threads=self.assembly.spec.run.threads, emit=say)
+        run = WorkRun(
+            work,
+            ledger.view,
+            device=self.device,
+            threads=self.assembly.spec.run.threads,
+            manager=self.assembly.manager,
+            emit=say,
+        )
         known: Changes = {}
         done: list[Outcome] = []
 

@@ -17,6 +17,7 @@ from nasplug.contract.errors import PluginError, SpecError, StorageError
 from nasplug.ledger.ledger import Ledger
 from nasplug.ledger.sqlite import SQLiteStorage
 from nasplug.run.api import run_spec
+from nasplug.testing.search import run_search
 
 PROCESS = {"executor": "process", "workers": 2}
 
@@ -200,3 +201,28 @@ def test_ledgers_answer_work_in_tests_of_strategies():
     assert ledger.view.nested(ledger.setting).view.work(work).result == {"x": 1}
     with pytest.raises(PluginError, match="asks for 1 finished trial, but there are 0"):
         ledger.view.work(nas.Work("a:b", trials=1))
+
+
+class Insatiable:
+    """Asks for other work each time, and never proposes."""
+
+    def __init__(self):
+        self.asked = 0
+
+    @nas.hookimpl
+    def propose(self, study, count):
+        while study.work(nas.Work(f"{__name__}:nothing", {"number": self.asked})) is not None:
+            self.asked += 1
+        return []
+
+
+def nothing(run, number):
+    return number
+
+
+def test_a_strategy_that_asks_for_other_work_for_ever_is_stopped(monkeypatch):
+    monkeypatch.setattr("nasplug.run.loop.WORK_IN_A_ROW", 20)
+    strategy = Insatiable()
+    with pytest.raises(PluginError, match="20 times in a row"):
+        run_search(strategy, trials=3)
+    assert 15 <= strategy.asked <= 25

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -21,6 +21,9 @@ from nasplug_darts_lp.supernet.module import SupernetModule
 from nasplug_darts_lp.supernet.options import SupernetOptions
 from nasplug_darts_lp.supernet.progress import Progress, Tell
 from nasplug_darts_lp.supernet.settings import SearchSettings
+
+if TYPE_CHECKING:
+    from pytorch_lightning import LightningDataModule
 
 _LOG = logging.getLogger("nasplug_darts_lp")
 
@@ -42,6 +45,7 @@ class Plan:
         device: Device, `cpu`, `cuda`, or `auto`.
         threads: Number of torch threads.
         trainer: Further options of Lightning's Trainer.
+        data: Function that gives the training data; default: the task's.
     """
 
     space: HasSupernet
@@ -53,6 +57,7 @@ class Plan:
     device: str = "cpu"
     threads: int = 1
     trainer: Mapping[str, Any] = field(default_factory=dict)
+    data: Callable[[], LightningDataModule] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,7 @@ def _module(plan: Plan, number: int, rounds: int) -> tuple[SupernetModule, Any]:
     from pytorch_lightning.utilities import CombinedLoader
 
     supernet = plan.space.supernet(plan.task.input_shape, plan.task.outputs, plan.options)
-    data = plan.task.datamodule()
+    data = plan.task.datamodule() if plan.data is None else plan.data()
     data.prepare_data()
     data.setup("fit")
     loader = data.train_dataloader()

@@ -148,7 +148,7 @@ def _plan(run: WorkRun, epochs: int, division_seed: int, settings: Mapping[str, 
     )
     assert isinstance(run.space, HasSupernet)  # `requires` of the strategy, checked when the run is composed
     assert run.task is not None  # checked by the strategy
-    return Plan(run.space, run.task, options, search, epochs, division_seed, run.device, run.threads)
+    return Plan(run.space, run.task, options, search, epochs, division_seed, run.device, run.threads, data=run.data)
 
 
 def _load(path: Path) -> State:
