@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,10 @@ from nasplug.contract.wording import plural
 
 if TYPE_CHECKING:
     from nasplug.data.preprocessing import Preprocessing
+
+#: Pixels and classes of images, of whatever width their numbers are.
+Images: TypeAlias = NDArray[np.uint8 | np.floating]
+Labels: TypeAlias = NDArray[np.integer]
 
 SPLITS = ("train", "val", "test")
 
@@ -38,12 +42,12 @@ class ImageArrays:
         DataError: A split is empty, shapes differ, a label lies outside the classes, or a pixel is not finite.
     """
 
-    x_train: NDArray[Any]
-    y_train: NDArray[Any]
-    x_val: NDArray[Any] | None = None
-    y_val: NDArray[Any] | None = None
-    x_test: NDArray[Any] | None = None
-    y_test: NDArray[Any] | None = None
+    x_train: Images
+    y_train: Labels
+    x_val: Images | None = None
+    y_val: Labels | None = None
+    x_test: Images | None = None
+    y_test: Labels | None = None
     classes: tuple[str, ...] = ()
     where: str = "image arrays"
     preprocessing: Preprocessing | None = None
@@ -76,7 +80,7 @@ class ImageArrays:
             raise DataError("there is only one class", where=self.where, why="nothing can be told apart")
         object.__setattr__(self, "classes", names)
 
-    def _compare_with_train(self, images: NDArray[Any], split: str) -> None:
+    def _compare_with_train(self, images: Images, split: str) -> None:
         train = self.x_train  # comes first, so it is checked and converted already
         if images.shape[1:] != train.shape[1:] or images.dtype != train.dtype:
             raise DataError(
@@ -96,7 +100,7 @@ class ImageArrays:
         """How many classes there are."""
         return len(self.classes)
 
-    def items(self) -> Iterator[tuple[str, NDArray[Any]]]:
+    def items(self) -> Iterator[tuple[str, Images | Labels]]:
         """Yields `(field, array)` for every array that is there, as in ("x_train", ...)."""
         for split in SPLITS:
             for field in (f"x_{split}", f"y_{split}"):
@@ -105,7 +109,7 @@ class ImageArrays:
                     yield field, array
 
 
-def _check_images(x: NDArray[Any], split: str, where: str) -> NDArray[Any]:
+def _check_images(x: Images, split: str, where: str) -> Images:
     """Returns the images as uint8 or float32, without a copy where they are so already."""
     if x.ndim not in (3, 4):
         raise DataError(
@@ -142,7 +146,7 @@ def _check_images(x: NDArray[Any], split: str, where: str) -> NDArray[Any]:
     return images
 
 
-def _conversion(x: NDArray[Any]) -> str:
+def _conversion(x: NDArray[np.generic]) -> str:
     """How to bring pixels of another type to one that is taken, without wrapping around."""
     if x.dtype.kind == "b":
         return "convert them with x.astype('uint8') * 255"
@@ -158,7 +162,7 @@ def _conversion(x: NDArray[Any]) -> str:
     )
 
 
-def _check_labels(y: NDArray[Any], count: int, split: str, where: str) -> NDArray[np.int64]:
+def _check_labels(y: NDArray[np.generic], count: int, split: str, where: str) -> NDArray[np.int64]:
     if y.shape != (count,):
         raise DataError(f"the {split} split has {plural(count, 'image')} and labels of shape {y.shape}", where=where)
     if y.dtype.kind not in "iu":

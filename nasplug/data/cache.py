@@ -15,15 +15,15 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import filelock
 import numpy as np
 import platformdirs
 
 from nasplug.contract.errors import DataError
+from nasplug.contract.jsondata import JsonObject
 from nasplug.data.arrays import ImageArrays
 from nasplug.data.preprocessing import Preprocessing
 
@@ -37,9 +37,7 @@ def cache_folder() -> Path:
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("nasplug", appauthor=False))
 
 
-def cached(
-    kind: str, files: Iterable[Path], arguments: Mapping[str, Any], decode: Callable[[], ImageArrays]
-) -> ImageArrays:
+def cached(kind: str, files: Iterable[Path], arguments: JsonObject, decode: Callable[[], ImageArrays]) -> ImageArrays:
     """Returns the decoded arrays from the cache, or decodes and keeps them.
 
     Two processes that want the same entry decode it once: the second waits. A cache that cannot be written (disk
@@ -63,7 +61,7 @@ def cached(
     return arrays
 
 
-def _key(kind: str, files: Iterable[Path], arguments: Mapping[str, Any]) -> str:
+def _key(kind: str, files: Iterable[Path], arguments: JsonObject) -> str:
     stamps = []
     for path in sorted(files):
         status = path.stat()

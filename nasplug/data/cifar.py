@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,7 +154,7 @@ def _read_binary(path: Path, layout: _Layout) -> tuple[NDArray[np.uint8], NDArra
 def _read_names(path: Path, layout: _Layout) -> tuple[str, ...]:
     if layout.label_bytes:
         return tuple(path.read_text(encoding="utf-8").split())
-    names: Any = load_arrays(path).get(layout.names_key)
+    names = load_arrays(path).get(layout.names_key)
     if not isinstance(names, list) or not all(isinstance(name, (bytes, str)) for name in names):
         raise DataError(f"the file holds no list {layout.names_key!r} of class names", where=str(path))
     return tuple(name.decode("utf-8") if isinstance(name, bytes) else name for name in names)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from importlib import metadata
-from typing import Any
 
 import numpy as np
 
 from nasplug.contract.errors import DataError
+from nasplug.contract.jsondata import Json
 from nasplug.data.arrays import ImageArrays
 from nasplug.data.cache import cached
 from nasplug.data.source import ImageSource
@@ -40,11 +40,11 @@ class Digits(ImageSource):
         """Returns float32 images (N, 8, 8) in 0..1."""
         self.check()
         # Kept in the cache because importing scikit-learn takes seconds, in every worker process anew.
-        arguments = {"test_fraction": self.test_fraction, "version": metadata.version("scikit-learn")}
+        arguments: dict[str, Json] = {"test_fraction": self.test_fraction, "version": metadata.version("scikit-learn")}
         return cached("Digits", [], arguments, self._read)
 
     def _read(self) -> ImageArrays:
-        datasets: Any = require("sklearn.datasets", extra="train", purpose=_PURPOSE)
+        datasets = require("sklearn.datasets", extra="train", purpose=_PURPOSE)
         bunch = datasets.load_digits()
         images = (bunch.images / 16.0).astype(np.float32)  # 17 grey levels, 0 to 16
         labels = bunch.target.astype(np.int64)

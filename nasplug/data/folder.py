@@ -117,7 +117,7 @@ class ImageFolder(ImageSource):
             way = layout.preprocessing
             span = way.span if way.pixels == "float32" else None
 
-            def decode(path: Path) -> NDArray[Any]:
+            def decode(path: Path) -> NDArray[np.generic]:
                 return decode_image(
                     path,
                     str(path),

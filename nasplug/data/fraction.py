@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ from nasplug.data.splits import stratified_split
 Mask = NDArray[np.bool_]
 
 
-def cut(loader: Any, fraction: float, rng: Callable[[int], np.random.Generator]) -> Any:
+def cut(loader: object, fraction: float, rng: Callable[[int], np.random.Generator]) -> object:
     """Returns a loader of a random part of another one's data, with equal shares of all classes where they are known.
 
     Args:
@@ -47,7 +47,7 @@ def cut(loader: Any, fraction: float, rng: Callable[[int], np.random.Generator])
     return _cut(loader, lambda labels, total: _mask(labels, total, fraction, rng(next(counter))))
 
 
-def labels_of(dataset: Any) -> NDArray[Any] | None:
+def labels_of(dataset: object) -> NDArray[np.generic] | None:
     """Returns the class of every position of a data set, shape (N,), where it can be known without reading the data.
 
     Args:
@@ -66,12 +66,17 @@ def labels_of(dataset: Any) -> NDArray[Any] | None:
     for value in candidates:
         if isinstance(value, (list, tuple, np.ndarray, torch.Tensor)):
             found = np.asarray(value)
-            if found.ndim == 1 and len(found) == len(dataset) and found.dtype.kind in "iubUS":
+            if (
+                isinstance(dataset, Sized)
+                and found.ndim == 1
+                and len(found) == len(dataset)
+                and found.dtype.kind in "iubUS"
+            ):
                 return found
     return None
 
 
-def _mask(labels: NDArray[Any] | None, total: int, fraction: float, rng: np.random.Generator) -> Mask:
+def _mask(labels: NDArray[np.generic] | None, total: int, fraction: float, rng: np.random.Generator) -> Mask:
     size = max(1, round(fraction * total))
     kept = np.zeros(total, dtype=bool)
     if size >= total:
@@ -83,7 +88,7 @@ def _mask(labels: NDArray[Any] | None, total: int, fraction: float, rng: np.rand
     return kept
 
 
-def _cut(loader: Any, choose: Callable[[NDArray[Any] | None, int], Mask]) -> Any:
+def _cut(loader: object, choose: Callable[[NDArray[np.generic] | None, int], Mask]) -> object:
     if isinstance(loader, Mapping):
         return {name: _cut(item, choose) for name, item in loader.items()}
     if isinstance(loader, (list, tuple)):
@@ -105,7 +110,7 @@ def _cut(loader: Any, choose: Callable[[NDArray[Any] | None, int], Mask]) -> Any
     return _cut_loader(loader, choose)
 
 
-def _cut_loader(loader: DataLoader[Any], choose: Callable[[NDArray[Any] | None, int], Mask]) -> DataLoader[Any]:
+def _cut_loader(loader: DataLoader[Any], choose: Callable[[NDArray[np.generic] | None, int], Mask]) -> DataLoader[Any]:
     # A copy, since subclasses may have constructors of their own; torch guards these two attributes after __init__.
     made, sampler, batches = copy.copy(loader), loader.sampler, loader.batch_sampler
     if isinstance(sampler, ImageSampler):
@@ -133,7 +138,7 @@ def _cut_images(sampler: ImageSampler, labels: torch.Tensor, choose: Callable[..
     return ImageSampler(sampler.index[kept], sampler.batch_size, shuffle=sampler.shuffle)
 
 
-def _cut_sampler(sampler: Any, kept: Mask) -> Any:
+def _cut_sampler(sampler: Any, kept: Mask) -> Sampler[Any]:
     """A sampler of the same kind that yields kept positions only."""
     positions = np.flatnonzero(kept)
     if type(sampler) is BatchSampler:
@@ -165,16 +170,16 @@ class _Listed(Sampler[int]):
         return len(self.positions)
 
 
-class _Filtered(Sampler[Any]):
+class _Filtered(Sampler[int | list[int]]):
     """What somebody's own sampler yields, positions or batches of them, without those that are not kept.
 
     It has no length, which only the sampler inside could know.
     """
 
-    def __init__(self, sampler: Any, kept: Mask) -> None:
+    def __init__(self, sampler: Iterable[int | list[int]], kept: Mask) -> None:
         self.sampler, self.kept = sampler, kept
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[int | list[int]]:
         for item in self.sampler:
             if isinstance(item, (list, tuple)):
                 rest = [position for position in item if self.kept[position]]

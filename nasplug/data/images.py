@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from nasplug.contract.errors import DataError
+
+if TYPE_CHECKING:
+    from nasplug.data.arrays import Images
+
 
 Fit = Literal["crop", "stretch"]
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
@@ -70,7 +74,7 @@ def decode_image(
     fit: Fit = "crop",
     background: int = 255,
     span: tuple[float, float] | None = None,
-) -> NDArray[Any]:
+) -> Images:
     """Decodes one image.
 
     Args:

@@ -86,7 +86,7 @@ class Layout:
             pixels = Preprocessing(size, channels, "float32", span, fit, background)
         return cls(pixels, facts, paths, "; ".join(remarks))
 
-    def check_visible(self, split: str, images: NDArray[Any]) -> None:
+    def check_visible(self, split: str, images: NDArray[np.generic]) -> None:
         """Refuses a background on which nothing of the transparent files can be seen.
 
         Args:

@@ -7,7 +7,7 @@ import itertools
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from nasplug.data.arrays import SPLITS, ImageArrays
 from nasplug.data.cache import cached
 from nasplug.data.images import decode_image
 from nasplug.data.source import ImageSource, existing_file
+
+if TYPE_CHECKING:
+    from numpy.lib.npyio import NpzFile
 
 
 class Npz(ImageSource):
@@ -74,7 +77,7 @@ class Npz(ImageSource):
                 fix="make it with numpy.savez_compressed and plain numeric arrays; fetch it again if it is truncated",
             ) from error
 
-    def _arrays(self, file: Any, path: Path) -> ImageArrays:
+    def _arrays(self, file: NpzFile, path: Path) -> ImageArrays:
         arrays: dict[str, Any] = {}
         for split in SPLITS:
             if self.images.format(split=split) in file.files or split == "train":
@@ -82,7 +85,7 @@ class Npz(ImageSource):
                 arrays[f"y_{split}"] = _labels(_member(file, self.labels.format(split=split), path))
         return ImageArrays(**arrays, classes=self._class_names(file), where=str(path))
 
-    def _decode(self, file: Any, path: Path) -> ImageArrays:
+    def _decode(self, file: NpzFile, path: Path) -> ImageArrays:
         header = _member(file, "header", path).tobytes()
         arrays: dict[str, Any] = {}
         for split in SPLITS:
@@ -93,13 +96,13 @@ class Npz(ImageSource):
                 arrays[f"y_{split}"] = _labels(_member(file, self.labels.format(split=split), path))
         return ImageArrays(**arrays, classes=self._class_names(file), where=str(path))
 
-    def _class_names(self, file: Any) -> tuple[str, ...]:
+    def _class_names(self, file: NpzFile) -> tuple[str, ...]:
         if self.classes not in file.files:
             return ()
         return tuple(str(name) for name in np.atleast_1d(file[self.classes]))
 
 
-def _member(file: Any, key: str, path: Path) -> NDArray[Any]:
+def _member(file: NpzFile, key: str, path: Path) -> NDArray[np.generic]:
     if key not in file.files:
         raise DataError(
             f"there is no array {key!r}",
@@ -107,15 +110,15 @@ def _member(file: Any, key: str, path: Path) -> NDArray[Any]:
             why=did_you_mean(key, file.files),
             fix="name the keys with `images` and `labels`, as in images: '{split}_images'",
         )
-    array: NDArray[Any] = file[key]  # every access decompresses again: read once
+    array: NDArray[np.generic] = file[key]  # every access decompresses again: read once
     return array
 
 
-def _labels(y: NDArray[Any]) -> NDArray[Any]:
+def _labels(y: NDArray[np.generic]) -> NDArray[np.generic]:
     return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
 
 
-def _decode_payload(header: bytes, payload: bytes, offsets: NDArray[Any], where: str) -> NDArray[np.uint8]:
+def _decode_payload(header: bytes, payload: bytes, offsets: NDArray[np.generic], where: str) -> NDArray[np.uint8]:
     """Decodes every image of one split.
 
     Returns:

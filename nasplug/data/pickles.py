@@ -9,26 +9,29 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from nasplug.contract.errors import DataError
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 
 class _Dtype:
     """Stands for `numpy.dtype`; knows plain numbers only."""
 
-    def __init__(self, code: Any, align: Any = False, copy: Any = True) -> None:
+    def __init__(self, code: object, align: object = False, copy: object = True) -> None:
         text = code.decode("ascii") if isinstance(code, bytes) else code
         if text not in {f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)} | {"f4", "f8"}:
             raise pickle.UnpicklingError(f"an array of type {text!r}")
         self.code = str(text)
         self.order = "|"
 
-    def __setstate__(self, state: Any) -> None:
+    def __setstate__(self, state: tuple[object, ...]) -> None:
         order = state[1]
-        self.order = order.decode("ascii") if isinstance(order, bytes) else order
+        self.order = order.decode("ascii") if isinstance(order, bytes) else str(order)
         if self.order not in ("<", ">", "|", "="):
             raise pickle.UnpicklingError(f"an array of byte order {self.order!r}")
 
@@ -36,17 +39,17 @@ class _Dtype:
 class _Array:
     """Stands for `numpy.ndarray`; builds the array from the raw bytes in its state."""
 
-    value: np.ndarray[Any, Any] | None = None
+    value: NDArray[np.generic] | None = None
 
-    def __setstate__(self, state: Any) -> None:
+    def __setstate__(self, state: tuple[object, ...]) -> None:
         _, shape, dtype, fortran, raw = state
-        if not isinstance(dtype, _Dtype) or not isinstance(raw, bytes):
+        if not isinstance(dtype, _Dtype) or not isinstance(raw, bytes) or not isinstance(shape, tuple):
             raise pickle.UnpicklingError("an array of objects")
         flat = np.frombuffer(raw, dtype=np.dtype(dtype.order + dtype.code))
         self.value = flat.reshape(shape, order="F" if fortran else "C")
 
 
-def _reconstruct(*_: Any) -> _Array:
+def _reconstruct(*_: object) -> _Array:
     """Stands for numpy's array factory; the shape and type come with the state."""
     return _Array()
 
@@ -57,7 +60,7 @@ def _encode(text: str, codec: str = "latin1") -> bytes:
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    allowed: ClassVar[dict[tuple[str, str], Any]] = {
+    allowed: ClassVar[dict[tuple[str, str], object]] = {
         ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
         ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
         ("numpy", "ndarray"): _Array,
@@ -65,7 +68,7 @@ class _ArrayUnpickler(pickle.Unpickler):
         ("_codecs", "encode"): _encode,
     }
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> object:
         """Looks in the allow-list only, and never imports."""
         try:
             return self.allowed[module, name]
@@ -73,7 +76,7 @@ class _ArrayUnpickler(pickle.Unpickler):
             raise pickle.UnpicklingError(f"it names {module}.{name}") from None
 
 
-def load_arrays(path: Path) -> dict[str, Any]:
+def load_arrays(path: Path) -> dict[str, object]:
     """Reads a pickled dictionary of numbers, strings, lists and numeric arrays.
 
     Args:
@@ -100,5 +103,5 @@ def load_arrays(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _text(key: Any) -> str:
+def _text(key: object) -> str:
     return key.decode("utf-8") if isinstance(key, bytes) else str(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,10 @@ from nasplug.contract.wording import plural
 from nasplug.data.arrays import ImageArrays
 from nasplug.data.preprocessing import PixelType, Preprocessing
 from nasplug.data.splits import TEST_SEED, Indices, balanced_subset, stratified_split
+
+if TYPE_CHECKING:
+    from nasplug.data.arrays import Images, Labels
+
 
 _CHUNK = 2048
 
@@ -45,8 +49,8 @@ def check_batching(
 class Part:
     """Some of the images of an array: `x[index]` with the labels `y[index]`. Nothing is copied."""
 
-    x: NDArray[Any]
-    y: NDArray[np.int64]
+    x: Images
+    y: Labels
     index: Indices
 
     def __len__(self) -> int:

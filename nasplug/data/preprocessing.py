@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nasplug.contract.errors import DataError
+from nasplug.contract.jsondata import Json, JsonObject
 from nasplug.contract.wording import plural
 from nasplug.data.images import Fit, decode_image, inspect_image
+
+if TYPE_CHECKING:
+    from nasplug.data.arrays import Images
+
 
 PixelType = Literal["uint8", "float32"]
 
@@ -58,7 +62,7 @@ class Preprocessing:
         return cls((shape[1], shape[2]), shape[0], pixels, span)
 
     @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> Self:
+    def of(cls, plain: JsonObject) -> Self:
         """Reads what `to_plain` returned.
 
         Raises:
@@ -77,13 +81,13 @@ class Preprocessing:
             raise DataError("cannot read the preprocessing", why=str(error), fix="export the network again") from error
         return made
 
-    def to_plain(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, Json]:
         """Returns JSON data."""
         return {
             key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()
         }
 
-    def normalised(self, mean: NDArray[Any], std: NDArray[Any]) -> Self:
+    def normalised(self, mean: NDArray[np.floating], std: NDArray[np.floating]) -> Self:
         """Returns a copy with these statistics (C,)."""
         return dataclasses.replace(self, mean=tuple(map(float, mean)), std=tuple(map(float, std)))
 
@@ -92,7 +96,7 @@ class Preprocessing:
         mean, std = np.asarray(self.mean), np.asarray(self.std)
         return 1.0 / (self.span[1] - self.span[0]) / std, -mean / std
 
-    def read(self, path: Path, where: str | None = None) -> NDArray[Any]:
+    def read(self, path: Path, where: str | None = None) -> Images:
         """Returns the raw pixels (C, H, W) of one file, with the type `pixels`, as the network's data were read.
 
         Files of 8-bit levels are brought to the span of data that were arrays of numbers.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +15,7 @@ Indices = NDArray[np.int64]
 TEST_SEED = 1797
 
 
-def stratified_split(labels: NDArray[Any], fraction: float, rng: np.random.Generator) -> tuple[Indices, Indices]:
+def stratified_split(labels: NDArray[np.generic], fraction: float, rng: np.random.Generator) -> tuple[Indices, Indices]:
     """Divides positions into a rest and a held-out part with (nearly) equal class shares.
 
     The held-out part has `round(fraction * N)` positions where the classes allow it: shares are rounded by largest
@@ -56,7 +54,7 @@ def stratified_split(labels: NDArray[Any], fraction: float, rng: np.random.Gener
     return rest, held
 
 
-def balanced_subset(labels: NDArray[Any], size: int, rng: np.random.Generator) -> Indices:
+def balanced_subset(labels: NDArray[np.generic], size: int, rng: np.random.Generator) -> Indices:
     """Draws `size` positions with classes as equal in number as the data allow.
 
     A class with fewer images than its share gives all it has, and the others fill up.
@@ -86,7 +84,9 @@ def balanced_subset(labels: NDArray[Any], size: int, rng: np.random.Generator) -
     return _draw(labels, values, quotas, rng)
 
 
-def _draw(labels: NDArray[Any], values: NDArray[Any], quotas: NDArray[Any], rng: np.random.Generator) -> Indices:
+def _draw(
+    labels: NDArray[np.generic], values: NDArray[np.generic], quotas: NDArray[np.int64], rng: np.random.Generator
+) -> Indices:
     """Draws `quotas[k]` positions of class `values[k]` for every k; sorted."""
     drawn = [
         rng.permutation(np.flatnonzero(labels == value))[:quota] for value, quota in zip(values, quotas, strict=True)
