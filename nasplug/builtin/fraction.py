@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nasplug.contract.errors import SpecError, TrialError
 from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.jsondata import JsonObject
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     import numpy as np
+    from pytorch_lightning import LightningDataModule
 
     from nasplug.evaluate.trialrun import TrialRun
     from nasplug.evaluate.workrun import WorkRun
@@ -41,19 +43,19 @@ class Fraction:
         self.fraction, self.per_trial = fraction, per_trial
 
     @classmethod
-    def nasplug_examples(cls) -> list[dict[str, Any]]:
+    def nasplug_examples(cls) -> list[JsonObject]:
         """What `nasplug test-plugin` tries it with."""
         return [{"fraction": 0.5}, {"fraction": 0.5, "per_trial": True}]
 
     @hookimpl(wrapper=True)
-    def configure_data(self, run: TrialRun | WorkRun) -> Generator[None, Any, Any]:
+    def configure_data(self, run: TrialRun | WorkRun) -> Generator[None, LightningDataModule, LightningDataModule]:
         """Replaces the `train_dataloader` of the trial's own data module.
 
         Raises:
             TrialError: There is none.
         """
         data = yield
-        whole: Callable[[], Any] | None = getattr(data, "train_dataloader", None)
+        whole: Callable[[], object] | None = getattr(data, "train_dataloader", None)
         if whole is None:
             raise TrialError(
                 "data",
@@ -67,11 +69,11 @@ class Fraction:
         def rng(index: int) -> np.random.Generator:
             return run.rng("fraction", index) if self.per_trial else run.study.rng("fraction", index)
 
-        def train_dataloader() -> Any:
+        def train_dataloader() -> object:
             from nasplug.data.fraction import cut
 
             return cut(whole(), self.fraction, rng)
 
         train_dataloader.fraction, train_dataloader.whole = self, whole  # type: ignore[attr-defined]
-        data.train_dataloader = train_dataloader
+        data.train_dataloader = train_dataloader  # type: ignore[method-assign]
         return data

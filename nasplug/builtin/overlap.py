@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nasplug.contract.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from nasplug.evaluate.trialrun import TrialRun
 
 
@@ -23,7 +25,7 @@ class Overlap:
     """
 
     @hookimpl
-    def inherit(self, run: TrialRun, network: Any, weights: Mapping[str, Any]) -> bool | None:
+    def inherit(self, run: TrialRun, network: nn.Module, weights: Mapping[str, Tensor]) -> bool | None:
         """Copies what overlaps; None if nothing does."""
         import torch
 

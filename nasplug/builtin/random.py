@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.jsondata import Json
 from nasplug.contract.records import Proposal
 from nasplug.ledger.view import StudyView
 
@@ -37,7 +38,7 @@ class RandomSearch:
             self._seen.add(architecture.key)
         return Proposal(architecture)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Json]:
         """What was proposed, sorted."""
         return {"seen": sorted(self._seen)}
 

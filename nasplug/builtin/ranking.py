@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nasplug.contract.records import Trial
 from nasplug.ledger.pareto import points
 from nasplug.ledger.view import StudyView
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 def comparable(study: StudyView, trial: Trial) -> bool:
@@ -68,8 +71,8 @@ def fronts(study: StudyView, trials: Sequence[Trial]) -> tuple[list[int], list[f
 
 
 def crowding_distance(
-    values: np.ndarray[Any, np.dtype[np.float64]],
-) -> np.ndarray[Any, np.dtype[np.float64]]:
+    values: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
     """Crowding distance of Deb et al. (2002), NSGA-II, section III-B: the summed side lengths of the box of neighbours.
 
     Args:

@@ -10,6 +10,7 @@ import numpy as np
 from nasplug.builtin.ranking import comparable, fronts
 from nasplug.contract.errors import SpecError
 from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.jsondata import Json
 from nasplug.contract.protocols import Crosses, Mutates
 from nasplug.contract.records import Architecture, Proposal, Trial
 from nasplug.ledger.view import StudyView
@@ -128,7 +129,7 @@ class RegularizedEvolution:
         ranks, crowding = fronts(study, pool)
         return pool[min(drawn, key=lambda i: (ranks[i], -crowding[i]))]
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Json]:
         """Empty: the trials of the study say it all."""
         return {}
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING
 
 from nasplug.contract.errors import SpecError
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.records import Measurement, Objective
 from nasplug.contract.wording import plural
 from nasplug.evaluate.trialrun import TrialRun
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Callback
 
 
 class MedianStopper:
@@ -82,7 +85,7 @@ class Patience:
         self.epochs, self.min_delta = epochs, min_delta
 
     @hookimpl
-    def configure_callbacks(self, run: TrialRun) -> Sequence[Any]:
+    def configure_callbacks(self, run: TrialRun) -> Sequence[Callback]:
         """One new callback."""
         from nasplug.lightning.patience import PatienceCallback
 

@@ -11,6 +11,7 @@ from nasplug.builtin.random import RandomSearch
 from nasplug.builtin.ranking import best_first, comparable
 from nasplug.contract.errors import SpecError
 from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.jsondata import Json
 from nasplug.contract.protocols import Strategy
 from nasplug.contract.records import Budget, Inherit, Proposal, Trial
 from nasplug.ledger.nested import InnerSearch
@@ -65,7 +66,7 @@ class SuccessiveHalving:
         mode: Literal["async", "sync"] = "sync",
         size: int | None = None,
     ) -> None:
-        strategy: Any = RandomSearch() if inner is None else inner
+        strategy: Strategy = RandomSearch() if inner is None else inner
         if eta < 2 or min_epochs < 1:
             raise SpecError(f"eta={eta} and min_epochs={min_epochs} must be at least 2 and 1", where="halving")
         if mode not in ("async", "sync"):
@@ -87,7 +88,7 @@ class SuccessiveHalving:
         self._inner = InnerSearch(strategy, label=RUNG, hidden=(BRACKET,))
         if self._inner.saves:
             # Only then: a strategy without these two methods is replayed on resume, which is just as exact.
-            self.state_dict: Callable[[], dict[str, Any]] = self._state_dict
+            self.state_dict: Callable[[], dict[str, Json]] = self._state_dict
             self.load_state_dict: Callable[[dict[str, Any]], None] = self._load_state_dict
         self._forget()
 
@@ -197,10 +198,10 @@ class SuccessiveHalving:
             seed=trial.proposal.seed,
         )
 
-    def _label(self, rung: int, bracket: int) -> dict[str, Any]:
+    def _label(self, rung: int, bracket: int) -> dict[str, int]:
         return {RUNG: rung} if self.mode == "async" else {RUNG: rung, BRACKET: bracket}
 
-    def _state_dict(self) -> dict[str, Any]:
+    def _state_dict(self) -> dict[str, Json]:
         """The state of the inner strategy; everything else is in the trials of the study."""
         return {"inner": self.inner.state_dict()}
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.jsondata import JsonObject
 from nasplug.contract.protocols import HardwareTarget
 from nasplug.cost.candidate import Candidate
 
@@ -44,7 +44,7 @@ class MeasuredTarget:
     ) -> None:
         self.name, self.device = name, device
         self.options = {"batch_size": batch_size, "repeats": repeats, "warmup": warmup, "threads": threads}
-        self.capabilities: Mapping[str, Any] = {"measured": True, "device": device, **self.options}
+        self.capabilities: JsonObject = {"measured": True, "device": device, **self.options}
 
     def estimate(self, candidate: Candidate) -> dict[str, float]:
         """Median and 90th percentile of the latency: `latency_s`, `latency_p90_s`.

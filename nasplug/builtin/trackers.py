@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from nasplug.contract.errors import StorageError
 from nasplug.contract.records import Measurement, Trial
@@ -69,7 +69,7 @@ class JsonLines(Tracker):
             self._file.close()
             self._file = None
 
-    def _write(self, event: str, **facts: Any) -> None:
+    def _write(self, event: str, **facts: object) -> None:
         if self._file is None:
             return
         try:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nasplug.contract.errors import SpaceError
-from nasplug.contract.grammar import parse
-from nasplug.contract.jsondata import Json, JsonObject
+from nasplug.contract.grammar import DomainLike, parse
+from nasplug.contract.jsondata import JsonObject
 from nasplug.contract.ranges import Categorical, Domain, FloatRange, IntRange
 from nasplug.contract.records import Scalar
 
@@ -43,7 +43,7 @@ class Choice:
             name: str,
             options: Sequence[Scalar] | Domain | JsonObject,
             weights: Sequence[float] | None = None,
-            when: Mapping[str, Json | Domain] | None = None,
+            when: Mapping[str, DomainLike] | None = None,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -64,7 +64,7 @@ class Choice:
         if self.weights is not None:
             object.__setattr__(self, "weights", tuple(self.weights))
         if self.when is not None:
-            given: Mapping[str, Json | Domain] = self.when
+            given: Mapping[str, DomainLike] = self.when
             read = {name: _values(value, f"{where}, when {name!r}") for name, value in given.items()}
             object.__setattr__(self, "when", read or None)
 
@@ -98,7 +98,7 @@ class Choice:
         return float(gene) if self.continuous else self.options[int(gene)]
 
 
-def _values(value: Json | Domain, where: str) -> tuple[Scalar, ...] | IntRange | FloatRange:
+def _values(value: DomainLike, where: str) -> tuple[Scalar, ...] | IntRange | FloatRange:
     """The values of an earlier choice that a condition allows; a list is always a list of values."""
     if isinstance(value, (list, tuple)):
         if not value:
@@ -110,7 +110,7 @@ def _values(value: Json | Domain, where: str) -> tuple[Scalar, ...] | IntRange |
     return read.options if isinstance(read, Categorical) else read
 
 
-def nest(name: str, choices: Sequence[Choice], when: Mapping[str, Json | Domain] | None = None) -> list[Choice]:
+def nest(name: str, choices: Sequence[Choice], when: Mapping[str, DomainLike] | None = None) -> list[Choice]:
     """The choices of an inner space as part of an outer one: `kernel` becomes `name.kernel`.
 
     Args:

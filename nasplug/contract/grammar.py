@@ -14,12 +14,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.contract.jsondata import Json, JsonObject
 from nasplug.contract.ranges import Categorical, Domain, FloatRange, IntRange
 from nasplug.contract.records import Scalar
+
+if TYPE_CHECKING:
+    #: What `parse` reads.
+    DomainLike: TypeAlias = Json | Domain
+else:
+    DomainLike = Any  # plain data stays plain data: jsonargparse would make records of what looks like one
 
 FORMS = (
     "write {low: A, high: B}, with log: true or step: S if wanted, or [A, B] or [A, B, log] for a range; "
@@ -29,7 +35,7 @@ _FLAGS = ("log", "int", "float", "linear")
 _KEYS = ("low", "high", "log", "step", "type")
 
 
-def parse(value: Json | Domain, *, where: str) -> Domain:
+def parse(value: DomainLike, *, where: str) -> Domain:
     """Reads a range or choices.
 
     Args:
@@ -51,7 +57,7 @@ def parse(value: Json | Domain, *, where: str) -> Domain:
         raise SpecError(f"cannot read {value!r}", where=where, why=error.what, fix=error.fix or FORMS) from error
 
 
-def divide(given: Mapping[str, Json | Domain], *, where: str) -> tuple[dict[str, Domain], dict[str, Scalar]]:
+def divide(given: Mapping[str, DomainLike], *, where: str) -> tuple[dict[str, Domain], dict[str, Scalar]]:
     """Reads hyperparameters: those that are searched, and those that are fixed.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import msgspec
 
@@ -150,8 +150,13 @@ class Inputs(msgspec.Struct, frozen=True, omit_defaults=True):
         return args, kwargs
 
 
+if TYPE_CHECKING:
+    _Item: TypeAlias = Json | TensorSpec
+else:
+    _Item = Any  # plain data stays plain data: jsonargparse would make records of what looks like one
+
 #: What `Inputs.of` reads.
-InputsLike: TypeAlias = Inputs | TensorSpec | Sequence[Json | TensorSpec] | Mapping[str, Json | TensorSpec]
+InputsLike: TypeAlias = Inputs | TensorSpec | Sequence[_Item] | Mapping[str, _Item]
 
 
 class OutputSpec(msgspec.Struct, frozen=True):
@@ -188,7 +193,7 @@ class OutputSpec(msgspec.Struct, frozen=True):
 
 
 #: What `OutputSpec.of` reads; None is a vector.
-OutputLike: TypeAlias = OutputSpec | OutputKind | JsonObject | None
+OutputLike: TypeAlias = OutputKind | JsonObject | OutputSpec | None
 
 
 def inputs_of(task: Task) -> Inputs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,10 @@ from nasplug.plugins.component import plain
 from nasplug.plugins.trust import trusted, untrusted
 
 if TYPE_CHECKING:
+    from pytorch_lightning import LightningDataModule, LightningModule
     from torch import nn
 
-    from nasplug.contract.records import Trial
+    from nasplug.contract.records import Scalar, Trial
     from nasplug.ledger.study import Study
     from nasplug.plugins.catalog import Catalog
 
@@ -51,7 +52,7 @@ class Shapes:
         """Number of channels of the output."""
         return self.output.channels
 
-    def datamodule(self) -> Any:
+    def datamodule(self) -> LightningDataModule:
         """There are no data in an exported network.
 
         Raises:
@@ -59,7 +60,7 @@ class Shapes:
         """
         raise StudyError("an exported network has no data")
 
-    def module(self, network: Any, hyperparameters: Mapping[str, Any]) -> Any:
+    def module(self, network: nn.Module, hyperparameters: Mapping[str, Scalar]) -> LightningModule:
         """There is no training in an exported network.
 
         Raises:
@@ -67,7 +68,7 @@ class Shapes:
         """
         raise StudyError("an exported network has no training module")
 
-    def check_hyperparameters(self, names: Any) -> None:
+    def check_hyperparameters(self, names: Sequence[str]) -> None:
         """Nothing is trained here, so nothing is refused."""
 
 
@@ -164,7 +165,7 @@ def read_bundle(folder: str | Path, *, catalog: Catalog | None = None, trust: bo
     return network.eval()
 
 
-def _build(data: Mapping[str, Any], catalog: Catalog | None) -> Any:
+def _build(data: Mapping[str, Any], catalog: Catalog | None) -> nn.Module:
     from nasplug.contract.records import Architecture, Proposal, Trial
     from nasplug.evaluate.trialrun import TrialRun
     from nasplug.ledger.ledger import Ledger

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from nasplug.contract.errors import StudyError
 from nasplug.contract.io import Inputs, OutputSpec, inputs_of, output_of
+from nasplug.contract.jsondata import JsonObject
 from nasplug.contract.kinds import component_type
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Found:
     inputs: Inputs
     output: OutputSpec
     classes: tuple[str, ...] = ()
-    preprocessing: Mapping[str, Any] | None = None
+    preprocessing: JsonObject | None = None
 
     @classmethod
     def of(cls, study: Study, trial: Trial) -> Found:

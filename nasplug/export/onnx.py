@@ -15,7 +15,7 @@ from nasplug.optional import require
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
+    from torch import Tensor, nn
 
 #: Largest difference that is allowed between the outputs of the two, relative to the largest output.
 TOLERANCE = 1e-3
@@ -136,7 +136,7 @@ def run_onnx(path: str | Path, inputs: torch.Tensor | Mapping[str, torch.Tensor]
     return [torch.from_numpy(answer) for answer in answers]
 
 
-def _arguments(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def _arguments(network: nn.Module, args: tuple[Tensor, ...], kwargs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The inputs by the names and in the order of the arguments of `forward`."""
     return dict(inspect.signature(network.forward).bind(*args, **kwargs).arguments)
 
@@ -148,7 +148,7 @@ def _each(value: Any, what: Any) -> Any:
     return tuple(_each(item, what) for item in value) if isinstance(value, tuple) else what
 
 
-def _names(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _names(arguments: Mapping[str, Any]) -> dict[str, Tensor]:
     """Tensors by the names that they have in the file, in order."""
     found: dict[str, Any] = {}
     for name, value in arguments.items():
@@ -159,7 +159,7 @@ def _names(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return found if len(found) > 1 else dict(zip(["input"], found.values(), strict=True))
 
 
-def _difference(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], path: Path) -> float:
+def _difference(network: nn.Module, args: tuple[Tensor, ...], kwargs: Mapping[str, Tensor], path: Path) -> float:
     import torch
 
     with torch.inference_mode():

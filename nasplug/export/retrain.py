@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from nasplug.contract.errors import NasplugError, StudyError
 from nasplug.contract.records import Budget, Measurement, Proposal, Trial
@@ -24,6 +24,11 @@ from nasplug.run.interruption import watching
 from nasplug.run.jobs import Job, Message
 from nasplug.run.spec import RunSpec
 from nasplug.run.worker import Worker
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from nasplug.contract.records import Scalar
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def retrain(
     *,
     epochs: int,
     seed: int = 0,
-    hyperparameters: Mapping[str, Any] | None = None,
+    hyperparameters: Mapping[str, Scalar] | None = None,
     emit: Callable[[int, Measurement], None] | None = None,
 ) -> Retrained:
     """Trains the architecture of a trial from new weights, tests it, and writes it to `folder`.
@@ -117,7 +122,7 @@ def retrain(
 
 
 def _test(
-    assembly: Assembly, network: Any, hyperparameters: Mapping[str, Any]
+    assembly: Assembly, network: nn.Module, hyperparameters: Mapping[str, Scalar]
 ) -> tuple[dict[str, float] | None, str | None]:
     """Metrics on the test data, or why there are none. A test that fails must not cost the trained weights."""
     from nasplug.evaluate.trainer import DEFAULTS, device_options, fit, lightning_of, quiet

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any
 
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
-def number(value: Any) -> str:
+def number(value: object) -> str:
     """A number in at most four digits: `0.9871`, `7.07 M`, `1.2e-05`; anything else as text.
 
     >>> number(7_070_000), number(0.98714), number(12_345), number(1.5e-6), number(float("nan"))
@@ -57,7 +56,7 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
-def text(value: Any) -> str:
+def text(value: object) -> str:
     """Anything as one line that is safe to print and to write as UTF-8.
 
     Control characters (terminal escapes among them) and lone surrogates become `�`.
@@ -71,7 +70,7 @@ def clean(page: str) -> str:
     return _UNPRINTABLE.sub("�", page)
 
 
-def shorten(value: Any, limit: int) -> str:
+def shorten(value: object, limit: int) -> str:
     """`text` of at most `limit` characters, the middle left out.
 
     >>> shorten("conv_3_1_64, conv_3_1_128", 15)

@@ -15,6 +15,7 @@ from nasplug.report.formats import number, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from nasplug.ledger.study import Study
 
@@ -230,7 +231,7 @@ def provenance(study: Study) -> Picture | None:
     return Picture("strategy", figure, alt, caption)
 
 
-def _dots(axes: Axes, points: Sequence[tuple[float, float]], label: str, **style: Any) -> None:
+def _dots(axes: Axes, points: Sequence[tuple[float, float]], label: str, **style: object) -> None:
     if points:
         options: dict[str, Any] = {"marker": "o", "markersize": 4, "linestyle": "none", "label": label, **style}
         axes.plot(*_columns(points), **options, rasterized=len(points) > _MOST_MARKS)
@@ -240,14 +241,14 @@ def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[f
     return [x for x, _ in points], [y for _, y in points]
 
 
-def _panels(figure: Any, rows: int, columns: int, count: int) -> list[Axes]:
+def _panels(figure: Figure, rows: int, columns: int, count: int) -> list[Axes]:
     grid: list[Axes] = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for axes in grid[count:]:
         axes.remove()
     return grid[:count]
 
 
-def _legend(figure: Any, least: int = 2) -> None:
+def _legend(figure: Figure, least: int = 2) -> None:
     """One legend for all panels, above them, if it has `least` entries."""
     found: dict[str, Any] = {}
     for axes in figure.axes:

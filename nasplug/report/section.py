@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,5 +25,5 @@ class Section:
     title: str
     text: Sequence[str] = ()
     header: Sequence[str] = ()
-    rows: Sequence[Sequence[Any]] = ()
-    pictures: Sequence[Any] = field(default_factory=tuple)
+    rows: Sequence[Sequence[str | float | None]] = ()
+    pictures: Sequence[Figure] = field(default_factory=tuple)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from nasplug.contract.choice import Choice
 from nasplug.contract.errors import SpaceError, did_you_mean
+from nasplug.contract.jsondata import Json, JsonObject
 from nasplug.contract.protocols import withdraw
 from nasplug.contract.records import Architecture, Genotype, Scalar, freeze
 from nasplug.contract.wording import plural
@@ -21,6 +22,8 @@ from nasplug.spaces.numbering import Numbering
 from nasplug.spaces.tree import ChoiceTree
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nasplug.contract.protocols import Task
 
 
@@ -60,8 +63,8 @@ class ChoiceSpace(ABC):
     def __init__(self, name: str, choices: Sequence[Choice]) -> None:
         self.name = name
         self._choices = tuple(choices)
-        self._cumulative: list[Any] = []
-        self._index: list[dict[Any, int]] = []
+        self._cumulative: list[npt.NDArray[np.float64] | None] = []
+        self._index: list[dict[Genotype, int]] = []
         names = [choice.name for choice in self._choices]
         if len(set(names)) != len(names):
             raise SpaceError("two choices have one name", where=f"space {name!r}")
@@ -111,7 +114,7 @@ class ChoiceSpace(ABC):
         return genotype
 
     @abstractmethod
-    def build(self, architecture: Architecture, task: Task) -> Any:
+    def build(self, architecture: Architecture, task: Task) -> nn.Module:
         """Builds the untrained network."""
 
     def active(self, architecture: Architecture) -> dict[str, Scalar]:
@@ -127,7 +130,7 @@ class ChoiceSpace(ABC):
             return " ".join(map(_text, made.values()))
         return " ".join(f"{name}={_text(value)}" for name, value in made.items())
 
-    def architecture(self, genotype: Any) -> Architecture:
+    def architecture(self, genotype: Json) -> Architecture:
         """Checks a genotype and gives it its canonical key.
 
         Args:
@@ -137,10 +140,8 @@ class ChoiceSpace(ABC):
         Raises:
             SpaceError: Wrong length, or a value that is not among the options.
         """
-        if isinstance(genotype, Mapping):
-            genotype = self._positional(genotype)
         try:
-            frozen = freeze(genotype)
+            frozen = freeze(self._positional(genotype) if isinstance(genotype, Mapping) else genotype)
         except TypeError as error:
             raise SpaceError(f"{genotype!r} is not a genotype", where=f"space {self.name!r}", why=str(error)) from error
         if not isinstance(frozen, tuple) or len(frozen) != len(self._choices):
@@ -156,9 +157,9 @@ class ChoiceSpace(ABC):
                 raise self._foreign(choice, value)
         return self._make(frozen)
 
-    def _positional(self, named: Mapping[Any, Any]) -> list[Any]:
+    def _positional(self, named: JsonObject) -> list[object]:
         known = {choice.name: position for position, choice in enumerate(self._choices)}
-        values: list[Any] = [None] * len(known)
+        values: list[object] = [None] * len(known)
         for name, value in named.items():
             if name not in known:
                 raise SpaceError(
@@ -180,7 +181,7 @@ class ChoiceSpace(ABC):
                 genes.append(self._tree.blank[position])
         return genes
 
-    def _foreign(self, choice: Choice, value: Any) -> SpaceError:
+    def _foreign(self, choice: Choice, value: object) -> SpaceError:
         listed = isinstance(choice.options, tuple)
         return SpaceError(
             f"{value!r} is not an option of {choice.name!r}",
@@ -322,7 +323,7 @@ class ChoiceSpace(ABC):
         """Columns that say which architecture a row of a table is: one per choice, with the chosen options."""
         return tuple(choice.name for choice in self._choices)
 
-    def codes(self, columns: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
+    def codes(self, columns: Mapping[str, npt.NDArray[np.generic]]) -> npt.NDArray[np.int64]:
         """One integer per row of a table.
 
         Args:

@@ -15,8 +15,9 @@ import numpy as np
 
 from nasplug.contract.choice import Choice
 from nasplug.contract.errors import SpaceError, SpecError
-from nasplug.contract.grammar import parse
+from nasplug.contract.grammar import DomainLike, parse
 from nasplug.contract.io import Inputs
+from nasplug.contract.jsondata import Json, JsonObject
 from nasplug.contract.protocols import (
     CAPABILITIES,
     HasConditions,
@@ -31,7 +32,10 @@ from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nasplug.contract.protocols import Task
+    from nasplug.contract.ranges import Domain
     from nasplug.workloads.workload import Workload
 
 #: The methods of this space that need the same of the space inside.
@@ -71,7 +75,7 @@ class HyperparameterSpace:
         SpaceError: A condition names no earlier hyperparameter, or a value that it cannot have.
     """
 
-    def __init__(self, space: SearchSpace, hyperparameters: Mapping[str, Any]) -> None:
+    def __init__(self, space: SearchSpace, hyperparameters: Mapping[str, DomainLike]) -> None:
         self.inner: Any = space
         self.name = f"{space.name}+hyperparameters"
         self._fixed: dict[str, Scalar] = {}
@@ -91,9 +95,9 @@ class HyperparameterSpace:
         self._drop_what_is_missing()
 
     @classmethod
-    def nasplug_examples(cls) -> list[Mapping[str, Any]]:
+    def nasplug_examples(cls) -> list[JsonObject]:
         """What `nasplug test-plugin` tries the space with."""
-        trained = {
+        trained: dict[str, Json] = {
             "lr": {"low": 1e-4, "high": 1e-1, "log": True},
             "optimizer": ["adam", "sgd"],
             "momentum": {"low": 0.0, "high": 0.99, "when": {"optimizer": "sgd"}},
@@ -127,7 +131,7 @@ class HyperparameterSpace:
 
     # -- search space --------------------------------------------------------------------------------------------
 
-    def architecture(self, genotype: Any) -> Architecture:
+    def architecture(self, genotype: Json) -> Architecture:
         """Makes a point with its canonical key.
 
         Args:
@@ -173,9 +177,10 @@ class HyperparameterSpace:
         architecture = self.inner.sample(rng)
         return self._make(architecture, self.trained.sample(rng))
 
-    def build(self, architecture: Architecture, task: Task) -> Any:
+    def build(self, architecture: Architecture, task: Task) -> nn.Module:
         """Builds the untrained network, which no hyperparameter changes."""
-        return self.inner.build(self.inner_architecture(architecture), task)
+        network: nn.Module = self.inner.build(self.inner_architecture(architecture), task)
+        return network
 
     @property
     def produces(self) -> tuple[str, ...] | None:
@@ -290,20 +295,24 @@ class HyperparameterSpace:
 class _Trained(ChoiceSpace):
     """Hyperparameters as choices."""
 
-    def domain(self, name: str) -> Any:
+    def domain(self, name: str) -> Domain:
         return next(choice.domain for choice in self.choices if choice.name == name)
 
-    def build(self, architecture: Architecture, task: Task) -> Any:
+    def build(self, architecture: Architecture, task: Task) -> nn.Module:
         raise SpaceError("hyperparameters alone are not a network", where=f"space {self.name!r}")
 
 
-def _choice(name: str, value: Any) -> Choice:
-    where, when = f"hyperparameters.{name}", None
+def _choice(name: str, value: DomainLike) -> Choice:
+    where = f"hyperparameters.{name}"
+    when: JsonObject | None = None
     if isinstance(value, Mapping) and "when" in value:
-        when = value["when"]
+        condition = value["when"]
         value = {key: item for key, item in value.items() if key != "when"}
-        if not isinstance(when, Mapping):
-            raise SpecError(f"cannot read {when!r}", where=f"{where}.when", fix="write {other hyperparameter: value}")
+        if not isinstance(condition, Mapping):
+            raise SpecError(
+                f"cannot read {condition!r}", where=f"{where}.when", fix="write {other hyperparameter: value}"
+            )
+        when = condition
     domain = parse(value, where=where)
     if isinstance(domain, Categorical):
         return Choice(name, domain.options, domain.weights, when)
@@ -328,7 +337,7 @@ def _decisions(space: Any, architecture: Architecture) -> int:
     return sum(choice.name in made and choice.domain.size != 1 for choice in space.choices)
 
 
-def _chain(domain: Any, name: str, value: Scalar) -> list[str]:
+def _chain(domain: Domain, name: str, value: Any) -> list[str]:
     """Labels of the nodes that stand for a hyperparameter, at least one."""
     if isinstance(domain, Categorical):
         return [f"{name}={value}"]

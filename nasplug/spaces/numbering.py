@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ import numpy.typing as npt
 from nasplug.contract.choice import Choice
 from nasplug.contract.errors import SpaceError, did_you_mean
 from nasplug.spaces.tree import ChoiceTree, Genes
+
+if TYPE_CHECKING:
+    from nasplug.contract.records import Scalar
 
 
 class Numbering:
@@ -26,7 +29,7 @@ class Numbering:
         self._tree, self._name = tree, name
         self._sizes = [size or 0 for size in tree.sizes]
 
-    def codes(self, columns: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
+    def codes(self, columns: Mapping[str, npt.NDArray[np.generic]]) -> npt.NDArray[np.int64]:
         """One integer per row of a table.
 
         Args:
@@ -53,7 +56,7 @@ class Numbering:
             codes = codes * size + column
         return codes
 
-    def _digits(self, choice: Choice, column: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    def _digits(self, choice: Choice, column: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
         values, inverse = np.unique(column, return_inverse=True)
         found = [_position(choice, value) for value in values.tolist()]
         if None in found:
@@ -83,7 +86,7 @@ class Numbering:
         return tuple(digits[::-1])
 
 
-def _position(choice: Choice, value: Any) -> int | None:
+def _position(choice: Choice, value: Scalar) -> int | None:
     """Columns have one type, so that 1, 1.0 and True are not told apart here."""
     if isinstance(choice.options, tuple):
         return choice.options.index(value) if value in choice.options else None

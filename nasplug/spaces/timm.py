@@ -5,14 +5,21 @@ from __future__ import annotations
 import difflib
 import fnmatch
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import SpaceError, TrialError, did_you_mean
+from nasplug.contract.jsondata import Json, JsonObject
 from nasplug.contract.protocols import Choice, Task
 from nasplug.contract.records import Architecture, Genotype, Scalar
 from nasplug.optional import require
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.images import ClassifiesImages
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from torch import nn
+
 
 #: Arguments that the task decides.
 _TASK_DECIDES = ("num_classes", "in_chans", "pretrained")
@@ -37,7 +44,7 @@ class TimmSpace(ClassifiesImages, ChoiceSpace):
         SpaceError: A name that no model has, or options that are not a list of plain values.
     """
 
-    def __init__(self, models: list[str], kwargs: dict[str, Any] | None = None) -> None:
+    def __init__(self, models: list[str], kwargs: JsonObject | None = None) -> None:
         self._models = tuple(find_models(models))
         self._scopes = _flatten(kwargs or {})
         for pattern, argument, _ in self._scopes:
@@ -66,7 +73,7 @@ class TimmSpace(ClassifiesImages, ChoiceSpace):
         """The model with its own arguments, by name."""
         return (genotype[0], *sorted(self._arguments(genotype).items()))
 
-    def build(self, architecture: Architecture, task: Task) -> Any:
+    def build(self, architecture: Architecture, task: Task) -> nn.Module:
         """Builds the model for the task's channels and classes, with random weights.
 
         Raises:
@@ -106,7 +113,7 @@ def find_models(names: Sequence[str]) -> list[str]:
     return list(found)
 
 
-def create(name: str, input_shape: Sequence[int], outputs: int, **arguments: Any) -> Any:
+def create(name: str, input_shape: Sequence[int], outputs: int, **arguments: Json) -> nn.Module:
     """One timm model with random weights, as in `nasplug cost timm:resnet18 --input 3x224x224`.
 
     Args:
@@ -123,7 +130,10 @@ def create(name: str, input_shape: Sequence[int], outputs: int, **arguments: Any
     if not timm.is_model(name):
         raise SpaceError(f"timm has no model {name!r}", where="timm", fix=_nearest(name, timm))
     try:
-        return timm.create_model(name, pretrained=False, num_classes=outputs, in_chans=input_shape[0], **arguments)
+        network: nn.Module = timm.create_model(
+            name, pretrained=False, num_classes=outputs, in_chans=input_shape[0], **arguments
+        )
+        return network
     except Exception as error:  # a model's constructor may raise anything
         with_ = f" with {arguments}" if arguments else ""
         raise TrialError(
@@ -131,18 +141,18 @@ def create(name: str, input_shape: Sequence[int], outputs: int, **arguments: Any
         ) from error
 
 
-def _timm() -> Any:
+def _timm() -> ModuleType:
     return require("timm", extra="timm", purpose="build timm models")
 
 
-def _nearest(name: str, timm: Any) -> str:
+def _nearest(name: str, timm: ModuleType) -> str:
     # Not the list of all: timm has more than a thousand.
     near = difflib.get_close_matches(name.strip("*"), timm.list_models(), n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     return hint + "`timm.list_models('*resnet*')` lists names"
 
 
-def _flatten(kwargs: Mapping[str, Any]) -> list[tuple[str, str, tuple[Scalar, ...]]]:
+def _flatten(kwargs: JsonObject) -> list[tuple[str, str, tuple[Scalar, ...]]]:
     """(model pattern, argument, options) for both forms of `kwargs`."""
     found = []
     for key, value in kwargs.items():

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import TaskError, did_you_mean
+from nasplug.contract.jsondata import Json
 from nasplug.data.digits import Digits
 from nasplug.data.prepared import Augment, PreparedImages, check_batching, prepare
 from nasplug.data.settings import Loading, Split
@@ -16,6 +17,7 @@ from nasplug.tasks.settings import Training, TrainingSettings
 if TYPE_CHECKING:
     from torch import nn
 
+    from nasplug.contract.records import Scalar
     from nasplug.data.datamodule import ImageDataModule
     from nasplug.tasks.classification_module import ClassificationModule
 
@@ -80,7 +82,7 @@ class ImageClassification:
         return self._read().classes
 
     @property
-    def preprocessing(self) -> dict[str, Any]:
+    def preprocessing(self) -> dict[str, Json]:
         """What happens to an image before a network gets it; see `nasplug.data.preprocessing.Preprocessing`."""
         return self._read().way(normalise=self._batches["normalise"]).to_plain()
 
@@ -115,7 +117,7 @@ class ImageClassification:
 
         return ImageDataModule(self.data, **self._division, **self._batches, prepared=self._read())
 
-    def module(self, network: nn.Module, hyperparameters: Mapping[str, Any] | None = None) -> ClassificationModule:
+    def module(self, network: nn.Module, hyperparameters: Mapping[str, Scalar] | None = None) -> ClassificationModule:
         """A LightningModule that trains `network`, with `hyperparameters` in place of the task's own settings.
 
         Raises:
@@ -132,5 +134,5 @@ class ImageClassification:
             self._prepared = prepare(self.data.load(), **self._division)
         return self._prepared
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_prepared": None}

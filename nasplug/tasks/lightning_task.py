@@ -5,14 +5,18 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nasplug.contract.errors import TaskError, did_you_mean
-from nasplug.contract.io import Inputs, InputsLike, OutputKind, OutputSpec, TensorSpec
+from nasplug.contract.io import Inputs, InputsLike, OutputSpec, TensorSpec
+from nasplug.contract.jsondata import JsonObject
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningDataModule, LightningModule
     from torch import nn
+
+    from nasplug.contract.io import OutputLike
+    from nasplug.contract.records import Scalar
 
 _TAKES_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _TAKES_POSITION = (
@@ -65,9 +69,9 @@ class LightningTask:
         input_shape: Sequence[int] | None = None,
         outputs: int | None = None,
         objectives: Mapping[str, str] | None = None,
-        module_args: Mapping[str, Any] | None = None,
+        module_args: JsonObject | None = None,
         inputs: InputsLike | None = None,
-        output: OutputKind | Mapping[str, Any] | OutputSpec = "vector",
+        output: OutputLike = "vector",
     ) -> None:
         self._factory = module
         self._data = data
@@ -102,7 +106,7 @@ class LightningTask:
         """
         self._check_names(names, "the search proposes")
 
-    def module(self, network: nn.Module, hyperparameters: Mapping[str, Any] | None = None) -> LightningModule:
+    def module(self, network: nn.Module, hyperparameters: Mapping[str, Scalar] | None = None) -> LightningModule:
         """Makes the LightningModule that trains `network`.
 
         Raises:
@@ -140,7 +144,7 @@ class LightningTask:
                     fix=f"add an argument {name!r} to the module, or leave it out",
                 )
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_data": self.datamodule()}  # a Trainer of this process stays here
 
 
@@ -162,14 +166,14 @@ def _is_lightning(thing: object) -> bool:
     return all(callable(getattr(thing, name, None)) for name in ("training_step", "configure_optimizers"))
 
 
-def _signature(factory: Callable[..., Any]) -> inspect.Signature:
+def _signature(factory: Callable[..., object]) -> inspect.Signature:
     try:
         return inspect.signature(factory)
     except ValueError:  # built in C, without a signature: nothing can be checked
         return inspect.signature(lambda *args, **kwargs: None)
 
 
-def _parameters(factory: Callable[..., Any], label: str) -> tuple[str, frozenset[str], bool]:
+def _parameters(factory: Callable[..., object], label: str) -> tuple[str, frozenset[str], bool]:
     """Name of the network's parameter, names of the others, and whether any other name is taken as well."""
     if not callable(factory) or (_is_lightning(factory) and not isinstance(factory, type)):
         raise TaskError(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytorch_lightning.utilities.types import OptimizerLRScheduler
     from torch import nn
 
+
 OptimizerName = Literal["adamw", "adam", "nadam", "radam", "adagrad", "sgd", "nesterov", "rmsprop"]
 ScheduleName = Literal["none", "cosine", "onecycle"]
 

@@ -19,6 +19,8 @@ from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nasplug.cost.candidate import Candidate
 from nasplug.evaluate.trialrun import TrialRun
 
@@ -54,7 +56,7 @@ class SyntheticSpace(ChoiceSpace):
             raise SpaceError("the graph is not a chain", where=f"space {self.name!r}")
         return self.architecture(operations)
 
-    def build(self, architecture: Architecture, task: Task) -> Any:
+    def build(self, architecture: Architecture, task: Task) -> nn.Module:
         """A perceptron with a hidden layer per position that is not `skip`, 4, 8 or 16 units wide."""
         from torch import nn
 
