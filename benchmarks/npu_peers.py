@@ -114,7 +114,7 @@ def our_cycles(name: str, workload: Workload) -> tuple[list[float], float]:
 
 
 def scalesim(python: Path, workload: Workload) -> dict[str, Any]:
-    """Compute clocks of every dataflow."""
+    """Clocks of the array for every dataflow."""
     found: dict[str, Any] = {}
     for flow in ("ws", "os", "is"):
         with tempfile.TemporaryDirectory() as name:

@@ -33,7 +33,7 @@ class MedianStopper:
     def __init__(self, warmup: int = 1, trials: int = 5, every: int = 1) -> None:
         for name, value, least in (("warmup", warmup, 0), ("trials", trials, 1), ("every", every, 1)):
             if value < least:
-                raise SpecError(f"{name} is {value}, less than {least}", where="stopper: median")
+                raise SpecError(f"{name} must be >= {least}, got {value}", where="stopper: median")
         self.warmup, self.trials, self.every = warmup, trials, every
 
     @hookimpl
@@ -79,9 +79,9 @@ class Patience:
 
     def __init__(self, epochs: int = 10, min_delta: float = 0.0) -> None:
         if epochs < 1:
-            raise SpecError(f"epochs is {epochs}, less than 1", where="stopper: patience")
+            raise SpecError(f"epochs must be >= 1, got {epochs}", where="stopper: patience")
         if min_delta < 0:
-            raise SpecError(f"min_delta is {min_delta}, less than 0", where="stopper: patience")
+            raise SpecError(f"min_delta must be >= 0, got {min_delta}", where="stopper: patience")
         self.epochs, self.min_delta = epochs, min_delta
 
     @hookimpl

@@ -68,7 +68,7 @@ class SuccessiveHalving:
     ) -> None:
         strategy: Strategy = RandomSearch() if inner is None else inner
         if eta < 2 or min_epochs < 1:
-            raise SpecError(f"eta={eta} and min_epochs={min_epochs} must be at least 2 and 1", where="halving")
+            raise SpecError(f"eta must be >= 2 and min_epochs >= 1, got {eta} and {min_epochs}", where="halving")
         if mode not in ("async", "sync"):
             raise SpecError(f"there is no mode {mode!r}", where="halving", fix="write 'async' or 'sync'")
         if size is not None and size < eta:

@@ -141,8 +141,6 @@ def _read_options(text: str, defaults: Mapping[str, int], name: str) -> dict[str
                 f"the target {name!r} has no option {key!r}", where="target", fix=did_you_mean(key, defaults)
             )
         if not value.isdecimal() or (int(value) == 0 and key != "index"):
-            raise SpecError(
-                f"{key} is {value!r} in the target {name!r}", where="target", fix="give a positive whole number"
-            )
+            raise SpecError(f"{key} must be a positive integer, got {value!r}", where=f"target {name!r}")
         options[key] = int(value)
     return options

@@ -93,7 +93,7 @@ def _check(found: Discovery) -> None:
     if not found.catalog.has("strategy", "qnas"):
         reason = next((plugin.error for plugin in found.broken if plugin.name == "qnas"), None)
         raise MissingExtraError(
-            "the demo searches with Q-NAS, which is not there",
+            "the demo searches with Q-NAS, which is not installed",
             where="demo",
             why=None if reason is None else f"nasplug-qnas is installed and failed to load: {reason}",
             fix="pip install nasplug-qnas" if reason is None else "`nasplug doctor` says more",

@@ -83,7 +83,7 @@ def make_plugin(name: str, directory: Path) -> Path:
         folder.mkdir(parents=True)
     except FileExistsError:
         raise SpecError(
-            "is there already; nothing was overwritten", where=str(folder), fix="take another name or --directory"
+            "already exists; nothing was overwritten", where=str(folder), fix="take another name or --directory"
         ) from None
     except OSError as error:
         raise NasplugError("cannot make the folder", where=str(folder), why=str(error)) from error

@@ -99,7 +99,7 @@ def input_tensor(text: str) -> tuple[str, JsonObject]:
 
 
 def positive(text: str) -> int:
-    """Reads a whole number of at least 1.
+    """Reads a positive integer.
 
     Raises:
         argparse.ArgumentTypeError: It is none.
@@ -110,7 +110,7 @@ def positive(text: str) -> int:
 
 
 def natural(text: str) -> int:
-    """Reads a whole number of at least 0.
+    """Reads a non-negative integer.
 
     Raises:
         argparse.ArgumentTypeError: It is none.

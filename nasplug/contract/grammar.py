@@ -95,7 +95,7 @@ def _mapping(value: JsonObject) -> Domain:
             raise SpecError(f"{name} is missing", fix=FORMS)
     kind = value.get("type")
     if kind not in (None, "int", "float"):
-        raise SpecError(f"type is {kind!r}", fix="write type: int or type: float")
+        raise SpecError(f"type must be int or float, got {kind!r}")
     return _range(value["low"], value["high"], value.get("log", False), value.get("step"), kind)
 
 
@@ -122,7 +122,7 @@ def _list(value: Sequence[Json]) -> Domain:
     if len(numbers) >= 2 and value[:2] == numbers[:2] and texts:
         return _flagged(scalars, numbers, texts)
     if len(numbers) == 1 and texts and set(texts) <= set(_FLAGS) and _is_number(value[0]):
-        raise SpecError("a range has two bounds, and one is given", fix=FORMS)
+        raise SpecError("expected the two bounds of a range, got one", fix=FORMS)
     if len(value) == 2 == len(numbers):
         return _range(numbers[0], numbers[1], False, None, None)
     return Categorical(tuple(scalars))
@@ -151,7 +151,7 @@ def _range(low: Json, high: Json, log: Json, step: Json, kind: Json) -> FloatRan
         elif bound is not None or name != "step":
             raise SpecError(f"{bound!r} is not a number", fix=FORMS)
     if not isinstance(log, bool):
-        raise SpecError(f"log is {log!r}", fix="write true or false")
+        raise SpecError(f"log must be true or false, got {log!r}")
     if kind == "int" or (kind is None and all(isinstance(bound, int) for bound in bounds.values())):
         for name, bound in bounds.items():
             if not float(bound).is_integer():

@@ -365,16 +365,16 @@ def _check_bounds(low: float, high: float, log: bool, step: float | None, kind: 
         if not math.isfinite(value):
             raise SpecError(f"{name} is {value!r}", fix="give a finite number")
     if not isinstance(log, bool):
-        raise SpecError(f"log is {log!r}", fix="write true or false")
+        raise SpecError(f"log must be true or false, got {log!r}")
     if low >= high:
         raise SpecError(
             f"the range from {low!r} to {high!r} does not rise",
             fix="swap the bounds" if low > high else "write the value alone, without a range",
         )
     if log and low <= 0:
-        raise SpecError(f"a logarithmic range must lie above 0, and low is {low!r}", fix="raise low, or drop log")
+        raise SpecError(f"a logarithmic range must lie above 0, got low={low!r}", fix="raise low, or drop log")
     if step is not None and step <= 0:
-        raise SpecError(f"step is {step!r}", fix="give a positive number")
+        raise SpecError(f"step must be > 0, got {step!r}")
     if log and step is not None:
         raise SpecError("a logarithmic range takes no step", fix="drop one of them, or list the values as choices")
 

@@ -42,7 +42,7 @@ def check_batching(
         ("pad", pad, 0),
     ):
         if value is not None and value < least:
-            raise SpecError(f"{name} is {value}, less than {least}", where="image batches")
+            raise SpecError(f"{name} must be >= {least}, got {value}", where="image batches")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

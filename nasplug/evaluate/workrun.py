@@ -126,7 +126,7 @@ def carry_out(run: WorkRun) -> Outcome:
     try:
         function = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise PluginError("the function of the work is not there", where=work.function, why=str(error)) from error
+        raise PluginError("cannot find the function of the work", where=work.function, why=str(error)) from error
     result = function(run, **work.arguments)
     try:
         result = json.loads(json.dumps(result))

@@ -149,7 +149,7 @@ def read_bundle(folder: str | Path, *, catalog: Catalog | None = None, trust: bo
     data = _read(folder)
     weights = folder / data["weights"]["file"]
     if hashlib.sha256(weights.read_bytes()).hexdigest() != data["weights"]["sha256"]:
-        raise StorageError("the weights are not those that were exported", where=str(weights), fix="export once more")
+        raise StorageError("the weights are not those that were exported", where=str(weights), fix="export it again")
     with contextlib.nullcontext() if trust or not trusted() else untrusted():
         network = _build(data, catalog)
     try:
@@ -209,7 +209,7 @@ def _read(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise StorageError("there is no exported network", where=str(path), fix="check the path") from None
     except (ValueError, KeyError, UnicodeDecodeError) as error:
-        raise StorageError("this describes no exported network", where=str(path), why=str(error)) from error
+        raise StorageError("not the description of an exported network", where=str(path), why=str(error)) from error
     return data
 
 

@@ -107,7 +107,7 @@ def retrain(
         if done.state != "complete":
             reason = done.failure.message if done.failure is not None else done.reason
             raise NasplugError(
-                "the training did not come to its end",
+                "the training did not finish",
                 where=f"retrain of trial {trial.number}",
                 why=reason,
                 fix="change the hyperparameters (--hyperparameter) or the task (--set), or take another trial",

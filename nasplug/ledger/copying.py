@@ -36,7 +36,7 @@ def copy_study(source: str | Path, target: str | Path) -> int:
     """
     source, target = Path(source), Path(target)
     if target.exists() or study_path(target).exists():
-        raise StorageError("there is a file already", where=str(target), fix="give another path for the copy")
+        raise StorageError("the file exists already", where=str(target), fix="give another path for the copy")
     if not source.is_file():
         raise StorageError(f"there is no study file {str(source)!r}", fix="check the path")
     if _format(source) == 1:

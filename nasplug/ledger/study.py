@@ -93,7 +93,7 @@ class Study(StudyView):
             raise StudyError("there is no task to build a network for")
         if trial.edits:
             raise StudyError(
-                f"the network of trial {trial.number} changed while it trained, and nobody here can repeat that",
+                f"the network of trial {trial.number} changed while it trained, and no plugin here can repeat that",
                 fix="open the study with nasplug.load_study",
             )
         return self.space.build(trial.architecture, self.task)

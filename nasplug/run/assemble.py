@@ -318,8 +318,8 @@ def _ready_callback(made: object) -> object:
     hooks = hooks_of(made)
     if hasattr(made, "on_train_start") and hooks:
         raise PluginError(
-            f"is a Lightning callback with hooks of nasplug ({', '.join(sorted(hooks))}), which nobody would ask: a "
-            "callback is made anew for every trial",
+            f"is a Lightning callback with hooks of nasplug ({', '.join(sorted(hooks))}), which would never be called: "
+            "a callback is made anew for every trial",
             where=f"callback {type(made).__name__!r}",
             fix="put the hooks into a class of its own, whose `configure_callbacks(run)` makes the callback",
         )

@@ -45,5 +45,5 @@ class GiveUp:
                 f"failed in the same way in each of {plural(self._count, 'trial')}, and no trial has a result",
                 where=failure.plugin,
                 why=failure.message,
-                fix="mend the plugin, then resume with --retry-failed error (retry_failed= in Python)",
+                fix="fix the plugin, then resume with --retry-failed error (retry_failed= in Python)",
             )

@@ -316,7 +316,7 @@ class Search:
     def _collect(self) -> None:
         """Takes over what the executor has finished; waits until there is something."""
         if not self._started:
-            raise StudyError("a result is waited for, and nothing was submitted")
+            raise StudyError("the driver waits for a result, but nothing was submitted")
         for done in self._executor.finished():
             if isinstance(done, Trial):
                 self._results[done.number] = self._finish(done)

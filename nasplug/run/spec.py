@@ -298,7 +298,7 @@ def _yaml_loader(where: str) -> type[SafeLoader]:
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 if key.value in seen:
                     raise SpecError(
-                        f"the key {key.value!r} stands twice, in lines {seen[key.value]} and {key.start_mark.line + 1}",
+                        f"the key {key.value!r} occurs twice, in lines {seen[key.value]} and {key.start_mark.line + 1}",
                         where=where,
                         why="only one of the two could count",
                         fix="remove one of them",

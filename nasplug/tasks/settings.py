@@ -58,7 +58,7 @@ class TrainingSettings(ABC):
         for name in ("momentum", "decay", "label_smoothing"):
             check_number(name, getattr(self, name), below=1.0)
         if not isinstance(self.l2_all, bool):
-            raise TaskError(f"l2_all is {self.l2_all!r}, neither true nor false", where=_WHERE)
+            raise TaskError(f"l2_all must be true or false, got {self.l2_all!r}", where=_WHERE)
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

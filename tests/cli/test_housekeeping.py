@@ -133,7 +133,7 @@ def test_copy(study, tmp_path, capsys):
     assert list(nas.load_study(target).trials) == list(study[0].trials)
     assert _verify(target, capsys) == (0, {**_verify(study[1], capsys)[1], "file": str(target)})
     assert main(["copy", str(study[1]), str(target)]) == 3
-    assert "there is a file already" in capsys.readouterr().err
+    assert "the file exists already" in capsys.readouterr().err
     assert main(["copy", str(tmp_path / "absent"), str(tmp_path / "b")]) == 3
 
 

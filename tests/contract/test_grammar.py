@@ -80,7 +80,7 @@ def test_records_and_tuples_are_read_too():
         ({"low": 1, "hihg": 2}, "did you mean 'high'"),
         ({"low": "1", "high": 2}, "'1' is not a number"),
         ({"low": 1, "high": 2, "log": "yes"}, "true or false"),
-        ({"low": 1, "high": 2, "type": "whole"}, "type: int"),
+        ({"low": 1, "high": 2, "type": "whole"}, "type must be int or float"),
         ({"low": 1, "high": 10, "step": 4}, "high: 9"),
         ({"low": 1, "high": 2.5, "type": "int"}, "not an integer"),
         ({"choices": "adam"}, "choices are a list"),

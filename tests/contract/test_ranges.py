@@ -154,7 +154,7 @@ def test_mutations_reach_everything_and_prefer_what_is_near():
         (lambda: FloatRange(0.0, float("inf")), "finite"),
         (lambda: FloatRange(0.0, float("nan")), "finite"),
         (lambda: FloatRange(0.0, 1.0, step=0.3), "high: 0.9"),
-        (lambda: FloatRange(0.0, 1.0, step=-0.1), "positive"),
+        (lambda: FloatRange(0.0, 1.0, step=-0.1), "step must be > 0"),
         (lambda: FloatRange(0.1, 1.0, log=True, step=0.1), "takes no step"),
         (lambda: FloatRange(False, 1.0), "not a number"),
         (lambda: IntRange(0.5, 3), "not an integer"),

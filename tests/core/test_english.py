@@ -96,6 +96,11 @@ def test_arguments_begin_with_a_noun():
     assert [finding.text.split(":")[0] for finding in found] == ["seed", "size", "*name"]
 
 
+def test_docstrings_are_in_the_third_person():
+    source = 'def one():\n    """Return it."""\n\ndef two():\n    """Returns it."""\n\ndef three():\n    pass\n'
+    assert [finding.text for finding in english.imperatives(source)] == ["one: Return ..."]
+
+
 @pytest.mark.parametrize(
     ("text", "bad"),
     [

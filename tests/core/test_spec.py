@@ -103,9 +103,9 @@ def test_only_what_decides_the_trials_is_in_the_fingerprint(file):
 @pytest.mark.parametrize(
     ("text", "lines"),
     [
-        ("space: a\nstrategy: random\nspace: b\n", "'space' stands twice, in lines 1 and 3"),
-        ("space: {a: {x: 1, y: 2, x: 3}}\n", "'x' stands twice, in lines 1 and 1"),
-        ("space: a\nobjectives:\n  val_acc: max\n  val_acc: min\n", "'val_acc' stands twice, in lines 3 and 4"),
+        ("space: a\nstrategy: random\nspace: b\n", "'space' occurs twice, in lines 1 and 3"),
+        ("space: {a: {x: 1, y: 2, x: 3}}\n", "'x' occurs twice, in lines 1 and 1"),
+        ("space: a\nobjectives:\n  val_acc: max\n  val_acc: min\n", "'val_acc' occurs twice, in lines 3 and 4"),
     ],
 )
 def test_a_key_that_stands_twice_is_refused(tmp_path, text, lines):

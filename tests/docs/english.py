@@ -37,6 +37,15 @@ OPENERS = frozenset(
         "their those to what where which who whose why with without",
     )
 )
+#: Docstrings describe in the third person: "Returns", not "Return".
+IMPERATIVES = frozenset(
+    re.findall(
+        r"\w+",
+        "Add Advance Answer Apply Ask Build Call Check Compute Continue Convert Create Draw Find Get Give "
+        "Initialize Keep Load Look Make Move Parse Propose Raise Read Rebuild Remove Replace Restore Return "
+        "Run Sample Save Take Tell Train Update Use Write",
+    )
+)
 #: Nouns that messages count.
 NOUNS = (
     "architectures|branches|cells|channels|choices|classes|columns|cores|decisions|edges|elements|entries|epochs|"
@@ -84,6 +93,15 @@ def arguments(source: str) -> Iterator[Finding]:
             yield Finding(number, line.strip(), "begin with a noun: 'Seed of every random stream.'")
 
 
+def imperatives(source: str) -> Iterator[Finding]:
+    """Docstrings that command instead of describing."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = (ast.get_docstring(node) or "").split(maxsplit=1)[:1]
+            if first and first[0] in IMPERATIVES:
+                yield Finding(node.body[0].lineno, f"{node.name}: {first[0]} ...", f"the third person: {first[0]}s")
+
+
 def counts(source: str) -> Iterator[Finding]:
     """Numbers in f-strings whose noun is always in the plural."""
     for node in ast.walk(ast.parse(source)):
@@ -110,5 +128,5 @@ def findings(path: Path) -> list[Finding]:
     text = path.read_text(encoding="utf-8")
     found = list(phrases(text))
     if path.suffix == ".py":
-        found += [*arguments(text), *counts(text)]
+        found += [*arguments(text), *imperatives(text), *counts(text)]
     return sorted(found, key=lambda finding: finding.line)

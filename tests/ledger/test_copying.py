@@ -95,7 +95,7 @@ def test_a_copy_of_a_running_study_holds_what_was_committed(toy_spec, tmp_path):
 
 def test_nothing_is_overwritten_and_nothing_is_made_up(old, tmp_path):
     (tmp_path / "there.sqlite").write_text("mine")
-    with pytest.raises(StorageError, match="there is a file already"):
+    with pytest.raises(StorageError, match="the file exists already"):
         copy_study(old, tmp_path / "there.sqlite")
     assert (tmp_path / "there.sqlite").read_text() == "mine"
     with pytest.raises(StorageError, match="no study file"):

@@ -1,4 +1,4 @@
-"""Genes of NSGA-II for any space of named choices: whole numbers, one for each choice."""
+"""Genes of NSGA-II for any space of named choices: integers, one for each choice."""
 
 from __future__ import annotations
 

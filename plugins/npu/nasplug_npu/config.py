@@ -131,7 +131,7 @@ class NPUConfig:
                 except (TypeError, ValueError):
                     raise self._wrong(field.name, "give a number") from None
                 if kind == "int" and number != int(number):
-                    raise self._wrong(field.name, "give a whole number")
+                    raise self._wrong(field.name, "give an integer")
                 object.__setattr__(self, field.name, int(number) if kind == "int" else number)
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:

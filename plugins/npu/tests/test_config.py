@@ -47,7 +47,7 @@ def test_yaml_files(tmp_path):
         ({"shapes": "round"}, "fixed:8x4x1"),
         ({"freq_hz": 0}, "freq_hz must be above zero"),
         ({"freq_hz": "fast"}, "give a number"),
-        ({"macs": 32.5}, "whole number"),
+        ({"macs": 32.5}, "give an integer"),
         ({"double": 1}, "true or false"),
         ({"dataflow": "tre"}, "did you mean 'tree'"),
         ({"encoding": "zip"}, "bitmask"),

@@ -49,7 +49,7 @@ class Function:
 
     @classmethod
     def parse(cls, name: str) -> Function:
-        """Read a function from its name.
+        """Reads a function from its name.
 
         Raises:
             SpecError: If the name has none of the known forms, or is a residual block with a stride, whose identity
@@ -111,7 +111,7 @@ class FunctionSet:
 
     @classmethod
     def of(cls, name: str, functions: Iterable[str], probabilities: dict[str, float] | None = None) -> FunctionSet:
-        """Make a set from function names in any order.
+        """Makes a set from function names in any order.
 
         Args:
             name: Name of the set.
@@ -217,7 +217,7 @@ FUNCTION_SETS: dict[str, FunctionSet] = {
 
 
 def function_set(name: str) -> FunctionSet:
-    """Look up a published set.
+    """Looks up a published set.
 
     Raises:
         UnknownNameError: If there is none of that name; the message suggests the nearest.

@@ -167,7 +167,7 @@ class QNAS:
             settings = replace(settings, penalise_above=0)
         if settings.patience and len(study.objectives) > 1:
             raise SpecError(
-                "patience looks at the best fitness, and with several objectives there is no such number",
+                "patience needs a single best fitness, which several objectives do not have",
                 where="qnas",
                 fix="leave patience out, and end the search by max_generations or by the budget",
             )

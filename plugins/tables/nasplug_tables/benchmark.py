@@ -310,7 +310,7 @@ def space_of(table: Table, plugins: Iterable[str | Path] = ()) -> Any:
     catalog = discover(plugins).catalog
     if named is None or not catalog.has("space", str(named)):
         raise DataError(
-            "it is not known which space the table is of",
+            "the table does not state its space",
             where=table.where,
             why=f"its columns are {', '.join(table.columns)}" if named is None else f"it says {named!r}",
             fix="give the space as well",

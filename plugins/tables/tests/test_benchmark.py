@@ -160,7 +160,7 @@ def test_a_space_of_any_plugin_is_found_by_its_name():
 
 def test_wrong_tables_are_refused_before_anything_runs():
     whole = table_201()
-    with pytest.raises(DataError, match="not known which space"):
+    with pytest.raises(DataError, match="does not state its space"):
         TabularBenchmark(Table({"a": np.zeros(3), "val_acc_3": np.zeros(3)}))
     with pytest.raises(DataError, match="no results"):
         TabularBenchmark(Table({"ops": whole.columns["ops"]}, whole.info))

@@ -120,7 +120,7 @@ def test_nasbench101_full_size_work():
     [
         (LINE, {"cells": 0}, "cells is 0"),
         (BRANCHES, {"channels": 2}, "among 3 vertices"),
-        (cell_of([(0, 1), (0, 2)], (0,)), {}, "on no way from input to output"),
+        (cell_of([(0, 1), (0, 2)], (0,)), {}, "on no path from input to output"),
     ],
 )
 def test_nasbench101_bad_networks(cell, options, says):

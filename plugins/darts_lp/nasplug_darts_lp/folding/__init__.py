@@ -1,4 +1,4 @@
-"""Quantised networks as whole numbers: folding, comparison, storage, ONNX."""
+"""Quantised networks as integers: folding, comparison, storage, ONNX."""
 
 from __future__ import annotations
 

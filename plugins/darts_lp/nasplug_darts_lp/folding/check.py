@@ -1,4 +1,4 @@
-"""Holds a folded network against the one it came from, whole number by whole number."""
+"""Compares a folded network with the one it came from, integer by integer."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class _Accumulator:
 
 
 def fold(network: nn.Module, input_shape: Sequence[int]) -> FoldedNetwork:
-    """Folds convolution, normalisation, activation function and quantiser into whole numbers.
+    """Folds convolution, normalisation, activation function and quantiser into integers.
 
     Every quantised layer becomes codes, that is comparisons with thresholds; a product of bytes with 32-bit sums; and
     where needed, a product and a sum that bring the sums back to values. Where all that lies between two layers is
@@ -129,7 +129,7 @@ class _Folding:
         self.products: dict[str, list[str]] = {}
 
     def layer(self, node: fx.Node) -> QuantConv2d | QuantLinear | None:
-        """The layer of whole numbers that a node calls."""
+        """The layer of integers that a node calls."""
         found = self._modules[str(node.target)] if node.op == "call_module" else None
         return found if isinstance(found, (QuantConv2d, QuantLinear)) and found.integer else None
 

@@ -66,7 +66,7 @@ def save(folded: FoldedNetwork, path: str | Path) -> int:
 
 
 def pack(numbers: Tensor, bits: int) -> Tensor:
-    """Signed whole numbers as a stream of bits, two's complement, the lowest bit first.
+    """Signed integers as a stream of bits, two's complement, the lowest bit first.
 
     One bit stands for -1 and 1. Odd numbers that need a bit more, as of the Gaussian quantiser, lose their lowest
     bit, which is always 1.

@@ -25,7 +25,7 @@ Layer = TypeVar("Layer", "QuantConv2d", "QuantLinear")
 class _Quantised:
     """What both layers share.
 
-    Training works on the quantised floating-point values. Inference works on the whole numbers that stand for them:
+    Training works on the quantised floating-point values. Inference works on the integers that stand for them:
     their products and sums are exact, whatever the order, and the result is scaled once per output channel,
 
         output = (unit * scale_o) * accumulator + bias_o,
@@ -53,7 +53,7 @@ class _Quantised:
 
     @property
     def integer(self) -> bool:
-        """Whether it computes with whole numbers in inference."""
+        """Whether it computes with integers in inference."""
         quantisers = (self.input_quantiser, self.weight_quantiser)
         return all(quantiser is not None and quantiser.enabled for quantiser in quantisers)
 
@@ -109,7 +109,7 @@ class _Quantised:
         codes = self.input_quantiser.codes(inputs)
         numbers, scale = self.weight_quantiser.integers(self.weight)
         exact = self.exact_type()
-        # Some algorithms of convolution transform their operands and come out beside a whole number.
+        # Some algorithms of convolution transform their operands and come out beside an integer.
         sums = self.product(codes.numbers.to(exact), numbers.to(exact), None).round()
         return codes.numbers, sums, codes.unit * scale
 

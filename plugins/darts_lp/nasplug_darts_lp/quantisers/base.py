@@ -23,7 +23,7 @@ class Levels(NamedTuple):
     Attributes:
         thresholds: (C, 2^bits - 1), ascending.
         offset: (C,), the lowest level.
-        step: (C,), between levels; the same for all channels, so that a convolution can sum whole numbers.
+        step: (C,), between levels; the same for all channels, so that a convolution can sum integers.
     """
 
     thresholds: Tensor
@@ -35,7 +35,7 @@ class Codes(NamedTuple):
     """Whole numbers that stand for activations: the value is `unit * numbers`.
 
     Attributes:
-        numbers: (N, C, ...), float tensor of whole numbers.
+        numbers: (N, C, ...), float tensor of integers.
         unit: (), positive.
     """
 
@@ -166,7 +166,7 @@ class ActivationQuantiser(nn.Module):
         )
 
     def codes(self, inputs: Tensor) -> Codes:
-        """The output in inference as whole numbers and their unit; 0 stands for the value 0.
+        """The output in inference as integers and their unit; 0 stands for the value 0.
 
         Args:
             inputs: (N, C, ...).
@@ -181,7 +181,7 @@ class ActivationQuantiser(nn.Module):
         return 1.0 + (self.signed & (self.bits == 1)).float()
 
     def zero_level(self) -> Tensor:
-        """The level, not always a whole number, that stands for 0."""
+        """The level, not always an integer, that stands for 0."""
         half = 0.5 if self.bits == 1 else 2.0 ** (self.bits - 1)
         return self.signed * half
 
@@ -218,7 +218,7 @@ def count(inputs: Tensor, thresholds: Tensor) -> Tensor:
         thresholds: (C, 2^k - 1), ascending, of the type of the inputs.
 
     Returns:
-        Float tensor of whole numbers, the shape of the inputs.
+        Float tensor of integers, the shape of the inputs.
     """
     steps = thresholds.shape[1]
     if steps <= _FEW and not torch.compiler.is_compiling():

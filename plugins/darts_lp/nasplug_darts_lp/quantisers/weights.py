@@ -1,4 +1,4 @@
-"""Quantisers of weights: whole numbers and a scale per output channel."""
+"""Quantisers of weights: integers and a scale per output channel."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class WeightQuantiser(nn.Module):
 
     @property
     def largest(self) -> int:
-        """No whole number is larger in magnitude."""
+        """No integer is larger in magnitude."""
         return max(1, int(2 ** (self.bits - 1)) - 1)
 
     def set_bits(self, bits: int) -> None:
@@ -111,7 +111,7 @@ class Gaussian(WeightQuantiser):
 
     @property
     def largest(self) -> int:
-        """No whole number is larger in magnitude."""
+        """No integer is larger in magnitude."""
         return 127 if self.bits == 8 else 2**self.bits - 1
 
     def _codes(self, weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 
 
 def check_fraction(name: str, value: float) -> None:
-    """Raise unless `value` lies in [0, 1].
+    """Raises unless `value` lies in [0, 1].
 
     Raises:
         SpecError: If the value lies outside, or is not a number at all.
@@ -25,7 +25,7 @@ def check_fraction(name: str, value: float) -> None:
 
 
 def check_positive(name: str, value: int) -> None:
-    """Raise unless `value` is an integer of at least 1.
+    """Raises unless `value` is an integer of at least 1.
 
     Raises:
         SpecError: If the value is smaller than 1 or not an integer.
@@ -35,7 +35,7 @@ def check_positive(name: str, value: int) -> None:
 
 
 def check_shape(name: str, array: NDArray[np.generic], shape: tuple[int, ...]) -> None:
-    """Raise unless `array` has exactly the given shape.
+    """Raises unless `array` has exactly the given shape.
 
     Raises:
         ValueError: If the shapes differ; the message names both.

@@ -20,7 +20,7 @@ def numeric_crossover(
     rate: float,
     usable: BoolArray | None = None,
 ) -> FloatArray:
-    """Move each new value, with probability `rate`, the fraction `intensity` of the way to its survivor's.
+    """Moves each new value, with probability `rate`, the fraction `intensity` of the way to its survivor's.
 
     Args:
         new: Observed inner values (N, H).
@@ -49,7 +49,7 @@ def gene_crossover(
     rate: float,
     usable: BoolArray | None = None,
 ) -> IntArray:
-    """Let new architectures take genes of survivors. Published Q-NAS has none (`kind="none"`).
+    """Lets new architectures take genes of survivors. Published Q-NAS has none (`kind="none"`).
 
     `"uniform"` takes each gene of the mate with probability 1/2. `"hux"` (half uniform crossover; Eshelman, "The
     CHC adaptive search algorithm", FOGA 1991) takes a random half, rounded down, of the genes in which the two differ.

@@ -71,7 +71,7 @@ class Population:
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any], num_nodes: int, num_numeric: int) -> Population:
-        """Rebuild a population from `state_dict`.
+        """Rebuilds a population from `state_dict`.
 
         Raises:
             ValueError: If the lists differ in length or do not fit the numbers of nodes and hyperparameters.

@@ -44,7 +44,7 @@ class UniformPulses:
         self.upper: FloatArray = np.tile(self.high, (num_quantum, 1))
 
     def observe(self, rng: np.random.Generator, repetition: int) -> FloatArray:
-        """Sample inner values (N, H), N = Q * R; row i comes from quantum individual `i mod Q`."""
+        """Samples inner values (N, H), N = Q * R; row i comes from quantum individual `i mod Q`."""
         check_positive("repetition", repetition)
         lower = np.tile(self.lower, (repetition, 1))
         upper = np.tile(self.upper, (repetition, 1))
@@ -60,7 +60,7 @@ class UniformPulses:
         rate: float,
         active: BoolArray | None = None,
     ) -> None:
-        """Move the selected pulses towards `best` and bring their width towards the spread of the population.
+        """Moves the selected pulses towards `best` and brings their width towards the spread of the population.
 
         With w the spread (largest minus smallest value) over all survivors, both ends move by the fraction
         `intensity` of their way to best - w/2 and best + w/2, and stay within the configured range.
@@ -111,7 +111,7 @@ class UniformPulses:
         return {"names": list(self.names), "lower": self.lower.tolist(), "upper": self.upper.tolist()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` gave, bit by bit.
+        """Restores what `state_dict` gave, bit by bit.
 
         Raises:
             ValueError: If names or shapes differ, or a pulse lies outside its range.

@@ -128,7 +128,7 @@ class QNASAlgorithm:
         return stagnated([record.best for record in self.history], self.settings.patience, self.settings.min_gain)
 
     def ask(self, rng: np.random.Generator) -> list[Candidate]:
-        """Propose the N candidates of the next generation.
+        """Proposes the N candidates of the next generation.
 
         Raises:
             RuntimeError: If the previous generation still waits for its fitness.
@@ -166,7 +166,7 @@ class QNASAlgorithm:
         rng: np.random.Generator,
         failed: BoolArray | Sequence[bool] | None = None,
     ) -> GenerationRecord:
-        """Take the fitness of the pending candidates, replace survivors and update the quantum individuals.
+        """Takes the fitness of the pending candidates, replaces survivors and updates the quantum individuals.
 
         A candidate that failed or broke a constraint ranks behind every measured one, is never a target of the update
         nor a mate, and does not count in the spread of the pulses. Its fitness is ignored and may be NaN.
@@ -240,7 +240,7 @@ class QNASAlgorithm:
         return Population(pending.genes, pending.numeric, fitness, penalised, mask, born)
 
     def _update(self, survivors: Population, intensity: float, rng: np.random.Generator) -> None:
-        """Pull quantum individual q towards the survivor at rank q, whichever quantum individual that came from."""
+        """Pulls quantum individual q towards the survivor at rank q, whichever quantum individual that came from."""
         settings, count = self.settings, self.settings.quantum_individuals
         active = ~survivors.failed[:count]
         self.nodes.update(
@@ -283,7 +283,7 @@ class QNASAlgorithm:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from what `state_dict` gave; the object must have been made with the same arguments.
+        """Continues from what `state_dict` gave; the object must have been made with the same arguments.
 
         Nothing is changed unless the whole state is valid.
 

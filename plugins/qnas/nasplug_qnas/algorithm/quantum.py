@@ -67,7 +67,7 @@ class QuantumNodes:
         return int(self.probabilities.shape[1])
 
     def observe(self, rng: np.random.Generator, repetition: int) -> IntArray:
-        """Sample classical individuals; number i is observed from quantum individual `i mod Q`.
+        """Samples classical individuals; number i is observed from quantum individual `i mod Q`.
 
         Args:
             rng: Source of randomness; (N, L) uniform numbers are drawn.
@@ -97,7 +97,7 @@ class QuantumNodes:
         guard: Guard = "skip",
         active: BoolArray | None = None,
     ) -> None:
-        """Pull each quantum individual towards the genes of one classical individual.
+        """Pulls each quantum individual towards the genes of one classical individual.
 
         A node is selected with probability `rate`. With k the gene of `best` and u = intensity * max_update, the
         probability of k grows by u and the others shrink by the factor 1 - u / (1 - P[k]), so the sum stays 1.
@@ -158,7 +158,7 @@ class QuantumNodes:
         ]
 
     def load_state_dict(self, state: list[list[list[float]]]) -> None:
-        """Restore what `state_dict` gave, bit by bit.
+        """Restores what `state_dict` gave, bit by bit.
 
         Raises:
             ValueError: If the numbers of individuals, nodes or choices differ from this object's.

@@ -11,7 +11,7 @@ from torch import Tensor
 def adam_step(
     state: dict[str, Any], gradient: Tensor, learning_rate: float, betas: tuple[float, float], eps: float
 ) -> Tensor:
-    """Advance both moments by one step and return the change of the weights that Adam makes.
+    """Advances both moments by one step and returns the change of the weights that Adam makes.
 
     Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015, Algorithm 1; the same arithmetic as
     `torch.optim.Adam`.
@@ -40,7 +40,7 @@ def adam_step(
 
 
 def check_hyperparameters(optimiser: str, lr: float, betas: tuple[float, float], **others: float) -> None:
-    """Raise unless the learning rate and all others are not negative and the decays lie in [0, 1).
+    """Raises unless the learning rate and all others are not negative and the decays lie in [0, 1).
 
     Raises:
         ValueError: If one of them does not; the message names it.

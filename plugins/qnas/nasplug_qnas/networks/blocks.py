@@ -39,7 +39,7 @@ class SameConv2d(nn.Conv2d):
         super().__init__(in_channels, out_channels, kernel, stride, padding, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve (B, C, H, W) to (B, out_channels, ceil(H / stride), ceil(W / stride))."""
+        """Convolves (B, C, H, W) to (B, out_channels, ceil(H / stride), ceil(W / stride))."""
         if not self.symmetric:
             (top, bottom), (left, right) = (self._pads(size) for size in x.shape[2:])
             x = F.pad(x, (left, right, top, bottom))
@@ -89,7 +89,7 @@ class ResidualV1(_Residual):
         self.out_channels = max(in_channels, filters)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the block to (B, C, H, W)."""
+        """Applies the block to (B, C, H, W)."""
         return F.relu(self._widened(self.branch(x)) + self._widened(x))
 
     def _widened(self, x: Tensor) -> Tensor:
@@ -110,13 +110,13 @@ class ResidualV1Pr(_Residual):
         self.out_channels = filters
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the block to (B, C, H, W)."""
+        """Applies the block to (B, C, H, W)."""
         return F.relu(self.branch(x) + self.shortcut(x))
 
 
 @torch.no_grad()
 def he_initialise(network: nn.Module, he_bias: bool = False) -> None:
-    """Draw all kernels from N(0, 2 / fan_in) (He et al., ICCV 2015), from torch's random state.
+    """Draws all kernels from N(0, 2 / fan_in) (He et al., ICCV 2015), from torch's random state.
 
     Args:
         network: Changed in place; convolutions and linear layers are drawn, batch normalisation is left alone.

@@ -68,7 +68,7 @@ OPTIMISERS: dict[str, tuple[Callable[..., Optimizer], dict[str, Any]]] = {
 
 
 def build_optimiser(name: str, params: ParamsT, **hyperparameters: Any) -> Optimizer:
-    """Make an optimiser.
+    """Makes an optimiser.
 
     Args:
         name: One of `OPTIMISERS`.

@@ -66,7 +66,7 @@ def configure(
     optimiser: str | None = None,
     **hyperparameters: Any,
 ) -> Plan:
-    """Make the optimiser and the schedule of a scheme.
+    """Makes the optimiser and the schedule of a scheme.
 
     With fewer or more epochs than published, the cosine ends at the last step and the boundaries of `special` keep
     their share of the epochs. The triangle of `cyclic` counts steps and is not stretched.

@@ -90,7 +90,7 @@ class SWATS(TensorwiseOptimizer):
 
     @staticmethod
     def _judge(group: dict[str, Any], state: dict[str, Any], squared: float, along_gradient: float) -> None:
-        """Update the mean SGD rate of one tensor and switch it if the rate has settled."""
+        """Updates the mean SGD rate of one tensor and switches it if the rate has settled."""
         state.setdefault("rate_mean", 0.0)
         if along_gradient == 0.0:
             return

@@ -49,7 +49,7 @@ def build_network(
         if size < 1:
             raise SpaceError(f"{name} is {size}", where=where, fix="give a size of at least 1")
     if prune(cell) != cell:
-        raise SpaceError("the cell has vertices that are on no way from input to output", where=where, fix="prune it")
+        raise SpaceError("the cell has vertices that are on no path from input to output", where=where, fix="prune it")
     sharing = (cell.sources(cell.vertices - 1) >> 1).bit_count()
     if channels < sharing:
         raise SpaceError(
