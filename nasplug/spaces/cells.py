@@ -77,7 +77,7 @@ def cells_graph(cells: Iterable[tuple[Sequence[Sequence[tuple[int, str]]], Seque
     """Returns cells in a row, with `cell_input` (last cell but one, last cell), operations, `add` and `concat`.
 
     Args:
-        cells: For each cell the (source, label) of the operations that each node adds up, and the nodes that its output
+        cells: Operations (source, label) that each node of each cell adds up, and the nodes that its output
             concatenates; 0 and 1 are the inputs of the cell, 2 its first node, and so on.
     """
     labels, edges, before = ["input"], [], 0
