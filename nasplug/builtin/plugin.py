@@ -35,6 +35,17 @@ def register(catalog: Catalog) -> None:
         "bundle", "nasplug.export.exporter:Bundle", summary="Weights as safetensors, and JSON without code."
     )
     catalog.exporter("onnx", "nasplug.export.exporter:Onnx", summary="One ONNX file, checked against the network.")
+    catalog.exporter(
+        "program", "nasplug.export.exporter:Program", summary="One file of torch.export, checked against the network."
+    )
+    catalog.exporter(
+        "model_card", "nasplug.export.exporter:ModelCard", summary="A page about the network and its search."
+    )
+    catalog.exporter(
+        "folder",
+        "nasplug.export.exporter:Folder",
+        summary="A model repository: model.safetensors, config.json and the model card.",
+    )
     catalog.tracker(
         "jsonl", "nasplug.builtin.trackers:JsonLines", summary="Appends every event to a file, a line of JSON each."
     )

@@ -23,9 +23,15 @@ def add_arguments(parser: Parser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="format to write: bundle (the default), onnx, or that of a plugin; may be repeated",
+        help="format to write: bundle (the default), onnx, program, folder, model_card, or that of a plugin; may be "
+        "repeated",
     )
     parser.add_argument("--onnx", metavar="PATH", help="write the network as ONNX too, checked with onnxruntime")
+    parser.add_argument(
+        "--bare",
+        action="store_true",
+        help="write the file of --onnx without the preprocessing of pixels inside",
+    )
     parser.add_argument("--json", action="store_true", help="print the paths as JSON")
 
 
@@ -47,9 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
         written |= {kind: str(path) for kind, path in exporter.export(found, out).items()}
     difference = None
     if arguments.onnx:
-        from nasplug.export.onnx import write_onnx
+        from nasplug.export.onnx import write_found
 
-        difference = write_onnx(found.network, found.inputs, arguments.onnx)
+        difference = write_found(found, arguments.onnx, raw=not arguments.bare)
         written["onnx"] = arguments.onnx
     if arguments.json:
         output.print_json({"trial": trial.number, **written, "onnx_difference": difference})

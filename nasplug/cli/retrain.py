@@ -134,7 +134,7 @@ class Result(TypedDict):
 
 def result_json(done: Retrained, file: str, out: Path) -> Result:
     """What `retrain.json` holds."""
-    from nasplug.export.bundle import WEIGHTS
+    from nasplug.export.bundle import BUNDLE
     from nasplug.run.api import machine, versions
 
     trial = done.trial
@@ -151,7 +151,7 @@ def result_json(done: Retrained, file: str, out: Path) -> Result:
         "costs": dict(trial.costs),
         "measurements": [{"step": item.step, "metrics": dict(item.metrics)} for item in trial.measurements],
         "seconds": done.seconds,
-        "weights": str(out / WEIGHTS),
+        "weights": str(out / BUNDLE.weights),
         "versions": versions(),
         "machine": machine(),
     }

@@ -83,9 +83,8 @@ class Preprocessing:
 
     def to_plain(self) -> dict[str, Json]:
         """Returns JSON data."""
-        return {
-            key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()
-        }
+        fields = dataclasses.asdict(self).items()
+        return {"kind": "image", **{key: list(value) if isinstance(value, tuple) else value for key, value in fields}}
 
     def normalised(self, mean: NDArray[np.floating], std: NDArray[np.floating]) -> Self:
         """Returns a copy with these statistics (C,)."""

@@ -10,9 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nasplug.contract.errors import StorageError, StudyError
-from nasplug.contract.io import Inputs, OutputSpec, inputs_of, output_of
-from nasplug.plugins.component import plain
+import msgspec
+
+from nasplug.contract.errors import NasplugError, PluginImportError, StorageError, StudyError, TrustError
+from nasplug.contract.io import Inputs, OutputSpec
+from nasplug.export.description import FORMAT, describe
+from nasplug.export.exporter import Found
+from nasplug.export.needs import Needs
+from nasplug.export.probe import agree, probe
 from nasplug.plugins.trust import trusted, untrusted
 
 if TYPE_CHECKING:
@@ -23,9 +28,22 @@ if TYPE_CHECKING:
     from nasplug.ledger.study import Study
     from nasplug.plugins.catalog import Catalog
 
-FORMAT = 1
-ARCHITECTURE = "architecture.json"
-WEIGHTS = "weights.safetensors"
+
+@dataclass(frozen=True)
+class Names:
+    """What the two files are called.
+
+    Attributes:
+        description: File that says what the network is, as JSON.
+        weights: File of weights, as safetensors.
+    """
+
+    description: str
+    weights: str
+
+
+BUNDLE = Names("architecture.json", "weights.safetensors")
+REPOSITORY = Names("config.json", "model.safetensors")
 
 
 @dataclass(frozen=True)
@@ -83,56 +101,59 @@ def write_bundle(study: Study, trial: Trial, network: nn.Module, folder: str | P
 
     Returns:
         The folder.
-    """
-    from nasplug.evaluate.weights import save_weights
-    from nasplug.run.api import versions
 
-    if study.task is None:
-        raise StudyError("there is no task, so the network has no known input", where="export")
-    opened = study.opened()
+    Raises:
+        StudyError: The study has no task.
+    """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    save_weights(network, folder / WEIGHTS)
-    spec = study.meta["spec"]
-    runs = study.meta.get("runs") or [{}]
-    classes = getattr(study.task, "class_names", None)
-    inputs, output = inputs_of(study.task), output_of(study.task)
-    data = {
-        "format": FORMAT,
-        "space": spec["space"],
-        "build": spec.get("build", []),
-        # Whoever changed the network while it trained is asked to repeat that, wherever the specification names it.
-        "editors": [[kind, plain(item)] for kind, item in opened.editors()] if opened and trial.edits else [],
-        "plugins": spec.get("plugins", []),
-        "architecture": trial.architecture.to_json(),
-        "hyperparameters": dict(trial.hyperparameters),
-        "edits": [dict(record) for record in trial.edits],
-        "input_shape": list(inputs.shape),
-        "outputs": output.channels,
-        "inputs": inputs.to_plain(),
-        "output": {"kind": output.kind, "channels": output.channels},
-        "classes": None if classes is None else list(classes),
-        "metrics": _finite(trial.metrics),
-        "costs": _finite(trial.costs),
-        "trial": {"number": trial.number, "seed": trial.seed, "epochs": study.budget_of(trial).epochs},
-        "versions": {"trained": runs[-1].get("versions", {}), "exported": versions()},
-        "weights": {
-            "file": WEIGHTS,
-            "sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
-            "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        },
-    }
-    (folder / ARCHITECTURE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    write_files(Found.of(study, trial, network), folder, BUNDLE)
     return folder
 
 
-def read_bundle(folder: str | Path, *, catalog: Catalog | None = None, trust: bool = False) -> nn.Module:
+def write_files(found: Found, folder: Path, names: Names) -> dict[str, Path]:
+    """Writes weights and description of a network.
+
+    Args:
+        found: The network.
+        folder: Folder to write; made if it does not exist.
+        names: Names of the files.
+
+    Returns:
+        Paths of the weights and of the description, which is called the architecture.
+    """
+    from nasplug.evaluate.weights import save_weights
+
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = folder / names.weights
+    save_weights(found.network, weights)
+    facts = {
+        **describe(found),
+        "probe": probe(found.network, found.inputs),
+        "weights": {
+            "file": names.weights,
+            "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+            "parameters": sum(parameter.numel() for parameter in found.network.parameters()),
+        },
+    }
+    described = folder / names.description
+    described.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return {"weights": weights, "architecture": described}
+
+
+def read_bundle(
+    folder: str | Path,
+    *,
+    catalog: Catalog | None = None,
+    trust: bool = False,
+    objects: Mapping[str, Any] | None = None,
+) -> nn.Module:
     """Builds an exported network again and loads its weights; needs the plugins of its space and its wrappers.
 
     Args:
         folder: Folder from `write_bundle`.
         catalog: Catalog to look the space up in; default: all installed plugins and, with `trust`, the files it names.
         trust: Whether class paths and plugin files that the bundle names may run.
+        objects: Parts that were Python objects in the search, by key: `{"space": MySpace(width=32)}`.
 
     Returns:
         The network, in inference mode.
@@ -146,15 +167,23 @@ def read_bundle(folder: str | Path, *, catalog: Catalog | None = None, trust: bo
     from safetensors.torch import load_model
 
     folder = Path(folder)
-    data = _read(folder)
+    data = read_description(folder)
     weights = folder / data["weights"]["file"]
     if hashlib.sha256(weights.read_bytes()).hexdigest() != data["weights"]["sha256"]:
         raise StorageError("the weights are not those that were exported", where=str(weights), fix="export it again")
-    with contextlib.nullcontext() if trust or not trusted() else untrusted():
-        network = _build(data, catalog)
+    needs = msgspec.convert(data.get("needs", {}), Needs)
+    guessed = sorted(set(needs.objects) - set(objects or {}))
     try:
+        with contextlib.nullcontext() if trust or not trusted() else untrusted():
+            network = _build(data, catalog, objects or {})
         load_model(network, str(weights))
-    except RuntimeError as error:
+    except (TrustError, PluginImportError) as error:
+        raise needs.explain(error) from error
+    except (NasplugError, RuntimeError) as error:
+        if guessed:
+            raise _made_in_python(needs, guessed[0], str(error)) from error
+        if isinstance(error, NasplugError):
+            raise
         raise StorageError(
             "the weights do not fit the network",
             where=str(weights),
@@ -162,10 +191,32 @@ def read_bundle(folder: str | Path, *, catalog: Catalog | None = None, trust: bo
             fix=f"build it with the versions that wrote it: {data['versions']['exported']}",
         ) from error
     assert isinstance(network, torch.nn.Module)
-    return network.eval()
+    network.eval()
+    expected = data.get("probe")
+    if expected is not None and not agree(expected, probe(network, _shapes(data).inputs)):
+        if guessed:
+            raise _made_in_python(needs, guessed[0], "with its default arguments it computes something else")
+        raise StorageError(
+            "the network computes something else than the one that was exported",
+            where=str(folder),
+            why="its code is another one",
+            fix=f"build it with the versions that wrote it: {data['versions']['exported']}",
+        )
+    return network
 
 
-def _build(data: Mapping[str, Any], catalog: Catalog | None) -> nn.Module:
+def _made_in_python(needs: Needs, key: str, why: str) -> StudyError:
+    name = needs.objects[key]
+    return StudyError(
+        f"the {key} of this network was made in Python, with arguments that a file cannot hold",
+        where="bundle",
+        why=why,
+        fix=f"pass it: read_bundle(folder, objects={{{key!r}: {name.rpartition('.')[2]}(...)}}); its source is "
+        f"{', '.join(map(str, needs.sources)) or name}",
+    )
+
+
+def _build(data: Mapping[str, Any], catalog: Catalog | None, objects: Mapping[str, Any]) -> nn.Module:
     from nasplug.contract.records import Architecture, Proposal, Trial
     from nasplug.evaluate.trialrun import TrialRun
     from nasplug.ledger.ledger import Ledger
@@ -176,14 +227,18 @@ def _build(data: Mapping[str, Any], catalog: Catalog | None) -> nn.Module:
     from nasplug.run.base import Base
 
     catalog = catalog or discover(data["plugins"]).catalog
+
+    def made(kind: str, plain_item: Any, where: str) -> Any:
+        if where in objects:
+            return objects[where]
+        return instantiate(kind, Component.parse(plain_item, where=where), catalog, where=where)
+
     manager = Manager([("space", Base())])
     for position, item in enumerate(data["build"]):
-        wrapper = instantiate("wrapper", Component.parse(item, where="build"), catalog, where=f"build[{position}]")
-        manager.register(wrapper, name=f"build#{position}")
-    for position, (kind, plain_item) in enumerate(data.get("editors", ())):
-        where = f"editors[{position}]"
-        manager.register(instantiate(kind, Component.parse(plain_item, where=where), catalog, where=where), name=where)
-    space = instantiate("space", Component.parse(data["space"], where="space"), catalog, where="space")
+        manager.register(made("wrapper", item, f"build[{position}]"), name=f"build#{position}")
+    for position, (kind, item) in enumerate(data.get("editors", ())):
+        manager.register(made(kind, item, f"editors[{position}]"), name=f"editors[{position}]")
+    space = made("space", data["space"], "space")
     architecture = Architecture.from_json(data["architecture"])
     space.validate(architecture)
     ledger = Ledger(Setting(space=space, task=_shapes(data)))
@@ -200,20 +255,21 @@ def _shapes(data: Mapping[str, Any]) -> Shapes:
     return Shapes(Inputs.of(tuple(data["input_shape"])), OutputSpec.of(None, data["outputs"]))
 
 
-def _read(folder: Path) -> dict[str, Any]:
-    path = folder / ARCHITECTURE
+def read_description(folder: Path) -> dict[str, Any]:
+    """Returns what an exported folder says of its network.
+
+    Raises:
+        StorageError: There is no description, or it is damaged.
+    """
+    path = next(
+        (folder / names.description for names in (BUNDLE, REPOSITORY) if (folder / names.description).exists()), None
+    )
+    if path is None:
+        raise StorageError("there is no exported network", where=str(folder / BUNDLE.description), fix="check the path")
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(data, dict) or data["format"] != FORMAT:
             raise ValueError(f"its format is not {FORMAT}")
-    except FileNotFoundError:
-        raise StorageError("there is no exported network", where=str(path), fix="check the path") from None
     except (ValueError, KeyError, UnicodeDecodeError) as error:
         raise StorageError("not the description of an exported network", where=str(path), why=str(error)) from error
     return data
-
-
-def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
-    import math
-
-    return {name: value if math.isfinite(value) else None for name, value in values.items()}

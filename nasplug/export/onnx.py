@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import inspect
+import json
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import NasplugError, TaskError
 from nasplug.contract.io import Inputs, InputsLike
+from nasplug.export.description import facts
 from nasplug.optional import require
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from nasplug.export.exporter import Found
+
+#: Key of the metadata that hold preprocessing and classes, as JSON.
+METADATA = "nasplug"
+#: What makes positional and named inputs out of a batch size and a seed.
+Examples = Callable[[int, int], tuple[tuple[Any, ...], dict[str, Any]]]
 #: Largest difference that is allowed between the outputs of the two, relative to the largest output.
 TOLERANCE = 1e-3
 
 
-def write_onnx(network: nn.Module, inputs: InputsLike, path: str | Path) -> float:
+def write_onnx(network: nn.Module, inputs: InputsLike, path: str | Path, *, examples: Examples | None = None) -> float:
     """Writes a network as ONNX, for batches of any size, and runs it in onnxruntime on random inputs.
 
     One input is called `input`; several have the names of the arguments of `forward`. The output is called `output`.
@@ -30,6 +38,7 @@ def write_onnx(network: nn.Module, inputs: InputsLike, path: str | Path) -> floa
         network: Network, called as the inputs say; moved to the CPU and into inference mode.
         inputs: Input of the network, or the shape of one float input without the batch.
         path: The file to write; one file with the weights inside.
+        examples: Function that makes inputs out of a batch size and a seed; None draws random ones.
 
     Returns:
         The largest difference between the outputs of the two, relative to the largest output.
@@ -42,10 +51,11 @@ def write_onnx(network: nn.Module, inputs: InputsLike, path: str | Path) -> floa
     for module in ("onnx", "onnxscript", "onnxruntime"):
         require(module, extra="onnx", purpose="export to ONNX")
     network, known = network.cpu().eval(), Inputs.of(inputs)
-    args, kwargs = known.example(2)
+    make = examples or (lambda batch, seed: known.example(batch, seed=seed))
+    args, kwargs = make(2, 0)
     path = exported(network, args, path, kwargs=kwargs)
-    examples = [known.example(batch, seed=batch) for batch in (1, 3)]
-    difference = max(_difference(network, args, kwargs, path) for args, kwargs in examples)
+    tried = [make(batch, batch) for batch in (1, 3)]
+    difference = max(_difference(network, args, kwargs, path) for args, kwargs in tried)
     if not difference <= TOLERANCE:
         raise NasplugError(
             f"the ONNX network differs from the trained one by {difference:.2g} of the largest output",
@@ -53,6 +63,33 @@ def write_onnx(network: nn.Module, inputs: InputsLike, path: str | Path) -> floa
             why=f"up to {TOLERANCE:g} is allowed",
             fix="do not use this file; report the architecture to the plugin that builds it",
         )
+    return difference
+
+
+def write_found(found: Found, path: str | Path, *, raw: bool = True) -> float:
+    """Writes a found network as ONNX, with its preprocessing inside and the rest of it in the metadata.
+
+    Args:
+        found: The network.
+        path: File to write.
+        raw: Whether the file takes raw pixels, where the task says how they are preprocessed.
+
+    Returns:
+        The largest difference between the outputs of the two, relative to the largest output.
+
+    Raises:
+        TaskError: The network cannot be written as ONNX.
+        NasplugError: The ONNX network computes something else.
+        MissingExtraError: The extra `onnx` is not installed.
+    """
+    from nasplug.export.raw import is_raw, raw_network
+
+    network, inputs, examples = raw_network(found, raw=raw)
+    difference = write_onnx(network, inputs, path, examples=examples)
+    onnx = require("onnx", extra="onnx", purpose="export to ONNX")
+    model = onnx.load(str(path))
+    onnx.helper.set_model_props(model, {METADATA: json.dumps({**facts(found), "raw": raw and is_raw(found)})})
+    onnx.save(model, str(path))
     return difference
 
 
@@ -85,7 +122,6 @@ def exported(
     logger.setLevel(logging.ERROR)
     args = (example,) if isinstance(example, torch.Tensor) else example
     try:
-        batch = {0: torch.export.Dim("batch")}
         given = _arguments(network, args, kwargs or {})
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -96,7 +132,7 @@ def exported(
                 kwargs=dict(kwargs or {}),
                 input_names=list(_names(given)),
                 output_names=["output"],
-                dynamic_shapes=_each(given, batch),
+                dynamic_shapes=dynamic_batch(network, args, kwargs or {}),
                 dynamo=True,
                 external_data=False,
                 verbose=False,
@@ -112,6 +148,13 @@ def exported(
     finally:
         logger.setLevel(level)
     return path
+
+
+def dynamic_batch(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Returns the shapes of inputs, by the names of the arguments of `forward`, whose first dimension is free."""
+    import torch
+
+    return _each(_arguments(network, args, kwargs), {0: torch.export.Dim("batch")})
 
 
 def run_onnx(path: str | Path, inputs: torch.Tensor | Mapping[str, torch.Tensor]) -> list[torch.Tensor]:

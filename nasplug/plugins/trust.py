@@ -74,6 +74,11 @@ def check_files(files: Iterable[Path]) -> None:
             )
 
 
+def is_installed_code(location: str) -> bool:
+    """Returns whether a class path leads into the core or an installed plugin."""
+    return _package(location) in _installed()
+
+
 def check_location(location: str, where: str) -> None:
     """Refuses an import from outside the installed plugins, before it happens.
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from nasplug.testing.cost import CostConformance
     from nasplug.testing.evaluator import EvaluatorConformance
     from nasplug.testing.executor import ExecutorConformance
+    from nasplug.testing.exporter import ExporterConformance
+    from nasplug.testing.found import example_found
     from nasplug.testing.search import Interrupted, outcome, run_search
     from nasplug.testing.space import SpaceConformance
     from nasplug.testing.strategy import StrategyConformance
@@ -34,6 +36,7 @@ __all__ = [
     "CostConformance",
     "EvaluatorConformance",
     "ExecutorConformance",
+    "ExporterConformance",
     "Interrupted",
     "Shapes",
     "SpaceConformance",
@@ -45,10 +48,12 @@ __all__ = [
     "TargetConformance",
     "TrackerConformance",
     "WrapperConformance",
+    "example_found",
     "outcome",
     "run_search",
 ]
 _TOOLS = {
+    "example_found": "found",
     "Interrupted": "search",
     "Shapes": "synthetic",
     "SyntheticCost": "synthetic",

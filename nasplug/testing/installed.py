@@ -30,6 +30,7 @@ _SUITES = {
     "wrapper": ("WrapperConformance", "make_wrapper"),
     "executor": ("ExecutorConformance", "make_executor"),
     "tracker": ("TrackerConformance", "make_tracker"),
+    "exporter": ("ExporterConformance", "make_exporter"),
 }
 
 

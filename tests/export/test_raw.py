@@ -1,0 +1,124 @@
+"""Exported networks take raw pixels and answer what the search measured."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nasplug.export.bundle import read_bundle
+from nasplug.export.exporter import Bundle, Folder, Found, Onnx, Program
+from nasplug.export.predictor import image_files, open_network
+
+CLASSES = ("across", "down")
+#: How somebody reads the files who knows nothing of nasplug.
+READERS = {
+    "grey": lambda image: np.asarray(image)[None],
+    "16 bit": lambda image: np.asarray(image).astype(np.float32)[None],
+    "colour": lambda image: np.asarray(image).transpose(2, 0, 1),
+}
+
+
+def validation(folder):
+    files = sorted((folder / "val").rglob("*.png"))
+    return files, [CLASSES.index(file.parent.name) for file in files]
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_onnx_reproduces_the_validation_accuracy_from_raw_files(found, pictures, tmp_path, kind):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    study = found(kind)
+    Onnx().export(Found.of(study, study.best), tmp_path)
+    files, labels = validation(pictures(kind))
+    session = onnxruntime.InferenceSession(str(tmp_path / "network.onnx"))
+    pixels = np.stack([READERS[kind](Image.open(file)) for file in files])
+    (scores,) = session.run(None, {"input": pixels})
+    accuracy = float((scores.argmax(1) == labels).mean())
+    assert accuracy == pytest.approx(study.best.metrics["val_acc"], abs=1e-6)
+    assert 0.6 < accuracy < 1.0, "an accuracy that tells right from wrong preprocessing"
+    facts = json.loads(session.get_modelmeta().custom_metadata_map["nasplug"])
+    assert facts["classes"] == list(CLASSES)
+    assert facts["preprocessing"]["size"] == [12, 10]
+    assert facts["raw"] is True
+
+
+@pytest.mark.parametrize(
+    ("kind", "form"),
+    [
+        *((kind, "bundle") for kind in ("grey", "16 bit", "colour", "alpha")),
+        *(("16 bit", form) for form in ("folder", "onnx", "bare onnx", "program", "bare program")),
+    ],
+)
+def test_every_format_predicts_the_same(found, pictures, tmp_path, kind, form):
+    if "onnx" in form:
+        pytest.importorskip("onnxruntime")
+    study = found(kind)
+    exporter = {
+        "bundle": Bundle(),
+        "folder": Folder(),
+        "onnx": Onnx(),
+        "bare onnx": Onnx(raw=False),
+        "program": Program(),
+        "bare program": Program(raw=False),
+    }[form]
+    written = exporter.export(
+        Found.of(study, study.best), tmp_path / "out" if form in ("bundle", "folder") else tmp_path
+    )
+    assert all(path.is_file() for path in written.values())
+    network = tmp_path / {"bundle": "out", "folder": "out"}.get(
+        form, "network.onnx" if "onnx" in form else "network.pt2"
+    )
+    files, labels = validation(pictures(kind))
+    predictions = list(open_network(network, trust=True).predict(files))
+    right = [prediction.names == [CLASSES[label]] for prediction, label in zip(predictions, labels, strict=True)]
+    assert np.mean(right) == pytest.approx(study.best.metrics["val_acc"], abs=1e-6)
+    assert all(sum(prediction.scores.values()) == pytest.approx(1) for prediction in predictions)
+
+
+def test_files_of_other_sizes_are_resized_as_in_training(found, pictures, tmp_path):
+    study = found("grey", size=8)
+    Bundle().export(Found.of(study, study.best), tmp_path / "out")
+    files, labels = validation(pictures("grey"))
+    predictions = open_network(tmp_path / "out", trust=True).predict(files)
+    right = [prediction.names == [CLASSES[label]] for prediction, label in zip(predictions, labels, strict=True)]
+    assert np.mean(right) == pytest.approx(study.best.metrics["val_acc"], abs=1e-6)
+
+
+def test_a_bare_file_takes_what_the_network_takes(found, tmp_path):
+    pytest.importorskip("onnxruntime")
+    from nasplug.export.onnx import run_onnx
+
+    study = found("grey")
+    Onnx(raw=False).export(Found.of(study, study.best), tmp_path)
+    images = torch.randn(2, 1, 12, 10)
+    with torch.inference_mode():
+        expected = study.network(study.best)(images)
+    torch.testing.assert_close(run_onnx(tmp_path / "network.onnx", images)[0], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_folder_is_a_model_repository(found, tmp_path):
+    study = found("grey")
+    written = Folder().export(Found.of(study, study.best), tmp_path)
+    assert sorted(path.name for path in written.values()) == ["README.md", "config.json", "model.safetensors"]
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+    network = read_bundle(tmp_path, trust=True)
+    images = torch.randn(3, 1, 12, 10)
+    with torch.inference_mode():
+        assert torch.equal(network(images), study.network(study.best)(images))
+
+
+def test_images_are_files_and_folders_in_order(pictures, tmp_path):
+    folder = pictures("grey") / "val"
+    (tmp_path / "notes.txt").write_text("no image")
+    some = folder / "down" / "003.png"
+    assert image_files([some, folder / "across"])[:2] == [some, folder / "across" / "000.png"]
+    assert len(image_files([folder])) == 80
+    from nasplug.contract.errors import DataError
+
+    with pytest.raises(DataError, match="does not exist"):
+        image_files([tmp_path / "nowhere.png"])
+    with pytest.raises(DataError, match="there are no images"):
+        image_files([tmp_path])
