@@ -76,7 +76,7 @@ def check_files(files: Iterable[Path]) -> None:
 
 def is_installed_code(location: str) -> bool:
     """Returns whether a class path leads into the core or an installed plugin."""
-    return _package(location) in _installed()
+    return _is_installed(location)
 
 
 def check_location(location: str, where: str) -> None:
