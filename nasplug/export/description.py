@@ -23,8 +23,9 @@ def describe(found: Found) -> dict[str, Any]:
     from nasplug.run.api import versions
 
     study, trial = found.study, found.trial
-    opened, spec = study.opened(), study.meta["spec"]
-    runs = study.meta.get("runs") or [{}]
+    opened = study.opened()
+    spec: Any = study.meta["spec"]
+    runs: Any = study.meta.get("runs") or [{}]
     plugins = list(spec.get("plugins", []))
     parts = {
         "space": spec["space"],
@@ -32,7 +33,8 @@ def describe(found: Found) -> dict[str, Any]:
         # Whoever changed the network while it trained is asked to repeat that, wherever the specification names it.
         "editors": [[kind, plain(item)] for kind, item in opened.editors()] if opened and trial.edits else [],
     }
-    needs = Needs.of(parts, plugins, study.meta.get("objects", ()), discover(plugins).catalog)
+    objects: Any = study.meta.get("objects", ())
+    needs = Needs.of(parts, plugins, objects, discover(plugins).catalog)
     return {
         "format": FORMAT,
         **parts,
