@@ -24,16 +24,15 @@ def bundle(tmp_path_factory):
             Image.fromarray(pixels.astype(np.uint8)).save(root / "pictures" / label / f"{number:02}.png")
     data = ImageFolder(str(root / "pictures"))
     task = nas.ImageClassification(data, batch_size=8, training=nas.Training(lr=0.05))
-    from nasplug.testing import SyntheticSpace
-
-    study = nas.search(task, space=SyntheticSpace(length=1), strategy="random", trials=1, epochs=4)
+    space = {"class_path": "nasplug.testing.synthetic.SyntheticSpace", "init_args": {"length": 1}}
+    study = nas.search(task, space=space, strategy="random", trials=1, epochs=4)
     write_bundle(study, study.best, study.network(study.best), root / "bundle")
     patch.undo()
     return root
 
 
 def test_it_names_the_class_of_every_file(cli, bundle):
-    done = cli("predict", bundle / "bundle", bundle / "pictures" / "black", bundle / "pictures" / "white" / "03.png")
+    done = cli("predict", "--trust", bundle / "bundle", bundle / "pictures" / "black", bundle / "pictures" / "white" / "03.png")
     assert done.code == 0, done.err
     lines = done.out.splitlines()
     assert len(lines) == 41
@@ -42,7 +41,7 @@ def test_it_names_the_class_of_every_file(cli, bundle):
 
 
 def test_json_has_every_probability(cli, bundle):
-    (said,) = cli("predict", bundle / "bundle", bundle / "pictures" / "white" / "00.png", "--json").json
+    (said,) = cli("predict", "--trust", bundle / "bundle", bundle / "pictures" / "white" / "00.png", "--json").json
     assert said["class"] == "white"
     assert sum(said["scores"].values()) == pytest.approx(1)
     assert list(said["scores"]) == ["black", "white"]
@@ -50,7 +49,7 @@ def test_json_has_every_probability(cli, bundle):
 
 def test_pictures_of_another_size_and_colour_are_fitted(cli, bundle, tmp_path):
     Image.fromarray(np.full((50, 30, 3), 230, np.uint8)).save(tmp_path / "large.jpg")
-    (said,) = cli("predict", bundle / "bundle", "large.jpg", "--json").json
+    (said,) = cli("predict", "--trust", bundle / "bundle", "large.jpg", "--json").json
     assert said["class"] == "white"
 
 
@@ -66,7 +65,7 @@ def test_what_cannot_be_looked_at_is_one_message(cli, bundle, tmp_path):
         ([bundle / "nowhere", "text.png"], "there is no exported network"),
         (["bare.onnx", "deep.png"], "bare.onnx"),
     ):
-        done = cli("predict", *words)
+        done = cli("predict", "--trust", *words)
         assert done.code in (2, 3), words
         assert message in done.err
         assert "Traceback" not in done.err
