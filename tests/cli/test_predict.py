@@ -32,7 +32,8 @@ def bundle(tmp_path_factory):
 
 
 def test_it_names_the_class_of_every_file(cli, bundle):
-    done = cli("predict", "--trust", bundle / "bundle", bundle / "pictures" / "black", bundle / "pictures" / "white" / "03.png")
+    pictures = bundle / "pictures"
+    done = cli("predict", "--trust", bundle / "bundle", pictures / "black", pictures / "white" / "03.png")
     assert done.code == 0, done.err
     lines = done.out.splitlines()
     assert len(lines) == 41
