@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nasplug.contract.errors import NasplugError, PluginError, SpecError, StorageError
-from nasplug.contract.jsondata import Json
-from nasplug.contract.protocols import Executor
+from nasplug.contract.jsondata import Json, JsonObject
+from nasplug.contract.protocols import Executor, SearchSpace
 from nasplug.contract.records import Budget, Trial
 from nasplug.contract.tracker import Tracker
 from nasplug.ledger.artifacts import artifact_folder, new_identifier
@@ -36,31 +36,33 @@ from nasplug.run.retry import read_kinds, take_back
 from nasplug.run.spec import BudgetSpec, RunSpec
 
 if TYPE_CHECKING:
-    from nasplug.contract.protocols import SearchSpace
+    from nasplug.contract.grammar import DomainLike
+    from nasplug.contract.records import Direction
     from nasplug.ledger.facts import Facts
+    from nasplug.run.given import EvaluatorLike, ExecutorLike, SpaceLike, StrategyLike, TaskLike, TrackerLike
 
 
 def search(
-    task: Any = None,
+    task: TaskLike | None = None,
     *,
-    space: Any,
-    hyperparameters: Mapping[str, Any] | None = None,
-    strategy: Any = "random",
-    evaluator: Any = "lightning",
-    objectives: Mapping[str, str] | None = None,
+    space: SpaceLike,
+    hyperparameters: Mapping[str, DomainLike] | None = None,
+    strategy: StrategyLike = "random",
+    evaluator: EvaluatorLike = "lightning",
+    objectives: Mapping[str, Direction] | None = None,
     constraints: Sequence[str] = (),
-    build: Sequence[Any] = (),
+    build: Sequence[object] = (),
     target: str | None = None,
-    costs: Sequence[Any] = (),
-    stoppers: Sequence[Any] = (),
-    callbacks: Sequence[Any] = (),
-    trackers: Sequence[Any] = (),
-    enqueue: Sequence[Any] = (),
+    costs: Sequence[object] = (),
+    stoppers: Sequence[object] = (),
+    callbacks: Sequence[object] = (),
+    trackers: Sequence[TrackerLike] = (),
+    enqueue: Sequence[Json] = (),
     trials: int | None = None,
     epochs: int = 1,
     seconds: float | None = None,
     workers: int = 1,
-    executor: Any = None,
+    executor: ExecutorLike | None = None,
     batch: int = 4,
     seed: int = 0,
     threads: int = 1,
@@ -115,12 +117,11 @@ def search(
     Raises:
         NasplugError: Bad input, a broken plugin or an unusable study file; no candidate makes it raise.
     """
-    objects: dict[str, Any] = {}
-    space = with_hyperparameters(space, hyperparameters)
+    objects: dict[str, object] = {}
     if executor is None:
         executor = "process" if workers > 1 else "inline"
     given = {
-        "space": space,
+        "space": with_hyperparameters(space, hyperparameters),
         "strategy": strategy,
         "task": task,
         "evaluator": evaluator,
@@ -167,7 +168,7 @@ def search(
 def run_spec(
     spec: RunSpec,
     *,
-    objects: Mapping[str, Any] | None = None,
+    objects: Mapping[str, object] | None = None,
     trackers: Sequence[Tracker] = (),
     resume: bool = True,
     retry_failed: str | Iterable[str] = (),
@@ -260,7 +261,7 @@ def load_study(
     path: str | Path,
     *,
     catalog: Catalog | None = None,
-    objects: Mapping[str, Any] | None = None,
+    objects: Mapping[str, object] | None = None,
     trust: bool = False,
 ) -> Study:
     """Opens a study file for reading, also beside a running search.
@@ -287,12 +288,15 @@ def load_study(
         raise StorageError("this study has no specification", where=str(path), why="it ended before its first trial")
     spec = RunSpec.parse(meta["spec"])
     found: Catalog | None = None
-    space = None
-    guard: Callable[[], Any] = contextlib.nullcontext if trust or not trusted() else untrusted
+    space: SearchSpace | None = None
+    guard: Callable[[], contextlib.AbstractContextManager[None]] = (
+        contextlib.nullcontext if trust or not trusted() else untrusted
+    )
     try:
         with guard():
             found = catalog or discover(spec.plugins).catalog
-            space = (objects or {}).get("space") or instantiate("space", spec.space, found, where="space")
+            given = (objects or {}).get("space")
+            space = given if isinstance(given, SearchSpace) else instantiate("space", spec.space, found, where="space")
             for trial in trials[:1]:
                 _check_member(space, trial)
     except NasplugError as error:
@@ -333,7 +337,7 @@ def _check_member(space: SearchSpace, trial: Trial) -> None:
         ) from error
 
 
-def _is_nobodys(stored: Mapping[str, Any], trials: Sequence[Trial], work: Mapping[str, Any], spec: RunSpec) -> bool:
+def _is_nobodys(stored: Facts, trials: Sequence[Trial], work: Mapping[str, JsonObject], spec: RunSpec) -> bool:
     """Whether a file holds the beginning of another study that never got anywhere, such as one refused by a device."""
     if "spec" not in stored or work or any(trial.finished for trial in trials):
         return False
