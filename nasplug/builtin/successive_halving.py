@@ -29,7 +29,8 @@ class SuccessiveHalving:
     algorithm 2 (`mode="async"`, known as ASHA).
 
     Rung k trains to `min_epochs * eta**k` epochs, the last one to `max_epochs`. A promotion is a new trial that
-    names the trial below as its parent and continues its training.
+    names the trial below as its parent and continues its training. Schedules of the learning rate are made for
+    `max_epochs` in every rung, so that a promoted training is the one that was never interrupted.
 
     * `async`: whenever a proposal is wanted, the best trial that is in the top 1/eta of its rung and not yet promoted
       is promoted, from the highest rung downwards; if there is none, the inner strategy gives a new architecture.
@@ -110,7 +111,7 @@ class SuccessiveHalving:
     def observe(self, study: StudyView, trial: Trial) -> None:
         """Passes results of the lowest rung on to the inner strategy."""
         self._catch_up(study)
-        self._inner.observe(study, trial, Budget(self._epochs[0]))
+        self._inner.observe(study, trial, Budget(self._epochs[0], self._epochs[-1]))
 
     # -- the two schedules ---------------------------------------------------------------------------------------
 
@@ -181,14 +182,14 @@ class SuccessiveHalving:
         return best_first(study, able)[: max(least, len(members) // self.eta)]
 
     def _fresh(self, study: StudyView, count: int, bracket: int) -> list[Proposal]:
-        budget = Budget(self._epochs[0])
+        budget = Budget(self._epochs[0], self._epochs[-1])
         return [
             msgspec.structs.replace(item, budget=budget, info={**item.info, **self._label(0, bracket)})
             for item in self._inner.propose(study, count, budget)
         ]
 
     def _promotion(self, trial: Trial, rung: int, bracket: int) -> Proposal:
-        budget = Budget(self._epochs[rung])
+        budget = Budget(self._epochs[rung], self._epochs[-1])
         return Proposal(
             trial.architecture,
             trial.hyperparameters,

@@ -164,13 +164,22 @@ class Constraint:
 
 
 class Budget(msgspec.Struct, frozen=True, gc=False):
-    """How much training one trial may have. `epochs` counts from the first epoch of the oldest ancestor."""
+    """How much training one trial may have.
+
+    Attributes:
+        epochs: Number of epochs, from the first one of the oldest ancestor.
+        total: Number of epochs that the training may reach by later promotions. Schedules of the learning rate are
+            made for it, so that a promoted training goes on as if it had never stopped; None means `epochs`.
+    """
 
     epochs: int = 1
+    total: int | None = None
 
     def __post_init__(self) -> None:
         if self.epochs < 0:
             raise SpecError(f"a budget of {plural(self.epochs, 'epoch')} is negative", where="budget.epochs")
+        if self.total is not None and self.total < self.epochs:
+            raise SpecError(f"a budget of {plural(self.epochs, 'epoch')} in all of {self.total}", where="budget.total")
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

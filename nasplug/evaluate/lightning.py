@@ -13,24 +13,28 @@ import torch
 from nasplug.contract.errors import SpecError, TrialError, did_you_mean
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.jsondata import JsonObject
-from nasplug.contract.records import Evaluation
+from nasplug.contract.records import Evaluation, Measurement
 from nasplug.contract.wording import plural
+from nasplug.evaluate.inside import Watching
 from nasplug.evaluate.recorder import Recorder
+from nasplug.evaluate.schedules import Continuing
 from nasplug.evaluate.scoring import ScoreName, Scoring
+from nasplug.evaluate.short import Ending, Short, check_validation, short_options
 from nasplug.evaluate.structure import check_unchanged, structure
 from nasplug.evaluate.trainer import (
     DEFAULTS,
     PRECISIONS,
+    as_callback,
     as_checkpoint,
     check_options,
     device_options,
     fit,
-    lightning_of,
     quiet,
 )
 from nasplug.evaluate.trialrun import TrialRun
 from nasplug.evaluate.weights import FILE_NAME, read_tensors, save_weights
 from nasplug.ledger.artifacts import check_artifact
+from nasplug.lightning.distribution import data_for, lightning_of
 from nasplug.run.seeding import seed_everything
 
 if TYPE_CHECKING:
@@ -89,18 +93,34 @@ class LightningEvaluator:
 
         Raises:
             TrialError: The loss is not finite, nothing was measured, or the parent's training cannot be continued.
+            TaskError: The module does not train the network.
             SpecError: The device is not there.
         """
         with quiet():
             return self._evaluate(run)
 
-    def _evaluate(self, run: TrialRun) -> Evaluation:
+    def rehearse(self, run: TrialRun, *, whole: bool = False) -> Evaluation:
+        """Trains until the network has changed, usually one batch, and validates one batch; writes nothing.
+
+        Args:
+            run: Trial whose network and hyperparameters are tried.
+            whole: Whether to validate on all batches, for metrics that one batch does not have.
+
+        Raises:
+            TrialError: As for `evaluate`.
+            TaskError: As for `evaluate`.
+            SpecError: As for `evaluate`.
+        """
+        with quiet():
+            return self._evaluate(run, Short(whole))
+
+    def _evaluate(self, run: TrialRun, short: Short | None = None) -> Evaluation:
         epochs, seed = run.budget.epochs, run.trial.seed
         options = {**DEFAULTS, **self.trainer, **device_options(run.device)}
         torch.set_num_threads(run.threads)
         if options["accelerator"] == "gpu":
             gc.collect()  # what earlier trials left in reference cycles holds memory of the device
-        inherits = run.trial.proposal.inherits
+        inherits = None if short is not None else run.trial.proposal.inherits
         parent = _parent_checkpoint(run) if inherits is not None and inherits.mode == "training" else None
 
         network = run.network
@@ -108,16 +128,35 @@ class LightningEvaluator:
         if inherits is not None and inherits.mode == "weights":
             run.inherit(network, parent_weights(run))
         module = run.task.module(network, run.trial.hyperparameters)
-        data = run.data()
         lightning = lightning_of(module)
+        data = data_for(run.data(), module, lightning)
+        watching = as_callback(Watching, lightning)(
+            network, type(run.task).__name__, getattr(run.task, "network_attribute", None)
+        )
         recorder = as_checkpoint(Recorder, lightning)(
-            network, run.study.objectives, self.scoring, keeps_best=self.keep == "best", report=run.report
+            network,
+            run.study.objectives,
+            self.scoring,
+            keeps_best=self.keep == "best" and short is None,
+            report=run.report if short is None else _say_nothing,
+            epochs=epochs,
         )
         callbacks = run.callbacks()
         if options["logger"] or callbacks:  # who may write files
             options.setdefault("default_root_dir", run.folder)
+        around: list[object] = [watching]
+        if short is not None:
+            check_validation(options, epochs)
+            options = short_options(options, lightning, run.folder, whole=short.whole)
+            callbacks = [item for item in callbacks if not isinstance(item, lightning.callbacks.Checkpoint)]
+            around.append(as_callback(Ending, lightning)(watching.look))
+        if parent is not None:
+            around.append(as_callback(Continuing, lightning)())
         trainer = lightning.Trainer(
-            **options, max_epochs=epochs, precision=self.precision, callbacks=[*callbacks, recorder]
+            **options,
+            max_epochs=run.budget.total or epochs,
+            precision=self.precision,
+            callbacks=[*around, *callbacks, recorder],
         )
         seed_everything(seed)
         if epochs == 0:
@@ -127,6 +166,9 @@ class LightningEvaluator:
             more = {} if parent is None else {"ckpt_path": str(parent), "weights_only": True}
             fit(trainer, lambda: trainer.fit(module, datamodule=data, **more))
         _check(recorder, epochs, parent)
+        watching.check(module)
+        if short is not None:
+            return Evaluation(recorder.result(), network=network)
         if run.edits:
             edited = run.trial.with_(edits=run.trial.edits + tuple(run.edits))
             check_unchanged(structure(run.rebuilt(edited)), structure(network), f"trial {run.number}", edited=True)
@@ -153,6 +195,11 @@ class LightningEvaluator:
             written["weights"] = run.folder / FILE_NAME
             save_weights(network, written["weights"])
         return {name: run.artifact(path) for name, path in written.items()}
+
+
+def _say_nothing(measurement: Measurement) -> str | None:
+    """A rehearsal is not a trial: nobody watches it, and no pruner is asked."""
+    return None
 
 
 def _parent_checkpoint(run: TrialRun) -> Path:

@@ -37,6 +37,7 @@ class Recorder:
         scoring: Rule for the epochs that count.
         keeps_best: Whether to copy weights.
         report: Told of every measurement.
+        epochs: Number of epochs after which the training ends, where that is before the Trainer's own end.
 
     Attributes:
         measurements: One per epoch; steps count completed epochs, from 1.
@@ -52,13 +53,14 @@ class Recorder:
         *,
         keeps_best: bool,
         report: Report,
+        epochs: int | None = None,
     ) -> None:
         super().__init__()
         self.measurements: list[Measurement] = []
         self.pruned: str | None = None
         self.not_finite: int | None = None
         self._network, self._objectives, self._scoring = network, tuple(objectives), scoring
-        self._keeps_best, self._report = keeps_best, report
+        self._keeps_best, self._report, self._epochs = keeps_best, report, epochs
         self._best: Best[Snapshot] = Best(scoring.window)
         self._structure: Structure | None = None
         self._first = 0
@@ -83,6 +85,9 @@ class Recorder:
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Measures, reports and stops. As a Checkpoint, it runs after the hooks of the module and other callbacks."""
         step = trainer.current_epoch + 1
+        last = (trainer.max_epochs or math.inf) if self._epochs is None else self._epochs
+        if step >= last:
+            trainer.should_stop = True
         losses = self._losses.float().sum().item() if isinstance(self._losses, Tensor) else self._losses
         self._losses = 0.0
         if not math.isfinite(losses):
@@ -95,7 +100,7 @@ class Recorder:
         self._measure(step, metrics, self._seen or self._look(metrics))
         self._seen = None
         reason = self._report(self.measurements[-1])
-        if reason is not None and step < (trainer.max_epochs or math.inf):  # at the end there is nothing to stop
+        if reason is not None and step < last:  # at the end there is nothing to stop
             self.pruned = reason
             trainer.should_stop = True
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import inspect
 import logging
 import signal
@@ -14,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.lightning.distribution import lightning_of as lightning_of
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -124,17 +124,6 @@ def device_options(device: str) -> DeviceOptions:
     return {"accelerator": "gpu", "devices": [int(index or 0)]}
 
 
-def lightning_of(module: object) -> ModuleType:
-    """The distribution of Lightning that a LightningModule was written for; `pytorch_lightning` unless it says.
-
-    `pytorch_lightning` and `lightning.pytorch` are the same code twice, and neither takes the other's modules.
-    """
-    for base in type(module).__mro__:
-        if base.__name__ == "LightningModule" and base.__module__.startswith("lightning."):
-            return importlib.import_module("lightning.pytorch")
-    return importlib.import_module("pytorch_lightning")
-
-
 @cache
 def as_checkpoint(mixin: type[T], lightning: ModuleType) -> type[T]:
     """Mixes a class with Lightning's `Checkpoint` callback, the kind whose hooks run last.
@@ -142,6 +131,12 @@ def as_checkpoint(mixin: type[T], lightning: ModuleType) -> type[T]:
     Being one, it also keeps the Trainer from adding a checkpoint callback that writes files.
     """
     return type(mixin.__name__, (mixin, lightning.callbacks.Checkpoint), {"__doc__": mixin.__doc__})
+
+
+@cache
+def as_callback(mixin: type[T], lightning: ModuleType) -> type[T]:
+    """Mixes a class with the `Callback` of the Lightning at hand."""
+    return type(mixin.__name__, (mixin, lightning.Callback), {"__doc__": mixin.__doc__})
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ from nasplug.plugins.discovery import discover, version
 from nasplug.plugins.trust import trusted, untrusted
 from nasplug.run.assemble import Assembly, compose
 from nasplug.run.earlier import updated
+from nasplug.run.giving_up import GIVE_UP_AFTER
 from nasplug.run.hyperparameters import with_hyperparameters
 from nasplug.run.loop import Search
 from nasplug.run.parts import EXECUTOR, check_members, check_names, plain_or_object
@@ -73,6 +74,8 @@ def search(
     keep: str = "all",
     remeasure: bool = False,
     clock: str | None = None,
+    rehearse: bool = True,
+    give_up_after: int = GIVE_UP_AFTER,
     plugins: Sequence[str | Path] = (),
     progress: bool | None = None,
 ) -> Study:
@@ -111,6 +114,8 @@ def search(
         keep: Rule for the files that stay: `all`, `front`, or `best N`.
         remeasure: Train repeated proposals again.
         clock: Metric with the seconds a trial takes: run the batch on a simulated clock, see `RunOptions`.
+        rehearse: Try one batch before the first trial, to find mistakes that would meet every trial.
+        give_up_after: Number of trials that fail alike, without a success, after which the run ends; 0 for never.
         plugins: Paths of single-file plugins.
         progress: Show a live display; default: only in a terminal.
 
@@ -144,6 +149,8 @@ def search(
         "keep": keep,
         "remeasure": remeasure,
         "clock": clock,
+        "rehearse": rehearse,
+        "give_up_after": give_up_after,
     }
     spec = RunSpec.parse(
         {

@@ -278,6 +278,8 @@ def _complete(
     """Fills in the default objective and the costs that objectives and constraints name, and checks all names."""
     source = evaluator if hasattr(type(evaluator), "objectives") or hasattr(evaluator, "objectives") else task
     metrics: Mapping[str, Direction] = getattr(source, "objectives", {})
+    # A module may log anything; the rehearsal learns what it is.
+    learns = source is task and getattr(task, "logs_anything", False) and hasattr(evaluator, "needs_task")
     if not spec.objectives:
         if not metrics:
             raise SpecError("no objective is given", where="objectives", fix="write {METRIC: max}")
@@ -299,6 +301,8 @@ def _complete(
         else:
             known = [*metrics, *given, *catalog.names("cost"), *([f"{family}/latency_s"] if family else [])]
             why, fix = missing(catalog, name, "cost", "target")
+            if learns and fix is None and not catalog.has("target", base):
+                continue
             raise SpecError(
                 f"nothing answers {name!r}, which an objective or constraint names",
                 where="objectives",

@@ -16,12 +16,14 @@ class Job(msgspec.Struct, frozen=True):
         work: Work to do; None for a trial.
         history: Finished trials that it may know.
         parent: Trial that the trial inherits from.
+        rehearsal: Trials to try for one batch, in place of a trial of the study; `trial` is the first of them.
     """
 
     trial: Trial | None = None
     work: Work | None = None
     history: tuple[Trial, ...] = ()
     parent: Trial | None = None
+    rehearsal: tuple[Trial, ...] = ()
 
     @property
     def key(self) -> int | str:

@@ -33,6 +33,7 @@ from nasplug.run.giving_up import GiveUp
 from nasplug.run.hints import Hints
 from nasplug.run.jobs import Job, Message, Progress
 from nasplug.run.keeping import Keeper
+from nasplug.run.rehearsal import NUMBER, can_rehearse, rehearsal_job
 from nasplug.run.resume import Snapshots, check_same, copied
 from nasplug.run.retry import Revision
 from nasplug.run.reviewing import check_proposals
@@ -92,7 +93,9 @@ class Search:
         # Pending trials that are not in the file yet, since the last trial took less than it takes to look.
         self._unwritten: dict[int, Trial] = {}
         self._quick = False
-        self._give_up, self._ran = GiveUp(), set[int]()
+        self._give_up, self._ran = GiveUp(self.spec.run.give_up_after), set[int]()
+        worked = any(trial.state in ("complete", "pruned") for trial in self._recorded.values())
+        self._rehearses = self.spec.run.rehearse and not worked and can_rehearse(assembly)
         self._hints = Hints(self.spec.constraints)
         self._keeper = Keeper(self.spec.run.keep, ledger, storage, checkpoints=assembly.keeps_checkpoints)
         self._now = 0.0  # on the simulated clock, if there is one
@@ -150,6 +153,8 @@ class Search:
                 return
             proposals = self.assembly.manager.call("propose", study=self.study, count=room)
             requested = self.ledger.requested
+            if requested and not getattr(self.assembly.strategy, "hyperparameters", ()):
+                self._rehearse([])  # before work that may take long
             for request in requested:
                 self._start_work(request)
             if proposals is None or (isinstance(proposals, list) and not proposals):
@@ -166,6 +171,9 @@ class Search:
                 continue
             check_proposals(proposals, room, self.study, self.spec.strategy.name)
             in_a_row = 0
+            first = self.study.proposed
+            if not all(self._has_result(first + i) for i in range(len(proposals))):
+                self._rehearse(proposals)
             fresh = [self._admit(proposal) for proposal in proposals]
             new = [trial for trial in fresh if trial.number not in self._recorded]
             again = self._revision.changed()
@@ -174,6 +182,22 @@ class Search:
                 self._show()
             for trial in fresh:
                 self._submit(trial)
+
+    def _rehearse(self, proposals: list[Proposal]) -> None:
+        """Tries a network for one batch before the first trial, where the trials would run."""
+        if not self._rehearses:
+            return
+        self._rehearses = False
+        job = rehearsal_job(self.study, proposals)
+        if job is None:
+            return
+        self._send(job)
+        while not any(isinstance(done, Trial) and done.number == NUMBER for done in self._executor.finished()):
+            pass  # nothing else runs yet
+
+    def _has_result(self, number: int) -> bool:
+        recorded = self._recorded.get(number)
+        return recorded is not None and recorded.finished and not self._revision.covers(number)
 
     def _admit(self, proposal: Proposal) -> Trial:
         number = self.study.proposed

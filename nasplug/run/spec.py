@@ -14,6 +14,7 @@ from nasplug.contract.jsondata import Json
 from nasplug.contract.records import Constraint, Objective
 from nasplug.ledger.facts import part_of
 from nasplug.plugins.component import Component, plain
+from nasplug.run.giving_up import GIVE_UP_AFTER
 from nasplug.run.hyperparameters import with_hyperparameters
 from nasplug.run.keeping import read_keep
 from nasplug.run.parts import PART, parse_part, sequence
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
 #: Options that change how fast or where a run goes, not what a trial that ends by itself returns; a resumed run may
 #: change them. `time_limit` decides which trials may end by themselves: those recorded as timeouts stay so on resume.
-FREE_OPTIONS = frozenset({"executor", "workers", "device", "gpus", "storage", "time_limit", "keep"})
+FREE_OPTIONS = frozenset(
+    {"executor", "workers", "device", "gpus", "storage", "time_limit", "keep", "rehearse", "give_up_after"}
+)
 
 #: Arguments of components that say where files lie. Only the last part of a path belongs to a study: data may move.
 _PATHS = re.compile(r"(.*_)?(path|paths|file|files|folder|dir|directory|root)")
@@ -68,6 +71,10 @@ class RunOptions:
         clock: Name of a metric that says how many seconds a trial takes. The trials of a batch then run side by side
             on a simulated clock, and are observed in the order in which they end, as an asynchronous search on so many
             machines would see them. For searches on tables; equal for any number of workers all the same.
+        rehearse: Whether one batch is trained and validated before the first trial, with all costs, so that a mistake
+            that would meet every trial is found before the budget is spent. It changes no trial.
+        give_up_after: Number of trials that fail in the same way, without one that succeeds, after which the run ends;
+            0 never ends it.
     """
 
     executor: Component = field(default_factory=lambda: Component("inline"))
@@ -82,6 +89,8 @@ class RunOptions:
     keep: str = "all"
     remeasure: bool = False
     clock: str | None = None
+    rehearse: bool = True
+    give_up_after: int = GIVE_UP_AFTER
 
 
 @dataclass(frozen=True)
@@ -178,6 +187,7 @@ class RunSpec:
             ("run.batch", run.batch, 1),
             ("run.threads", run.threads, 1),
             ("run.seed", run.seed, 0),
+            ("run.give_up_after", run.give_up_after, 0),
             ("budget.epochs", budget.epochs, 0),
             ("budget.trials", 1 if budget.trials is None else budget.trials, 1),
         ):

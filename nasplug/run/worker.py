@@ -23,6 +23,7 @@ from nasplug.run.assemble import Assembly
 from nasplug.run.interruption import Interruption
 from nasplug.run.jobs import Done, Job, Message, Progress
 from nasplug.run.pricing import price
+from nasplug.run.rehearsal import rehearse
 from nasplug.run.seeding import seed_everything
 
 #: Called with the key of a running job, and what it says.
@@ -69,7 +70,10 @@ class Worker:
             StorageError: The disk is full; likewise.
             SpecError: The specification asks for what is not there, such as a GPU; likewise.
             MissingExtraError: A library is not installed; likewise.
+            TaskError: A rehearsal failed for a reason that would meet every trial.
         """
+        if job.rehearsal:
+            return rehearse(self.assembly, job.rehearsal, self.device, NOT_THE_CANDIDATE)
         return self._trial(job, emit) if job.work is None else self._work(job, emit)
 
     def _trial(self, job: Job, emit: Emit | None) -> Trial:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from nasplug.contract.errors import TaskError, did_you_mean
+from nasplug.contract.errors import TaskError
 from nasplug.contract.io import Inputs, InputsLike, OutputSpec, TensorSpec
 from nasplug.contract.jsondata import JsonObject
+from nasplug.lightning.distribution import lightning_of, overrides
+from nasplug.tasks.loaders import read_data
+from nasplug.tasks.making import Maker
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningDataModule, LightningModule
@@ -18,70 +19,85 @@ if TYPE_CHECKING:
     from nasplug.contract.io import OutputLike
     from nasplug.contract.records import Scalar
 
-_TAKES_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-_TAKES_POSITION = (
-    inspect.Parameter.POSITIONAL_ONLY,
-    inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    inspect.Parameter.VAR_POSITIONAL,
-)
-
 
 class LightningTask:
-    """Any LightningModule whose first argument is the network, with any LightningDataModule.
+    """Any LightningModule that trains a network, with any data.
 
     Hyperparameters that a strategy proposes reach the module as keyword arguments, over those of `module_args`. The
     task can be sent to another process if `module` and `data` can be pickled, as classes at the top of a file can.
 
     Example:
         >>> task = LightningTask(MyLitModule, MyDataModule("data/"), input_shape=(3, 32, 32), outputs=10)
+        >>> own = LightningTask(LitResNet, (train, val), (3, 32, 32), 10, network_attribute="model")
         >>> pixels = LightningTask(MySegmenter, Scans(), input_shape=(1, 64, 64), outputs=3, output="map")
         >>> tokens = {"shape": [128], "dtype": "int64", "high": 30_000}
         >>> text = LightningTask(MyTagger, Texts(), inputs=tokens, outputs=9, output="sequence")
 
     Args:
-        module: The LightningModule class, or a function that returns one: called as `module(network, **arguments)`.
-        data: The data module, as for `Trainer.fit(datamodule=...)`.
+        module: LightningModule class, or a function that returns one: called as `module(network, **arguments)`.
+        data: LightningDataModule, as for `Trainer.fit(datamodule=...)`; a tuple of loaders for training, validation and
+            test; a mapping of `train`, `val` and `test` to loaders; one loader for training; or None for the loaders
+            of the module.
         input_shape: Shape of one input without the batch, (C, H, W) for images; the short form of `inputs` for one
             input of floating-point numbers.
         outputs: Number of channels of the output, such as the number of classes.
-        objectives: Metric that the module logs to "max" or "min".
+        objectives: Metric that the module logs to "max" or "min". A search may name any other that it logs.
         module_args: Further keyword arguments of `module`.
         inputs: Inputs of the network without the batch: a shape; `{shape: [128], dtype: int64, high: 30000}`
             with the size of the vocabulary; a list of those, for inputs by position; or a mapping of argument names to
-            them. Costs and exports call the network with examples of these.
+            them. Costs and exports call the network with examples of these. Without it, `input_shape` and
+            `example_input`, a batch of the training data says it: (inputs, targets), or a mapping with a target.
         output: Output of the network for one input: `vector` (channels), `map` (channels, height, width), `volume`
             (channels, depth, height, width) or `sequence` (length, channels).
+        example_input: Batch that the network could be called with, in place of `inputs`: a tensor (N, ...), a tuple of
+            tensors by position, or a mapping of argument names to tensors.
+        network_argument: Name of the argument of `module` that takes the network; None finds it by its annotation or
+            its usual name, and takes the first otherwise.
+        network_attribute: Path of the attribute, such as `model` or `task.encoder`, in whose place the network is put,
+            for a module that builds a network itself and takes none.
 
     Attributes:
         inputs: Inputs of the network.
         input_shape: Shape of the first input.
         output: Output of the network.
         outputs: Number of channels of the output.
+        network_attribute: Path of the attribute that networks are put into, or None.
 
     Raises:
-        TaskError: The module cannot take a network or one of `module_args`, or an argument is not valid.
+        TaskError: The module cannot take a network or one of `module_args`, there are no data that can be trained on,
+            or an argument is not valid.
     """
+
+    #: The module logs what it likes: a rehearsal says which metrics there are.
+    logs_anything = True
 
     def __init__(
         self,
         module: Callable[..., LightningModule],
-        data: LightningDataModule,
+        data: LightningDataModule | Sequence[object] | Mapping[str, object] | Iterable[object] | None = None,
         input_shape: Sequence[int] | None = None,
         outputs: int | None = None,
         objectives: Mapping[str, str] | None = None,
         module_args: JsonObject | None = None,
         inputs: InputsLike | None = None,
         output: OutputLike = "vector",
+        example_input: object = None,
+        network_argument: str | None = None,
+        network_attribute: str | None = None,
     ) -> None:
         self._factory = module
-        self._data = data
         self._label = f"LightningTask({getattr(module, '__name__', module)!s})"
+        self._maker = Maker(module, self._label, network_argument, network_attribute)
+        self.network_attribute = network_attribute
         try:
-            self.inputs, self.output = _inputs(input_shape, inputs), OutputSpec.of(output, outputs)
+            self._inputs = _stated(input_shape, inputs, example_input)
+            self.output = OutputSpec.of(output, outputs)
+            self._source = read_data(data, module)
         except TaskError as error:
             named = "input_shape" if error.where == "inputs" and input_shape is not None else error.where
             raise TaskError(error.what, where=f"{self._label}, {named}", why=error.why, fix=error.fix) from None
-        self.input_shape, self.outputs = self.inputs.shape, self.output.channels
+        self.outputs = self.output.channels
+        self.shapes_need_data = self._inputs is None
         self.objectives: Mapping[str, str] = {"val_acc": "max"} if objectives is None else dict(objectives)
         self.module_args = dict(module_args or {})
         for metric, direction in self.objectives.items():
@@ -89,13 +105,29 @@ class LightningTask:
                 raise TaskError(
                     f"the objective {metric!r} has direction {direction!r}", where=self._label, fix="write max or min"
                 )
-        self._parameters = _parameters(module, self._label)
-        self._check_names(self.module_args, "module_args names")
+        self._maker.check_names(self.module_args, "module_args names")
+
+    @property
+    def inputs(self) -> Inputs:
+        """What the network is called with; read from a batch of the training data if nobody has said it.
+
+        Raises:
+            TaskError: The batch does not say it.
+        """
+        if self._inputs is None:
+            from nasplug.tasks.batches import inputs_of_data
+
+            self._inputs = inputs_of_data(self.datamodule(), self._label)
+        return self._inputs
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of the first input."""
+        return self.inputs.shape
 
     def datamodule(self) -> LightningDataModule:
         """A data module of its own for one Trainer; data that are loaded already are shared."""
-        data = copy.copy(self._data)
-        data.trainer = None
+        data: LightningDataModule = self._source.datamodule(lightning_of(self._factory))
         return data
 
     def check_hyperparameters(self, names: Iterable[str]) -> None:
@@ -104,90 +136,41 @@ class LightningTask:
         Raises:
             TaskError: One of the names is not an argument of the module.
         """
-        self._check_names(names, "the search proposes")
+        self._maker.check_names(names, "the search proposes")
 
     def module(self, network: nn.Module, hyperparameters: Mapping[str, Scalar] | None = None) -> LightningModule:
         """Makes the LightningModule that trains `network`.
 
         Raises:
-            TaskError: A hyperparameter is unknown, an argument is missing, or the result is not a LightningModule.
+            TaskError: A hyperparameter is unknown, an argument is missing, the result is not a LightningModule, or it
+                does not hold the network.
         """
+        from nasplug.evaluate.inside import check_inside
+
         proposed = dict(hyperparameters or {})
         self.check_hyperparameters(proposed)
-        arguments = {**self.module_args, **proposed}
-        try:
-            _signature(self._factory).bind(network, **arguments)
-        except TypeError as error:
-            raise TaskError(
-                "the module cannot be made",
-                where=self._label,
-                why=str(error),
-                fix="give the argument in module_args, or a default in the module",
-            ) from None
-        made = self._factory(network, **arguments)
-        if not _is_lightning(made):
-            raise TaskError(
-                f"calling the module gave a {type(made).__name__}, not a LightningModule", where=self._label
-            )
+        made: LightningModule = self._maker.make(network, {**self.module_args, **proposed})
+        if not any(overrides(made, hook) for hook in ("configure_model", "setup")):  # which may still put it in
+            check_inside(network, made, self._label, self.network_attribute)
         return made
 
-    def _check_names(self, names: Iterable[str], who: str) -> None:
-        network, others, anything = self._parameters
-        for name in names:
-            if name == network:
-                raise TaskError(f"{who} {name!r}, the argument that takes the network", where=self._label)
-            if name not in others and not anything:
-                raise TaskError(
-                    f"{who} {name!r}, which the module does not take",
-                    where=self._label,
-                    why=did_you_mean(name, others),
-                    fix=f"add an argument {name!r} to the module, or leave it out",
-                )
 
-    def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_data": self.datamodule()}  # a Trainer of this process stays here
-
-
-def _inputs(input_shape: Sequence[int] | None, inputs: InputsLike | None) -> Inputs:
-    """Reads the short form or the long one, of which exactly one must be there."""
-    if (input_shape is None) == (inputs is None):
+def _stated(input_shape: Sequence[int] | None, inputs: InputsLike | None, example_input: object) -> Inputs | None:
+    """Reads the short form, the long one or an example, of which at most one must be there."""
+    given = {"input_shape": input_shape, "inputs": inputs, "example_input": example_input}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) > 1:
         raise TaskError(
-            "the inputs are missing" if inputs is None else "input_shape and inputs are both given",
+            f"{named[0]} and {named[1]} are both given",
             where="inputs",
-            fix="give input_shape=(3, 32, 32) for one float input, or inputs=... for anything else",
+            fix="give input_shape=(3, 32, 32) for one float input, inputs=... or example_input=... for others",
         )
+    if example_input is not None:
+        from nasplug.tasks.batches import inputs_of_batch
+
+        return inputs_of_batch(example_input, "example_input")
     if inputs is not None:
         return Inputs.of(inputs)
-    return Inputs((TensorSpec(tuple(input_shape or ())),)) if input_shape else Inputs.of(())
-
-
-def _is_lightning(thing: object) -> bool:
-    """Whether it can what a LightningModule can; both distributions of Lightning are welcome."""
-    return all(callable(getattr(thing, name, None)) for name in ("training_step", "configure_optimizers"))
-
-
-def _signature(factory: Callable[..., object]) -> inspect.Signature:
-    try:
-        return inspect.signature(factory)
-    except ValueError:  # built in C, without a signature: nothing can be checked
-        return inspect.signature(lambda *args, **kwargs: None)
-
-
-def _parameters(factory: Callable[..., object], label: str) -> tuple[str, frozenset[str], bool]:
-    """Name of the network's parameter, names of the others, and whether any other name is taken as well."""
-    if not callable(factory) or (_is_lightning(factory) and not isinstance(factory, type)):
-        raise TaskError(
-            f"module is a {type(factory).__name__}, neither a class nor a function",
-            where=label,
-            fix="hand over the LightningModule class itself; each network gets a module of its own",
-        )
-    parameters = list(_signature(factory).parameters.values())
-    if not parameters or parameters[0].kind not in _TAKES_POSITION:
-        raise TaskError(
-            "the module takes no network",
-            where=label,
-            fix="its first argument must be the network: def __init__(self, network, ...)",
-        )
-    first, *rest = parameters
-    others = frozenset(parameter.name for parameter in rest if parameter.kind in _TAKES_NAME)
-    return first.name, others, any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
+    if input_shape is None:
+        return None
+    return Inputs((TensorSpec(tuple(input_shape)),)) if input_shape else Inputs.of(())

@@ -93,7 +93,10 @@ def test_a_search_trains_on_less(train):  # noqa: F811
     for fraction in (1.0, 0.25):
         counter = Counts()
         study = train(
-            build=[Fraction(fraction), nas.component("fraction", fraction=1.0)], callbacks=[counter], executor="inline"
+            build=[Fraction(fraction), nas.component("fraction", fraction=1.0)],
+            callbacks=[counter],
+            executor="inline",
+            rehearse=False,
         )
         assert study.trials[0].state == "complete", study.trials[0].failure
         seen[fraction] = Counts.batches

@@ -142,7 +142,15 @@ def test_a_cost_that_cannot_follow_fails_the_trial_and_names_the_plugin(project)
     space = project.Own()
     space.network = lambda width, task: project._Tagger(20, width, task.outputs)
     study = nas.search(
-        wrong, space=space, strategy="random", trials=1, epochs=1, costs=["macs"], executor="inline", progress=False
+        wrong,
+        space=space,
+        strategy="random",
+        trials=1,
+        epochs=1,
+        costs=["macs"],
+        executor="inline",
+        rehearse=False,
+        progress=False,
     )
     (trial,) = study.trials
     assert trial.state == "failed"

@@ -138,10 +138,10 @@ def test_travels_without_its_trainer(make_trainer):
     trainer = make_trainer(max_epochs=1)
     trainer.fit(it.module(nn.Linear(4, 2), {}), datamodule=data)
     assert it.datamodule().trainer is None
-    it._data.trainer = trainer
+    it._source.data.trainer = trainer
     copy = pickle.loads(pickle.dumps(it))
-    assert copy._data.trainer is None
-    assert it._data.trainer is trainer
+    assert copy._source.data.trainer is None
+    assert it._source.data.trainer is trainer
     assert copy.module(nn.Linear(4, 2), {"lr": 0.25}).lr == 0.25
 
 
@@ -159,7 +159,6 @@ def test_inputs_and_output_are_stated():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"outputs": 2}, "inputs are missing"),
         ({"input_shape": (4,), "inputs": (4,), "outputs": 2}, "both given"),
         ({"input_shape": (4,)}, "number of channels is missing"),
         ({"input_shape": (4,), "outputs": 2, "output": "pixels"}, "unknown output 'pixels'"),

@@ -1,0 +1,85 @@
+"""A training of one batch: what a rehearsal does with a Trainer that is otherwise that of a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from nasplug.contract.errors import TrialError
+from nasplug.contract.wording import plural
+
+#: Number of batches after which a network that has not changed will not change any more.
+PATIENCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    """How short a training is.
+
+    Attributes:
+        whole: Whether validation takes all batches.
+    """
+
+    whole: bool = False
+
+
+class Ending:
+    """Ends a training with the first batch that changes the network. A mixin for Lightning's `Callback`.
+
+    A step may change nothing: gradients are accumulated, a warm-up begins with a learning rate of 0, the optimisers of
+    a GAN take turns. So there may be some more of them.
+
+    Args:
+        changed: Function that says whether the network has changed.
+    """
+
+    def __init__(self, changed: Callable[[], bool]) -> None:
+        super().__init__()
+        self._changed = changed
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Stops the Trainer; validation follows."""
+        if batch_idx + 1 >= PATIENCE or self._changed():
+            trainer.should_stop = True
+
+
+def short_options(options: Mapping[str, Any], lightning: ModuleType, folder: Path, *, whole: bool) -> dict[str, Any]:
+    """Returns the options of a Trainer for a short training that writes only into a folder.
+
+    Args:
+        options: Options of the Trainer of a trial.
+        lightning: Distribution of Lightning.
+        folder: Folder for what callbacks write.
+        whole: Whether validation takes all batches.
+    """
+    made = {**options, "default_root_dir": folder, "profiler": None}
+    if options.get("limit_val_batches") != 0 and not whole:
+        made["limit_val_batches"] = 1
+    if options.get("check_val_every_n_epoch", 1) is not None:
+        made["check_val_every_n_epoch"] = 1
+    if options["logger"]:  # a logger would leave files, or a run on a server
+        made["logger"] = lightning.loggers.logger.DummyLogger()
+    return made
+
+
+def check_validation(options: Mapping[str, Any], epochs: int) -> None:
+    """Refuses trials that would end before their first validation.
+
+    Args:
+        options: Options of the Trainer of a trial.
+        epochs: Number of epochs of the trial.
+
+    Raises:
+        TrialError: No epoch of the trial would be validated.
+    """
+    every = options.get("check_val_every_n_epoch") or 1
+    if 0 < epochs < every:
+        raise TrialError(
+            "metric",
+            f"validation comes every {plural(every, 'epoch')}, and a trial has {epochs}",
+            where="evaluator.trainer",
+            fix="raise budget.epochs, or lower check_val_every_n_epoch",
+        )

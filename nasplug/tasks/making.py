@@ -1,0 +1,263 @@
+"""How a LightningModule gets the candidate network: as an argument, or in place of the network that it builds."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import types
+import typing
+from collections import abc
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from nasplug.contract.errors import TaskError, did_you_mean
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_TAKES_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_PLAIN = ("str", "int", "float", "bool", "list", "dict", "tuple")
+#: Names that arguments for a network usually have, the usual ones first.
+_USUAL = ("network", "net", "model", "backbone")
+
+
+class Maker:
+    """Makes modules around candidate networks.
+
+    Args:
+        factory: LightningModule class, or a function that returns a module.
+        label: Name of the task, for messages.
+        argument: Name of the argument that takes the network; None finds it: one that is annotated as a module or has
+            a usual name (network, net, model, backbone), otherwise the first.
+        attribute: Path of the attribute that the network replaces, such as `model` or `task.encoder`; the module is
+            then made without the network.
+
+    Attributes:
+        argument: Name of the argument that takes the network; None if it replaces an attribute.
+
+    Raises:
+        TaskError: The factory cannot take a network that way.
+    """
+
+    def __init__(
+        self, factory: Callable[..., Any], label: str, argument: str | None = None, attribute: str | None = None
+    ) -> None:
+        self._factory, self._label, self._attribute = factory, label, attribute
+        if not callable(factory) or (is_lightning(factory) and not isinstance(factory, type)):
+            raise TaskError(
+                f"module is a {type(factory).__name__}, neither a class nor a function",
+                where=label,
+                fix="hand over the LightningModule class itself; each network gets a module of its own",
+            )
+        if argument is not None and attribute is not None:
+            raise TaskError(
+                "network_argument and network_attribute are both given",
+                where=label,
+                fix="give network_argument if the module takes the network, network_attribute if it builds its own",
+            )
+        parameters = signature(factory).parameters
+        self._open = any(item.kind is inspect.Parameter.VAR_KEYWORD for item in parameters.values())
+        self._others = frozenset(name for name, item in parameters.items() if item.kind in _TAKES_NAME)
+        self.argument = None if attribute is not None else self._find(parameters, argument)
+        self._by_position = self.argument is not None and self._takes_position(parameters)
+
+    def check_names(self, names: Iterable[str], who: str) -> None:
+        """Refuses names that are not arguments of the module.
+
+        Args:
+            names: Names of arguments.
+            who: Beginning of the message, such as "module_args names".
+
+        Raises:
+            TaskError: One of the names is not an argument, or is the network's.
+        """
+        for name in names:
+            if name == self.argument:
+                raise TaskError(f"{who} {name!r}, the argument that takes the network", where=self._label)
+            if name not in self._others and not self._open:
+                raise TaskError(
+                    f"{who} {name!r}, which the module does not take",
+                    where=self._label,
+                    why=did_you_mean(name, self._others - {self.argument or ""}),
+                    fix=f"add an argument {name!r} to the module, or leave it out",
+                )
+
+    def make(self, network: nn.Module, arguments: Mapping[str, Any]) -> Any:
+        """Returns a module with the network in it.
+
+        Args:
+            network: Candidate network.
+            arguments: Further arguments of the module.
+
+        Raises:
+            TaskError: An argument is missing, the result is not a LightningModule, or it has no such attribute.
+        """
+        given = (network,) if self._by_position else ()
+        named = {**arguments}
+        if self.argument is not None and not self._by_position:
+            named[self.argument] = network
+        try:
+            signature(self._factory).bind(*given, **named)
+        except TypeError as error:
+            raise TaskError(
+                "the module cannot be made",
+                where=self._label,
+                why=str(error),
+                fix="give the argument in module_args, or a default in the module",
+            ) from None
+        made = self._factory(*given, **named)
+        if not is_lightning(made):
+            raise TaskError(
+                f"calling the module gave a {type(made).__name__}, not a LightningModule", where=self._label
+            )
+        if self._attribute is not None:
+            self._put(made, self._attribute, network)
+        return made
+
+    # -- the argument ----------------------------------------------------------------------------------------------
+
+    def _find(self, parameters: Mapping[str, inspect.Parameter], wanted: str | None) -> str:
+        able = {name: item for name, item in parameters.items() if item.kind is not inspect.Parameter.VAR_KEYWORD}
+        if wanted is not None:
+            if wanted in able or self._open:
+                return wanted
+            raise TaskError(
+                f"the module takes no argument {wanted!r}, which network_argument names",
+                where=self._label,
+                fix=did_you_mean(wanted, able),
+            )
+        hints = _hints(self._factory)
+        likely = [name for name, item in able.items() if _may_be_network(item, hints.get(name))]
+        annotated = [name for name in likely if _is_module_hint(hints.get(name))]
+        usual = [name for name in _USUAL if name in likely]
+        first = next(iter(parameters.values()), None)
+        open_first = first is not None and first.name in likely and first.kind is not inspect.Parameter.KEYWORD_ONLY
+        found = [*annotated[:1], *usual[:1], *([first.name] if first is not None and open_first else [])]
+        if found:
+            return found[0]
+        from nasplug.evaluate.inside import RECIPE
+
+        why = "it has no arguments" if first is None else f"none of its arguments can be one: {', '.join(parameters)}"
+        raise TaskError("the module takes no network", where=self._label, why=why, fix=RECIPE)
+
+    def _takes_position(self, parameters: Mapping[str, inspect.Parameter]) -> bool:
+        """Whether the network goes first, by position: what a first argument can, whatever its name is."""
+        first = next(iter(parameters.values()), None)
+        return first is not None and first.name == self.argument and first.kind is not inspect.Parameter.KEYWORD_ONLY
+
+    # -- the attribute ---------------------------------------------------------------------------------------------
+
+    def _put(self, module: Any, path: str, network: nn.Module) -> None:
+        """Puts the network in place of an attribute, now and after `configure_model`, which may build it again."""
+        from nasplug.lightning.distribution import overrides
+
+        late = overrides(module, "configure_model")
+        if not late or _at(module, path) is not None:
+            self._replace(module, path, network)
+        if not late:
+            return
+        build = module.configure_model
+
+        @functools.wraps(build)
+        def configure_model() -> None:
+            build()
+            self._replace(module, path, network)
+
+        module.configure_model = configure_model
+
+    def _replace(self, module: Any, path: str, network: nn.Module) -> None:
+        from torch import nn
+
+        *way, last = path.split(".")
+        owner = module
+        for step, name in enumerate((*way, last)):
+            found = getattr(owner, name, None)
+            if not isinstance(found, nn.Module) and not (step == len(way) and hasattr(owner, name) and found is None):
+                raise self._missing(owner, ".".join([*way, last][: step + 1]), found)
+            if step < len(way):
+                owner = found
+        old = getattr(owner, last)
+        if old is network:
+            return
+        setattr(owner, last, network)
+        for part in list(module.modules()) if old is not None else ():  # the same layer under another name
+            for name, child in part._modules.items():
+                if child is old:
+                    setattr(part, name, network)
+
+    def _missing(self, owner: Any, path: str, found: Any) -> TaskError:
+        names = [name for name, _ in owner.named_children()]
+        what = f"the module has no attribute {path!r}, which network_attribute names"
+        if found is not None:
+            what = f"network_attribute names {path!r}, which is a {type(found).__name__} and not a network"
+        return TaskError(what, where=self._label, fix=did_you_mean(path.rpartition(".")[2], names))
+
+
+def is_lightning(thing: object) -> bool:
+    """Returns whether it can what a LightningModule can; both distributions of Lightning are welcome."""
+    return all(callable(getattr(thing, name, None)) for name in ("training_step", "configure_optimizers"))
+
+
+def signature(factory: Callable[..., Any]) -> inspect.Signature:
+    """Returns the signature of a factory, of any arguments if it cannot be said."""
+    try:
+        return inspect.signature(factory)
+    except ValueError:  # built in C, without a signature: nothing can be checked
+        return inspect.signature(lambda *args, **kwargs: None)
+
+
+def _at(module: Any, path: str) -> Any:
+    found = module
+    for name in path.split("."):
+        found = getattr(found, name, None)
+    return found
+
+
+def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
+    target = factory.func if isinstance(factory, functools.partial) else factory
+    function = getattr(target, "__init__", None) if isinstance(target, type) else target
+    try:
+        return typing.get_type_hints(function) if function is not None else {}
+    except Exception:  # a hint that exists for type checkers only
+        return dict(getattr(function, "__annotations__", {}))
+
+
+def _is_module_hint(hint: Any) -> bool:
+    return any(
+        option.rpartition(".")[2] == "Module" if isinstance(option, str) else _is_module(option)
+        for option in _options(hint)
+    )
+
+
+def _is_module(option: Any) -> bool:
+    mro = option.__mro__ if isinstance(option, type) else ()
+    return any(base.__name__ == "Module" and base.__module__.startswith("torch.nn") for base in mro)
+
+
+def _may_be_network(parameter: inspect.Parameter, hint: Any) -> bool:
+    """Whether a network can be meant: neither the default nor the annotation says something else."""
+    default = parameter.default
+    if default is not parameter.empty and default is not None and not callable(default):
+        return False
+    return hint is None or _is_module_hint(hint) or any(map(_is_open, _options(hint)))
+
+
+def _options(hint: Any) -> list[Any]:
+    """The parts of a union, as types or as they are written."""
+    if isinstance(hint, str):
+        return [part.strip() for part in hint.split("|")]
+    parts = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    return [part for part in parts if part is not type(None)]
+
+
+def _is_open(option: Any) -> bool:
+    """Whether a type leaves room for a network: a class of the user, `Any` or a callable, unlike `str` or a path."""
+    if isinstance(option, str):
+        return option.partition("[")[0] not in (*_PLAIN, "None", "Path", "Literal")
+    origin = typing.get_origin(option) or option
+    if origin in (object, Any, abc.Callable):
+        return True
+    if isinstance(origin, type):
+        return origin.__module__.partition(".")[0] not in sys.stdlib_module_names
+    return origin is not typing.Literal

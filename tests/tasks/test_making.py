@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import torch
+from pytorch_lightning import LightningModule
+from torch import nn
+
+from nasplug.contract.errors import TaskError
+from nasplug.tasks.making import Maker
+
+
+class Base(LightningModule):
+    def training_step(self, batch, _):
+        return self(batch).sum()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+class Last(Base):
+    def __init__(self, lr, network):
+        super().__init__()
+        self.lr, self.kept = lr, network
+
+
+class Annotated(Base):
+    def __init__(self, name: str, thing: nn.Module, lr: float = 0.1):
+        super().__init__()
+        self.kept = thing
+
+
+class MaybeAnnotated(Base):
+    def __init__(self, lr: float, thing: nn.Module | None = None):
+        super().__init__()
+        self.kept = thing
+
+
+class Keyword(Base):
+    def __init__(self, *, lr=0.1, net):
+        super().__init__()
+        self.kept = net
+
+
+class First(Base):
+    def __init__(self, anything, lr=0.1):
+        super().__init__()
+        self.kept = anything
+
+
+class Resnet(Base):
+    """Builds its own network, under two names."""
+
+    def __init__(self, data_dir=".", hidden=3, lr=0.1):
+        super().__init__()
+        self.model = nn.Linear(4, hidden)
+        self.task = nn.ModuleDict({"encoder": nn.Sequential(nn.Linear(4, 4), nn.ReLU())})
+        self.whole = nn.Sequential(self.model, nn.Softmax(-1))
+        self.name = "resnet"
+
+
+class Late(Base):
+    def __init__(self, width=3):
+        super().__init__()
+        self.model, self.width = None, width
+
+    def configure_model(self):
+        self.model = nn.Linear(4, self.width)
+
+
+class Polite(Late):
+    def configure_model(self):
+        if self.model is None:
+            raise AssertionError("built although there is one")
+
+
+@pytest.mark.parametrize(
+    ("factory", "arguments"),
+    [(Last, {"lr": 1}), (Annotated, {"name": "a"}), (MaybeAnnotated, {"lr": 1}), (Keyword, {}), (First, {})],
+)
+def test_the_argument_is_found(factory, arguments):
+    network = nn.Linear(4, 2)
+    assert Maker(factory, "T").make(network, arguments).kept is network
+
+
+def test_the_argument_is_named():
+    def make(first, second):
+        return First(second)
+
+    network = nn.Linear(4, 2)
+    assert Maker(make, "T", argument="second").make(network, {"first": 1}).kept is network
+    with pytest.raises(TaskError, match=r"no argument 'secnd'[\s\S]*'second'"):
+        Maker(make, "T", argument="secnd")
+    with pytest.raises(TaskError, match="takes the network"):
+        Maker(make, "T", argument="second").check_names(["second"], "it names")
+
+
+@pytest.mark.parametrize("hint", [str, int, Path, "str", list[int], str | None, Literal["a"], "Path | None"])
+def test_an_argument_that_cannot_be_a_network(hint):
+    def make(thing, lr=0.1):
+        raise AssertionError
+
+    make.__annotations__["thing"] = hint
+    with pytest.raises(TaskError, match=r"takes no network[\s\S]*network_argument[\s\S]*network_attribute[\s\S]*make"):
+        Maker(make, "T")
+
+
+@pytest.mark.parametrize("hint", [Any, object, nn.Sequential, "nn.Module", "Backbone", nn.Module | None])
+def test_an_argument_that_may_be_one(hint):
+    def make(thing, lr=0.1):
+        raise AssertionError
+
+    make.__annotations__["thing"] = hint
+    assert Maker(make, "T").argument == "thing"
+
+
+@pytest.mark.parametrize("path", ["model", "whole.0"])
+def test_an_attribute_is_replaced_under_all_of_its_names(path):
+    network = nn.Linear(4, 7)
+    maker = Maker(Resnet, "T", attribute=path)
+    maker.check_names(["data_dir", "hidden", "lr"], "it names")
+    made = maker.make(network, {"lr": 1.0})
+    assert made.model is network
+    assert made.whole[0] is network
+
+
+def test_a_dotted_path():
+    network = nn.Linear(4, 7)
+    made = Maker(Resnet, "T", attribute="task.encoder").make(network, {})
+    assert made.task["encoder"] is network
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("modle", r"no attribute 'modle'[\s\S]*did you mean 'model'"),
+        ("task.decoder", r"no attribute 'task.decoder'[\s\S]*encoder"),
+        ("name", "'name', which is a str and not a network"),
+        ("name.model", "'name', which is a str"),
+    ],
+)
+def test_an_attribute_that_is_not_there(path, message):
+    with pytest.raises(TaskError, match=message):
+        Maker(Resnet, "T", attribute=path).make(nn.Linear(4, 7), {})
+
+
+@pytest.mark.parametrize("factory", [Late, Polite])
+def test_what_configure_model_builds_is_replaced(factory):
+    network = nn.Linear(4, 7)
+    made = Maker(factory, "T", attribute="model").make(network, {})
+    if factory is Polite:
+        made.model = network
+    made.configure_model()
+    made.configure_model()
+    assert made.model is network
+
+
+def test_both_ways_at_once():
+    with pytest.raises(TaskError, match="both given"):
+        Maker(First, "T", "anything", "model")
