@@ -49,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the npz files")
     parser.add_argument("--out", type=Path, default=Path("runs/campaign"), help="folder of records and of what goes on")
-    parser.add_argument("--minutes", type=float, default=9.0, help="after these, everything is over")
+    parser.add_argument("--minutes", type=float, default=9.0, help="minutes after which everything ends")
     parser.add_argument(
         "--slots", type=int, default=12, help="trainings at the same time at most; timings may say fewer"
     )

@@ -164,7 +164,7 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=200)
     parser.add_argument("--images", type=int, default=8)
     parser.add_argument("--steps", type=int, default=3)
-    parser.add_argument("--onnx", type=int, default=20, help="how many of them are also run by onnxruntime")
+    parser.add_argument("--onnx", type=int, default=20, help="number of networks that onnxruntime runs as well")
     parser.add_argument("--model", nargs="*", default=["resnet18", "mobilenetv2_100"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=None, help="folder of the JSON; default: results beside the script")

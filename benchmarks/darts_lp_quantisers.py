@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--kind", nargs="+", choices=[*KINDS, "float", "brevitas"], default=["float", *KINDS])
     parser.add_argument("--body", choices=["relu", "bireal"], default="relu")
     parser.add_argument("--width", type=int, default=16)
-    parser.add_argument("--blocks", type=int, default=3, help="of each of the three stages")
+    parser.add_argument("--blocks", type=int, default=3, help="blocks of each of the three stages")
     parser.add_argument("--stem-stride", type=int, default=1)
     parser.add_argument("--pretrain", type=int, default=0, help="epochs in floating point that all trainings share")
     parser.add_argument("--pretrain-lr", type=float, default=0.1)
@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/darts_lp_quantisers"))
     parser.add_argument("--out", type=Path, default=None, help="folder of the JSON; default: results beside the script")
     parser.add_argument("--no-record", action="store_true", help="train only, as a part of a benchmark elsewhere")
-    parser.add_argument("--graph", action="store_true", help="on a GPU: capture a step once and replay it")
+    parser.add_argument("--graph", action="store_true", help="capture a step once and replay it, on a GPU")
     arguments = parser.parse_args()
     # Seeds outside: a benchmark that is cut short has all kinds at fewer seeds.
     tasks = [

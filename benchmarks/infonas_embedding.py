@@ -218,7 +218,7 @@ def main() -> None:
     parser.add_argument("--label-epochs", type=int, default=3)
     parser.add_argument("--pairs", type=int, default=100, help="images per trained cell that info-NAS sees")
     parser.add_argument("--cells", type=int, default=40_000, help="unlabelled cells that info-NAS sees")
-    parser.add_argument("--epochs", type=int, default=2, help="of info-NAS")
+    parser.add_argument("--epochs", type=int, default=2, help="epochs of info-NAS")
     parser.add_argument("--samples", type=int, default=10_000, help="codes to decode")
     parser.add_argument("--test", type=int, default=5000, help="cells to predict")
     parser.add_argument("--repeats", type=int, default=10)

@@ -47,7 +47,7 @@ def register(catalog: Catalog) -> None:
         summary="A model repository: model.safetensors, config.json and the model card.",
     )
     catalog.tracker(
-        "jsonl", "nasplug.builtin.trackers:JsonLines", summary="Appends every event to a file, a line of JSON each."
+        "jsonl", "nasplug.builtin.trackers:JsonLines", summary="Appends every event to a file as one line of JSON."
     )
     catalog.evaluator(
         "lightning",
@@ -80,7 +80,7 @@ def register(catalog: Catalog) -> None:
     )
     catalog.cost("params", "nasplug.builtin.counts:Params", summary="Number of parameters.")
     catalog.cost("macs", "nasplug.builtin.counts:Macs", summary="Multiply-accumulates of one inference.")
-    catalog.cost("target", "nasplug.builtin.target:TargetCost", summary="What the run's hardware target says.")
+    catalog.cost("target", "nasplug.builtin.target:TargetCost", summary="Estimates of the run's hardware target.")
     catalog.target("cpu", "nasplug.builtin.target:Cpu", summary="Latency measured on this machine's CPU.")
     catalog.target("cuda", "nasplug.builtin.target:Cuda", summary="Latency measured on a CUDA device.")
     catalog.wrapper(

@@ -41,17 +41,17 @@ FINAL_EPOCHS = 20
 
 def add_arguments(parser: Parser) -> None:
     """Adds the options of `nasplug demo`."""
-    parser.add_argument("--out", metavar="DIR", default="runs/demo", help="where to write; default: runs/demo")
-    parser.add_argument("--seed", metavar="S", type=natural, default=0, help="of the whole search; default: 0")
+    parser.add_argument("--out", metavar="DIR", default="runs/demo", help="folder to write; default: runs/demo")
+    parser.add_argument("--seed", metavar="S", type=natural, default=0, help="seed of the whole search; default: 0")
     parser.add_argument("--trials", metavar="N", type=positive, default=TRIALS, help=f"default: {TRIALS}")
     parser.add_argument(
-        "--workers", metavar="N", type=positive, help=f"worker processes; default: the cores, at most {GENERATION}"
+        "--workers", metavar="N", type=positive, help=f"worker processes; default: one per core, at most {GENERATION}"
     )
     begin = parser.add_mutually_exclusive_group()
     begin.add_argument(
         "--fresh", action="store_true", help="leave an earlier demo alone and write to DIR-2, DIR-3, ..."
     )
-    begin.add_argument("--resume", action="store_true", help="go on with the demo in DIR, which must be there")
+    begin.add_argument("--resume", action="store_true", help="continue the demo in DIR, which must exist")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ SUMMARY = "Write a found network to files: weights, architecture, ONNX."
 def add_arguments(parser: Parser) -> None:
     """Adds the options of `nasplug export`."""
     parser.add_argument("file", metavar="FILE", help="the study file")
-    parser.add_argument("--trial", metavar="N", type=natural, help="which trial; default: the best")
+    parser.add_argument("--trial", metavar="N", type=natural, help="number of the trial; default: the best")
     parser.add_argument("--out", metavar="DIR", help="the folder to write; default: FILE without its ending, -trial-N")
     parser.add_argument(
         "--format",

@@ -25,9 +25,9 @@ _LEFT_OUT = {"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".hyp
 
 def add_arguments(parser: Parser) -> None:
     """Adds the options of `nasplug new-plugin`."""
-    parser.add_argument("name", metavar="NAME", help="what specifications will call it: lower_case")
+    parser.add_argument("name", metavar="NAME", help="name in specifications, in lower_case")
     parser.add_argument(
-        "--directory", metavar="DIR", type=Path, default=Path(), help="where to make the folder nasplug-NAME"
+        "--directory", metavar="DIR", type=Path, default=Path(), help="parent of the new folder nasplug-NAME"
     )
 
 

@@ -27,11 +27,11 @@ RESULT = "retrain.json"
 def add_arguments(parser: Parser) -> None:
     """Adds the options of `nasplug retrain`."""
     parser.add_argument("file", metavar="FILE", help="the study file")
-    parser.add_argument("--trial", metavar="N", type=natural, help="which trial; default: the best")
+    parser.add_argument("--trial", metavar="N", type=natural, help="number of the trial; default: the best")
     parser.add_argument(
-        "--epochs", metavar="E", type=positive, help="how long to train; default: ten times as long as in the search"
+        "--epochs", metavar="E", type=positive, help="number of epochs; default: ten times as many as in the search"
     )
-    parser.add_argument("--seed", metavar="S", type=natural, default=0, help="of weights and batches; default: 0")
+    parser.add_argument("--seed", metavar="S", type=natural, default=0, help="seed of weights and batches; default: 0")
     parser.add_argument(
         "--hyperparameter",
         metavar="NAME=VALUE",

@@ -31,11 +31,11 @@ def add_arguments(parser: Parser) -> None:
         "--sort",
         metavar="NAME",
         default="number",
-        help="by an objective or a constraint's side (best first), a cost, metric, seconds or number (smallest first)",
+        help="objective or constraint's side (best first), cost, metric, seconds or number (smallest first)",
     )
-    parser.add_argument("--reverse", action="store_true", help="the other way round")
+    parser.add_argument("--reverse", action="store_true", help="reverse the order")
     add_labels(parser)
-    parser.add_argument("--limit", metavar="N", type=positive, help="at most so many trials")
+    parser.add_argument("--limit", metavar="N", type=positive, help="show at most N trials")
     parser.add_argument("--json", action="store_true", help="print everything known about the trials as JSON")
 
 

@@ -96,6 +96,14 @@ def test_arguments_begin_with_a_noun():
     assert [finding.text.split(":")[0] for finding in found] == ["seed", "size", "*name"]
 
 
+@pytest.mark.parametrize(
+    ("text", "bad"),
+    [("of the whole search", True), ("how many", True), ("so many graphs", True), ("number of graphs", False)],
+)
+def test_help_begins_with_a_noun_or_a_verb(text, bad):
+    assert bool(list(english.helps(f"add('--x', help={text!r})"))) is bad
+
+
 def test_docstrings_are_in_the_third_person():
     source = 'def one():\n    """Return it."""\n\ndef two():\n    """Returns it."""\n\ndef three():\n    pass\n'
     assert [finding.text for finding in english.imperatives(source)] == ["one: Return ..."]

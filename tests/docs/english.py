@@ -93,6 +93,15 @@ def arguments(source: str) -> Iterator[Finding]:
             yield Finding(number, line.strip(), "begin with a noun: 'Seed of every random stream.'")
 
 
+def helps(source: str) -> Iterator[Finding]:
+    """Help of options that does not begin with a noun or a verb; `only` is one word that may stand there."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.keyword) and node.arg == "help" and isinstance(node.value, ast.Constant):
+            text = str(node.value.value)
+            if text.split(" ")[0] in OPENERS - {"only", "set"} or text.startswith("so many"):
+                yield Finding(node.value.lineno, text, "begin with a noun: 'number of trials'")
+
+
 def imperatives(source: str) -> Iterator[Finding]:
     """Docstrings that command instead of describing."""
     for node in ast.walk(ast.parse(source)):
@@ -128,5 +137,5 @@ def findings(path: Path) -> list[Finding]:
     text = path.read_text(encoding="utf-8")
     found = list(phrases(text))
     if path.suffix == ".py":
-        found += [*arguments(text), *imperatives(text), *counts(text)]
+        found += [*arguments(text), *helps(text), *imperatives(text), *counts(text)]
     return sorted(found, key=lambda finding: finding.line)

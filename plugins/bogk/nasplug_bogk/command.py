@@ -16,9 +16,9 @@ class MotifsCommand:
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Adds the options of `nasplug motifs`."""
         parser.add_argument("file", metavar="FILE", help="the study file")
-        parser.add_argument("--rounds", type=int, default=1, help="how far a motif looks; default 1: the neighbours")
+        parser.add_argument("--rounds", type=int, default=1, help="radius of a motif; default 1: the neighbours")
         parser.add_argument("--least", type=int, default=3, help="leave out motifs of fewer trials; default 3")
-        parser.add_argument("--top", type=int, default=8, help="how many of either kind; default 8")
+        parser.add_argument("--top", type=int, default=8, help="number of either kind; default 8")
         parser.add_argument("--plot", metavar="PICTURE", help="draw them into this file, e.g. motifs.svg")
         parser.add_argument("--json", action="store_true", help="print all motifs as JSON")
 

@@ -21,7 +21,7 @@ def register(catalog: Catalog) -> None:
     catalog.callback(
         "darts_lp.callback",
         "nasplug_darts_lp.layers.callback:QuantisationSchedule",
-        summary="Warm-up in floating point, falling bits and distillation while a quantised network trains.",
+        summary="Warm-up in floating point, decreasing bit widths and distillation while a quantised network trains.",
     )
     catalog.space(
         "darts_lp.layers",

@@ -32,7 +32,7 @@ class InfonasCommand:
         for command in (pretrain, train, embed):
             command.add_argument("--space", required=True, help="name or YAML, as in a specification")
         for command in (pretrain, train):
-            command.add_argument("--limit", type=positive, help="so many graphs; default: all of a finite space")
+            command.add_argument("--limit", type=positive, help="number of graphs; default: all of a finite space")
             command.add_argument("--epochs", type=positive, default=8 if command is pretrain else 10)
             command.add_argument("--batch-size", type=positive, default=32)
             command.add_argument("--lr", type=float, default=1e-3, help="learning rate; default 0.001")
@@ -40,14 +40,18 @@ class InfonasCommand:
             command.add_argument("--seed", type=natural, default=1)
             command.add_argument("--device", default="cpu", help="cpu, cuda or auto")
             command.add_argument("--threads", type=positive, default=1, help="torch threads; default 1")
-        pretrain.add_argument("--schedule", default="none", help="of the learning rate: none, cosine or onecycle")
-        pretrain.add_argument("--samples", type=natural, default=0, help="decode so many codes and count valid cells")
-        train.add_argument("--networks", required=True, metavar="FILE.npz", help="from `nasplug infonas label`")
+        pretrain.add_argument(
+            "--schedule", default="none", help="schedule of the learning rate: none, cosine or onecycle"
+        )
+        pretrain.add_argument(
+            "--samples", type=natural, default=0, help="number of codes to decode, to count valid cells"
+        )
+        train.add_argument("--networks", required=True, metavar="FILE.npz", help="file from `nasplug infonas label`")
         train.add_argument("--start", metavar="FILE", help="encoder to begin with")
-        train.add_argument("--error", default="mse", help="of the regressor: mse or l1")
+        train.add_argument("--error", default="mse", help="error of the regressor: mse or l1")
         train.add_argument("--top-k", type=natural, default=10, help="entries per target, 0 for all; default 10")
         train.add_argument("--width", type=positive, default=128, help="channels of the regressor; default 128")
-        embed.add_argument("--encoder", required=True, metavar="FILE", help="from pretrain or train")
+        embed.add_argument("--encoder", required=True, metavar="FILE", help="encoder from pretrain or train")
         embed.add_argument("--kind", default="codes", help="codes, mean or dense; default codes")
         label.add_argument("--study", required=True, metavar="FILE", help="a study that trained and kept weights")
         label.add_argument("--images", type=positive, default=1000, help="validation images; default 1000")

@@ -21,14 +21,14 @@ Accept = Callable[[Graph], str | None]
 
 
 def generate(embedder: Embedder, count: int = 10_000, *, padding: bool = False, seed: int = 0) -> list[Graph]:
-    """Decodes codes drawn from N(mean, std^2) of the training codes, each row and dimension by itself.
+    """Decodes codes sampled from N(mean, std^2) of the training codes, each row and dimension by itself.
 
     Every row takes its strongest operation, every pair above one half is an edge.
 
     Args:
-        embedder: Trained; its statistics are drawn from.
+        embedder: Trained encoder; codes are sampled from its statistics.
         count: Number of networks.
-        padding: Whether graphs end at their first `output`, so that small ones can be drawn; the published protocol
+        padding: Whether graphs end at their first `output`, so that small ones can be sampled; the published protocol
             reads all rows as nodes.
         seed: Seed of the draws.
 
@@ -41,8 +41,8 @@ def generate(embedder: Embedder, count: int = 10_000, *, padding: bool = False, 
     random = torch.Generator().manual_seed(derived_seed(seed, "infonas.generate"))
     encoding = embedder.encoding
     with torch.inference_mode():
-        drawn = torch.randn((count, *mean.shape), generator=random) * std + mean
-        found = embedder.vae.eval().decode(drawn)
+        samples = torch.randn((count, *mean.shape), generator=random) * std + mean
+        found = embedder.vae.eval().decode(samples)
         operations = found.operations.argmax(2).to(torch.int8).numpy()
         adjacency = (found.adjacency > 0).triu(1).to(torch.uint8).numpy()
     if padding and OUTPUT in encoding.labels:
@@ -53,7 +53,7 @@ def generate(embedder: Embedder, count: int = 10_000, *, padding: bool = False, 
 
 
 def quality(embedder: Embedder, accept: Accept, count: int = 10_000, *, seed: int = 0) -> dict[str, float]:
-    """Validity and uniqueness of drawn graphs, in the published protocol and with small graphs allowed.
+    """Validity and uniqueness of sampled graphs, in the published protocol and with small graphs allowed.
 
     Args:
         embedder: Trained.
@@ -63,7 +63,7 @@ def quality(embedder: Embedder, accept: Accept, count: int = 10_000, *, seed: in
 
     Returns:
         `validity`: share of graphs that are networks; `uniqueness`: share of distinct graphs among those, as they were
-        drawn, up to the numbering of nodes, which is the published figure; `distinct_networks`: share of distinct
+        sampled, up to the numbering of nodes, which is the published figure; `distinct_networks`: share of distinct
         networks, after the space has pruned what leads nowhere; and the same names with `_with_padding`. Shares of
         nothing are 0.
     """

@@ -44,9 +44,11 @@ class NPUCommand:
         estimate.add_argument("--layers", action="store_true", help="print every layer")
         estimate.add_argument("--json", action="store_true", help="print everything as JSON")
         estimate.add_argument("--roofline", metavar="FILE", help="draw the layers under the unit's roof")
-        explore = forms.add_parser("explore", help="all units that no other one beats, within an area budget")
-        explore.add_argument("model", metavar="MODEL", nargs="+", help="as for estimate; several are priced together")
-        explore.add_argument("--base", metavar="UNIT", default="wu32", help="what is not varied (default: wu32)")
+        explore = forms.add_parser("explore", help="all units that no other unit beats, within an area budget")
+        explore.add_argument(
+            "model", metavar="MODEL", nargs="+", help="network, as for estimate; several are priced together"
+        )
+        explore.add_argument("--base", metavar="UNIT", default="wu32", help="unit that the axes vary (default: wu32)")
         explore.add_argument(
             "--axis",
             metavar="FIELD=A,B,...",
@@ -59,7 +61,7 @@ class NPUCommand:
             "--objectives",
             metavar="NAMES",
             default="area_mm2,latency_s,energy_j",
-            help="what to minimise, with commas (default: %(default)s)",
+            help="objectives to minimise, with commas (default: %(default)s)",
         )
         explore.add_argument("--combine", default="sum", help="costs of several networks: sum or worst (default: sum)")
         explore.add_argument("--out", metavar="FILE", help="write the front: .json, .csv, .html, .png, .svg or .pdf")
@@ -72,7 +74,7 @@ class NPUCommand:
                 action="append",
                 default=[],
                 type=key_value,
-                help=f"for all layers: {', '.join(_CHANGES)}; may be repeated",
+                help=f"value for all layers: {', '.join(_CHANGES)}; may be repeated",
             )
         presets = forms.add_parser("presets", help="list the presets, or print one")
         presets.add_argument("name", metavar="NAME", nargs="?", help="print the fields of this one, as YAML")

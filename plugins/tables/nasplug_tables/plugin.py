@@ -23,12 +23,14 @@ def register(catalog: Catalog) -> None:
         "nasbench201", "nasplug_tables.spaces.nasbench201:NASBench201", summary="The 15,625 cells of NAS-Bench-201."
     )
     catalog.target(
-        "table", "nasplug_tables.hardware:TableHardware", summary="Devices that others measured: table:FILE#DEVICE."
+        "table",
+        "nasplug_tables.hardware:TableHardware",
+        summary="Published measurements of devices: table:FILE#DEVICE.",
     )
     catalog.cost("column", "nasplug_tables.hardware:TableCost", summary="Columns of a table, unchanged.")
     catalog.command("bench", "nasplug_tables.cli:bench", summary="compare strategies on a table of results")
     catalog.command(
         "table",
         "nasplug_tables.cli:table",
-        summary="look into a table of results, or make one of a benchmark's published file",
+        summary="show a table of results, or convert the published file of a benchmark to one",
     )

@@ -77,12 +77,12 @@ class InfoNAS(LightningModule):
         """One step of the optimiser that the batch is for."""
         alone, together = self.optimizers()  # type: ignore[attr-defined]
         operations, adjacency = batch[0], batch[1]
-        codes, drawn, reconstruction = self.vae(operations, adjacency)
+        codes, samples, reconstruction = self.vae(operations, adjacency)
         head = self.vae.settings.head
         loss = vae_loss(codes, reconstruction, operations, adjacency, head=head, beta=self.beta).total
         if isinstance(batch, LabelledBatch):
             # Without weight, the regressor still learns, from codes that it cannot change.
-            seen = drawn if self.weight else drawn.detach()
+            seen = samples if self.weight else samples.detach()
             error = self._error(self.predict(seen, batch.images), batch.targets)
             self._errors.append(error.detach())
             self._step(together, loss + (self.weight or 1.0) * error)

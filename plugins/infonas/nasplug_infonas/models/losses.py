@@ -103,7 +103,7 @@ class ReconstructionAccuracy(Metric):
         rows, columns = torch.triu_indices(nodes, nodes, 1, device=operations.device)
         there = adjacency[:, rows, columns] > 0
         likely = reconstruction.adjacency[:, rows, columns]
-        chance = likely.sigmoid()
+        probability = likely.sigmoid()
         sums = [
             right.sum(),
             real.sum(),
@@ -111,9 +111,9 @@ class ReconstructionAccuracy(Metric):
             torch.tensor(real.numel()),
             ((likely > 0) == there).sum(),
             torch.tensor(there.numel()),
-            chance[there].sum(),
+            probability[there].sum(),
             there.sum(),
-            chance[~there].sum(),
+            probability[~there].sum(),
             (~there).sum(),
         ]
         self.counts += torch.stack([value.double().to(self.counts.device) for value in sums])

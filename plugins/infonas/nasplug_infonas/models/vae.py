@@ -152,7 +152,7 @@ class GraphVAE(nn.Module):
         return Reconstruction(self.operations(seen), torch.bmm(seen, seen.transpose(1, 2)))
 
     def draw(self, codes: Codes) -> Tensor:
-        """Codes (B, V, D): drawn around the mean while training, the mean itself otherwise."""
+        """Codes (B, V, D): sampled around the mean while training, the mean itself otherwise."""
         if not self.training:
             return codes.mean
         return torch.addcmul(codes.mean, torch.randn_like(codes.mean), codes.log_std.exp())
@@ -161,11 +161,11 @@ class GraphVAE(nn.Module):
         """Encodes, draws and decodes; arguments as for `encode`.
 
         Returns:
-            The codes, the drawn codes (B, V, D), and their reconstruction.
+            The codes, the sampled codes (B, V, D), and their reconstruction.
         """
         codes = self.encode(operations, adjacency)
-        drawn = self.draw(codes)
-        return codes, drawn, self.decode(drawn)
+        samples = self.draw(codes)
+        return codes, samples, self.decode(samples)
 
     def to_json(self) -> dict[str, Any]:
         """The settings as plain data."""

