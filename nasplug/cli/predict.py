@@ -13,7 +13,7 @@ SUMMARY = "Show image files to an exported network."
 
 def add_arguments(parser: Parser) -> None:
     """Adds the options of `nasplug predict`."""
-    parser.add_argument("network", metavar="NETWORK", help="what `nasplug export` wrote: a folder, .onnx or .pt2 file")
+    parser.add_argument("network", metavar="NETWORK", help="output of `nasplug export`: a folder, .onnx or .pt2 file")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="image files, or folders of them")
     parser.add_argument("--json", action="store_true", help="print the answers as JSON")
 

@@ -20,7 +20,7 @@ def probe(network: nn.Module, inputs: Inputs) -> list[float] | None:
 
     Args:
         network: Network on the CPU, in inference mode.
-        inputs: What it is called with.
+        inputs: Inputs of the network.
 
     Returns:
         At most 64 numbers; None if the network does not answer one tensor of finite numbers, always the same.
