@@ -5,8 +5,9 @@ Importing this package loads nothing heavy: each name is imported when it is fir
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nasplug.lazy import attach
 
 if TYPE_CHECKING:
     from nasplug.data.arrays import ImageArrays
@@ -20,19 +21,19 @@ if TYPE_CHECKING:
     from nasplug.data.settings import Loading, Split
     from nasplug.data.source import ImageSource
 
-_MODULES = {
-    "Cifar": "cifar",
-    "Digits": "digits",
-    "Idx": "idx",
-    "ImageArrays": "arrays",
-    "ImageDataModule": "datamodule",
-    "ImageFolder": "folder",
-    "ImageSource": "source",
-    "Loading": "settings",
-    "Npz": "npz",
-    "PreparedImages": "prepared",
-    "Split": "settings",
-    "prepare": "prepared",
+_HOMES = {
+    "Cifar": "nasplug.data.cifar",
+    "Digits": "nasplug.data.digits",
+    "Idx": "nasplug.data.idx",
+    "ImageArrays": "nasplug.data.arrays",
+    "ImageDataModule": "nasplug.data.datamodule",
+    "ImageFolder": "nasplug.data.folder",
+    "ImageSource": "nasplug.data.source",
+    "Loading": "nasplug.data.settings",
+    "Npz": "nasplug.data.npz",
+    "PreparedImages": "nasplug.data.prepared",
+    "Split": "nasplug.data.settings",
+    "prepare": "nasplug.data.prepared",
 }
 
 __all__ = [
@@ -50,12 +51,4 @@ __all__ = [
     "prepare",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = attach(__name__, _HOMES)

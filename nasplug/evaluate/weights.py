@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +11,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
-from nasplug.contract.errors import NasplugError, StorageError, StudyError
+from nasplug.contract.errors import NasplugError, StudyError
 from nasplug.contract.records import Trial
 from nasplug.contract.wording import plural
+from nasplug.evaluate.tensors import RESUME
+from nasplug.files import complete_file
 from nasplug.ledger.artifacts import check_artifact
 
 if TYPE_CHECKING:
@@ -57,16 +58,11 @@ def save_weights(network: nn.Module, path: Path) -> None:
             where=type(network).__name__,
             fix="keep tensors in buffers, or use the evaluator's option `keep: none`",
         )
-    temporary = path.with_name(f"{path.name}.part")
-    try:
-        save_model(network, str(temporary))
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise StorageError(
-            "cannot write weights", where=str(path), why=str(error), fix="free disk space, then run again: it resumes"
-        ) from error
+    with complete_file(path, "weights", fix=RESUME) as temporary:
+        try:
+            save_model(network, str(temporary))
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

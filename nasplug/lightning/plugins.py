@@ -12,7 +12,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from nasplug.contract.io import InputsLike
 from nasplug.lightning.composition import Composition
 from nasplug.lightning.data import WrappedData
-from nasplug.lightning.pricing import CostLogger, network_of
+from nasplug.lightning.network import network_of
+from nasplug.lightning.pricing import CostLogger
 from nasplug.lightning.stopping import Stopping
 from nasplug.plugins.discovery import discover
 

@@ -10,11 +10,11 @@ from pytorch_lightning.utilities import rank_zero_warn
 from pytorch_lightning.utilities.types import STEP_OUTPUT
 from torch import nn
 
-from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.contract.io import Inputs, InputsLike
 from nasplug.contract.protocols import HardwareTarget
 from nasplug.cost.candidate import Candidate
 from nasplug.lightning.calls import FirstCall, inputs_of_example
+from nasplug.lightning.network import network_of
 from nasplug.run.pricing import CostCaller, price
 
 
@@ -96,23 +96,6 @@ class CostLogger(Callback):
                 self._broken.add(position)
                 answer = {}
             self._values[position] = answer
-
-
-def network_of(pl_module: LightningModule, attribute: str) -> nn.Module:
-    """The network inside a LightningModule.
-
-    Raises:
-        SpecError: It has no module of that name.
-    """
-    found = getattr(pl_module, attribute, None)
-    if not isinstance(found, nn.Module):
-        names = [name for name, _ in pl_module.named_children()]
-        raise SpecError(
-            f"{type(pl_module).__name__} has no network {attribute!r}",
-            where="Plugins",
-            fix=f"give network_attribute=...: {did_you_mean(attribute, names)}",
-        )
-    return found
 
 
 def structure_of(network: nn.Module) -> tuple[object, ...]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from nasplug.contract.choice import Choice
 from nasplug.contract.errors import SpaceError, did_you_mean
 from nasplug.contract.jsondata import Json, JsonObject
+from nasplug.contract.members import check_member
 from nasplug.contract.protocols import withdraw
 from nasplug.contract.records import Architecture, Genotype, Scalar, freeze
 from nasplug.contract.wording import plural
@@ -198,14 +199,7 @@ class ChoiceSpace(ABC):
         Raises:
             SpaceError: The architecture is not of this space.
         """
-        if architecture.space != self.name:
-            raise SpaceError(f"an architecture of space {architecture.space!r} was given", where=f"space {self.name!r}")
-        if self.architecture(architecture.genotype).key != architecture.key:
-            raise SpaceError(
-                "the key does not belong to the genotype",
-                where=f"space {self.name!r}",
-                fix="make architectures with space.architecture(genotype)",
-            )
+        check_member(self, architecture)
 
     # -- variation -----------------------------------------------------------------------------------------------
 

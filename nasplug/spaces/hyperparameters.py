@@ -18,6 +18,7 @@ from nasplug.contract.errors import SpaceError, SpecError
 from nasplug.contract.grammar import DomainLike, parse
 from nasplug.contract.io import Inputs
 from nasplug.contract.jsondata import Json, JsonObject
+from nasplug.contract.members import check_member
 from nasplug.contract.protocols import (
     CAPABILITIES,
     HasConditions,
@@ -27,7 +28,7 @@ from nasplug.contract.protocols import (
     withdraw,
 )
 from nasplug.contract.ranges import Categorical
-from nasplug.contract.records import Architecture, Scalar, freeze
+from nasplug.contract.records import Architecture, Scalar
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
 
@@ -163,14 +164,7 @@ class HyperparameterSpace:
         Raises:
             SpaceError: The architecture is not of this space.
         """
-        if architecture.space != self.name:
-            raise SpaceError(f"an architecture of space {architecture.space!r} was given", where=f"space {self.name!r}")
-        if self.architecture(freeze(architecture.genotype)).key != architecture.key:
-            raise SpaceError(
-                "the key does not belong to the genotype",
-                where=f"space {self.name!r}",
-                fix="make architectures with space.architecture(genotype)",
-            )
+        check_member(self, architecture)
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Draws the architecture from its space's prior, and every hyperparameter evenly on its scale."""

@@ -15,8 +15,9 @@ Importing this package loads nothing heavy: each name is imported when it is fir
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nasplug.lazy import attach
 
 if TYPE_CHECKING:
     from nasplug.tasks.classification import ImageClassification
@@ -24,22 +25,14 @@ if TYPE_CHECKING:
     from nasplug.tasks.lightning_task import LightningTask
     from nasplug.tasks.settings import Training, TrainingSettings
 
-_MODULES = {
-    "ClassificationModule": "classification_module",
-    "ImageClassification": "classification",
-    "LightningTask": "lightning_task",
-    "Training": "settings",
-    "TrainingSettings": "settings",
+_HOMES = {
+    "ClassificationModule": "nasplug.tasks.classification_module",
+    "ImageClassification": "nasplug.tasks.classification",
+    "LightningTask": "nasplug.tasks.lightning_task",
+    "Training": "nasplug.tasks.settings",
+    "TrainingSettings": "nasplug.tasks.settings",
 }
 
 __all__ = ["ClassificationModule", "ImageClassification", "LightningTask", "Training", "TrainingSettings"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = attach(__name__, _HOMES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import warnings
@@ -162,9 +161,8 @@ class Embedder:
         Raises:
             StorageError: The file cannot be written.
         """
-        from safetensors.torch import save_file
+        from nasplug.evaluate.tensors import save_tensors
 
-        path = Path(path)
         configuration = {
             "format": FORMAT,
             "encoding": self.encoding.to_json(),
@@ -172,16 +170,10 @@ class Embedder:
             "dense": None if self.dense is None else [self.dense.in_features, self.dense.out_features],
             "facts": self.facts,
         }
-        temporary = path.with_name(f"{path.name}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save_file(self._tensors(), temporary, metadata={"nasplug_infonas": json.dumps(configuration)})
-            temporary.replace(path)
-        except (OSError, SafetensorError) as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise StorageError("cannot write the encoder", where=str(path), why=str(error)) from error
-        return path
+        facts = {"nasplug_infonas": json.dumps(configuration)}
+        return save_tensors(
+            path, self._tensors(), facts, what="the encoder", fix="free disk space, or give another path"
+        )
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

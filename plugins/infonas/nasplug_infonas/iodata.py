@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import zipfile
 from collections.abc import Iterator
@@ -16,8 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import nasplug as nas
-from nasplug.contract.errors import DataError, SpecError, StorageError, TaskError
+from nasplug.contract.errors import DataError, SpecError, TaskError
 from nasplug.contract.records import Architecture, Genotype, freeze
+from nasplug.files import complete_file
 
 Floats = NDArray[np.float32]
 
@@ -125,16 +125,8 @@ class IOData:
         for number, network in enumerate(self.networks):
             arrays[f"features_{number}"] = network.features.astype(np.float16)
             arrays[f"weight_{number}"], arrays[f"bias_{number}"] = network.weight, network.bias
-        temporary = path.with_name(f"{path.name}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                np.savez_compressed(file, allow_pickle=False, **arrays)
-            temporary.replace(path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise StorageError("cannot write the labelled networks", where=str(path), why=str(error)) from error
+        with complete_file(path, "the labelled networks") as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
         return path
 
     @classmethod

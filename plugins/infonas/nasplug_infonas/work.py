@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from pytorch_lightning.callbacks import Callback
-from safetensors.numpy import save_file
 
+from nasplug.evaluate.tensors import save_tensors
 from nasplug_infonas.encoding import EncodedGraphs, Encoding, representatives
 from nasplug_infonas.models.policy import Walk, improve, load_policy, new_policy, save_policy
 from nasplug_infonas.models.vae import VAESettings
@@ -92,7 +93,8 @@ def fit_regressor(
     made = make_regressor(regressor, seed, ranks=ranks)
     made.fit(np.array(vectors, dtype=np.float64), np.array(values, dtype=np.float64))
     file = "regressor.safetensors"
-    save_file({name: np.ascontiguousarray(array) for name, array in made.state().items()}, run.folder / file)
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in made.state().items()}
+    save_tensors(run.folder / file, tensors, what="the regressor")
     run.progress(1.0, {"results": float(len(values))})
     return {"file": file}
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nasplug.lazy import attach
 
 if TYPE_CHECKING:
     from nasplug_npu.area_model import area
@@ -41,18 +43,4 @@ __all__ = [
     "sweep",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Public names, imported on first use.
-
-    Raises:
-        AttributeError: No such name.
-    """
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
-    import sys
-
-    found = getattr(importlib.import_module(_HOMES[name]), name)
-    setattr(sys.modules[__name__], name, found)
-    return found
+__getattr__, __dir__ = attach(__name__, _HOMES)

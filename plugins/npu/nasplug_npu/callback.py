@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from nasplug.contract.errors import NasplugError, SpecError, did_you_mean
 from nasplug.contract.io import Inputs, InputsLike
 from nasplug.lightning.calls import FirstCall, inputs_of_example
+from nasplug.lightning.network import network_of
 from nasplug.workloads.extract import extract
 from nasplug_npu.unit import NPU
 
@@ -124,15 +125,7 @@ class NPULogger(Callback):
         return values
 
     def _network(self, pl_module: LightningModule) -> nn.Module:
-        found = getattr(pl_module, self._attribute, None)
-        if not isinstance(found, nn.Module):
-            names = [name for name, _ in pl_module.named_children()]
-            raise SpecError(
-                f"{type(pl_module).__name__} has no network {self._attribute!r}",
-                where="NPULogger",
-                fix=f"give attribute=...: {did_you_mean(self._attribute, names)}",
-            )
-        return found
+        return network_of(pl_module, self._attribute, where="NPULogger", argument="attribute")
 
 
 _LAYERS = (nn.Conv1d, nn.Conv2d, nn.Linear)

@@ -5,7 +5,9 @@ Optuna is imported with the first use of a name.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nasplug.lazy import attach
 
 if TYPE_CHECKING:
     from nasplug_optuna.export import to_optuna as to_optuna
@@ -13,14 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["OptunaStrategy", "to_optuna"]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "to_optuna":
-        from nasplug_optuna.export import to_optuna
-
-        return to_optuna
-    if name == "OptunaStrategy":
-        from nasplug_optuna.strategy import OptunaStrategy
-
-        return OptunaStrategy
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = attach(
+    __name__, {"OptunaStrategy": "nasplug_optuna.strategy", "to_optuna": "nasplug_optuna.export"}
+)

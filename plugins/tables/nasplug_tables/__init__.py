@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nasplug.lazy import attach
 
 if TYPE_CHECKING:
     from nasplug_tables.benchmark import TabularBenchmark
@@ -12,15 +13,4 @@ if TYPE_CHECKING:
 _HOMES = {"Table": "nasplug_tables.table", "TabularBenchmark": "nasplug_tables.benchmark"}
 __all__ = ["Table", "TabularBenchmark"]
 
-
-def __getattr__(name: str) -> Any:
-    """Public names, imported on first use, so that announcing the package stays quick.
-
-    Raises:
-        AttributeError: No such name.
-    """
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = found
-    return found
+__getattr__, __dir__ = attach(__name__, _HOMES)

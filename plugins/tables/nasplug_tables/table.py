@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasplug.contract.errors import DataError, did_you_mean
+from nasplug.files import complete_file
 from nasplug.optional import require
 
 Column = npt.NDArray[Any]
@@ -148,10 +149,8 @@ class Table:
             for name, column in self.columns.items()
         }
         table = pa.table(arrays).replace_schema_metadata({_INFO: json.dumps(dict(self.info)).encode()})
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        parquet.write_table(table, part, compression="zstd")
-        part.replace(path)
+        with complete_file(path, "the table") as temporary:
+            parquet.write_table(table, temporary, compression="zstd")
         return path
 
 

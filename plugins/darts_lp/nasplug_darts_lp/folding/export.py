@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
-from nasplug.contract.errors import MissingExtraError, NasplugError
+from nasplug.contract.errors import NasplugError
 from nasplug.contract.wording import plural
 from nasplug.export.onnx import exported, run_onnx
+from nasplug.optional import require
 from nasplug_darts_lp.folding.fold import FoldedNetwork
 
 #: Types of tensors in ONNX.
@@ -109,11 +110,4 @@ def _constant(opset: Any, kind: int, values: list[int], shape: list[int]) -> Any
 
 
 def _require(module: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"{module} is needed to export to ONNX, and is not installed", fix='pip install "nasplug-darts-lp[onnx]"'
-        ) from error
+    return require(module, extra="onnx", distribution="nasplug-darts-lp", purpose="export to ONNX")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
+from nasplug.evaluate.tensors import save_tensors
 from nasplug_darts_lp.folding.fold import FoldedNetwork
 from nasplug_darts_lp.folding.modules import WEIGHT_ZERO, IntegerConv2d, IntegerLinear, Thresholds
 
@@ -61,8 +61,7 @@ def size(folded: FoldedNetwork) -> Size:
 
 def save(folded: FoldedNetwork, path: str | Path) -> int:
     """Writes the packed numbers as safetensors, without the graph, and answers the size of the file in bytes."""
-    save_file({name: tensor.contiguous() for name, tensor in packed(folded).items()}, str(path))
-    return Path(path).stat().st_size
+    return save_tensors(path, packed(folded), what="the packed network").stat().st_size
 
 
 def pack(numbers: Tensor, bits: int) -> Tensor:

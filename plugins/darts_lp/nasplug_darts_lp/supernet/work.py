@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from nasplug.contract.errors import DataError, SpecError, StorageError, TaskError
+from nasplug.evaluate.tensors import save_tensors
 from nasplug.evaluate.workrun import WorkRun
 from nasplug_darts_lp.supernet.capability import HasSupernet
 from nasplug_darts_lp.supernet.cost import cost_model
@@ -80,7 +81,7 @@ def train_supernet(
     file = None
     if result.diverged is None:
         path = state_file(run.folder, number)
-        _save(result.state, path)
+        save_tensors(path, result.state, what="the supernet")
         file = path.name
     else:
         run.fail("nan", result.diverged)
@@ -162,15 +163,3 @@ def _load(path: Path) -> State:
             fix="run the same command again: it trains that round once more",
         ) from error
     return state
-
-
-def _save(state: State, path: Path) -> None:
-    try:
-        save_file(state, path)
-    except (OSError, SafetensorError) as error:
-        raise StorageError(
-            "cannot keep the supernet",
-            where=str(path),
-            why=str(error),
-            fix="free disk space, then run again: it resumes",
-        ) from error

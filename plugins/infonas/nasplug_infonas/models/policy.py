@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from nasplug.evaluate.tensors import save_tensors
 from nasplug_infonas.isolation import isolated, limited
 
 #: Memory of the policy: hidden and cell state, float (1, hidden) each; None at the beginning of an episode.
@@ -90,7 +91,7 @@ def save_policy(path: Path, policy: Policy, optimizer: torch.optim.Adam) -> None
     tensors = {f"policy.{name}": value for name, value in policy.state_dict().items()}
     for number, state in optimizer.state_dict()["state"].items():
         tensors |= {f"adam.{number}.{name}": value for name, value in state.items()}
-    save_file(tensors, path)
+    save_tensors(path, tensors, what="the policy")
 
 
 def load_policy(path: Path, lr: float) -> tuple[Policy, torch.optim.Adam]:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasplug.contract.errors import SpaceError, did_you_mean
+from nasplug.contract.members import check_member
 from nasplug.contract.protocols import Choice
 from nasplug.contract.records import Architecture
 from nasplug.contract.wording import plural
@@ -141,14 +142,7 @@ class NASBench101(ClassifiesImages):
         Raises:
             SpaceError: The architecture is not of this space.
         """
-        if architecture.space != self.name:
-            raise SpaceError(f"an architecture of space {architecture.space!r} was given", where=f"space {self.name!r}")
-        if self.architecture(architecture.genotype).key != architecture.key:
-            raise SpaceError(
-                "the key does not belong to the genotype",
-                where=f"space {self.name!r}",
-                fix="make architectures with space.architecture(genotype)",
-            )
+        check_member(self, architecture)
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Draws a cell; see `sampler`."""
