@@ -13,7 +13,7 @@ import numpy.typing as npt
 from nasplug.contract.errors import DataError, SpecError, TrialError, did_you_mean
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import SearchSpace, Tabulates
-from nasplug.contract.records import Architecture, Evaluation, Measurement
+from nasplug.contract.records import Architecture, Direction, Evaluation, Measurement
 from nasplug.contract.wording import plural
 from nasplug.evaluate.trialrun import TrialRun
 from nasplug_tables.rows import Index
@@ -155,7 +155,7 @@ class TabularBenchmark:
     # -- the evaluator -------------------------------------------------------------------------------------------
 
     @property
-    def objectives(self) -> dict[str, str]:
+    def objectives(self) -> dict[str, Direction]:
         """The metrics a search sees, with their direction."""
         return {metric: direction(metric) for metric in self.metrics}
 
@@ -277,7 +277,7 @@ class TabularBenchmark:
         return by_budget[wanted]
 
 
-def direction(metric: str) -> str:
+def direction(metric: str) -> Direction:
     """`min` for losses, errors, times and costs; `max` for everything else."""
     words = set(metric.split("_"))
     return "min" if words & {"loss", "error", "err", "time", "latency", "energy", "flops", "params"} else "max"
