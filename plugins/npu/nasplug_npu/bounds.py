@@ -66,7 +66,7 @@ def lower_bounds(batch: Batch, points: Points, *, cpu: RateConfig | None = None)
     return tuple(np.broadcast_to(bound, shape) * (1 - 1e-9) for bound in (latency, energy))  # type: ignore[return-value]
 
 
-def _least_share(rows: Rows, hw: Any) -> Any:
+def _least_share(rows: Rows, hw: Points) -> Any:
     """Share of dense time that skipping leaves at best."""
     structured = sparsity.structured_share(rows, hw)
     if structured is not None:
@@ -75,7 +75,7 @@ def _least_share(rows: Rows, hw: Any) -> Any:
     return 1.0 if density is None else density
 
 
-def _computed(rows: Rows, hw: Any) -> Any:
+def _computed(rows: Rows, hw: Points) -> Any:
     """Share of the products that are computed at least, gated ones not counted."""
     by_weight = np.where(rows.matmul, rows.input_density, rows.weight_density)
     if hw.nm is not None and hw.sparsity in ("weight_skip", "dual_skip"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,10 @@ from nasplug_npu.model.points import Points
 from nasplug_npu.model.rows import Array, Batch, Memo, Rows, last_readers, pack
 from nasplug_npu.presets import POLICIES, Config, parse, preset
 from nasplug_npu.rates import RateConfig
+
+if TYPE_CHECKING:
+    pass
+
 
 _INDEX = {name: index for index, name in enumerate(AMOUNTS)}
 _CONCAT = OPERATIONS.index("concat")

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -14,12 +14,17 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from nasplug.contract.errors import StudyError
+from nasplug.contract.jsondata import Json
 from nasplug.contract.protocols import HasConditions, HasVector
 from nasplug.contract.records import Scalar, Trial
 from nasplug.ledger.study import Study
 from nasplug_optuna.outcome import directions, excesses, intermediate, objective_values
 from nasplug_optuna.parameters import distribution_of, parameter_name
 from nasplug_optuna.quiet import quiet
+
+if TYPE_CHECKING:
+    from nasplug.contract.protocols import SearchSpace
+
 
 _STATES = {
     "waiting": TrialState.WAITING,
@@ -84,7 +89,7 @@ class _View:
 
     def __init__(self, study: Study, trials: Sequence[Trial]) -> None:
         self._study = study
-        space: Any = None if study.meta.get("unavailable") else _space(study)
+        space = None if study.meta.get("unavailable") else _space(study)
         self._space = space if isinstance(space, HasVector) else None
         self._distributions: dict[str, BaseDistribution] = {}
         if self._space is None:
@@ -133,8 +138,8 @@ class _View:
             frozen.set_constraint(name, excess)
         return frozen
 
-    def _params(self, trial: Trial) -> dict[str, Any]:
-        params: dict[str, Any] = {}
+    def _params(self, trial: Trial) -> dict[str, Scalar]:
+        params: dict[str, Scalar] = {}
         if self._space is None:
             params["architecture"] = trial.architecture.key
         else:
@@ -155,7 +160,7 @@ class _View:
         return params
 
 
-def _space(study: Study) -> Any:
+def _space(study: Study) -> SearchSpace | None:
     try:
         return study.space
     except StudyError:  # opened without one
@@ -180,8 +185,8 @@ def _range(values: Sequence[Scalar]) -> BaseDistribution:
     return FloatDistribution(low, high, log=log)
 
 
-def _attributes(trial: Trial) -> dict[str, Any]:
-    attributes: dict[str, Any] = {
+def _attributes(trial: Trial) -> dict[str, Json]:
+    attributes: dict[str, Json] = {
         "key": trial.architecture.key,
         "genotype": _json(trial.architecture.genotype),
         "seconds": trial.seconds,
@@ -199,7 +204,7 @@ def _attributes(trial: Trial) -> dict[str, Any]:
     return attributes
 
 
-def _json(value: Any) -> Any:
+def _json(value: Any) -> Json:
     """JSON data without NaN and infinities, which other readers of JSON refuse."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
@@ -207,7 +212,8 @@ def _json(value: Any) -> Any:
         return {str(key): _json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_json(item) for item in value]
-    return value
+    plain: Json = value
+    return plain
 
 
 def _created(study: Study) -> datetime:

@@ -65,7 +65,7 @@ class Parameters:
             _suggest(trial, name, self.distributions[name])
         return trial
 
-    def split(self, params: Mapping[str, Any]) -> tuple[tuple[float, ...], dict[str, Scalar]]:
+    def split(self, params: Mapping[str, Scalar]) -> tuple[tuple[float, ...], dict[str, Scalar]]:
         """The space's vector and the hyperparameters of Optuna's parameters."""
         genes = tuple(
             [
@@ -79,9 +79,9 @@ class Parameters:
         }
         return genes, tuned
 
-    def join(self, genes: Sequence[float], hyperparameters: Mapping[str, Scalar]) -> dict[str, Any] | None:
+    def join(self, genes: Sequence[float], hyperparameters: Mapping[str, Scalar]) -> dict[str, Scalar] | None:
         """The inverse of `split`; None if a searched hyperparameter is missing or outside its range."""
-        params: dict[str, Any] = {}
+        params: dict[str, Scalar] = {}
         made: dict[str, Scalar] = {}
         for choice, gene in zip(self._choices, genes, strict=True):
             if _holds(choice, made):
@@ -93,7 +93,7 @@ class Parameters:
             params[parameter] = hyperparameters[name]
         return params
 
-    def fixed(self, wanted: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    def fixed(self, wanted: Mapping[str, Any], *, where: str) -> dict[str, Scalar]:
         """Parameters held at an option of their choice, or at a value of their hyperparameter.
 
         Raises:
@@ -101,7 +101,7 @@ class Parameters:
         """
         options = {choice.name: choice.options for choice in self._choices if isinstance(choice.options, tuple)}
         positions = {(name, option): i for name, known in options.items() for i, option in enumerate(known)}
-        fixed: dict[str, Any] = {}
+        fixed: dict[str, Scalar] = {}
         for name, value in wanted.items():
             if (name, value) in positions:
                 fixed[name] = positions[name, value]
@@ -118,7 +118,7 @@ class Parameters:
                 raise SpecError(f"cannot hold {name!r} at {value!r}", where=where, fix=hint)
         return fixed
 
-    def grid(self, limit: int, *, where: str) -> dict[str, list[Any]]:
+    def grid(self, limit: int, *, where: str) -> dict[str, list[Scalar]]:
         """Every value of every parameter.
 
         Args:
@@ -128,7 +128,7 @@ class Parameters:
         Raises:
             SpecError: There are more, or a parameter is continuous.
         """
-        grid: dict[str, list[Any]] = {}
+        grid: dict[str, list[Scalar]] = {}
         size = 1
         for name, distribution in self.distributions.items():
             domain = self._domains.get(name)
@@ -202,7 +202,7 @@ def _blank(choice: Choice) -> float:
     return choice.options.low if choice.continuous and isinstance(choice.options, FloatRange) else 0
 
 
-def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Scalar:
     if isinstance(distribution, FloatDistribution):
         return trial.suggest_float(
             name, distribution.low, distribution.high, step=distribution.step, log=distribution.log

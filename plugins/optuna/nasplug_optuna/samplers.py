@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.util
 import inspect
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import optuna
 from optuna.samplers import BaseSampler
 
 from nasplug.contract.errors import MissingExtraError, SpecError, UnknownNameError, did_you_mean
+from nasplug.contract.jsondata import Json, JsonObject
 from nasplug.plugins.catalog import load_location
 from nasplug_optuna.parameters import Ordered, Parameters
 from nasplug_optuna.quiet import quiet
@@ -50,7 +50,7 @@ class SamplerRecipe:
         MissingExtraError: The sampler needs a library that is not installed.
     """
 
-    def __init__(self, name: str, options: Mapping[str, Any], *, where: str) -> None:
+    def __init__(self, name: str, options: JsonObject, *, where: str) -> None:
         self.cls = _find(name, where)
         self.name = short_name(self.cls)
         self._where = where
@@ -121,7 +121,7 @@ class SamplerRecipe:
         except (TypeError, ValueError) as error:
             raise SpecError(f"sampler {self.name!r} refuses its options", where=self._where, why=str(error)) from error
 
-    def _argument(self, key: str, value: Any, rng: np.random.Generator, parameters: Parameters | None) -> Any:
+    def _argument(self, key: str, value: Json, rng: np.random.Generator, parameters: Parameters | None) -> object:
         if key in self._nested:
             return self._nested[key].build(rng, parameters)
         if key in _OPERATORS and isinstance(value, (str, Mapping)):
@@ -175,7 +175,7 @@ def _find(name: str, where: str) -> type[BaseSampler]:
     return cls
 
 
-def _operator(kind: str, name: str, arguments: Mapping[str, Any], *, where: str) -> Any:
+def _operator(kind: str, name: str, arguments: JsonObject, *, where: str) -> object:
     module = optuna.samplers.nsgaii
     classes = {
         attribute.removesuffix(kind).lower(): getattr(module, attribute)
@@ -192,7 +192,7 @@ def _operator(kind: str, name: str, arguments: Mapping[str, Any], *, where: str)
         raise SpecError(f"{kind.lower()} {name!r} refuses its options", where=where, why=str(error)) from error
 
 
-def _named(value: Any, where: str) -> tuple[str, Mapping[str, Any]]:
+def _named(value: Json, where: str) -> tuple[str, JsonObject]:
     """Name and options out of `name` or `{name: {option: value}}`."""
     if isinstance(value, str):
         return value, {}

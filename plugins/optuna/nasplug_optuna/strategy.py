@@ -9,8 +9,9 @@ import optuna
 from optuna.trial import TrialState
 
 from nasplug.contract.errors import SpecError
-from nasplug.contract.grammar import divide
+from nasplug.contract.grammar import DomainLike, divide
 from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.jsondata import Json, JsonObject
 from nasplug.contract.protocols import HasVector
 from nasplug.contract.records import Proposal, Trial
 from nasplug.ledger.view import StudyView
@@ -60,8 +61,8 @@ class OptunaStrategy:
     def __init__(
         self,
         sampler: str = "tpe",
-        options: Mapping[str, Any] | None = None,
-        hyperparameters: Mapping[str, Any] | None = None,
+        options: JsonObject | None = None,
+        hyperparameters: Mapping[str, DomainLike] | None = None,
         ordered: Ordered | None = None,
     ) -> None:
         self.recipe = SamplerRecipe(sampler, options or {}, where=f"sampler {sampler!r}")
@@ -73,7 +74,7 @@ class OptunaStrategy:
         self._parameters: Parameters | None = None
         #: By Optuna's number: trials in flight, with the key of the architecture that was proposed.
         self._asked: dict[int, tuple[optuna.Trial, str]] = {}
-        self._walked: set[tuple[Any, ...]] = set()
+        self._walked: set[tuple[object, ...]] = set()
 
     @hookimpl
     def propose(self, study: StudyView, count: int) -> list[Proposal]:
@@ -171,16 +172,16 @@ class _Named(OptunaStrategy):
 
     sampler: ClassVar[str]
     #: What `nasplug test-plugin` tries the strategy with, and what its suite must know about it.
-    tried_with: ClassVar[Mapping[str, Any]] = {}
-    nasplug_conformance: ClassVar[Mapping[str, Any]] = {}
+    tried_with: ClassVar[JsonObject] = {}
+    nasplug_conformance: ClassVar[JsonObject] = {}
 
     @classmethod
-    def nasplug_examples(cls) -> list[Mapping[str, Any]]:
+    def nasplug_examples(cls) -> list[JsonObject]:
         """Nothing where the libraries of the sampler are missing."""
         return [] if missing_libraries(cls.sampler) else [cls.tried_with]
 
     def __init__(
-        self, hyperparameters: Mapping[str, Any] | None = None, ordered: Ordered | None = None, **options: Any
+        self, hyperparameters: Mapping[str, DomainLike] | None = None, ordered: Ordered | None = None, **options: Json
     ) -> None:
         super().__init__(self.sampler, options, hyperparameters, ordered)
 
@@ -255,7 +256,7 @@ class CMAES(_Named):
     """
 
     sampler = "cmaes"
-    nasplug_conformance: ClassVar[Mapping[str, Any]] = {"several_objectives": False}
+    nasplug_conformance: ClassVar[JsonObject] = {"several_objectives": False}
 
 
 class GP(_Named):
@@ -270,8 +271,8 @@ class GP(_Named):
     """
 
     sampler = "gp"
-    tried_with: ClassVar[Mapping[str, Any]] = {"n_startup_trials": 5}
-    nasplug_conformance: ClassVar[Mapping[str, Any]] = {"trials": 10}
+    tried_with: ClassVar[JsonObject] = {"n_startup_trials": 5}
+    nasplug_conformance: ClassVar[JsonObject] = {"trials": 10}
 
 
 class QMC(_Named):
@@ -284,7 +285,7 @@ class QMC(_Named):
     """
 
     sampler = "qmc"
-    nasplug_conformance: ClassVar[Mapping[str, Any]] = {"stochastic": False}
+    nasplug_conformance: ClassVar[JsonObject] = {"stochastic": False}
 
 
 class Grid(_Named):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,10 @@ from nasplug_npu.model import precision, sparsity
 from nasplug_npu.model.ethos import ethos_cycles
 from nasplug_npu.model.rows import Array, Rows
 from nasplug_npu.model.systolic import systolic_cycles
+
+if TYPE_CHECKING:
+    from nasplug_npu.model.points import Points
+
 
 #: Fields of a configuration that the clocks depend on.
 FIELDS = ("macs", "brick_bits", "max_bits", "sync", "window", "weight_port_bits", "input_port_bits")
@@ -40,7 +44,7 @@ class ArrayWork:
         return self.cycles, self.reduction, self.channels, self.positions
 
 
-def array_work(rows: Rows, hw: Any) -> ArrayWork:
+def array_work(rows: Rows, hw: Points) -> ArrayWork:
     """Clocks and shapes, by the dataflow of the points."""
     if hw.dataflow == "tree":
         return tree_work(rows, hw)
@@ -49,11 +53,11 @@ def array_work(rows: Rows, hw: Any) -> ArrayWork:
     if hw.dataflow == "ethos_u55":
         cycles, block = ethos_cycles(rows, hw)
         return ArrayWork(cycles * again, lanes, lanes * block, hw.macs / block * lanes)
-    r, c, _ = hw.shape
+    r, c, _ = hw.fixed_shape
     return ArrayWork(systolic_cycles(rows, hw) * again, lanes * r, lanes * c, lanes)
 
 
-def tree_work(rows: Rows, hw: Any) -> ArrayWork:
+def tree_work(rows: Rows, hw: Points) -> ArrayWork:
     """Operands are broadcast, products are summed in a tree; the best of the shapes that the array can take.
 
     A shape (r, c, p) works on r input channels, c output channels and p positions per clock, so that a layer takes
@@ -89,7 +93,7 @@ def tree_work(rows: Rows, hw: Any) -> ArrayWork:
     return ArrayWork(np.where(rows.mac, chosen(cycles), 0.0), chosen(r), chosen(c), chosen(p))
 
 
-def _starvation(rows: Rows, hw: Any, r: Array, c: Array, p: Array) -> Array:
+def _starvation(rows: Rows, hw: Points, r: Array, c: Array, p: Array) -> Array:
     """How much longer the buffers take to read the operands of a clock than the array to use them."""
     from_inputs = r * np.minimum(p, rows.positions) * rows.input_bits
     from_inputs = from_inputs * np.where(rows.depthwise, c, 1.0)  # every channel has its own inputs
@@ -98,7 +102,7 @@ def _starvation(rows: Rows, hw: Any, r: Array, c: Array, p: Array) -> Array:
     return np.maximum(slower, 1.0)
 
 
-def _shapes(hw: Any) -> tuple[Array, Array, Array]:
+def _shapes(hw: Points) -> tuple[Array, Array, Array]:
     """All shapes: r and c as (T, 1, 1), and p as (T, 1, P), below one where a point is too small."""
     if hw.shape is not None:
         r, c, p = (np.full((1, 1, 1), float(size)) for size in hw.shape)

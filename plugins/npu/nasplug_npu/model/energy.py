@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,11 @@ from nasplug_npu.model.array import ArrayWork
 from nasplug_npu.model.rows import Array, Rows
 from nasplug_npu.model.systolic import buffer_accesses
 from nasplug_npu.model.tiling import Tiling
+
+if TYPE_CHECKING:
+    from nasplug_npu.config import NPUConfig
+    from nasplug_npu.model.points import Points
+
 
 #: What energy is itemised by: products and their sums; operands between buffers and multipliers; buffers; memories
 #: outside; the post-process unit; leakage; and the processor that takes what the unit cannot do.
@@ -25,7 +30,7 @@ AMOUNTS = (
 )
 
 
-def amounts(rows: Rows, hw: Any, work: ArrayWork, tiling: Tiling) -> tuple[dict[str, Any], Array]:
+def amounts(rows: Rows, hw: Points, work: ArrayWork, tiling: Tiling) -> tuple[dict[str, Any], Array]:
     """The amounts of every layer, (L, P) each, and the products that are really computed."""
     computed, gated = _products(rows, hw)
     weight_bits, input_bits = rows.second_bits, rows.input_bits
@@ -60,7 +65,7 @@ def amounts(rows: Rows, hw: Any, work: ArrayWork, tiling: Tiling) -> tuple[dict[
     return found, computed
 
 
-def coefficients(hw: Any) -> dict[str, dict[str, Any]]:
+def coefficients(hw: NPUConfig | Points) -> dict[str, dict[str, Any]]:
     """Picojoules per unit of each amount, by item; leakage in watts. Numbers, or arrays over points."""
     scale = constants.process_scale(hw.node_nm, hw.vdd)
 
@@ -104,7 +109,7 @@ def joules(amount: Mapping[str, Any], seconds: Any, coefficient: Mapping[str, Ma
     return found
 
 
-def leakage_w(hw: Any) -> Any:
+def leakage_w(hw: NPUConfig | Points) -> Any:
     """Watts that buffers and multipliers leak."""
     found = constants.arithmetic()
     memories = sum(constants.memory("leak", size) for size in (hw.weight_kb, hw.input_kb, hw.output_kb)) * 1e-3
@@ -112,7 +117,7 @@ def leakage_w(hw: Any) -> Any:
     return memories + hw.macs * multiplier * 1e-6
 
 
-def _products(rows: Rows, hw: Any) -> tuple[Array, Array]:
+def _products(rows: Rows, hw: Points) -> tuple[Array, Array]:
     """Products that are computed, and that are only gated, (L, 1) each."""
     by_weight = np.where(rows.matmul, rows.input_density, rows.weight_density)
     both = by_weight * rows.input_density

@@ -5,11 +5,15 @@ The compiler's own numbers also have overheads per block that are left out here.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nasplug_npu.model.rows import Array, Rows
+
+if TYPE_CHECKING:
+    from nasplug_npu.model.points import Points
+
 
 #: Multipliers to (height, width, depth) of an output block, clocks per output element, per addition and per activation
 #: function: `ethosu/vela/architecture_features.py` and `npu_performance.py`.
@@ -21,7 +25,7 @@ CORES = {
 }
 
 
-def ethos_cycles(rows: Rows, hw: Any) -> tuple[Array, Array]:
+def ethos_cycles(rows: Rows, hw: Points) -> tuple[Array, Array]:
     """Clocks of every row, elementwise ones and pools included, (L, P), and the depth of a block, (P,).
 
     A step of 4 clocks takes 32 input channels of one kernel element for one block of outputs; weights arrive at 8 per

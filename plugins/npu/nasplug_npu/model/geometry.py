@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,10 @@ from nasplug_npu.model.array import ArrayWork
 from nasplug_npu.model.precision import stored_bits
 from nasplug_npu.model.rows import Array, Mask, Rows
 from nasplug_npu.model.select import select
+
+if TYPE_CHECKING:
+    from nasplug_npu.model.points import Points
+
 
 #: Bits of a bias.
 BIAS = 32
@@ -146,7 +150,7 @@ class Cuts:
         return Cuts((first, second, third), **rest)
 
 
-def cuts(rows: Rows, hw: Any, size: Sizes, work: ArrayWork) -> Cuts:
+def cuts(rows: Rows, hw: Points, size: Sizes, work: ArrayWork) -> Cuts:
     """The coarsest cuts that fit the buffers, or half of them with double buffers."""
     plan = _Plan(rows, hw, size, work)
     first, second, third = plan.weights_stay(), plan.inputs_stay(), plan.outputs_stay()
@@ -184,7 +188,7 @@ class _Limits:
 class _Plan:
     """The sizes of layers beside those of buffers, per unit."""
 
-    def __init__(self, rows: Rows, hw: Any, size: Sizes, work: ArrayWork) -> None:
+    def __init__(self, rows: Rows, hw: Points, size: Sizes, work: ArrayWork) -> None:
         self.rows, self.hw, self.size = rows, hw, size
         half = 8192 / (2 if hw.double else 1)
         self.weight_room, self.input_room, self.output_room = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +12,10 @@ from nasplug_npu.model import array, energy, geometry, precision
 from nasplug_npu.model.rows import Array, Mask, Rows
 from nasplug_npu.model.tiling import Tiling, memory_clocks, tile
 from nasplug_npu.rates import RateConfig
+
+if TYPE_CHECKING:
+    from nasplug_npu.model.points import Points
+
 
 #: What may bound a layer, in the order of the numbers in `bound`.
 BOUNDS = ("array", "post", "weights", "maps", "control")
@@ -43,7 +47,7 @@ class Layers:
     unsupported: Mask
     fits: Array
     tiling: Tiling
-    hw: Any
+    hw: Points
 
     @cached_property
     def bound(self) -> Array:
@@ -58,12 +62,12 @@ class Layers:
         return np.where(cycles > 2 * longest, np.int8(len(BOUNDS) - 1), found)
 
 
-def layers(rows: Rows, hw: Any, *, cpu: RateConfig | None = None) -> Layers:
+def layers(rows: Rows, hw: Points, *, cpu: RateConfig | None = None) -> Layers:
     """The model: compute, cut, overlap.
 
     Args:
         rows: The layers.
-        hw: Hardware points, see `nasplug_npu.model.points.Points`.
+        hw: Points points, see `nasplug_npu.model.points.Points`.
         cpu: Takes the layers that the unit cannot do; without one they cost nothing, and are counted.
     """
     size = geometry.sizes(rows, hw.encoding)
@@ -97,7 +101,7 @@ def layers(rows: Rows, hw: Any, *, cpu: RateConfig | None = None) -> Layers:
     return Layers(found, shape, unsupported, np.logical_or(cut.fits, idle), tiling, hw)
 
 
-def _cuts(rows: Rows, hw: Any, size: geometry.Sizes) -> tuple[array.ArrayWork, geometry.Cuts]:
+def _cuts(rows: Rows, hw: Points, size: geometry.Sizes) -> tuple[array.ArrayWork, geometry.Cuts]:
     """The array's work and the coarsest cuts, each computed once for points that do not differ in it."""
     few, inverse = hw.distinct((*array.FIELDS, *geometry.FIELDS))
     fewer, again = few.distinct(array.FIELDS)
@@ -110,7 +114,7 @@ def _cuts(rows: Rows, hw: Any, size: geometry.Sizes) -> tuple[array.ArrayWork, g
     return work, cut
 
 
-def _clocks(rows: Rows, hw: Any, work: array.ArrayWork) -> tuple[Array, Array]:
+def _clocks(rows: Rows, hw: Points, work: array.ArrayWork) -> tuple[Array, Array]:
     """Clocks of the array and of the post-process unit."""
     if hw.dataflow == "ethos_u55":  # its block model has both
         return np.where(rows.mac, work.cycles, 0.0), np.where(rows.mac, 0.0, work.cycles)

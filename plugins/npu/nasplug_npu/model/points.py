@@ -66,6 +66,12 @@ class Points:
         except KeyError:
             raise AttributeError(name) from None
 
+    @property
+    def fixed_shape(self) -> tuple[int, int, int]:
+        """Rows, columns and positions of an array whose shape is fixed, as a systolic one's is."""
+        assert self.shape is not None
+        return self.shape
+
     def take(self, which: Any) -> Points:
         """Some of the points, by mask or index."""
         picked = {

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nasplug_npu.model.rows import Array, Rows
 
+if TYPE_CHECKING:
+    from nasplug_npu.model.points import Points
 
-def usable(bits: Array, hw: Any) -> Array:
+
+def usable(bits: Array, hw: Points) -> Array:
     """The width at which an operand is computed: the next power of two of bricks, at most the native width."""
     wide = np.maximum(bits, hw.brick_bits)
     return np.minimum(np.exp2(np.ceil(np.log2(wide))), hw.max_bits)
 
 
-def fusion(rows: Rows, hw: Any) -> tuple[Array, Array]:
+def fusion(rows: Rows, hw: Points) -> tuple[Array, Array]:
     """Factors on the reduction lanes and on the output channel lanes, (L, P) each.
 
     The rule of Bit Fusion (arXiv 1712.01507): a native multiplier is a square of bricks, so that operands of 1/u of
@@ -34,7 +37,7 @@ def fusion(rows: Rows, hw: Any) -> tuple[Array, Array]:
     return by_input, by_weight
 
 
-def passes(rows: Rows, hw: Any) -> Array:
+def passes(rows: Rows, hw: Points) -> Array:
     """How often operands wider than the native width go through the array."""
     return np.ceil(rows.second_bits / hw.max_bits) * np.ceil(rows.input_bits / hw.max_bits)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import ndtri
 
 from nasplug_npu.model.rows import Array, Rows
+
+if TYPE_CHECKING:
+    from nasplug_npu.model.points import Points
+
 
 _SKIPPED = {"weight_skip": (True, False), "act_skip": (False, True), "dual_skip": (True, True)}
 
@@ -28,7 +32,7 @@ def slowest_share(density: Any, lanes: Any, sync: Any) -> Array:
     return np.clip(density + spread, density, 1.0)
 
 
-def skipped_density(rows: Rows, hw: Any) -> Array | None:
+def skipped_density(rows: Rows, hw: Points) -> Array | None:
     """Share of the products that skipping leaves, at least one in `window`; None if nothing is skipped."""
     if hw.nm is not None and hw.sparsity in ("weight_skip", "dual_skip"):
         return None  # structured: a matter of counting, see structured_share
@@ -43,7 +47,7 @@ def skipped_density(rows: Rows, hw: Any) -> Array | None:
     return np.maximum(density, 1 / hw.window)
 
 
-def structured_share(rows: Rows, hw: Any) -> Array | None:
+def structured_share(rows: Rows, hw: Points) -> Array | None:
     """N/M for layers whose weights fit the structure, 1 for others; None if the array knows no structure."""
     if hw.nm is None or hw.sparsity not in ("weight_skip", "dual_skip"):
         return None
@@ -51,7 +55,7 @@ def structured_share(rows: Rows, hw: Any) -> Array | None:
     return np.where((rows.weight_density <= n / m) & (rows.weights > 0), n / m, 1.0)
 
 
-def waiting_lanes(hw: Any, reduction: Any, channels: Any, positions: Any) -> Any:
+def waiting_lanes(hw: Points, reduction: Any, channels: Any, positions: Any) -> Any:
     """Lanes with zeros of their own: a weight serves all positions at once, an activation all output channels."""
     by_weight, by_input = _SKIPPED[hw.sparsity]
     return reduction * (channels if by_weight else 1) * (positions if by_input else 1)

@@ -7,7 +7,7 @@ overlap better.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +15,10 @@ from nasplug_npu.model.geometry import Cut, Cuts, Sizes
 from nasplug_npu.model.pipeline import pipeline_cycles
 from nasplug_npu.model.rows import Array, Rows
 from nasplug_npu.model.select import select
+
+if TYPE_CHECKING:
+    from nasplug_npu.model.points import Points
+
 
 COARSE, FINE, BOTH = (False,), (True,), (False, True)
 #: Which cuts are compared for each objective: coarse and fine, for each order (weights, inputs, outputs stay). More
@@ -48,7 +52,7 @@ class Tiling:
     cycles: Array
 
 
-def tile(rows: Rows, hw: Any, size: Sizes, cuts: Cuts, compute: Array) -> Tiling:
+def tile(rows: Rows, hw: Points, size: Sizes, cuts: Cuts, compute: Array) -> Tiling:
     """The best cut of every row by the objective of the points.
 
     Args:
@@ -76,7 +80,7 @@ def tile(rows: Rows, hw: Any, size: Sizes, cuts: Cuts, compute: Array) -> Tiling
     return Tiling(tiles, chunks, weights, second, read, work.outputs, cycles)
 
 
-def memory_clocks(tiling: Tiling, hw: Any) -> tuple[Array, Array, Array]:
+def memory_clocks(tiling: Tiling, hw: Points) -> tuple[Array, Array, Array]:
     """Clocks that the memories are busy with loading weights, loading maps and storing, over all tiles."""
     return tuple(
         part * tiling.tiles
@@ -86,7 +90,7 @@ def memory_clocks(tiling: Tiling, hw: Any) -> tuple[Array, Array, Array]:
     )  # type: ignore[return-value]
 
 
-def _transfers(hw: Any, tiles: Array, weights: Array, maps: Array, outputs: Array) -> tuple[Array, Array, Array]:
+def _transfers(hw: Points, tiles: Array, weights: Array, maps: Array, outputs: Array) -> tuple[Array, Array, Array]:
     """Clocks of one tile's transfers, in whole bursts."""
     weight_burst, act_burst = hw.weight_burst_bytes, hw.act_burst_bytes
     of_maps = 8 * act_burst * tiles
@@ -100,7 +104,7 @@ def _transfers(hw: Any, tiles: Array, weights: Array, maps: Array, outputs: Arra
 class _Work:
     """What all cuts of the layers have in common."""
 
-    def __init__(self, rows: Rows, hw: Any, size: Sizes, cuts: Cuts, compute: Array) -> None:
+    def __init__(self, rows: Rows, hw: Points, size: Sizes, cuts: Cuts, compute: Array) -> None:
         self.hw, self.size, self.cuts, self.compute = hw, size, cuts, compute
         self.inputs, self.outputs = size.inputs, size.outputs
         if hw.forwarding:
