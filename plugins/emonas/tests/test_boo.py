@@ -9,12 +9,13 @@ import pytest
 import torch
 from nasplug_emonas.boo.bits import bounds, encode, ones, patterns_of, popcount, scale_of
 from nasplug_emonas.boo.cost import Boo
-from nasplug_emonas.boo.counting import count, counted, macs_by_module
+from nasplug_emonas.boo.counting import count, counted
 from nasplug_emonas.boo.formats import BitFormat
 from torch import nn
 
 from nasplug.contract.errors import SpecError, TaskError, TrialError
 from nasplug.cost.counts import count as core_count
+from nasplug.cost.modules import BY_WEIGHTS, macs_by_module
 from nasplug.testing import run_search
 
 FLOATS = ("float32", "float16", "bfloat16")
@@ -187,7 +188,7 @@ def test_uses_of_weights_are_counted_per_module():
     network = nn.Sequential(
         nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 4, 3, stride=2, groups=4), nn.Flatten(), nn.Linear(36, 5)
     )
-    macs = macs_by_module(network, (3, 8, 8))
+    macs = macs_by_module(network, (3, 8, 8), operators=BY_WEIGHTS)
     assert (macs["0"], macs["2"], macs["4"]) == (8 * 27 * 64, 4 * 2 * 9 * 9, 180)
     assert sum(macs.values()) == core_count(network, (3, 8, 8)).macs
     form = BitFormat.parse("float32")
@@ -204,7 +205,7 @@ def test_uses_of_weights_are_counted_per_module():
 
 def test_attention_counts_its_projections_only():
     network = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True)
-    macs = macs_by_module(network, (5, 16))
+    macs = macs_by_module(network, (5, 16), operators=BY_WEIGHTS)
     projections = 5 * 16 * 48 + 5 * 16 * 16
     assert macs["self_attn"] == projections
     assert sum(macs.values()) == projections + 2 * 5 * 16 * 32 < core_count(network, (5, 16)).macs
@@ -223,7 +224,7 @@ def test_a_network_that_decides_by_values_and_one_that_cannot_run():
         def forward(self, x):
             return super().forward(x) if float(x.sum()) == 0 else x
 
-    assert sum(macs_by_module(Deciding(nn.Linear(4, 2)), (4,)).values()) == 8
+    assert sum(macs_by_module(Deciding(nn.Linear(4, 2)), (4,), operators=BY_WEIGHTS).values()) == 8
     with pytest.raises(TaskError, match=r"shape \(7,\)"):
         count(nn.Linear(4, 2), BitFormat.parse("int8"), (7,))
 

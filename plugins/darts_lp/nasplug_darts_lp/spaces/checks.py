@@ -3,9 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import SpecError
+from nasplug_darts_lp.layers.precision import Precision
+
+
+class FixedPrecision:
+    """Mixin of settings: the precision of everything that is not a choice.
+
+    Attributes:
+        weight_bits: Bit widths of weights to choose from; empty for floating point.
+        first_last_bits: Bits of everything that is not a choice, unless the space is in floating point.
+        activations, weights: Kinds of quantisers in built networks.
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        weight_bits: tuple[int, ...]
+        first_last_bits: int | None
+        activations: str
+        weights: str
+
+    @property
+    def fixed_bits(self) -> int | None:
+        """Bits of everything that is not a choice; None in floating point."""
+        return self.first_last_bits if self.weight_bits else None
+
+    @property
+    def fixed(self) -> Precision:
+        """Precision of everything that is not a choice."""
+        return Precision(self.fixed_bits, self.fixed_bits, self.activations, self.weights)
 
 
 def check_kernels(kernels: Sequence[Any], where: str) -> None:

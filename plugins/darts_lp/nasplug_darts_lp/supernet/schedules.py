@@ -6,10 +6,10 @@ TU Dresden 2024, chapter 4.4.3), the half cosine is our reading.
 
 from __future__ import annotations
 
-import math
 from typing import Literal, TypeAlias, get_args
 
 from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.tasks.curves import cosine
 
 Schedule: TypeAlias = Literal["inverted", "constant", "cosine"]
 
@@ -26,7 +26,7 @@ def learning_rate(schedule: Schedule, progress: float, high: float, low: float =
     """
     if schedule == "constant":
         return high
-    fall = 0.5 * (1.0 + math.cos(math.pi * progress))
+    fall = cosine(progress)
     return low + (high - low) * (fall if schedule == "cosine" else 1.0 - fall)
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor, nn
 
 from nasplug.contract.io import InputsLike
-from nasplug.cost.counts import count_operations
+from nasplug.cost.modules import BY_WEIGHTS, macs_by_module
 from nasplug_emonas.boo.bits import ones
 from nasplug_emonas.boo.formats import BitFormat
 
@@ -25,8 +24,6 @@ _NORMS = (
     nn.RMSNorm,
 )
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-#: Operators that multiply activations by weights; the others that are counted multiply activations by each other.
-_BY_WEIGHTS = ("aten.convolution", "aten._convolution", "aten.mm", "aten.addmm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,41 +132,9 @@ def count(
             own = by_module.setdefault(weights.module, [0, 0])
             own[0], own[1] = own[0] + found, own[1] + numel
     mean = total / size if size else 0.0
-    macs = {} if inputs is None else macs_by_module(network, inputs)
+    macs = {} if inputs is None else macs_by_module(network, inputs, operators=BY_WEIGHTS, where="boo", what="products")
     adds = 0.0
     for module, products in macs.items():
         own = by_module.get(module, [0, 0])
         adds += products * (own[0] / own[1] if own[1] else mean)
     return Count(total, size, form.bits, adds, sum(macs.values()))
-
-
-def macs_by_module(network: nn.Module, inputs: InputsLike) -> dict[str, int]:
-    """Multiplications by weights in one inference on one input, by the name of the module that does them itself.
-
-    Args:
-        network: Network, called as the inputs say.
-        inputs: Input of the network, or the shape of one float input without the batch.
-
-    Raises:
-        TaskError: The network cannot take such inputs, or does what cannot be counted.
-    """
-    counter = count_operations(network, inputs, where="boo", what="products")
-    root = type(network).__name__
-    table: dict[str, int] = {}
-    for path, operators in counter.get_flop_counts().items():
-        if path == root or path.startswith(f"{root}."):
-            table[path.removeprefix(root).removeprefix(".")] = _products(operators)
-    # A module's number has its children's in it.
-    return {
-        path: table[path] - sum(table.get(f"{path}.{name}" if path else name, 0) for name in _children(network, path))
-        for path in table
-    }
-
-
-def _products(operators: dict[Any, int]) -> int:
-    """Multiply-accumulates by weights; two floating-point operations are one."""
-    return sum(flops for operator, flops in operators.items() if str(operator) in _BY_WEIGHTS) // 2
-
-
-def _children(network: nn.Module, path: str) -> list[str]:
-    return [name for name, _ in network.get_submodule(path).named_children()]

@@ -9,15 +9,14 @@ from typing import Any
 from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.contract.records import Scalar
 from nasplug.spaces.cells import CELLS, OPERATIONS, Frame, frames
-from nasplug_darts_lp.layers.precision import Precision
 from nasplug_darts_lp.spaces.cell.edges import Edge, has_convolution
-from nasplug_darts_lp.spaces.checks import check_bits
+from nasplug_darts_lp.spaces.checks import FixedPrecision, check_bits
 
 _WHERE = "darts_lp.cell"
 
 
 @dataclass(frozen=True, slots=True)
-class CellSettings:
+class CellSettings(FixedPrecision):
     """Arguments of `CellSpace`, checked.
 
     Attributes:
@@ -50,16 +49,6 @@ class CellSettings:
             if name not in OPERATIONS:
                 raise SpecError(f"unknown operation {name!r}", where=_WHERE, fix=did_you_mean(name, OPERATIONS))
         check_bits(self.weight_bits, self.activation_bits, self.first_last_bits, _WHERE)
-
-    @property
-    def fixed_bits(self) -> int | None:
-        """Bits of everything that is not a choice; None in floating point."""
-        return self.first_last_bits if self.weight_bits else None
-
-    @property
-    def fixed(self) -> Precision:
-        """Precision of everything that is not a choice."""
-        return Precision(self.fixed_bits, self.fixed_bits, self.activations, self.weights)
 
     def frames(self) -> list[Frame]:
         """Returns the positions of all cells, in their order."""

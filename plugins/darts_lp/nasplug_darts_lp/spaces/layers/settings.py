@@ -8,8 +8,7 @@ from typing import Any
 from nasplug.contract.errors import SpecError
 from nasplug.contract.protocols import Choice
 from nasplug.contract.records import Scalar
-from nasplug_darts_lp.layers.precision import Precision
-from nasplug_darts_lp.spaces.checks import check_bits, check_kernels
+from nasplug_darts_lp.spaces.checks import FixedPrecision, check_bits, check_kernels
 from nasplug_darts_lp.spaces.layers.layouts import BlockShape, Layout, block_shapes
 
 #: Choices of a block, in the order of the genotype.
@@ -37,7 +36,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class LayerSettings:
+class LayerSettings(FixedPrecision):
     """Arguments of `LayersSpace`, checked.
 
     Attributes:
@@ -64,16 +63,6 @@ class LayerSettings:
             raise SpecError(f"operations={list(self.operations)}", where=_WHERE, fix="write [conv] or [conv, skip]")
         check_kernels(self.kernels, _WHERE)
         check_bits(self.weight_bits, self.activation_bits, self.first_last_bits, _WHERE)
-
-    @property
-    def fixed_bits(self) -> int | None:
-        """Bits of everything that is not a choice; None in floating point."""
-        return self.first_last_bits if self.weight_bits else None
-
-    @property
-    def fixed(self) -> Precision:
-        """Precision of everything that is not a choice."""
-        return Precision(self.fixed_bits, self.fixed_bits, self.activations, self.weights)
 
     @property
     def shapes(self) -> tuple[BlockShape, ...]:
