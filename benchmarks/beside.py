@@ -133,6 +133,7 @@ def main() -> None:
         record(
             "beside",
             {
+                "seeds": [0],
                 "this": this,
                 "other": other,
                 "rounds": arguments.rounds,

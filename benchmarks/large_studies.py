@@ -197,7 +197,7 @@ def main() -> None:
             )
             found[part] = json.loads(done.stdout.strip().splitlines()[-1])
             print(part, json.dumps({key: value for key, value in found[part].items() if key != "tenths"}))
-    name = record("large_studies", {"trials": arguments.trials, "seed": SEED, "epochs": EPOCHS, **found}).name
+    name = record("large_studies", {"trials": arguments.trials, "seeds": [SEED], "epochs": EPOCHS, **found}).name
     print(name)
 
 
