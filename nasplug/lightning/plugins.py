@@ -16,6 +16,7 @@ from nasplug.lightning.network import network_of
 from nasplug.lightning.pricing import CostLogger
 from nasplug.lightning.stopping import Stopping
 from nasplug.plugins.discovery import discover
+from nasplug.tasks.inputs import stated_inputs
 
 if TYPE_CHECKING:
     from nasplug.contract.records import Direction
@@ -40,6 +41,8 @@ class Plugins(Callback):
         inputs: Inputs of the network, for costs: a shape without the batch, or whatever `nasplug.Inputs.of`
             reads; None takes it from the module's `example_input_array`, or from the network's first call in training.
         input_shape: Shape of one float input without the batch; the short form of `inputs`.
+        example_input: Batch that the network could be called with, in place of `inputs`: a tensor (N, ...), a tuple of
+            tensors by position, or a mapping of argument names to tensors.
         network_attribute: Attribute of the LightningModule that holds its network.
         files: Paths of single-file plugins.
 
@@ -48,6 +51,7 @@ class Plugins(Callback):
 
     Raises:
         SpecError: An unknown name or argument, a missing objective, or hardware that is not there.
+        TaskError: The inputs cannot be read.
     """
 
     def __init__(
@@ -57,9 +61,11 @@ class Plugins(Callback):
         objectives: Mapping[str, Direction] | None = None,
         inputs: InputsLike | None = None,
         input_shape: Sequence[int] | None = None,
+        example_input: object = None,
         network_attribute: str = "network",
         files: Sequence[str | Path] = (),
     ) -> None:
+        known = stated_inputs(input_shape, inputs, example_input)
         self._attribute = network_attribute
         self._plugins = Composition(discover(files).catalog, target, objectives or {})
         self._data = WrappedData()
@@ -69,7 +75,6 @@ class Plugins(Callback):
         self._plugins.add_target()
         self.callbacks = self._plugins.callbacks()
         if self._plugins.costs:  # behind the others, to see what they made of the network
-            known = input_shape if inputs is None else inputs
             self.callbacks.append(CostLogger(self._plugins.costs, network_attribute, known))
         if self._plugins.stops:
             self.callbacks.append(Stopping(self._plugins.run))

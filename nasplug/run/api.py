@@ -32,7 +32,7 @@ from nasplug.run.giving_up import GIVE_UP_AFTER
 from nasplug.run.hyperparameters import with_hyperparameters
 from nasplug.run.loop import Search
 from nasplug.run.parts import EXECUTOR, check_members, check_names, plain_or_object
-from nasplug.run.processes import prepare
+from nasplug.run.processes import check_program, prepare
 from nasplug.run.retry import read_kinds, take_back
 from nasplug.run.spec import BudgetSpec, RunSpec
 
@@ -203,6 +203,7 @@ def run_spec(
     catalog = discover(spec.plugins).catalog
     check_names(spec, catalog)
     if spec.run.executor.name == "process":
+        check_program()
         prepare(training=spec.task is not None)
     assembly = compose(spec, catalog, objects)
     executor = make_executor(spec, catalog)

@@ -13,7 +13,10 @@ import multiprocessing.forkserver
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from nasplug.contract.errors import SpecError
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext, SpawnContext
@@ -38,6 +41,25 @@ def prepare(*, training: bool) -> None:
         modules = ["nasplug.run.executors.bootstrap", *(["nasplug.run.preload"] if training else [])]
         multiprocessing.set_forkserver_preload(modules)
         multiprocessing.forkserver.ensure_running()
+
+
+def check_program() -> None:
+    """Refuses a program that worker processes cannot import, such as one that Python reads from standard input.
+
+    Raises:
+        SpecError: There is no file of the program.
+    """
+    main = sys.modules.get("__main__")
+    name = getattr(main, "__file__", None)
+    if name is None or getattr(main, "__spec__", None) is not None or Path(name).exists():
+        return
+    raise SpecError(
+        f"worker processes cannot import the program: there is no file {name!r}",
+        where="run.executor: process",
+        why="they look there for classes and functions of the program, which Python may have read from standard input",
+        fix="save the program in a file, start the search below `if __name__ == '__main__':` and run the file; or use "
+        "one process (workers=1, executor inline)",
+    )
 
 
 def context() -> ForkServerContext | SpawnContext:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nasplug.contract.errors import TaskError
-from nasplug.contract.io import Inputs, InputsLike, OutputSpec, TensorSpec
+from nasplug.contract.io import Inputs, InputsLike, OutputSpec
 from nasplug.contract.jsondata import JsonObject
 from nasplug.lightning.distribution import lightning_of, overrides
+from nasplug.tasks.inputs import stated_inputs
 from nasplug.tasks.loaders import read_data
 from nasplug.tasks.making import Maker
 
@@ -90,7 +91,7 @@ class LightningTask:
         self._maker = Maker(module, self._label, network_argument, network_attribute)
         self.network_attribute = network_attribute
         try:
-            self._inputs = _stated(input_shape, inputs, example_input)
+            self._inputs = stated_inputs(input_shape, inputs, example_input)
             self.output = OutputSpec.of(output, outputs)
             self._source = read_data(data, module)
         except TaskError as error:
@@ -153,24 +154,3 @@ class LightningTask:
         if not any(overrides(made, hook) for hook in ("configure_model", "setup")):  # which may still put it in
             check_inside(network, made, self._label, self.network_attribute)
         return made
-
-
-def _stated(input_shape: Sequence[int] | None, inputs: InputsLike | None, example_input: object) -> Inputs | None:
-    """Reads the short form, the long one or an example, of which at most one must be there."""
-    given = {"input_shape": input_shape, "inputs": inputs, "example_input": example_input}
-    named = [name for name, value in given.items() if value is not None]
-    if len(named) > 1:
-        raise TaskError(
-            f"{named[0]} and {named[1]} are both given",
-            where="inputs",
-            fix="give input_shape=(3, 32, 32) for one float input, inputs=... or example_input=... for others",
-        )
-    if example_input is not None:
-        from nasplug.tasks.batches import inputs_of_batch
-
-        return inputs_of_batch(example_input, "example_input")
-    if inputs is not None:
-        return Inputs.of(inputs)
-    if input_shape is None:
-        return None
-    return Inputs((TensorSpec(tuple(input_shape)),)) if input_shape else Inputs.of(())

@@ -14,7 +14,10 @@ from nasplug.builtin.successive_halving import SuccessiveHalving
 from nasplug.contract.records import Budget, Inherit, Proposal
 
 X = torch.rand(64, 4, generator=torch.Generator().manual_seed(0))
-DATA = (DataLoader(TensorDataset(X, (X[:, 0] > 0.5).long()), 16), DataLoader(TensorDataset(X, (X[:, 0] > 0.5).long()), 64))
+DATA = (
+    DataLoader(TensorDataset(X, (X[:, 0] > 0.5).long()), 16),
+    DataLoader(TensorDataset(X, (X[:, 0] > 0.5).long()), 64),
+)
 
 
 class Widths(nas.ChoiceSpace):

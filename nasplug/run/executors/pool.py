@@ -216,7 +216,8 @@ class Pool:
                     "worker processes end before they are ready",
                     where="run.executor",
                     why=f"the last one with exit code {code}; what it printed is above",
-                    fix="run the same search with executor inline, which shows the reason",
+                    fix="start the search below `if __name__ == '__main__':`, as every worker imports the program; for "
+                    "any other reason, run the same search with executor inline, which shows it",
                 )
         job = worker.job
         if job is None:
