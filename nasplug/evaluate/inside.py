@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from nasplug.contract.errors import TaskError
 from nasplug.contract.wording import plural
+
+if TYPE_CHECKING:
+    from pytorch_lightning import LightningModule, Trainer
+
 
 #: How to hand the candidate network to a module, for messages.
 RECIPE = (
@@ -87,7 +91,7 @@ class Watching:
         self._moving = self._changed = False
         self._steps, self._optimised = 0, True
 
-    def on_fit_start(self, trainer: Any, module: Any) -> None:
+    def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Refuses a module without the network, now that all hooks which make layers have run.
 
         Raises:
@@ -95,18 +99,18 @@ class Watching:
         """
         check_inside(self._network, module, self._where, self._attribute)
 
-    def on_train_start(self, trainer: Any, module: Any) -> None:
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Notes what the network is before the first step."""
         self._before = _print(self._network)
 
-    def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, trainer: Trainer, module: LightningModule, batch: object, batch_idx: int) -> None:
         """Notes whether the step can change the network at all: a warm-up may begin with a learning rate of 0."""
         if not self._moving:
             groups = self._groups(trainer.optimizers)
             self._optimised = bool(groups) or not trainer.optimizers
             self._moving = not groups or any(float(group.get("lr", 1.0)) != 0.0 for group in groups)
 
-    def on_train_end(self, trainer: Any, module: Any) -> None:
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Notes the number of steps, and compares."""
         self._steps = trainer.global_step
         self.look()

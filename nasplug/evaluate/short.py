@@ -6,10 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import TrialError
 from nasplug.contract.wording import plural
+
+if TYPE_CHECKING:
+    from pytorch_lightning import LightningModule, Trainer
+
 
 #: Number of batches after which a network that has not changed will not change any more.
 PATIENCE = 16
@@ -40,7 +44,9 @@ class Ending:
         super().__init__()
         self._changed = changed
 
-    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
         """Stops the Trainer; validation follows."""
         if batch_idx + 1 >= PATIENCE or self._changed():
             trainer.should_stop = True

@@ -57,7 +57,7 @@ class Given:
                 setattr(made, name, fresh)
         return made
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """A Trainer of this process stays here."""
         return Given, (self.datamodule(lightning_of(self.data)),)
 
@@ -171,7 +171,7 @@ def _by_name(data: Mapping[Any, Any]) -> dict[str, Any]:
     return found
 
 
-def _loaders(value: Any, part: str | None) -> Any:
+def _loaders(value: object, part: str | None) -> Any:
     """Returns a loader, or several as Lightning takes them."""
     where = "data" if part is None else f"data, {part}"
     if isinstance(value, Mapping) and value and part is not None:
@@ -263,5 +263,5 @@ def _fresh_loader(loader: Any) -> Any:
     return made
 
 
-def _has_generator(part: Any) -> bool:
+def _has_generator(part: object) -> bool:
     return getattr(part, "generator", None) is not None

@@ -41,7 +41,7 @@ class Maker:
     """
 
     def __init__(
-        self, factory: Callable[..., Any], label: str, argument: str | None = None, attribute: str | None = None
+        self, factory: Callable[..., object], label: str, argument: str | None = None, attribute: str | None = None
     ) -> None:
         self._factory, self._label, self._attribute = factory, label, attribute
         if not callable(factory) or (is_lightning(factory) and not isinstance(factory, type)):
@@ -199,7 +199,7 @@ def is_lightning(thing: object) -> bool:
     return all(callable(getattr(thing, name, None)) for name in ("training_step", "configure_optimizers"))
 
 
-def signature(factory: Callable[..., Any]) -> inspect.Signature:
+def signature(factory: Callable[..., object]) -> inspect.Signature:
     """Returns the signature of a factory, of any arguments if it cannot be said."""
     try:
         return inspect.signature(factory)
@@ -214,7 +214,7 @@ def _at(module: Any, path: str) -> Any:
     return found
 
 
-def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
+def _hints(factory: Callable[..., object]) -> dict[str, object]:
     target = factory.func if isinstance(factory, functools.partial) else factory
     function = getattr(target, "__init__", None) if isinstance(target, type) else target
     try:
@@ -223,19 +223,19 @@ def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
         return dict(getattr(function, "__annotations__", {}))
 
 
-def _is_module_hint(hint: Any) -> bool:
+def _is_module_hint(hint: object) -> bool:
     return any(
         option.rpartition(".")[2] == "Module" if isinstance(option, str) else _is_module(option)
         for option in _options(hint)
     )
 
 
-def _is_module(option: Any) -> bool:
+def _is_module(option: object) -> bool:
     mro = option.__mro__ if isinstance(option, type) else ()
     return any(base.__name__ == "Module" and base.__module__.startswith("torch.nn") for base in mro)
 
 
-def _may_be_network(parameter: inspect.Parameter, hint: Any) -> bool:
+def _may_be_network(parameter: inspect.Parameter, hint: object) -> bool:
     """Whether a network can be meant: neither the default nor the annotation says something else."""
     default = parameter.default
     if default is not parameter.empty and default is not None and not callable(default):
@@ -243,7 +243,7 @@ def _may_be_network(parameter: inspect.Parameter, hint: Any) -> bool:
     return hint is None or _is_module_hint(hint) or any(map(_is_open, _options(hint)))
 
 
-def _options(hint: Any) -> list[Any]:
+def _options(hint: object) -> list[object]:
     """The parts of a union, as types or as they are written."""
     if isinstance(hint, str):
         return [part.strip() for part in hint.split("|")]
@@ -251,7 +251,7 @@ def _options(hint: Any) -> list[Any]:
     return [part for part in parts if part is not type(None)]
 
 
-def _is_open(option: Any) -> bool:
+def _is_open(option: object) -> bool:
     """Whether a type leaves room for a network: a class of the user, `Any` or a callable, unlike `str` or a path."""
     if isinstance(option, str):
         return option.partition("[")[0] not in (*_PLAIN, "None", "Path", "Literal")

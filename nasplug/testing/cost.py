@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,6 +14,9 @@ from nasplug.testing.networks import fingerprint, seeded_build
 from nasplug.testing.pricing import priced
 from nasplug.testing.randomness import untouched_random_state
 from nasplug.testing.synthetic import Shapes, SyntheticSpace, SyntheticTarget
+
+if TYPE_CHECKING:
+    from nasplug.contract.protocols import HardwareTarget, SearchSpace, Task
 
 
 class CostConformance:
@@ -33,15 +36,15 @@ class CostConformance:
         """A fresh cost, configured the same way every time."""
         raise NotImplementedError("give make_cost()")
 
-    def make_target(self) -> Any:
+    def make_target(self) -> HardwareTarget | None:
         """The hardware target of the run, for costs that ask it; may be None for the others."""
         return SyntheticTarget()
 
-    def make_space(self) -> Any:
+    def make_space(self) -> SearchSpace:
         """A space whose candidates it prices."""
         return SyntheticSpace()
 
-    def make_task(self) -> Any:
+    def make_task(self) -> Task:
         """Gives the shapes of the candidates."""
         return Shapes()
 

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -24,6 +24,9 @@ from nasplug.run.spec import RunSpec
 from nasplug.testing.search import Interrupted, outcome, run_search
 from nasplug.testing.synthetic import SyntheticSpace
 
+if TYPE_CHECKING:
+    from nasplug.contract.protocols import Evaluator, SearchSpace, Task
+
 
 class EvaluatorConformance:
     """Subclass it, give `make_evaluator` (and mostly a task and a space), and change what does not fit.
@@ -36,15 +39,15 @@ class EvaluatorConformance:
     trials: ClassVar[int] = 3
     epochs: ClassVar[int] = 2
 
-    def make_evaluator(self) -> Any:
+    def make_evaluator(self) -> Evaluator:
         """A fresh evaluator, configured the same way every time."""
         raise NotImplementedError("give make_evaluator()")
 
-    def make_space(self) -> Any:
+    def make_space(self) -> SearchSpace:
         """A space whose architectures it evaluates."""
         return SyntheticSpace(length=3)
 
-    def make_task(self) -> Any:
+    def make_task(self) -> Task | None:
         """The task it evaluates on, or None."""
         return None
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -26,6 +26,10 @@ from nasplug.testing.search import outcome, run_search
 from nasplug.testing.synthetic import SyntheticSpace
 from nasplug.testing.troubles import DEADLY, Troubled, example_work
 
+if TYPE_CHECKING:
+    from nasplug.contract.protocols import Executor
+
+
 _WORK = f"{example_work.__module__}:{example_work.__name__}"
 
 
@@ -42,7 +46,7 @@ class ExecutorConformance:
     trials: ClassVar[int] = 8
     patience: ClassVar[float] = 120.0
 
-    def make_executor(self) -> Any:
+    def make_executor(self) -> Executor:
         """Returns a fresh executor that was not started."""
         raise NotImplementedError("give make_executor()")
 

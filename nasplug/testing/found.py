@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from nasplug.contract.choice import Choice
@@ -17,7 +17,10 @@ from nasplug.run.spec import RunSpec
 from nasplug.spaces.choices import ChoiceSpace
 
 if TYPE_CHECKING:
+    from pytorch_lightning import LightningDataModule, LightningModule
     from torch import nn
+
+    from nasplug.contract.records import Scalar
 
 #: Inputs of the example networks, as tasks state them.
 KINDS: Mapping[str, Any] = {
@@ -75,15 +78,15 @@ class ExampleTask:
                 "std": [0.2, 0.25, 0.5],
             }
 
-    def datamodule(self) -> Any:
+    def datamodule(self) -> LightningDataModule:
         """There are no data."""
         raise NotImplementedError
 
-    def module(self, network: Any, hyperparameters: Mapping[str, Any]) -> Any:
+    def module(self, network: nn.Module, hyperparameters: Mapping[str, Scalar]) -> LightningModule:
         """There is no training."""
         raise NotImplementedError
 
-    def check_hyperparameters(self, names: Any) -> None:
+    def check_hyperparameters(self, names: Sequence[str]) -> None:
         """Nothing is refused."""
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.wording import plural
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def seeded_build(space: Any, architecture: Any, task: Any, seed: int = 0) -> Any:
@@ -16,7 +19,7 @@ def seeded_build(space: Any, architecture: Any, task: Any, seed: int = 0) -> Any
     return space.build(architecture, task)
 
 
-def assert_trains(network: Any, input_shape: tuple[int, ...], outputs: int) -> None:
+def assert_trains(network: nn.Module, input_shape: tuple[int, ...], outputs: int) -> None:
     """Runs a batch of two forward and backward.
 
     Raises:
@@ -38,7 +41,7 @@ def assert_trains(network: Any, input_shape: tuple[int, ...], outputs: int) -> N
     assert all(p.grad is None or bool(torch.isfinite(p.grad).all()) for p in parameters), "a gradient is not finite"
 
 
-def fingerprint(network: Any) -> str:
+def fingerprint(network: nn.Module) -> str:
     """Everything that a plugin which only looks must leave as it was: weights, modes, gradients and hooks."""
     from torch.nn.parameter import is_lazy
 

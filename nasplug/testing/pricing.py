@@ -9,7 +9,7 @@ from nasplug.plugins.manager import Manager
 from nasplug.run.pricing import CostCaller, price
 
 
-def manager_of(plugin: Any, name: str) -> Manager:
+def manager_of(plugin: object, name: str) -> Manager:
     """Returns a manager with one plugin, checked against the contract.
 
     Raises:
@@ -18,7 +18,7 @@ def manager_of(plugin: Any, name: str) -> Manager:
     return Manager([(name, plugin)])
 
 
-def priced(plugin: Any, name: str, candidate: Candidate, target: Any = None) -> dict[str, float]:
+def priced(plugin: object, name: str, candidate: Candidate, target: Any = None) -> dict[str, float]:
     """The costs that a plugin answers, under the rules of a run.
 
     Args:

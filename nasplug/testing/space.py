@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from nasplug.contract.errors import SpaceError
+from nasplug.contract.jsondata import Json
 from nasplug.contract.protocols import (
     Crosses,
     Enumerates,
@@ -32,6 +33,10 @@ from nasplug.spaces.graph import Graph
 from nasplug.testing.networks import assert_trains, fingerprint, seeded_build
 from nasplug.testing.randomness import untouched_random_state
 from nasplug.testing.synthetic import Shapes
+
+if TYPE_CHECKING:
+    from nasplug.contract.protocols import SearchSpace
+
 
 SEEDS = st.integers(min_value=0, max_value=2**32 - 1)
 #: The same examples in every run; a subclass shares the test function with its base, which Hypothesis would question.
@@ -63,7 +68,7 @@ class SpaceConformance:
     builds: ClassVar[int] = 4
     one_decision: ClassVar[bool] = True
 
-    def make_space(self) -> Any:
+    def make_space(self) -> SearchSpace:
         """A fresh space, configured the same way every time."""
         raise NotImplementedError("give make_space()")
 
@@ -143,7 +148,7 @@ class SpaceConformance:
         self.space.validate(again)
 
     @pytest.mark.parametrize("garbage", [None, 0, 1.5, True, "nonsense", (), ("nonsense",), (None,) * 3, ((((),),),)])
-    def test_garbage_is_refused(self, garbage: Any) -> None:
+    def test_garbage_is_refused(self, garbage: Json) -> None:
         """Invalid genotypes raise SpaceError, not whatever Python stumbles over first."""
         with pytest.raises(SpaceError):
             self.space.architecture(garbage)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -24,6 +24,9 @@ from nasplug.run.jobs import Done, Job
 from nasplug.testing.randomness import untouched_random_state
 from nasplug.testing.search import Interrupted, outcome, run_search
 from nasplug.testing.synthetic import SyntheticCost, SyntheticEvaluator, SyntheticSpace
+
+if TYPE_CHECKING:
+    from nasplug.contract.protocols import SearchSpace, Task
 
 
 class StrategyConformance:
@@ -45,11 +48,11 @@ class StrategyConformance:
         """A fresh strategy, configured the same way every time."""
         raise NotImplementedError("give make_strategy()")
 
-    def make_space(self) -> Any:
+    def make_space(self) -> SearchSpace:
         """A space that the strategy can search; large enough not to be used up."""
         return SyntheticSpace()
 
-    def make_task(self) -> Any:
+    def make_task(self) -> Task | None:
         """The task, for strategies that train something themselves, or None."""
         return None
 

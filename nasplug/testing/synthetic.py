@@ -7,18 +7,20 @@ import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nasplug.contract.errors import SpaceError, TaskError, TrialError
 from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.jsondata import JsonObject
 from nasplug.contract.protocols import Choice, Task
 from nasplug.contract.records import Architecture, Evaluation, Measurement, Scalar
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
 
 if TYPE_CHECKING:
+    from pytorch_lightning import LightningDataModule, LightningModule
     from torch import nn
 
     from nasplug.cost.candidate import Candidate
@@ -122,7 +124,7 @@ class SyntheticTarget:
 
     def __init__(self) -> None:
         self.name = "synthetic"
-        self.capabilities: Mapping[str, Any] = {}
+        self.capabilities: JsonObject = {}
 
     def estimate(self, candidate: Candidate) -> dict[str, float]:
         """`latency_s`, from the architecture alone."""
@@ -143,7 +145,7 @@ class Shapes:
     def __init__(self, input_shape: tuple[int, ...] = (3, 32, 32), outputs: int = 10) -> None:
         self.input_shape, self.outputs = tuple(input_shape), outputs
 
-    def datamodule(self) -> Any:
+    def datamodule(self) -> LightningDataModule:
         """There are no data.
 
         Raises:
@@ -151,7 +153,7 @@ class Shapes:
         """
         raise TaskError("this task is only shapes, it has no data", where="nasplug.testing.Shapes")
 
-    def module(self, network: Any, hyperparameters: Mapping[str, Scalar]) -> Any:
+    def module(self, network: nn.Module, hyperparameters: Mapping[str, Scalar]) -> LightningModule:
         """There is no training.
 
         Raises:

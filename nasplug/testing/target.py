@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
@@ -15,6 +15,9 @@ from nasplug.testing.networks import fingerprint, seeded_build
 from nasplug.testing.pricing import manager_of
 from nasplug.testing.randomness import untouched_random_state
 from nasplug.testing.synthetic import Shapes, SyntheticSpace
+
+if TYPE_CHECKING:
+    from nasplug.contract.protocols import HardwareTarget, SearchSpace, Task
 
 
 class TargetConformance:
@@ -29,15 +32,15 @@ class TargetConformance:
 
     names: ClassVar[tuple[str, ...]] = ()
 
-    def make_target(self) -> Any:
+    def make_target(self) -> HardwareTarget | None:
         """A fresh plugin that answers `hardware_target`."""
         raise NotImplementedError("give make_target()")
 
-    def make_space(self) -> Any:
+    def make_space(self) -> SearchSpace:
         """A space whose candidates it estimates."""
         return SyntheticSpace()
 
-    def make_task(self) -> Any:
+    def make_task(self) -> Task:
         """Gives the shapes of the candidates."""
         return Shapes()
 

@@ -30,7 +30,7 @@ class TrackerConformance:
 
     trials: ClassVar[int] = 20
 
-    def make_tracker(self) -> Any:
+    def make_tracker(self) -> Tracker:
         """Returns a fresh tracker, configured the same way every time."""
         raise NotImplementedError("give make_tracker()")
 
@@ -127,7 +127,7 @@ class _Watched(Tracker):
         """Passes the call on."""
         self._call("ended")
 
-    def _call(self, name: str, *arguments: Any) -> None:
+    def _call(self, name: str, *arguments: object) -> None:
         self.names.add(name)
         function = getattr(self._tracker, name, None)
         assert function is not None, f"a tracker has `{name}`; derive from nasplug.Tracker, which does nothing"

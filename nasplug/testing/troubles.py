@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import time
-from typing import Any
 
 from nasplug.contract.errors import PluginError
 from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.jsondata import Json
 from nasplug.contract.records import Evaluation
 from nasplug.evaluate.trialrun import TrialRun
 from nasplug.evaluate.workrun import WorkRun
@@ -57,7 +57,7 @@ class Troubled(SyntheticEvaluator):
         return evaluation
 
 
-def example_work(run: WorkRun, value: int = 0, trouble: str = "") -> dict[str, Any]:
+def example_work(run: WorkRun, value: int = 0, trouble: str = "") -> dict[str, Json]:
     """Draws a number, says how far it is, and leaves a file."""
     run.progress(0.5, {"value": float(value)})
     make_trouble(trouble)

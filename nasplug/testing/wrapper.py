@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
 
+from nasplug.contract.jsondata import JsonObject
 from nasplug.contract.records import Architecture, Inherit, Proposal, Trial
 from nasplug.evaluate.trialrun import TrialRun
 from nasplug.ledger.ledger import Ledger
@@ -19,6 +20,12 @@ from nasplug.testing.networks import assert_trains, fingerprint
 from nasplug.testing.pricing import manager_of
 from nasplug.testing.randomness import untouched_random_state
 from nasplug.testing.synthetic import Shapes, SyntheticSpace
+
+if TYPE_CHECKING:
+    from pytorch_lightning import LightningDataModule
+
+    from nasplug.contract.protocols import SearchSpace, Task
+
 
 #: Hooks of which a wrapper has at least one.
 HOOKS = ("build", "configure_data", "inherit", "edit")
@@ -41,15 +48,15 @@ class WrapperConformance:
         """Returns a fresh plugin with one of the hooks `build`, `configure_data`, `inherit` and `edit`."""
         raise NotImplementedError("give make_wrapper()")
 
-    def make_space(self) -> Any:
+    def make_space(self) -> SearchSpace:
         """Returns a space whose networks it wraps."""
         return SyntheticSpace()
 
-    def make_task(self) -> Any:
+    def make_task(self) -> Task:
         """Returns a task whose data it wraps, if it has the hook `configure_data`; its `datamodule()` is fresh."""
         return _Data(self.input_shape, self.outputs)
 
-    def make_edits(self) -> Sequence[Mapping[str, Any]]:
+    def make_edits(self) -> Sequence[JsonObject]:
         """Returns records that its `edit` hook repeats on networks of the space."""
         return ()
 
@@ -187,7 +194,7 @@ def _batches(data: Any, seed: int) -> list[str]:
 class _Data(Shapes):
     """Random images of two classes."""
 
-    def datamodule(self) -> Any:
+    def datamodule(self) -> LightningDataModule:
         """Returns a fresh data module."""
         lightning = pytest.importorskip("pytorch_lightning", reason="data modules are Lightning's")
         import torch
@@ -196,9 +203,9 @@ class _Data(Shapes):
         generator = torch.Generator().manual_seed(0)
         images = torch.randn(24, *self.input_shape, generator=generator)
         loader = DataLoader(TensorDataset(images, torch.arange(24) % 2), 4, shuffle=True)
-        data = lightning.LightningDataModule()
-        data.train_dataloader = lambda: loader
-        data.val_dataloader = lambda: loader
+        data: LightningDataModule = lightning.LightningDataModule()
+        data.train_dataloader = lambda: loader  # type: ignore[method-assign]
+        data.val_dataloader = lambda: loader  # type: ignore[method-assign]
         return data
 
 
