@@ -60,13 +60,30 @@ def register(catalog: Catalog) -> None:
         summary="Names the class of an image; scored by val_acc and val_loss.",
     )
     catalog.task(
+        "regression",
+        "nasplug.tasks.supervised:Regression",
+        summary="Predicts numbers from rows of a table or from images; scored by val_rmse.",
+    )
+    catalog.task(
+        "multilabel",
+        "nasplug.tasks.supervised:Multilabel",
+        summary="Finds the labels of a row or an image, any number of which may be right; scored by val_f1.",
+    )
+    catalog.task(
+        "tabular",
+        "nasplug.tasks.supervised:Tabular",
+        summary="Classifies rows of a table; regression and labels by `targets`.",
+    )
+    catalog.task(
         "lightning", "nasplug.tasks.lightning_task:LightningTask", summary="Your own LightningModule and data module."
     )
     catalog.data("digits", "nasplug.data.digits:Digits", summary="scikit-learn's 1797 digits of 8x8; needs no file.")
     catalog.data("npz", "nasplug.data.npz:Npz", summary="Arrays in one .npz file.")
     catalog.data("folder", "nasplug.data.folder:ImageFolder", summary="A folder of images per class.")
+    catalog.data("table", "nasplug.data.table:Table", summary="Rows of a CSV, Parquet or npz file with target columns.")
     catalog.data("idx", "nasplug.data.idx:Idx", summary="idx files: MNIST and its family.")
     catalog.data("cifar", "nasplug.data.cifar:Cifar", summary="CIFAR-10 and CIFAR-100 in torchvision's layout.")
+    catalog.space("mlp", "nasplug.spaces.mlp:Mlp", summary="Multi-layer perceptrons, for rows of a table.")
     catalog.space("timm", "nasplug.spaces.timm:TimmSpace", summary="timm models and their keyword arguments.")
     catalog.space(
         "with_hyperparameters",

@@ -105,6 +105,7 @@ class Result(TypedDict):
         validation: Metrics on validation data.
         test: Metrics on test data, if there are any.
         untested: Reason why there are none.
+        confusion: Counts of the test, row by true class and column by answered class.
         costs: Costs of the trained network.
         measurements: Metrics of every epoch.
         seconds: Wall time.
@@ -123,6 +124,7 @@ class Result(TypedDict):
     validation: Mapping[str, float]
     test: Mapping[str, float] | None
     untested: str | None
+    confusion: Sequence[Sequence[int]] | None
     costs: Mapping[str, float]
     measurements: Sequence[JsonObject]
     seconds: float
@@ -148,6 +150,7 @@ def result_json(done: Retrained, file: str, out: Path) -> Result:
         "validation": dict(trial.metrics),
         "test": None if done.test is None else dict(done.test),
         "untested": done.untested,
+        "confusion": done.confusion,
         "costs": dict(trial.costs),
         "measurements": [{"step": item.step, "metrics": dict(item.metrics)} for item in trial.measurements],
         "seconds": done.seconds,

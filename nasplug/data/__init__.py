@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from nasplug.data.idx import Idx
     from nasplug.data.npz import Npz
     from nasplug.data.prepared import PreparedImages, prepare
+    from nasplug.data.samples import Samples, SampleSource
     from nasplug.data.settings import Loading, Split
     from nasplug.data.source import ImageSource
+    from nasplug.data.table import Table
 
-_HOMES = {
     "Cifar": "nasplug.data.cifar",
     "Digits": "nasplug.data.digits",
     "Idx": "nasplug.data.idx",
@@ -32,7 +33,10 @@ _HOMES = {
     "Loading": "nasplug.data.settings",
     "Npz": "nasplug.data.npz",
     "PreparedImages": "nasplug.data.prepared",
+    "SampleSource": "nasplug.data.samples",
+    "Samples": "nasplug.data.samples",
     "Split": "nasplug.data.settings",
+    "Table": "nasplug.data.table",
     "prepare": "nasplug.data.prepared",
 }
 
@@ -47,7 +51,10 @@ __all__ = [
     "Loading",
     "Npz",
     "PreparedImages",
+    "SampleSource",
+    "Samples",
     "Split",
+    "Table",
     "prepare",
 ]
 

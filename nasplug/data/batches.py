@@ -16,7 +16,17 @@ Request = tuple[Tensor, int]
 Batch = tuple[Tensor, Tensor]
 
 
-class BatchImages(Dataset[Batch]):
+class LabelledBatches(Dataset[Batch]):
+    """Turns positions into a batch, and knows the class of every position.
+
+    Attributes:
+        labels: int64 tensor (M,), by which a part with equal shares of the classes can be taken.
+    """
+
+    labels: Tensor
+
+
+class BatchImages(LabelledBatches):
     """Turns positions into a ready batch.
 
     Args:
@@ -84,7 +94,7 @@ class BatchSampler(Sampler[Request]):
 class Batches(Sized):
     """An epoch of batches made on demand, in this process."""
 
-    def __init__(self, data: BatchImages, requests: BatchSampler) -> None:
+    def __init__(self, data: LabelledBatches, requests: BatchSampler) -> None:
         self.data = data
         self.requests = requests  # not "sampler": Lightning takes whatever has that for a DataLoader
 
@@ -96,7 +106,7 @@ class Batches(Sized):
             yield self.data[request]
 
 
-def batches(data: BatchImages, sampler: BatchSampler, num_workers: int = 0) -> Batches | DataLoader[Batch]:
+def batches(data: LabelledBatches, sampler: BatchSampler, num_workers: int = 0) -> Batches | DataLoader[Batch]:
     """Returns an epoch's batches: made here on demand, or ahead of time by worker processes."""
     if num_workers == 0:
         return Batches(data, sampler)

@@ -40,12 +40,14 @@ class Retrained:
         test: Metrics on the test data, None if there was no test.
         untested: Reason why there was no test.
         seconds: Wall time of training and test.
+        confusion: Counts of the test, row by true class and column by answered class; None without test or classes.
     """
 
     trial: Trial
     test: Mapping[str, float] | None
     untested: str | None
     seconds: float
+    confusion: list[list[int]] | None = None
 
 
 def retrain(
@@ -116,14 +118,14 @@ def retrain(
         ledger.observe(done)
         study = ledger.result(lambda: assembly)
         network = study.network(done)
-        test, untested = _test(assembly, network, given)
+        test, untested, confusion = _test(assembly, network, given)
         write_bundle(study, done, network, folder)
-    return Retrained(done, test, untested, time.perf_counter() - started)
+    return Retrained(done, test, untested, time.perf_counter() - started, confusion)
 
 
 def _test(
     assembly: Assembly, network: nn.Module, hyperparameters: Mapping[str, Scalar]
-) -> tuple[dict[str, float] | None, str | None]:
+) -> tuple[dict[str, float] | None, str | None, list[list[int]] | None]:
     """Metrics on the test data, or why there are none. A test that fails must not cost the trained weights."""
     from nasplug.evaluate.trainer import DEFAULTS, device_options, fit, lightning_of, quiet
 
@@ -139,7 +141,11 @@ def _test(
             fit(trainer, lambda: found.extend(trainer.test(module, datamodule=data, verbose=False)))
         except Exception as error:  # a user's module may have no test step, or the data no test part
             text = error.what if isinstance(error, NasplugError) else str(error)
-            return None, " ".join(text.split())
+            return None, " ".join(text.split()), None
     if not any(found):
-        return None, "the module logs no metric in its test step"
-    return {name: float(value) for part in found for name, value in part.items()}, None
+        return None, "the module logs no metric in its test step", None
+    return (
+        {name: float(value) for part in found for name, value in part.items()},
+        None,
+        getattr(module, "confusion", None),
+    )

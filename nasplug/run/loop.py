@@ -251,6 +251,13 @@ class Search:
             _log.info(line)
             self._tell(lambda tracker: tracker.noted(line))
 
+    def _remark(self, trial: Trial) -> None:
+        """Says what the task finds striking about a trial, such as that its network answers one class alone."""
+        remark = getattr(self.assembly.task, "remark", None)
+        said = None if remark is None else remark(trial.metrics)
+        if said is not None:
+            self._say(f"trial {trial.number}: {said}")
+
     def _say(self, hint: str) -> None:
         if self.trackers:
             self._tell(lambda tracker: tracker.noted(hint))
@@ -368,6 +375,8 @@ class Search:
         self.assembly.manager.call("observe", study=self.study, trial=trial)
         if self.trackers:
             self._tell(lambda tracker: tracker.observed(trial))
+        if trial.number in self._ran and trial.state == "complete":
+            self._remark(trial)
         self._give_up.observe(trial, ran=trial.number in self._ran)
         self._ran.discard(trial.number)
         self._keeper.observed(trial)

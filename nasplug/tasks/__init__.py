@@ -10,6 +10,10 @@ A task is anything with these members; no base class is needed:
 - `module(network, hyperparameters)`: a LightningModule that trains `network`;
 - `check_hyperparameters(names)`: raises TaskError for a hyperparameter that `module` would not take.
 
+Further members are used where they exist: `check()` looks whether the data can be there; `describe_data()` says in a
+line what they are; `remark(metrics)` says what is striking about a trial, or None; `class_names`, `preprocessing`
+(plain data) and `answers` (`classes`, `labels` or `values`) leave with exported networks.
+
 Importing this package loads nothing heavy: each name is imported when it is first used.
 """
 
@@ -24,15 +28,27 @@ if TYPE_CHECKING:
     from nasplug.tasks.classification_module import ClassificationModule
     from nasplug.tasks.lightning_task import LightningTask
     from nasplug.tasks.settings import Training, TrainingSettings
+    from nasplug.tasks.supervised import Multilabel, Regression, Tabular
 
-_HOMES = {
     "ClassificationModule": "nasplug.tasks.classification_module",
     "ImageClassification": "nasplug.tasks.classification",
     "LightningTask": "nasplug.tasks.lightning_task",
+    "Multilabel": "nasplug.tasks.supervised",
+    "Regression": "nasplug.tasks.supervised",
+    "Tabular": "nasplug.tasks.supervised",
     "Training": "nasplug.tasks.settings",
     "TrainingSettings": "nasplug.tasks.settings",
 }
 
-__all__ = ["ClassificationModule", "ImageClassification", "LightningTask", "Training", "TrainingSettings"]
+__all__ = [
+    "ClassificationModule",
+    "ImageClassification",
+    "LightningTask",
+    "Multilabel",
+    "Regression",
+    "Tabular",
+    "Training",
+    "TrainingSettings",
+]
 
 __getattr__, __dir__ = attach(__name__, _HOMES)

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nasplug.contract.errors import TaskError, did_you_mean
 from nasplug.contract.jsondata import Json
 from nasplug.data.digits import Digits
 from nasplug.data.prepared import Augment, PreparedImages, check_batching, prepare
 from nasplug.data.settings import Loading, Split
 from nasplug.data.source import ImageSource
+from nasplug.tasks.remarks import one_class_alone
 from nasplug.tasks.settings import Training, TrainingSettings
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class ImageClassification:
-    """Trains a network to name the class of an image; scored by `val_acc` and `val_loss`.
+    """Trains a network to name the class of an image; scored by `val_acc`, and beside it by what `objectives` lists.
 
     Data are read when they are first needed, once per process, and never sent between processes. How long a network
     trains belongs to the budget of a run. A strategy may propose any setting of `training` as a hyperparameter.
@@ -45,7 +48,15 @@ class ImageClassification:
         SpecError: So is one of the batches.
     """
 
-    objectives: Mapping[str, str] = {"val_acc": "max", "val_loss": "min"}
+    objectives: Mapping[str, str] = {
+        "val_acc": "max",
+        "val_loss": "min",
+        "val_balanced_acc": "max",
+        "val_f1": "max",
+        "val_auroc": "max",
+        "val_ece": "min",
+    }
+    answers = "classes"
     output = "vector"
     shapes_need_data = True
 
@@ -90,6 +101,16 @@ class ImageClassification:
         """Says in one line what the data are, and what was decided by looking at them."""
         return f"{self.data.name}: {self._read()}"
 
+    def remark(self, metrics: Mapping[str, float]) -> str | None:
+        """Returns what is striking about the metrics of a trial: that its network answers one class alone.
+
+        Args:
+            metrics: Metrics of the trial.
+        """
+        part = self._read().val
+        counts = np.bincount(part.y[part.index], minlength=self.outputs)
+        return one_class_alone(metrics, counts, self.class_names)
+
     def check(self) -> None:
         """Looks quickly whether the data can be there, reading no images.
 
@@ -127,7 +148,11 @@ class ImageClassification:
 
         proposed = dict(hyperparameters or {})
         self.check_hyperparameters(proposed)
-        return ClassificationModule(network, self.outputs, self.training.with_(proposed))
+        return ClassificationModule(network, self.outputs, self.training.with_(proposed), self._counts())
+
+    def _counts(self) -> list[int]:
+        part = self._read().train
+        return [int(count) for count in np.bincount(part.y[part.index], minlength=self.outputs)]
 
     def _read(self) -> PreparedImages:
         if self._prepared is None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 OptimizerName = Literal["adamw", "adam", "nadam", "radam", "adagrad", "sgd", "nesterov", "rmsprop"]
 ScheduleName = Literal["none", "cosine", "onecycle"]
+ClassWeights = Literal["none", "balanced"]
 
 _WHERE = "training"
 
@@ -40,6 +41,8 @@ class TrainingSettings(ABC):
         label_smoothing: Fraction of the target that is spread over all classes in training.
         l2_all: Adds `weight_decay * sum(v ** 2) / 2` over all trainable variables v, biases and normalisation
             included, to the training loss, and turns the optimiser's own weight decay off.
+        class_weights: Weights of the classes in the training loss: none, or balanced, which gives rare classes the
+            weight of frequent ones (for labels that may be right together: rare labels that of absent ones).
 
     Raises:
         TaskError: A value is unknown, of the wrong type or out of range.
@@ -51,8 +54,10 @@ class TrainingSettings(ABC):
     decay: float = 0.99
     label_smoothing: float = 0.0
     l2_all: bool = False
+    class_weights: ClassWeights = "none"
 
     def __post_init__(self) -> None:
+        check_choice("class_weights", self.class_weights, get_args(ClassWeights))
         check_number("lr", self.lr, positive=True)
         check_number("weight_decay", self.weight_decay)
         for name in ("momentum", "decay", "label_smoothing"):
@@ -93,6 +98,7 @@ class Training(TrainingSettings):
         decay: Smoothing constant of rmsprop's squared gradients (torch calls it alpha).
         label_smoothing: Fraction of the target that is spread over all classes in training.
         l2_all: Puts the weight decay into the loss, over all trainable variables.
+        class_weights: Weights of the classes in the training loss: none, or balanced.
         optimizer: Name of the optimiser. Each takes what it knows of the other fields and ignores the rest.
         schedule: Course of the learning rate, by step.
 
@@ -117,6 +123,16 @@ class Training(TrainingSettings):
         from nasplug.tasks.optimizers import configure
 
         return configure(self, parameters, module)
+
+
+def balanced_weights(counts: Sequence[int]) -> list[float]:
+    """Returns the weight of each class: its mean count over its own, so that all classes together weigh alike.
+
+    Args:
+        counts: Number of training samples of each class.
+    """
+    present = [count for count in counts if count]
+    return [sum(present) / (len(present) * count) if count else 0.0 for count in counts]
 
 
 def check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
