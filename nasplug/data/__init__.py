@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nasplug.data.source import ImageSource
     from nasplug.data.table import Table
 
+_HOMES = {
     "Cifar": "nasplug.data.cifar",
     "Digits": "nasplug.data.digits",
     "Idx": "nasplug.data.idx",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nasplug.tasks.settings import Training, TrainingSettings
     from nasplug.tasks.supervised import Multilabel, Regression, Tabular
 
+_HOMES = {
     "ClassificationModule": "nasplug.tasks.classification_module",
     "ImageClassification": "nasplug.tasks.classification",
     "LightningTask": "nasplug.tasks.lightning_task",
