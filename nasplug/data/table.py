@@ -182,7 +182,7 @@ def _target(
     if targets == "classes":
         if len(wanted) > 1:
             raise DataError(
-                f"{len(wanted)} target columns cannot be one class",
+                f"{plural(len(wanted), 'target column')} cannot be one class",
                 where=str(path),
                 fix="name one column, or take targets: labels or values",
             )

@@ -9,6 +9,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from nasplug.contract.errors import TaskError
+from nasplug.contract.wording import plural
 from nasplug.tasks.heads import Head
 from nasplug.tasks.settings import Training, TrainingSettings
 
@@ -69,9 +70,9 @@ class SupervisedModule(LightningModule):
         answers: Tensor = self.network(inputs)
         if answers.shape != (len(inputs), self.outputs):
             raise TaskError(
-                f"the network returned shape {tuple(answers.shape)} for {len(inputs)} inputs",
+                f"the network returned shape {tuple(answers.shape)} for {plural(len(inputs), 'input')}",
                 where=type(self).__name__,
-                why=f"the task has {self.outputs} outputs, so answers must be {(len(inputs), self.outputs)}",
+                why=f"the task has {plural(self.outputs, 'output')}, so answers must be {(len(inputs), self.outputs)}",
             )
         return answers
 
@@ -113,7 +114,7 @@ class SupervisedModule(LightningModule):
         """The optimiser, and its schedule if it has one.
 
         Raises:
-            TaskError: Nothing can be trained, or a schedule is asked for and the Trainer has no end.
+            TaskError: Nothing can be trained, or a schedule is asked for and the Trainer does not have an end.
         """
         trainable = self._trainable()
         if not trainable:
