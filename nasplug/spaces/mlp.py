@@ -39,7 +39,7 @@ class Mlp(ChoiceSpace):
         dropouts: tuple[float, ...] = (0.0, 0.2),
     ) -> None:
         if layers < 1 or not widths or min(widths) < 1:
-            raise SpaceError(f"layers is {layers} and widths {list(widths)}, which are not networks", where="space 'mlp'")
+            raise SpaceError(f"layers {layers} and widths {list(widths)} are not networks", where="space 'mlp'")
         unknown = sorted(set(activations) - set(_ACTIVATIONS))
         if unknown:
             raise SpaceError(
