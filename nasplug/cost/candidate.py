@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from nasplug.contract.errors import SpecError, TaskError
+from nasplug.contract.errors import SpecError
 from nasplug.contract.io import Inputs, InputsLike
 
 if TYPE_CHECKING:
@@ -66,12 +66,15 @@ class Candidate:
         return self.inputs
 
     def of_network(self, network: nn.Module | None) -> Candidate:
-        """Returns the same candidate with its trained network; without one, whoever asks for it gets a `TaskError`."""
+        """Returns the same candidate with its trained network; without one, whoever asks for it gets a `SpecError`."""
 
         def trained() -> nn.Module:
             if network is None:
-                raise TaskError(
-                    "the evaluator gave no trained network", where="cost", fix="answer Evaluation(..., network=...)"
+                raise SpecError(
+                    "the evaluator gave no trained network",
+                    where="cost",
+                    why="this cost looks at trained weights, which an evaluator that looks results up does not have",
+                    fix="use an evaluator that trains and answers Evaluation(..., network=...), or leave the cost out",
                 )
             return network
 

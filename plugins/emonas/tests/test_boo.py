@@ -230,5 +230,5 @@ def test_a_network_that_decides_by_values_and_one_that_cannot_run():
 
 
 def test_an_evaluator_that_trains_nothing_is_named():
-    with pytest.raises(SpecError, match="evaluator that trains"):
+    with pytest.raises(SpecError, match="the evaluator gave no trained network"):
         run_search("random", costs={"boo": Boo()}, trials=1)

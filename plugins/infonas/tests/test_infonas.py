@@ -65,7 +65,7 @@ def test_an_epoch_shows_every_network_with_every_image():
         pair = batch.targets[:, 0].long()
         assert batch.images[:, 0, 0, 0].tolist() == (pair % 3).tolist()
         assert batch.operations.tolist() == graphs.operations[(pair // 3).numpy()].tolist()
-    with pytest.raises(DataError, match=r"\(5, 3, 1\) for 5 networks and 1 images"):
+    with pytest.raises(DataError, match=r"\(5, 3, 1\) for 5 networks and 1 image"):
         LabelledPairs(graphs, targets, None, 4)
 
 
