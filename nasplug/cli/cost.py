@@ -12,6 +12,7 @@ from nasplug.cli.parser import Parser, input_tensor, key_value
 from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
 from nasplug.contract.io import Inputs, check_images, inputs_of
 from nasplug.contract.jsondata import JsonObject
+from nasplug.contract.labels import labeller
 from nasplug.optional import require
 
 if TYPE_CHECKING:
@@ -62,12 +63,14 @@ def run(arguments: argparse.Namespace) -> int:
     from nasplug.cost.counts import count
 
     inputs = candidate.known_inputs
+    named = None if candidate.architecture is None else labeller(candidate.space)(candidate.architecture)
     counts = count(candidate.network, inputs)
     estimates = {target.name: dict(target.estimate(candidate)) for target in targets}
     if arguments.json:
         output.print_json(
             {
                 "model": arguments.model,
+                "label": named or arguments.model,
                 "input": list(inputs.shape),
                 "inputs": inputs.to_plain(),
                 "params": counts.params,
@@ -77,6 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
             }
         )
         return 0
+    if named is not None:
+        print(f"{output.printable(arguments.model)}: {output.printable(named)}")
     rows = [
         ["params", output.number(counts.params), ""],
         ["trainable params", output.number(counts.trainable_params), ""],

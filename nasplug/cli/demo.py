@@ -182,7 +182,8 @@ def _final(study: Study, best: Trial, spec: RunSpec, catalog: Catalog, folder: P
         earlier: Result = json.loads(path.read_text(encoding="utf-8"))
         if earlier["trial"] == best.number and earlier["architecture"]["key"] == best.architecture.key:
             return earlier
-    print(f"\ntraining the best network (trial {best.number}) fully: {plural(FINAL_EPOCHS, 'epoch')}", flush=True)
+    label = study.label(best)
+    print(f"\ntraining {output.titled(best.number, label)} fully: {plural(FINAL_EPOCHS, 'epoch')}", flush=True)
     # More images than in the search, shifted by up to a pixel. The schedule ends at good weights by itself: to choose
     # an epoch would take more validation images than a tenth, of which most networks soon get all right.
     final = spec.replace(
@@ -191,7 +192,7 @@ def _final(study: Study, best: Trial, spec: RunSpec, catalog: Catalog, folder: P
     )
     with EpochDisplay(FINAL_EPOCHS) as display:
         done = retrain(final, best, catalog, folder, epochs=FINAL_EPOCHS, seed=spec.run.seed, emit=display.measured)
-    result = result_json(done, str(spec.run.storage), folder)
+    result = result_json(done, str(spec.run.storage), folder, label=label)
     result["baseline"] = _baseline()
     path.write_text(json.dumps(output.json_safe(result), indent=2) + "\n", encoding="utf-8")
     return result
@@ -218,7 +219,10 @@ def _print_result(study: Study, best: Trial, result: Result) -> None:
 
     console = Console()
     costs = {name: best.costs[name] for name in ("params", "macs")}
-    print(f"\nThe best of {plural(len(study.trials), 'network')} is trial {best.number}: {output.values(costs)}\n")
+    print(
+        f"\nThe best of {plural(len(study.trials), 'network')} is "
+        f"{output.titled(best.number, study.label(best))}: {output.values(costs)}\n"
+    )
     if isinstance(study.space, HasGraph):
         unicode = (sys.stdout.encoding or "ascii").lower().startswith("utf")
         drawing = draw_text(study.space.graph(best.architecture), width=min(console.width, 100) - 2, unicode=unicode)

@@ -58,8 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
         difference = write_found(found, arguments.onnx, raw=not arguments.bare)
         written["onnx"] = arguments.onnx
     if arguments.json:
-        output.print_json({"trial": trial.number, **written, "onnx_difference": difference})
+        named = {"trial": trial.number, "label": study.label(trial)}
+        output.print_json({**named, **written, "onnx_difference": difference})
         return 0
+    print(output.titled(trial.number, study.label(trial)))
     for kind, file in written.items():
         print(f"{kind:12}  {file}")
     if difference is not None:

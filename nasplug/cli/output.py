@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nasplug.contract.jsondata import Json
+from nasplug.contract.labels import shortened
 
 if TYPE_CHECKING:
     from nasplug.contract.errors import NasplugError
@@ -60,6 +61,11 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}:{whole % 60:02d} min"
     return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+
+
+def titled(number: int, label: str) -> str:
+    """A trial with the name of its architecture: `trial 3 (resnet10t)`."""
+    return f"trial {number} ({printable(shortened(label))})"
 
 
 def command(*words: str) -> str:

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not front:
         print(f"{plural(len(study.trials), 'finished trial')}, none of them complete and feasible")
         return 0
-    print_trials(study, front, labels=arguments.labels)
+    print_trials(study, front)
     against = "the worst values found" if reference is None else output.values(reference)
     size = plural(len(study.candidates()), "feasible trial")
     print(f"{len(front)} of {size}; hypervolume {volume:.6g} against {against}")

@@ -10,7 +10,8 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from nasplug.cli.output import duration, number, printable
+from nasplug.cli.output import duration, number, printable, titled
+from nasplug.contract.labels import shortened
 from nasplug.contract.tracker import Plan, Tracker
 from nasplug.contract.wording import plural
 
@@ -24,13 +25,15 @@ if TYPE_CHECKING:
 
 #: Outside a terminal, lines that tell nothing new are at least this many seconds apart.
 QUIET = 0.2
+#: Characters of a label beside a bar.
+_NARROW = 24
 
 
 class _Running:
     """A trial that was handed to the executor."""
 
-    def __init__(self, epochs: int) -> None:
-        self.epochs = epochs
+    def __init__(self, label: str, epochs: int) -> None:
+        self.label, self.epochs = label, epochs
         self.measurement: Measurement | None = None
 
 
@@ -75,7 +78,7 @@ class LiveDisplay(Tracker):
         with self._lock:
             self._study, self._plan, self._resumed = study, plan, plan.resumed
             for trial in self._waiting:
-                self._running[trial.number] = _Running(study.budget_of(trial).epochs)
+                self._running[trial.number] = _Running(study.label(trial), study.budget_of(trial).epochs)
             for trial in study.trials:
                 self._count(trial)
             self._known = sum(self._counts.values())
@@ -99,7 +102,7 @@ class LiveDisplay(Tracker):
             if self._study is None:  # a resumed run hands over its unfinished trials before it starts
                 self._waiting.append(trial)
             else:
-                self._running[trial.number] = _Running(self._study.budget_of(trial).epochs)
+                self._running[trial.number] = _Running(self._study.label(trial), self._study.budget_of(trial).epochs)
 
     def measured(self, number: int, measurement: Measurement) -> None:
         """Shows an epoch that a running trial reported."""
@@ -161,7 +164,7 @@ class LiveDisplay(Tracker):
             return
         self._printed = now
         total = self._total()
-        parts = [f"[{done}/{total}]" if total else f"[{done}]", f"trial {trial.number}", trial.state]
+        parts = [f"[{done}/{total}]" if total else f"[{done}]", self._titled(trial), trial.state]
         if trial.failure is not None:
             parts.append(f"({trial.failure.kind}: {trial.failure.message})")
         elif trial.reason:
@@ -172,6 +175,10 @@ class LiveDisplay(Tracker):
         if better:
             parts.append("best so far")
         self._console.print(printable("  ".join(parts)), markup=False, soft_wrap=True)
+
+    def _titled(self, trial: Trial) -> str:
+        assert self._study is not None
+        return titled(trial.number, self._study.label(trial))
 
     def _total(self) -> int | None:
         return self._plan.trials
@@ -235,8 +242,8 @@ class LiveDisplay(Tracker):
             step = 0 if measured is None else measured.step
             text = "starting" if measured is None else f"epoch {step}/{state.epochs}  {_metrics(measured)}"
             bar = ProgressBar(total=max(1, state.epochs), completed=step, width=20)
-            grid.add_row(f"#{trial}", bar, Text(text))
-        best = "none yet" if self._best is None else f"trial {self._best.number}: {self._shown(self._best)}"
+            grid.add_row(f"#{trial} {printable(shortened(state.label, _NARROW))}", bar, Text(text))
+        best = "none yet" if self._best is None else f"{self._titled(self._best)}: {self._shown(self._best)}"
         return Group(grid, Text(f"best   {best}", style="green", no_wrap=True, overflow="crop"))
 
 

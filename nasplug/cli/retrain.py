@@ -80,12 +80,13 @@ def run(arguments: argparse.Namespace) -> int:
             hyperparameters=dict(arguments.hyperparameter),
             emit=display.measured,
         )
-    result = result_json(done, arguments.file, out)
+    result = result_json(done, arguments.file, out, label=study.label(trial))
     text = json.dumps(output.json_safe(result), indent=2, allow_nan=False)
     (out / RESULT).write_text(text + "\n", encoding="utf-8")
     if arguments.json:
         output.print_json(result)
         return 0
+    print(f"retrained: {output.titled(trial.number, result['label'])}")
     print(f"validation: {output.values(done.trial.metrics)}")
     print(f"test: {output.values(done.test)}" if done.test is not None else f"not tested: {done.untested}")
     print(f"written: {out} (weights, architecture, {RESULT}) after {output.duration(done.seconds)}")
@@ -98,6 +99,7 @@ class Result(TypedDict):
     Attributes:
         study: Path of the study.
         trial: Number of the trial in it.
+        label: Name of the architecture for people.
         architecture: Architecture as plain data.
         hyperparameters: Hyperparameters of the training.
         epochs: Length of the training.
@@ -117,6 +119,7 @@ class Result(TypedDict):
 
     study: str
     trial: int
+    label: str
     architecture: JsonObject
     hyperparameters: Mapping[str, Scalar]
     epochs: int | None
@@ -134,8 +137,15 @@ class Result(TypedDict):
     baseline: NotRequired[Mapping[str, float]]
 
 
-def result_json(done: Retrained, file: str, out: Path) -> Result:
-    """What `retrain.json` holds."""
+def result_json(done: Retrained, file: str, out: Path, *, label: str) -> Result:
+    """What `retrain.json` holds.
+
+    Args:
+        done: The training and the test.
+        file: Path of the study.
+        out: Folder of the weights.
+        label: Name of the architecture for people.
+    """
     from nasplug.export.bundle import BUNDLE
     from nasplug.run.api import machine, versions
 
@@ -143,6 +153,7 @@ def result_json(done: Retrained, file: str, out: Path) -> Result:
     return {
         "study": file,
         "trial": trial.number,
+        "label": label,
         "architecture": trial.architecture.to_json(),
         "hyperparameters": dict(trial.hyperparameters),
         "epochs": trial.proposal.budget.epochs if trial.proposal.budget else None,

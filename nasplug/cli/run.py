@@ -136,7 +136,7 @@ def print_summary(study: Study, storage: str, seconds: float) -> None:
     for name in ("params", "macs"):
         if name in best.costs:
             shown[name] = best.costs[name]
-    print(f"Best trial {best.number}: {output.values(shown)}")
+    print(f"Best {output.titled(best.number, study.label(best))}: {output.values(shown)}")
     print(f"Study: {storage}")
     trust = ("--trust",) if asks_for_code(study.meta.get("spec")) else ()
     suggestions = [("trials", storage), ("report", storage), ("export", storage, "--trial", str(best.number), *trust)]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from nasplug.cli import output
 from nasplug.cli.loading import read_study
 from nasplug.cli.parser import Parser, positive
-from nasplug.contract.errors import StudyError, UnknownNameError, did_you_mean
+from nasplug.contract.errors import UnknownNameError, did_you_mean
 from nasplug.contract.jsondata import Json
+from nasplug.contract.labels import shortened
 
 if TYPE_CHECKING:
     from nasplug.contract.records import Failure, Trial
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 SUMMARY = "List the trials of a study."
 
-#: Characters of an architecture's label in a table.
-_LABEL = 60
 STATES = ("waiting", "running", "complete", "pruned", "failed")
 
 
@@ -40,9 +39,11 @@ def add_arguments(parser: Parser) -> None:
 
 
 def add_labels(parser: Parser) -> None:
-    """Adds the option that names architectures."""
+    """Adds the option that asks the space for the names of architectures."""
     parser.add_argument(
-        "--labels", action="store_true", help="show the architectures, as their space labels them; loads its plugin"
+        "--labels",
+        action="store_true",
+        help="ask the space for the names of architectures, where the study was written without them; loads its plugin",
     )
 
 
@@ -64,19 +65,18 @@ def run(arguments: argparse.Namespace) -> int:
             }
         )
         return 0
-    print_trials(study, trials, labels=arguments.labels)
+    print_trials(study, trials)
     if not trials:
         print("no trials" if arguments.state is None else f"no trials in state {arguments.state!r}")
     return 0
 
 
-def print_trials(study: Study, trials: list[Trial], *, labels: bool = False) -> None:
-    """Prints trials as a table: objectives first, then costs, then why a trial has no result.
+def print_trials(study: Study, trials: list[Trial]) -> None:
+    """Prints trials as a table: architecture, objectives, costs, then why a trial has no result.
 
     Args:
         study: Study of the trials.
         trials: The trials.
-        labels: Whether to name their architectures, for which the study must have its space.
     """
     objectives = [objective.name for objective in study.objectives]
     costs = sorted({name for trial in trials for name in trial.costs} - set(objectives))
@@ -84,34 +84,18 @@ def print_trials(study: Study, trials: list[Trial], *, labels: bool = False) -> 
     rows = [
         [
             str(trial.number),
+            shortened(study.label(trial)),
             trial.state,
             *(output.number(trial.values.get(name)) for name in [*objectives, *costs]),
             str(len(trial.measurements) or "-"),
             f"{trial.seconds:.1f}" if trial.finished and trial.copied_from is None else "-",
-            *([_shortened(label(study, trial) or trial.architecture.key)] if labels else []),
             note(study, trial),
         ]
         for trial in trials
     ]
     if rows:
-        named = ["architecture"] if labels else []
-        columns = ["trial", "state", *objectives, *costs, "epochs", "seconds", *named, "note"]
+        columns = ["trial", "architecture", "state", *objectives, *costs, "epochs", "seconds", "note"]
         output.print_table(columns, rows, numeric=numeric)
-
-
-def label(study: Study, trial: Trial) -> str | None:
-    """What the space calls the trial's architecture; None if it does not label, or its plugin is not installed."""
-    from nasplug.contract.protocols import HasLabels
-
-    try:
-        space = study.space
-    except StudyError:
-        return None
-    return space.label(trial.architecture) if isinstance(space, HasLabels) else None
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LABEL else text[: _LABEL - 1] + "…"
 
 
 def note(study: Study, trial: Trial) -> str:
@@ -139,7 +123,7 @@ def trial_json(study: Study, trial: Trial, *, everything: bool = False) -> dict[
         "number": trial.number,
         "state": trial.state,
         "architecture": trial.architecture.to_json(),
-        "label": label(study, trial),
+        "label": study.label(trial),
         "hyperparameters": dict(trial.hyperparameters),
         "epochs": study.budget_of(trial).epochs,
         "epochs_trained": len(trial.measurements),

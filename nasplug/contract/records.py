@@ -314,6 +314,7 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
             included. Whoever builds the trial's network gets it with these changes.
         stages: Metrics of every stage by name, where a trial is several fits.
         dropped: Names of artifacts that were deleted, because the run keeps only those of the best trials.
+        label: Label that the space gave the architecture when it was proposed; empty if the space gives none.
     """
 
     number: int
@@ -332,6 +333,7 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     edits: tuple[JsonObject, ...] = ()
     stages: Mapping[str, Numbers] = {}
     dropped: tuple[str, ...] = ()
+    label: str = ""
 
     @property
     def architecture(self) -> Architecture:
@@ -439,6 +441,7 @@ class Changes(TypedDict, total=False):
     edits: tuple[JsonObject, ...]
     stages: Mapping[str, Mapping[str, float]]
     dropped: tuple[str, ...]
+    label: str
 
 
 #: Number of trials that are decoded in one go.

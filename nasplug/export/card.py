@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nasplug.contract.labels import shortened
 from nasplug.contract.wording import plural
 from nasplug.export.description import describe
 
@@ -55,8 +56,7 @@ def card(found: Found) -> str:
 
 
 def _title(found: Found) -> str:
-    space = found.trial.architecture.space
-    return f"{space}, trial {found.trial.number}"
+    return f"{shortened(found.study.label(found.trial))} ({found.trial.architecture.space}, trial {found.trial.number})"
 
 
 def _header(found: Found, name: str) -> str:

@@ -102,7 +102,7 @@ def retrain(
     torch.set_num_threads(spec.run.threads)
     with tempfile.TemporaryDirectory(prefix="nasplug-") as scratch:
         # The structure as it ended is what was found, and what is trained.
-        job = Job(Trial(trial.number, proposal, seed=seed, edits=trial.edits))
+        job = Job(Trial(trial.number, proposal, seed=seed, edits=trial.edits, label=trial.label))
         with watching() as interruption:
             done = Worker(assembly, Path(scratch), interruption=interruption).run(job, say)
         assert isinstance(done, Trial)

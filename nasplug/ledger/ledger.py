@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from nasplug.contract.errors import StudyError
+from nasplug.contract.labels import labeller
+from nasplug.contract.protocols import HasLabels
 from nasplug.contract.records import Budget, Constraint, Direction, Objective, Proposal, Trial
 from nasplug.ledger.facts import Facts
 from nasplug.ledger.rng import derived_seed
@@ -48,6 +50,7 @@ class Ledger:
         self.setting = setting or Setting()
         self.book = Book(works=works or Works())
         self.view = StudyView(self.setting, self.book)
+        self._label = labeller(self.setting.space) if isinstance(self.setting.space, HasLabels) else None
 
     @classmethod
     def of(
@@ -100,7 +103,8 @@ class Ledger:
         if isinstance(proposal, Proposal):
             number = self.view.proposed
             seed = derived_seed(self.setting.seed, "trial", number) if proposal.seed is None else proposal.seed
-            trial = Trial(number, proposal, seed=seed)
+            label = "" if self._label is None else self._label(proposal.architecture)
+            trial = Trial(number, proposal, seed=seed, label=label)
         else:
             trial = proposal
         if trial.number in self.book.pending or trial.number in self.book.by_number:

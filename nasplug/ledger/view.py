@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, overload
 
 from nasplug.contract.errors import StudyError
 from nasplug.contract.jsondata import Json
+from nasplug.contract.labels import labeller
 from nasplug.contract.records import (
     Architecture,
     Budget,
@@ -226,6 +227,13 @@ class StudyView:
         if found is None:
             raise StudyError(f"there is no trial {number}", fix="`nasplug trials FILE` lists them")
         return found
+
+    def label(self, trial: Trial) -> str:
+        """Returns a name of the trial's architecture for people, as its space gave it when it was proposed.
+
+        Of a space that gives none, the values of the genotype.
+        """
+        return trial.label or labeller(self._setting.space)(trial.architecture)
 
     # -- which is best -------------------------------------------------------------------------------------------
 

@@ -86,7 +86,7 @@ def dependants(trials: Sequence[Trial] | Mapping[int, Trial], numbers: Iterable[
 
 def waiting(trial: Trial) -> Trial:
     """Returns a trial as it was before it ran."""
-    return Trial(trial.number, trial.proposal, seed=trial.seed)
+    return Trial(trial.number, trial.proposal, seed=trial.seed, label=trial.label)
 
 
 class Revision:

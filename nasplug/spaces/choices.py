@@ -128,8 +128,8 @@ class ChoiceSpace(ABC):
         """The active choices: `op=conv kernel=3`, or the values alone where there are many."""
         made = self.active(architecture)
         if len(made) > _NAMED:
-            return " ".join(map(_text, made.values()))
-        return " ".join(f"{name}={_text(value)}" for name, value in made.items())
+            return " ".join(map(text_of, made.values()))
+        return " ".join(f"{name}={text_of(value)}" for name, value in made.items())
 
     def architecture(self, genotype: Json) -> Architecture:
         """Checks a genotype and gives it its canonical key.
@@ -337,5 +337,6 @@ class ChoiceSpace(ABC):
         return self.from_vector(self._numbering.genes(code))
 
 
-def _text(value: Scalar) -> str:
+def text_of(value: Scalar) -> str:
+    """Returns a value as labels show it."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -12,7 +12,7 @@ from nasplug.contract.jsondata import Json, JsonObject
 from nasplug.contract.protocols import Choice, Task
 from nasplug.contract.records import Architecture, Genotype, Scalar
 from nasplug.optional import require
-from nasplug.spaces.choices import ChoiceSpace
+from nasplug.spaces.choices import ChoiceSpace, text_of
 from nasplug.spaces.images import ClassifiesImages
 
 if TYPE_CHECKING:
@@ -82,6 +82,13 @@ class TimmSpace(ClassifiesImages, ChoiceSpace):
         genotype = architecture.genotype
         assert isinstance(genotype, tuple)
         return create(str(genotype[0]), task.input_shape, task.outputs, **self.arguments(architecture))
+
+    def label(self, architecture: Architecture) -> str:
+        """The model, with its own arguments: `resnet10t drop_rate=0.2`."""
+        genotype = architecture.genotype
+        assert isinstance(genotype, tuple)
+        given = sorted(self._arguments(genotype).items())
+        return " ".join([str(genotype[0]), *(f"{name}={text_of(value)}" for name, value in given)])
 
     def _arguments(self, genotype: tuple[Genotype, ...]) -> dict[str, Any]:
         model, *values = genotype

@@ -70,7 +70,7 @@ def test_export_writes_the_formats_that_are_named(cli, study, tmp_path):
     card = Path(__file__).parents[1] / "support" / "card_plugin.py"
     words = ["export", study, "--trust", "--plugin", card, "--trial", "1", "--out", "net"]
     done = cli(*words, "--format", "card", "--format", "bundle", "--json")
-    assert set(done.json) == {"trial", "card", "weights", "architecture", "onnx_difference"}
+    assert set(done.json) == {"trial", "label", "card", "weights", "architecture", "onnx_difference"}
     assert (tmp_path / "net" / "card.txt").read_text().startswith("A network\ntrial 1: (1, 8, 8) -> 10, ")
     wrong = cli(*words, "--format", "bundel")
     assert wrong.code == 2
@@ -169,7 +169,8 @@ def test_without_test_data_the_weights_are_kept(cli, study, tmp_path, monkeypatc
 def test_costs_of_a_trial(cli, study):
     trial = cli("trials", study, "--json").json["trials"][1]
     done = cli("cost", f"{study}#1", "--trust", "--json").json
-    assert list(done) == ["model", "input", "inputs", "params", "trainable_params", "macs", "targets"]
+    assert list(done) == ["model", "label", "input", "inputs", "params", "trainable_params", "macs", "targets"]
+    assert done["label"] == trial["label"]
     assert done["params"] == trial["costs"]["params"]
     assert done["input"] == [1, 8, 8]
 

@@ -31,10 +31,12 @@ def terminal(encoding="utf-8", **size):
 def test_plain_lines_outside_a_terminal(monkeypatch):
     monkeypatch.setattr("nasplug.cli.progress.QUIET", 0.0)
     stream = io.StringIO()
-    _, display = search(Console(file=stream, force_terminal=False, width=40))
+    study, display = search(Console(file=stream, force_terminal=False, width=40))
     lines = stream.getvalue().splitlines()
     assert len(lines) == 6
-    assert [line.split("  ")[1] for line in lines] == [f"trial {number}" for number in range(6)]
+    shown = [f"trial {trial.number} ({study.label(trial)})" for trial in study.trials]
+    assert [line.split("  ")[1] for line in lines] == shown
+    assert shown[0].startswith("trial 0 (x=")
     assert sum("best so far" in line for line in lines) >= 1
     assert "\x1b" not in stream.getvalue()
     assert display.seconds > 0

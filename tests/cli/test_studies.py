@@ -16,7 +16,7 @@ KEYS = [
 def test_the_table_has_values_or_reasons(cli, study):
     done = cli("trials", study)
     lines = done.out.splitlines()
-    assert lines[0].split() == ["trial", "state", "height", "weight", "epochs", "seconds", "note"]
+    assert lines[0].split() == ["trial", "architecture", "state", "height", "weight", "epochs", "seconds", "note"]
     assert len(lines) == 37
     assert any("error: ValueError: no bowl here" in line for line in lines)
     assert any("pruned" in line and "constraint: weight <= 8" in line for line in lines)
@@ -24,21 +24,33 @@ def test_the_table_has_values_or_reasons(cli, study):
 
 def test_labels_name_the_architectures(cli, study):
     for command in ("trials", "pareto"):
-        lines = [line for line in cli(command, study, "--labels", "--trust").out.splitlines() if "complete" in line]
+        lines = [line for line in cli(command, study).out.splitlines() if "complete" in line]
         assert lines
         assert all("  x=" in line and " y=" in line for line in lines)
-        assert "  x=" not in cli(command, study).out
-    named = cli("trials", study, "--labels", "--trust", "--limit", "1", "--json").json["trials"][0]
+    named = cli("trials", study, "--limit", "1", "--json").json["trials"][0]
     x, y = named["architecture"]["genotype"]
     assert named["label"] == f"x={x} y={y}"
-    assert cli("trials", study, "--limit", "1", "--json").json["trials"][0]["label"] is None
 
 
-def test_labels_of_a_space_that_may_not_be_loaded_are_keys(cli, study):
-    done = cli("trials", study, "--labels")  # its plugin is a single file, which nobody has allowed
+def unlabelled(study, target):
+    """A study as it was written before labels were kept."""
+    copy_study(study, target)
+    storage = SQLiteStorage(target)
+    storage.write([trial.with_(label="") for trial in storage.trials()])
+    storage.close()
+    return target
+
+
+def test_labels_of_a_space_that_may_not_be_loaded_are_values(cli, study, tmp_path):
+    old = unlabelled(study, tmp_path / "old.sqlite")
+    assert "  x=" not in cli("trials", old).out
+    assert "  x=" in cli("trials", old, "--labels", "--trust").out
+    done = cli("trials", old, "--labels")  # its plugin is a single file, which nobody has allowed
     assert "the space of this study is not available" in done.err
     assert "--plugin" in done.err
-    assert "  [0,5]" in done.out
+    assert "  0 5  " in done.out
+    assert "  x=" not in done.out
+    assert "[" not in done.out
 
 
 def test_states_order_and_limit(cli, study):

@@ -65,6 +65,11 @@ def test_capabilities_and_round_trip():
         assert space.mutate(architecture, rng) != architecture
 
 
+def test_labels_are_names_of_models():
+    space = TimmSpace(["test_resnet", "test_vit"], kwargs={"test_resnet": {"drop_rate": [0.25]}})
+    assert [space.label(architecture) for architecture in space] == ["test_resnet drop_rate=0.25", "test_vit"]
+
+
 @pytest.mark.parametrize(
     ("kwargs", "says"),
     [
