@@ -83,7 +83,7 @@ def register(catalog: Catalog) -> None:
     catalog.data("table", "nasplug.data.table:Table", summary="Rows of a CSV, Parquet or npz file with target columns.")
     catalog.data("idx", "nasplug.data.idx:Idx", summary="idx files: MNIST and its family.")
     catalog.data("cifar", "nasplug.data.cifar:Cifar", summary="CIFAR-10 and CIFAR-100 in torchvision's layout.")
-    catalog.space("mlp", "nasplug.spaces.mlp:Mlp", summary="Multi-layer perceptrons, for rows of a table.")
+    catalog.space("tabular_mlp", "nasplug.spaces.mlp:Mlp", summary="Multi-layer perceptrons, for rows of a table.")
     catalog.space("timm", "nasplug.spaces.timm:TimmSpace", summary="timm models and their keyword arguments.")
     catalog.space(
         "with_hyperparameters",

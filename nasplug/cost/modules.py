@@ -25,7 +25,7 @@ def macs_by_module(
 
     Args:
         network: Network, called as the inputs say.
-        inputs: What it is called with, or the shape of one float input without the batch.
+        inputs: Inputs of the network, or the shape of one float input without the batch.
         operators: Names of the operators to count, such as `BY_WEIGHTS`; None counts all.
         where: Name of the cost, for messages.
         what: Noun for what is counted, for messages.

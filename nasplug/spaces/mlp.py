@@ -39,14 +39,14 @@ class Mlp(ChoiceSpace):
         dropouts: tuple[float, ...] = (0.0, 0.2),
     ) -> None:
         if layers < 1 or not widths or min(widths) < 1:
-            raise SpaceError(f"layers {layers} and widths {list(widths)} are not networks", where="space 'mlp'")
+            raise SpaceError(f"layers {layers} and widths {list(widths)} are not networks", where="space 'tabular_mlp'")
         unknown = sorted(set(activations) - set(_ACTIVATIONS))
         if unknown:
             raise SpaceError(
-                f"unknown activation {unknown[0]!r}", where="space 'mlp'", fix=f"take {', '.join(_ACTIVATIONS)}"
+                f"unknown activation {unknown[0]!r}", where="space 'tabular_mlp'", fix=f"take {', '.join(_ACTIVATIONS)}"
             )
         super().__init__(
-            "mlp",
+            "tabular_mlp",
             [
                 *(Choice(f"layer{position}", (0, *widths)) for position in range(layers)),
                 Choice("activation", tuple(activations)),

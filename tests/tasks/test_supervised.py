@@ -43,7 +43,7 @@ def csv(tmp_path):
 
 
 def search(task, **options):
-    space = nas.component("mlp", layers=2, widths=[16, 32])
+    space = nas.component("tabular_mlp", layers=2, widths=[16, 32])
     return nas.search(task, space=space, strategy="random", trials=2, epochs=30, **options)
 
 
