@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import inspect
 import logging
 import signal
@@ -142,6 +143,7 @@ def as_callback(mixin: type[T], lightning: ModuleType) -> type[T]:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Hides Lightning's banners and hints, and nothing of anybody else."""
+    importlib.import_module("pytorch_lightning")  # which sets the level of its logger
     # Only the packages' own loggers have a level, which those of their modules inherit.
     known = logging.Logger.manager.loggerDict
     found = [known.get(name) for name in ("pytorch_lightning", "lightning_fabric", "lightning", "lightning.pytorch")]

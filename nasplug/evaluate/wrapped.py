@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     from nasplug.plugins.manager import Manager
 
 
+def task_data(run: TrialRun | WorkRun) -> LightningDataModule:
+    """Returns the data of the task.
+
+    Args:
+        run: The trial, or the piece of work, that trains on it.
+
+    Raises:
+        StudyError: The run has no task.
+    """
+    if run.task is None:
+        raise StudyError("this run has no task, so that there is no data", fix="add `task:`")
+    return run.task.datamodule()
+
+
 def wrapped_data(run: TrialRun | WorkRun, manager: Manager | None) -> LightningDataModule:
     """Returns a fresh `LightningDataModule`, as the task gives it and all wrappers change it.
 
@@ -25,10 +39,8 @@ def wrapped_data(run: TrialRun | WorkRun, manager: Manager | None) -> LightningD
         StudyError: The run has no task.
         PluginError: A wrapper answers something else.
     """
-    if run.task is None:
-        raise StudyError("this run has no task, so that there is no data", fix="add `task:`")
     if manager is None:
-        return run.task.datamodule()
+        return task_data(run)
     data: LightningDataModule = manager.hook.configure_data(run=run)
     if not hasattr(data, "train_dataloader"):
         raise PluginError(

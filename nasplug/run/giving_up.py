@@ -41,7 +41,9 @@ class GiveUp:
             self._over = True
         if self._over or failure is None or not ran:
             return
-        reason = "" if failure.kind in _OWN else re.sub(r"\d+", "#", f"{failure.kind} {failure.message}")
+        reason = (
+            "" if failure.kind in _OWN else re.sub(r"\d+", "#", f"{failure.plugin} {failure.kind} {failure.message}")
+        )
         self._count = self._count + 1 if reason and reason == self._reason else 1 if reason else 0
         self._reason = reason
         if self._count < self._after:
@@ -51,8 +53,8 @@ class GiveUp:
         if failure.plugin:
             raise PluginError(what, where=failure.plugin, why=failure.message, fix=f"fix the plugin, {again}")
         raise StudyError(
-            f"the training {what}",
-            where="run.give_up_after",
+            what,
+            where="hook evaluate",
             why=failure.message,
             fix=f"fix the module, the data or the space, {again}; run.give_up_after: 0 goes on in any case",
         )
