@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -110,8 +110,13 @@ class Study(StudyView):
         source = self.trial(number)
         return load_weights(self, source, self.build(source))
 
-    def report(self, path: str | Path) -> Path:
-        """Writes the report: one self-contained HTML page. Needs the extra `report`."""
+    def report(self, path: str | Path, *, beside: Sequence[Study] = ()) -> Path:
+        """Writes the report: one self-contained HTML page. Needs the extra `report`.
+
+        Args:
+            path: Path of the page.
+            beside: Further studies to show side by side with this one.
+        """
         from nasplug.report.page import write_report
 
-        return write_report(self, Path(path))
+        return write_report([self, *beside], Path(path))

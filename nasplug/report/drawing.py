@@ -47,13 +47,14 @@ def families_of(graphs: Sequence[Graph]) -> dict[str, str]:
     return {name: colour(name) for name in names}
 
 
-def draw_graph(graph: Graph, name: str, alt: str) -> Picture:
+def draw_graph(graph: Graph, name: str, alt: str, salt: str = "") -> Picture:
     """Draws a graph: a chain in rows from left to right, any other graph in layers.
 
     Args:
         graph: Graph with at least one node; see `drawable`.
         name: File name of the picture.
         alt: Name of the network in the alternative text; a description of its parts is added.
+        salt: Text that keeps its identifiers apart from those of a picture with the same name.
     """
     labels = [shorten(label, _LONGEST_LABEL) for label in graph.labels]
     plan = _plan(graph, labels)
@@ -70,7 +71,7 @@ def draw_graph(graph: Graph, name: str, alt: str) -> Picture:
     axes.set(xlim=box[:2], ylim=box[2:])
     _arrows(axes, plan)
     _boxes(axes, labels, plan)
-    return Picture(name, figure, f"{alt}: {summary(graph)}")
+    return Picture(name, figure, f"{alt}: {summary(graph)}", salt=salt)
 
 
 @dataclass(frozen=True, slots=True)

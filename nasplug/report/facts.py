@@ -15,6 +15,7 @@ from nasplug.contract.wording import plural
 from nasplug.ledger.facts import part_of
 from nasplug.report import series
 from nasplug.report.formats import duration, number, shorten, text
+from nasplug.report.labels import label
 
 if TYPE_CHECKING:
     from nasplug.ledger.study import Study
@@ -60,7 +61,7 @@ def tiles(study: Study) -> list[tuple[str, str, str]]:
         best = study.best
         for objective in study.objectives[:3]:
             first = objective is study.objectives[0]
-            remark = f"of trial {best.number}" if not first else f"best, trial {best.number}"
+            remark = f"best: {label(study, best, 40)}, trial {best.number}" if first else f"of trial {best.number}"
             found.append((objective.name, number(series.value_of(best, objective.name)), remark))
         if len(study.objectives) > 1:
             found.append(("Pareto front", str(len(study.pareto())), "trials"))

@@ -78,12 +78,14 @@ class Picture:
         figure: Figure to embed.
         alt: Description of the figure for those who cannot see it.
         caption: Caption: what to know when reading the figure.
+        salt: Text that keeps the identifiers of this picture apart from those of one with the same name.
     """
 
     name: str
     figure: Figure
     alt: str
     caption: str = ""
+    salt: str = ""
 
 
 @contextmanager
@@ -117,7 +119,7 @@ def to_svg(picture: Picture) -> str:
     import matplotlib
 
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": picture.name}):
+    with matplotlib.rc_context({"svg.hashsalt": picture.name + picture.salt}):
         picture.figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
     svg = buffer.getvalue()
     return _inline(svg[svg.index("<svg") :], picture)

@@ -12,6 +12,7 @@ from nasplug.ledger.pareto import is_candidate, pareto_front
 from nasplug.report import series
 from nasplug.report.figures import CYCLE, LIGHT, Picture, new_figure
 from nasplug.report.formats import number, shorten
+from nasplug.report.labels import heading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -195,7 +196,7 @@ def learning_curves(study: Study, most: int = 5) -> Picture | None:
                 lw=1.6,
                 marker="o",
                 ms=2.5,
-                label=f"trial {trial.number}",
+                label=shorten(heading(study, trial), 40),
             )
         _scale(axes, "y", [value for trial in best for _, value in series.curve(trial, name)], log=False, fit=True)
         axes.set(title=shorten(name, 50), xlabel="step")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nasplug.contract.records import Objective, Trial
+from nasplug.ledger import pareto
 
 if TYPE_CHECKING:
     from nasplug.ledger.study import Study
@@ -17,6 +20,12 @@ if TYPE_CHECKING:
 MOST_OBJECTIVES = 6
 #: Parts of a name that tell a metric of test data, which no reader of a search should choose by.
 _TEST = ("test",)
+#: Last parts of names that count or identify, whatever their values are.
+_COUNTERS = frozenset(
+    {"generation", "index", "individual", "iteration", "number", "id", "parent", "seed", "step", "trial"}
+)
+#: Number of trials that are compared with a front in one go.
+_AT_ONCE = 256
 _USUAL = ("params", "macs", "latency_s", "energy_j")
 
 
@@ -37,10 +46,10 @@ def running_best(study: Study) -> list[tuple[int, float]]:
         return []
     objective, found, best = study.objectives[0], [], -math.inf
     for trial in study.candidates():
-        score = objective.sign * value_of(trial, objective.name)
-        if score > best:
-            best = score
-            found.append((trial.number, value_of(trial, objective.name)))
+        value = value_of(trial, objective.name)
+        if objective.sign * value > best:
+            best = objective.sign * value
+            found.append((trial.number, value))
     return found
 
 
@@ -48,7 +57,11 @@ def worst_point(trials: Sequence[Trial], objectives: Sequence[Objective]) -> dic
     """The worst value of each objective among the trials, a reference for the hypervolume; empty without trials."""
     if not trials:
         return {}
-    return {o.name: o.sign * min(o.sign * value_of(trial, o.name) for trial in trials) for o in objectives}
+    points = pareto.points(trials, objectives)
+    return {
+        o.name: float(column.min() if o.direction == "max" else column.max())
+        for o, column in zip(objectives, points.T, strict=True)
+    }
 
 
 def hypervolume_series(
@@ -65,24 +78,29 @@ def hypervolume_series(
 
     signs = np.array([-objective.sign for objective in objectives])
     corner = np.array([reference[objective.name] for objective in objectives]) * signs
+    points = pareto.points(trials, objectives) * signs
     front = np.empty((0, len(objectives)))
     found: list[tuple[int, float]] = []
-    for trial in trials:
-        point = signs * np.array([value_of(trial, objective.name) for objective in objectives])
-        if (front <= point).all(axis=1).any():
-            continue  # dominated by, or equal to, an earlier trial
-        front = np.vstack([front[~(point <= front).all(axis=1)], point])
-        volume = float(moocore.hypervolume(front, ref=corner))
-        if not found or volume > found[-1][1]:
-            found.append((trial.number, volume))
+    for start in range(0, len(points), _AT_ONCE):
+        some = points[start : start + _AT_ONCE]
+        # What the front of all earlier trials dominates, or equals, can be left out in one go.
+        open_ = ~(front[None] <= some[:, None]).all(axis=2).any(axis=1)
+        for index in np.flatnonzero(open_):
+            point = some[index]
+            if (front <= point).all(axis=1).any():
+                continue
+            front = np.vstack([front[~(point <= front).all(axis=1)], point])
+            volume = float(moocore.hypervolume(front, ref=corner))
+            if not found or volume > found[-1][1]:
+                found.append((trials[start + int(index)].number, volume))
     return found
 
 
 def provenance(trials: Sequence[Trial], least: int = 3) -> dict[str, list[tuple[int, float]]]:
     """Numbers that strategies noted in `proposal.info`, as (trial number, value) by name.
 
-    Nested mappings are flattened with dots. A number is kept if at least `least` trials have it and it changes: what
-    is constant tells nothing.
+    Nested mappings are flattened with dots. A number is kept if at least `least` trials have it and it tells
+    something: neither what is constant nor what merely counts, see `counts`.
     """
     found: dict[str, list[tuple[int, float]]] = {}
     for trial in trials:
@@ -91,8 +109,27 @@ def provenance(trials: Sequence[Trial], least: int = 3) -> dict[str, list[tuple[
     return {
         name: points
         for name, points in found.items()
-        if len(points) >= least and len({value for _, value in points}) > 1
+        if len(points) >= least and len({value for _, value in points}) > 1 and not counts(name, points)
     }
+
+
+def counts(name: str, points: Sequence[tuple[int, float]]) -> bool:
+    """Whether a number only counts or names something, such as a generation, so that a plot of it shows a staircase.
+
+    Args:
+        name: Name of the number; its last part may say so.
+        points: (trial number, value), ascending by number.
+    """
+    values = [value for _, value in points]
+    if not all(value.is_integer() for value in values):
+        return False
+    if re.split(r"[._/ ]", name.lower())[-1] in _COUNTERS:
+        return True
+    steps = [after - before for before, after in itertools.pairwise(values)]
+    if all(step >= 0 for step in steps):
+        return True
+    lowest = min(values)
+    return all(step == 1 or after == lowest for step, after in zip(steps, values[1:], strict=True))
 
 
 def _numbers(info: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
@@ -127,12 +164,11 @@ def ranking(study: Study) -> list[Trial]:
 
     Trials that repeat an earlier one are left out.
     """
-    from nasplug.ledger.pareto import best_key
-
-    originals = [trial for trial in study.trials if trial.copied_from is None and trial.state == "complete"]
-    good = [trial for trial in originals if study.is_candidate(trial)]
-    rest = [trial for trial in originals if not study.is_candidate(trial)]
-    good.sort(key=lambda trial: best_key(trial, study.objectives), reverse=True)
+    candidates = study.candidates()
+    counted = {trial.number for trial in candidates}
+    good = [trial for trial in candidates if trial.copied_from is None]
+    rest = [t for t in study.trials if t.copied_from is None and t.state == "complete" and t.number not in counted]
+    good.sort(key=lambda trial: pareto.best_key(trial, study.objectives), reverse=True)
     rest.sort(key=lambda trial: (study.violation(trial), trial.number))
     return [*good, *rest]
 
@@ -148,7 +184,8 @@ def cost_axis(study: Study) -> Objective | None:
     Evaluators that know costs themselves answer them as metrics; their usual names tell.
     """
     recorded = dict.fromkeys(name for trial in study.trials for name in trial.costs)
-    recorded.update(dict.fromkeys(n for t in study.trials for n in t.metrics if n.rsplit("/", 1)[-1] in _USUAL))
+    metrics = dict.fromkeys(name for trial in study.trials for name in trial.metrics)
+    recorded.update(dict.fromkeys(name for name in metrics if name.rsplit("/", 1)[-1] in _USUAL))
     names = [name for name in recorded if name not in {objective.name for objective in study.objectives}]
 
     def rank(name: str) -> tuple[int, str]:

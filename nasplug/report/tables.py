@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nasplug.contract.errors import StudyError
-from nasplug.contract.labels import shortened
 from nasplug.contract.protocols import HasConditions, HasVector
 from nasplug.contract.records import Trial
 from nasplug.report import series
 from nasplug.report.formats import duration, number, text
+from nasplug.report.labels import label
 
 if TYPE_CHECKING:
     from nasplug.ledger.study import Study
@@ -42,7 +42,7 @@ def trials(study: Study, shown: Sequence[Trial]) -> Table:
         columns.append((text(name), [number(cell) for cell in cells]))
     columns.append(("epochs", [str(study.budget_of(trial).epochs) for trial in shown]))
     columns.append(("time", [duration(trial.seconds) for trial in shown]))
-    columns.append(("architecture", [shortened(text(study.label(trial)), 56) for trial in shown]))
+    columns.append(("network", [label(study, trial, 72) for trial in shown]))
     if any(study.violation(trial) for trial in shown):
         columns.append(("breaks", [broken_constraints(study, trial) for trial in shown]))
     return Table(

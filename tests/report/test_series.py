@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 import nasplug as nas
@@ -49,12 +50,42 @@ def test_hypervolume_ends_where_the_study_says(study):
 
 def test_provenance_keeps_numbers_that_change():
     infos = [
-        {"entropy": 1.0, "deep": {"x": i}, "constant": 2, "flag": i > 1, "name": "n", "nan": math.nan} for i in range(3)
+        {"entropy": 1.0, "deep": {"x": -i}, "constant": 2, "flag": i > 1, "name": "n", "nan": math.nan}
+        for i in range(3)
     ]
     infos[2]["entropy"] = 0.5
     infos[0]["rare"] = infos[1]["rare"] = 1
     trials = [nas.Trial(i, nas.Proposal(ARCHITECTURE, info=info)) for i, info in enumerate(infos)]
-    assert series.provenance(trials) == {"entropy": [(0, 1), (1, 1), (2, 0.5)], "deep.x": [(0, 0), (1, 1), (2, 2)]}
+    assert series.provenance(trials) == {"entropy": [(0, 1), (1, 1), (2, 0.5)], "deep.x": [(0, 0), (1, -1), (2, -2)]}
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "counter"),
+    [
+        ("generation", [0, 0, 3, 1], True),
+        ("a.evaluations", [10, 20, 20, 50], True),  # never falls
+        ("member", [0, 1, 2, 0, 1, 2, 0], True),  # counts anew
+        ("rung", [0, 0, 1, 0, 2, 1], False),
+        ("entropy", [0.5, 1.0, 1.5], False),  # not whole
+        ("population", [9, 7, 8, 4], False),
+    ],
+)
+def test_what_only_counts(name, values, counter):
+    assert series.counts(name, list(enumerate(map(float, values)))) is counter
+
+
+def test_hypervolume_in_blocks_is_that_of_one_by_one(monkeypatch):
+    rng = np.random.default_rng(0)
+    objectives = [nas.Objective("a", "max"), nas.Objective("b", "min"), nas.Objective("c", "max")]
+    trials = []
+    for i in range(700):
+        metrics = {name: float(rng.integers(0, 40)) + i / 50 for name in "abc"}
+        trials.append(nas.Trial(i, nas.Proposal(ARCHITECTURE), "complete", metrics=metrics))
+    reference = series.worst_point(trials, objectives)
+    whole = series.hypervolume_series(trials, objectives, reference)
+    monkeypatch.setattr(series, "_AT_ONCE", 1)
+    assert series.hypervolume_series(trials, objectives, reference) == whole
+    assert len(whole) > 20
 
 
 def test_ranking_puts_feasible_trials_first():
