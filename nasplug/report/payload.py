@@ -13,8 +13,8 @@ from nasplug.contract.jsondata import Json
 from nasplug.contract.protocols import HasConditions, HasVector
 from nasplug.contract.records import Trial
 from nasplug.report import selection, series
-from nasplug.report.importance import importance
 from nasplug.report.formats import shorten, text
+from nasplug.report.importance import importance
 from nasplug.report.labels import label, space_of
 from nasplug.report.tables import broken_constraints, value_names
 
@@ -35,7 +35,7 @@ def payload(study: Study, title: str, ranking: Sequence[Trial]) -> dict[str, Jso
     Args:
         study: The study.
         title: Name of the study on the page.
-        ranking: Its complete trials, best first.
+        ranking: Complete trials of the study, best first.
     """
     shown, rule = selection.selected(study, ranking)
     candidates = {trial.number for trial in study.candidates()}

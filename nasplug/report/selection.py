@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nasplug.contract.records import Trial
+from nasplug.contract.wording import plural
 from nasplug.report import series
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def selected(study: Study, ranking: Sequence[Trial], most: int = MOST) -> tuple[
 
     Args:
         study: The study.
-        ranking: Its trials, best first, see `nasplug.report.series.ranking`.
+        ranking: Complete trials, best first, see `nasplug.report.series.ranking`.
         most: Number of trials beyond which some are left out; the front and the best may exceed it.
     """
     trials = list(study.trials)
@@ -36,7 +37,7 @@ def selected(study: Study, ranking: Sequence[Trial], most: int = MOST) -> tuple[
     rest = evenly([trial for trial in trials if trial.number not in chosen], max(0, most - kept))
     chosen.update((trial.number, trial) for trial in rest)
     rule = (
-        f"{len(chosen):,} of {len(trials):,} trials are on this page: the whole Pareto front, the best "
+        f"This page holds {len(chosen):,} of all {plural(len(trials), 'trial')}: the whole Pareto front, the best "
         f"{min(BEST, len(ranking)):,}, the latest {LATEST}, and {len(rest):,} of the others, evenly spaced by number. "
         "Counts, best values and hypervolume are those of all trials."
     )

@@ -35,7 +35,7 @@ def test_hypervolumes_share_a_reference():
     # reference (a 0, b 4): (1,1) covers 1 x 3, (2,2) adds 1 x 2; (3,1) covers 3 x 3
     assert [row["hypervolume"] for row in rows] == ["5", "9"]
     assert [row["Pareto front"] for row in rows] == ["2", "1"]
-    assert rows[0]["best network"] == "2.0 2.0, trial 1"
+    assert rows[0]["best network"] == "2 2, trial 1"
     assert "a = 0, b = 4" in note
 
 

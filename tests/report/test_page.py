@@ -252,7 +252,7 @@ def test_without_the_space_the_genotype_is_shown(small, tmp_path):
     text = Page(write_report(bare, tmp_path / "x.html").read_text(encoding="utf-8")).text
     assert "the plugin is gone" in text
     depth, width = small.best.architecture.genotype
-    assert f"{depth} {width}" in text
+    assert f"depth={depth} width={width}" in text  # the label that was stored with the trial
     assert f"[{depth}, {width}]" in text  # where nothing else draws it
 
 

@@ -38,7 +38,7 @@ def test_front_best_and_latest_are_there_and_the_rest_is_even():
     assert needed <= set(numbers)
     gaps = np.diff([n for n in numbers if n not in needed])
     assert gaps.max() <= 12
-    assert "1,500 of 3,000 trials" in rule
+    assert "1,500 of all 3,000 trials" in rule
 
 
 def test_front_and_best_stay_when_there_is_no_room():

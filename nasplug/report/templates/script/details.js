@@ -8,7 +8,7 @@ const cards = (host, { model, state, pick }) => {
     class: rows.length > 1 && differs.has(dim) ? 'differs' : null }, el('dt', {}, dim.name), el('dd', {}, dim.text(row)))));
   host.replaceChildren(...rows.map((row, index) => el('article', { class: 'card', css: { '--hue': PICKS[index] }, 'data-key': row.key },
     el('header', {}, el('span', { class: 'mark', 'aria-hidden': 'true' }, String(index + 1)),
-      el('h4', {}, shorten(row.label, 160)),
+      el('h4', {}, brief(row.label, 160)),
       el('button', { type: 'button', class: 'close', 'aria-label': `deselect trial ${row.number}`, 'data-focus': `close ${row.key}`, on: { click: () => pick(row) } }, '×')),
     el('p', { class: 'note' }, `${model.studies.length > 1 ? `${row.study.name}, ` : ''}trial ${row.number} · ${row.state}${row.front ? ' · Pareto front' : ''} · ${duration(row.study.seconds[row.i])}`),
     against(model, row).length ? el('p', { class: 'against' }, against(model, row).join(', '), el('span', {}, ' than the baseline')) : null,

@@ -170,7 +170,7 @@ const app = (() => {
       fill(parts.metric, metrics.map((name) => [name, name, '']), state.metric);
       const shown = curves(parts.curveChart, { ...common, name: state.metric });
       const whose = featured(model, state, [...matched]);
-      parts.curveLegend.replaceChildren(...shown.map((row) => el('span', { css: { '--hue': PICKS[whose.indexOf(row) % PICKS.length] } }, `${shorten(row.label, 48)} · ${row.number}`)));
+      parts.curveLegend.replaceChildren(...shown.map((row) => el('span', { css: { '--hue': PICKS[whose.indexOf(row) % PICKS.length] } }, `${brief(row.label, 48)} · ${row.number}`)));
       const cut = model.studies.some((s) => s.curves.cut);
       parts.curveCaption.textContent = `${state.picked.length ? 'The selected trials in colour.' : 'The best trials in colour; select trials to see theirs.'} Thin grey lines: others that match the filter.${cut ? ' Curves of lesser trials are left out to keep the page small.' : ''}`;
     }

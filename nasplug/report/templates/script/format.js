@@ -59,4 +59,14 @@ const shorten = (text, limit) => {
   const head = Math.floor((limit - 1) / 2);
   return `${text.slice(0, head)}…${text.slice(text.length - (limit - 1 - head))}`;
 };
+/** A label that ends behind a word, with the number of words left out. */
+const brief = (label, width) => {
+  if (label.length <= width) return label;
+  const words = label.split(' ');
+  for (let kept = words.length - 1; kept > 0; kept -= 1) {
+    const short = `${words.slice(0, kept).join(' ')} … +${words.length - kept}`;
+    if (short.length <= width) return short;
+  }
+  return `${label.slice(0, width - 1)}…`;
+};
 const plural = (count, noun) => `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`;

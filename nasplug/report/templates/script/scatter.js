@@ -1,7 +1,7 @@
 // Two dimensions against each other: dominated trials, the front, those that break a constraint, and selected ones.
 
 const describeRow = (model, row, ...dims) => [
-  shorten(row.label, 110),
+  brief(row.label, 110),
   `${model.studies.length > 1 ? `${row.study.name} · ` : ''}trial ${row.number}${row.front ? ' · Pareto front' : row.state === 'complete' ? '' : ` · ${row.state}`}`,
   ...[...new Set([...dims, ...model.of('objective')])].filter((dim) => dim && dim.at(row) !== null && dim.key !== 'number')
     .map((dim) => `${dim.name}: ${dim.text(row)}`),

@@ -47,11 +47,11 @@ const trialTable = (host, { model, state, matched, pick, sort, more }) => {
     const isBase = model.baseline(row.study) === row;
     return el('tr', { class: at >= 0 ? 'on' : null, 'data-key': row.key, on: { click: (event) => { if (!event.target.closest('input, label')) pick(row); } } },
       el('td', {}, el('input', { type: 'checkbox', checked: at >= 0, 'data-focus': `row ${row.key}`, css: at >= 0 ? { 'accent-color': PICKS[at] } : {},
-        'aria-label': `select trial ${row.number}: ${shorten(row.label, 60)}`, on: { change: () => pick(row) } })),
+        'aria-label': `select trial ${row.number}: ${brief(row.label, 60)}`, on: { change: () => pick(row) } })),
       el('td', { class: 'n' }, row.place === null ? '–' : String(row.place + 1)),
       el('td', { class: 'n' }, String(row.number)),
       several ? el('td', {}, el('span', { class: 'dot', css: { background: MANY[row.s % MANY.length] } }), row.study.name) : null,
-      el('td', { class: 'name', title: row.label }, row.front ? el('span', { class: 'star', title: 'Pareto front' }, '★ ') : null, shorten(row.label, 64),
+      el('td', { class: 'name', title: row.label }, row.front ? el('span', { class: 'star', title: 'Pareto front' }, '★ ') : null, brief(row.label, 64),
         row.state === 'complete' ? null : el('span', { class: 'kind' }, row.state), isBase ? el('span', { class: 'kind base' }, 'baseline') : null),
       dims.map((dim) => el('td', { class: dim.cat ? null : 'n' }, dim.text(row))),
       base ? el('td', {}, against(model, row).join(', ')) : null,
