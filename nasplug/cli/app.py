@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("nasplug.cli.run", "run a search from a specification, or resume it"),
     "trials": ("nasplug.cli.trials", "list the trials of a study"),
     "pareto": ("nasplug.cli.pareto", "show the best trials of a study and their hypervolume"),
+    "compare": ("nasplug.cli.compare", "show several studies side by side"),
     "report": ("nasplug.cli.report", "write a study's report: one HTML page"),
     "export": ("nasplug.cli.export", "write a found network to files: weights, architecture, ONNX"),
     "predict": ("nasplug.cli.predict", "show image files to an exported network"),

@@ -49,6 +49,7 @@ def read_study(path: str | Path, *, with_space: bool = False) -> Study:
     """
     from nasplug.contract.records import Budget, Constraint, Objective
     from nasplug.ledger.artifacts import artifact_folder
+    from nasplug.ledger.comparison import read_baseline
     from nasplug.ledger.facts import integer_of
     from nasplug.ledger.ledger import Ledger
     from nasplug.ledger.sqlite import SQLiteStorage
@@ -68,6 +69,8 @@ def read_study(path: str | Path, *, with_space: bool = False) -> Study:
         meta, trials = _checked(storage.meta(), path), storage.trials()
     finally:
         storage.close()
+    baseline = read_baseline(meta)
+    meta.pop("baseline", None)
     ledger = Ledger(
         Setting(
             objectives=tuple(Objective(name, direction) for name, direction in meta["objectives"].items()),
@@ -79,7 +82,9 @@ def read_study(path: str | Path, *, with_space: bool = False) -> Study:
         )
     )
     ledger.restore(trials)
-    return ledger.result()
+    study = ledger.result()
+    study.baseline = baseline
+    return study
 
 
 def stored_spec(path: str | Path) -> RunSpec:
@@ -135,7 +140,9 @@ def open_study(path: str | Path, arguments: argparse.Namespace) -> tuple[Study, 
     assembly = compose(updated(spec, catalog), catalog, with_strategy=False)
     ledger = assembly.ledger(folder=looked_at.setting.folder, meta=looked_at.meta)
     ledger.restore([*looked_at.trials, *looked_at.pending])
-    return ledger.result(lambda: assembly), assembly
+    study = ledger.result(lambda: assembly)
+    study.baseline = looked_at.baseline
+    return study, assembly
 
 
 def pick_trial(study: Study, number: int | None, path: str | Path) -> Trial:

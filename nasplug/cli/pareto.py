@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 
 from nasplug.cli import output
 from nasplug.cli.loading import read_study
 from nasplug.cli.parser import Parser, key_value
-from nasplug.cli.trials import add_labels, print_trials, trial_json
+from nasplug.cli.trials import add_labels, baseline_json, print_trials, trial_json
 from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
 from nasplug.contract.wording import plural
 
@@ -35,11 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     study = read_study(arguments.file, with_space=arguments.labels)
     reference = None if arguments.reference is None else dict(arguments.reference)
     names = [objective.name for objective in study.objectives]
-    for name, value in (reference or {}).items():
-        if name not in names:
-            raise UnknownNameError(f"{name!r} is not an objective", where="--reference", fix=did_you_mean(name, names))
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise SpecError(f"expected a number for {name}, got {value!r}", where="--reference")
+    check_reference(reference or {}, names)
     front = study.pareto()
     volume = study.hypervolume(reference)
     if arguments.json:
@@ -50,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
                 "constraints": study.meta["constraints"],
                 "hypervolume": volume,
                 "reference": reference,
+                "baseline": baseline_json(study),
                 "front": [trial_json(study, trial) for trial in front],
             }
         )
@@ -57,8 +55,17 @@ def run(arguments: argparse.Namespace) -> int:
     if not front:
         print(f"{plural(len(study.trials), 'finished trial')}, none of them complete and feasible")
         return 0
-    print_trials(study, front)
+    print_trials(study, front, baseline=study.baseline)
     against = "the worst values found" if reference is None else output.values(reference)
     size = plural(len(study.candidates()), "feasible trial")
     print(f"{len(front)} of {size}; hypervolume {volume:.6g} against {against}")
     return 0
+
+
+def check_reference(reference: Mapping[str, object], names: Sequence[str]) -> None:
+    """Refuses a reference point with other names than those of objectives, or without numbers."""
+    for name, value in reference.items():
+        if name not in names:
+            raise UnknownNameError(f"{name!r} is not an objective", where="--reference", fix=did_you_mean(name, names))
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise SpecError(f"expected a number for {name}, got {value!r}", where="--reference")

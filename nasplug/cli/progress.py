@@ -296,4 +296,4 @@ def _numbers(metrics: Mapping[str, float]) -> list[str]:
 
 def _work_name(key: str) -> str:
     """The function of a piece of work; the rest of its key is for folders."""
-    return key.rpartition("-")[0]
+    return key.rpartition("-")[0] or key

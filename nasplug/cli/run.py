@@ -15,6 +15,7 @@ from nasplug.cli.loading import find_plugins, overridden, stored_spec
 from nasplug.cli.parser import Parser
 from nasplug.contract.errors import StorageError
 from nasplug.contract.jsondata import Json
+from nasplug.contract.labels import shortened
 from nasplug.contract.wording import plural
 from nasplug.plugins.trust import asks_for_code, untrusted
 
@@ -106,7 +107,7 @@ def interrupted(storage: str, command: str) -> str:
 
 def summary(study: Study, storage: str, seconds: float) -> dict[str, Json]:
     """The result of a run as JSON data."""
-    from nasplug.cli.trials import trial_json
+    from nasplug.cli.trials import baseline_json, trial_json
 
     states = [trial.state for trial in study.trials]
     return {
@@ -115,11 +116,13 @@ def summary(study: Study, storage: str, seconds: float) -> dict[str, Json]:
         **{state: states.count(state) for state in ("complete", "pruned", "failed")},
         "seconds": seconds,
         "best": trial_json(study, study.best) if study.candidates() else None,
+        "baseline": baseline_json(study),
     }
 
 
 def print_summary(study: Study, storage: str, seconds: float) -> None:
     """Prints the result of a run, and what can be done with it."""
+    from nasplug.cli.trials import versus
     from nasplug.run.hints import never_satisfied
 
     states = [trial.state for trial in study.trials]
@@ -137,6 +140,11 @@ def print_summary(study: Study, storage: str, seconds: float) -> None:
         if name in best.costs:
             shown[name] = best.costs[name]
     print(f"Best {output.titled(best.number, study.label(best))}: {output.values(shown)}")
+    if study.baseline is not None and study.baseline.state == "complete":
+        values = {name: study.baseline.values[name] for name in shown if name in study.baseline.values}
+        label = output.printable(shortened(study.baseline.label))
+        print(f"Baseline {label}: {output.values(values)}")
+        print(f"The best against the baseline: {output.printable(versus(study, best))}")
     print(f"Study: {storage}")
     trust = ("--trust",) if asks_for_code(study.meta.get("spec")) else ()
     suggestions = [("trials", storage), ("report", storage), ("export", storage, "--trial", str(best.number), *trust)]

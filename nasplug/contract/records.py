@@ -293,11 +293,15 @@ class Evaluation(msgspec.Struct, frozen=True):
     edits: tuple[JsonObject, ...] = ()
 
 
+#: Number that the trial of a baseline has, which is no trial of the study.
+BASELINE = -2
+
+
 class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One proposal and what became of it.
 
     Attributes:
-        number: Position in the study, from 0.
+        number: Position in the study, from 0; `BASELINE` for the network that the trials are compared with.
         proposal: Proposal that the trial carries out.
         state: `waiting running complete pruned failed`.
         seed: Seed of everything random inside the trial: the proposal's, or derived from (study seed, number).

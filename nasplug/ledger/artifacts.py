@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nasplug.contract.errors import StudyError
+from nasplug.contract.records import BASELINE
 
 if TYPE_CHECKING:
     from nasplug.contract.records import Trial
 
 _CHUNK = 1 << 20
+#: Folder of the network that the trials are compared with.
+BASELINE_FOLDER = "baseline"
 
 
 def new_identifier() -> str:
@@ -37,6 +40,11 @@ def artifact_folder(path: str | Path | None, identifier: str | None) -> Path | N
     file = Path(path).resolve()
     folder = file.with_name(f"{file.name}.files")
     return folder if identifier is None else folder / identifier
+
+
+def folder_of(trial: Trial) -> str:
+    """Returns the name of the folder of a trial below that of its study."""
+    return BASELINE_FOLDER if trial.number == BASELINE else f"trial-{trial.number:05d}"
 
 
 def beside(path: str | Path, ending: str) -> Path:

@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 
 from nasplug.contract.records import Trial
-from nasplug.ledger.artifacts import artifact_folder, checksum
+from nasplug.ledger.artifacts import BASELINE_FOLDER, artifact_folder, checksum
+from nasplug.ledger.comparison import read_baseline
 from nasplug.ledger.sqlite import SQLiteStorage
 from nasplug.ledger.work import Outcome
 
@@ -67,10 +68,14 @@ def take_inventory(storage: SQLiteStorage, *, contents: bool = True) -> Inventor
         if trial.copied_from is None:
             for name, path in trial.artifacts.items():
                 _compare(found, folder / path, trial.checksums.get(name), contents)
+    baseline = read_baseline(meta)
+    if baseline is not None:
+        for name, path in baseline.artifacts.items():
+            _compare(found, folder / path, baseline.checksums.get(name), contents)
     for key, outcome in work.items():
         for name, expected in msgspec.convert(outcome, Outcome).checksums.items():
             _compare(found, folder / "jobs" / key / name, expected, contents)
-    found.orphans = sorted(_orphans(folder, {trial.number for trial in trials}, set(work)))
+    found.orphans = sorted(_orphans(folder, {trial.number for trial in trials}, set(work), baseline))
     return found
 
 
@@ -90,7 +95,7 @@ def _compare(found: Inventory, path: Path, expected: str | None, contents: bool)
         found.changed.append(path)
 
 
-def _orphans(folder: Path, numbers: set[int], work: set[str]) -> Iterator[Path]:
+def _orphans(folder: Path, numbers: set[int], work: set[str], baseline: Trial | None) -> Iterator[Path]:
     """Only what has a name of ours; anything else is somebody else's."""
     for other in folder.parent.iterdir():
         if other != folder and other.is_dir() and not other.is_symlink() and _IDENTIFIER.fullmatch(other.name):
@@ -103,6 +108,8 @@ def _orphans(folder: Path, numbers: set[int], work: set[str]) -> Iterator[Path]:
             yield path
         elif match and path.is_dir() and not path.is_symlink():
             yield from path.rglob("*.part")
+    if baseline is None and (folder / BASELINE_FOLDER).is_dir():
+        yield folder / BASELINE_FOLDER
     if (folder / "jobs").is_dir():
         yield from (path for path in (folder / "jobs").iterdir() if path.name not in work)
 

@@ -65,6 +65,7 @@ _FACTS: dict[str, tuple[type, Callable[[Any], bool]]] = {
     "constraints": (list, _texts),
     "created": (str, bool),
     "runs": (list, lambda value: all(isinstance(item, dict) for item in value)),
+    "baseline": (dict, lambda value: isinstance(value.get("trial"), dict)),
     "revised": (int, lambda value: value >= 0),
 }
 #: Columns of every table that has a seal; the first one is the key.

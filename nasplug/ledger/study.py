@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from nasplug.contract.errors import StudyError
 from nasplug.contract.protocols import HardwareTarget, Task
-from nasplug.contract.records import Trial
+from nasplug.contract.records import BASELINE, Trial
 from nasplug.ledger.view import Book, Setting, StudyView
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class Study(StudyView):
         self._compose = opened
         self._composed: Opened | None = None
         self._kept: list[object] = []
+        #: Network that the trials are compared with, trained as they were; None if the run has none.
+        self.baseline: Trial | None = None
 
     def keep_alive(self, owner: object) -> None:
         """Keeps an object for as long as the study lives, such as the owner of a temporary folder."""
@@ -107,7 +109,7 @@ class Study(StudyView):
         from nasplug.evaluate.weights import load_weights
 
         number = trial.number if trial.copied_from is None else trial.copied_from
-        source = self.trial(number)
+        source = trial if number == BASELINE else self.trial(number)
         return load_weights(self, source, self.build(source))
 
     def report(self, path: str | Path, *, beside: Sequence[Study] = ()) -> Path:

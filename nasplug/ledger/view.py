@@ -25,6 +25,7 @@ from nasplug.contract.records import (
 )
 from nasplug.contract.wording import plural
 from nasplug.ledger import pareto
+from nasplug.ledger.artifacts import folder_of
 from nasplug.ledger.facts import Facts
 from nasplug.ledger.rng import stream
 from nasplug.ledger.work import Outcome, Work, Works
@@ -389,7 +390,7 @@ class StudyView:
                 self._temporary = tempfile.TemporaryDirectory(prefix="nasplug-")
                 weakref.finalize(self, self._temporary.cleanup)
             folder = Path(self._temporary.name)
-        path = folder if trial is None else folder / f"trial-{trial.number:05d}"
+        path = folder if trial is None else folder / folder_of(trial)
         path.mkdir(parents=True, exist_ok=True)
         return path
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from nasplug.contract.jsondata import Json, JsonObject
 from nasplug.contract.wording import plural
+from nasplug.ledger.comparison import compared, described
 from nasplug.ledger.facts import part_of
 from nasplug.report import series
 from nasplug.report.formats import duration, number, shorten, text
@@ -41,6 +42,7 @@ def summary(study: Study) -> list[tuple[str, str]]:
         ("Task", _component(spec.get("task"))),
         ("Objectives", ", ".join(f"{o.name} ({o.direction})" for o in study.objectives)),
         ("Constraints", ", ".join(map(str, study.constraints))),
+        ("Baseline", baseline(study)),
         ("Target", text(spec.get("target") or "")),
         ("Budget of a trial", plural(study.budget.epochs, "epoch")),
         ("Seed", str(study.seed)),
@@ -48,6 +50,16 @@ def summary(study: Study) -> list[tuple[str, str]]:
         ("Machine", ", ".join(text(v) if isinstance(v, str) else f"{text(v)} {text(k)}" for k, v in machine.items())),
     ]
     return [(name, value) for name, value in rows if value]
+
+
+def baseline(study: Study) -> str:
+    """The network to compare with, its values, and what the best trial has over it; empty without one."""
+    found = study.baseline
+    if found is None:
+        return ""
+    line = text(described(found, study.objectives))
+    differences = ", ".join(map(str, compared(study.best, found, study.objectives))) if study.candidates() else ""
+    return f"{line[0].upper()}{line[1:]}" + (f"; the best trial: {text(differences)}" if differences else "")
 
 
 def tiles(study: Study) -> list[tuple[str, str, str]]:

@@ -17,6 +17,7 @@ from nasplug.contract.protocols import Executor, SearchSpace
 from nasplug.contract.records import Budget, Trial
 from nasplug.contract.tracker import Tracker
 from nasplug.ledger.artifacts import artifact_folder, new_identifier
+from nasplug.ledger.comparison import read_baseline
 from nasplug.ledger.ledger import Ledger
 from nasplug.ledger.sqlite import SQLiteStorage
 from nasplug.ledger.storage import open_storage
@@ -27,6 +28,7 @@ from nasplug.plugins.component import instantiate
 from nasplug.plugins.discovery import discover, version
 from nasplug.plugins.trust import trusted, untrusted
 from nasplug.run.assemble import Assembly, compose
+from nasplug.run.baseline import kept_baseline, plain_baseline
 from nasplug.run.earlier import updated
 from nasplug.run.giving_up import GIVE_UP_AFTER
 from nasplug.run.hyperparameters import with_hyperparameters
@@ -40,7 +42,15 @@ if TYPE_CHECKING:
     from nasplug.contract.grammar import DomainLike
     from nasplug.contract.records import Direction
     from nasplug.ledger.facts import Facts
-    from nasplug.run.given import EvaluatorLike, ExecutorLike, SpaceLike, StrategyLike, TaskLike, TrackerLike
+    from nasplug.run.given import (
+        BaselineLike,
+        EvaluatorLike,
+        ExecutorLike,
+        SpaceLike,
+        StrategyLike,
+        TaskLike,
+        TrackerLike,
+    )
 
 
 def search(
@@ -59,6 +69,7 @@ def search(
     callbacks: Sequence[object] = (),
     trackers: Sequence[TrackerLike] = (),
     enqueue: Sequence[Json] = (),
+    baseline: BaselineLike | None = None,
     trials: int | None = None,
     epochs: int = 1,
     seconds: float | None = None,
@@ -99,6 +110,8 @@ def search(
         callbacks: Lightning callbacks for every trial.
         trackers: Trackers that follow the run; besides slugs, any `nasplug.Tracker`.
         enqueue: Genotypes to evaluate first.
+        baseline: Network to compare with, trained as the trials are: `"timm:resnet18"`, a function that makes it
+            (from the task, or from nothing), or `{"genotype": [...]}` of the space. It is `study.baseline`.
         trials: Number of trials; None goes on until the strategy ends or the time is over.
         epochs: Epochs per trial.
         seconds: Wall time after which nothing new is proposed.
@@ -159,6 +172,7 @@ def search(
             "objectives": {} if objectives is None else dict(objectives),
             "constraints": list(constraints),
             "enqueue": list(enqueue),
+            "baseline": plain_baseline(baseline, objects),
             "budget": BudgetSpec(trials, epochs, seconds),
             "run": {key: value for key, value in options.items() if value is not None},
             "plugins": [str(path) for path in plugins],
@@ -206,6 +220,8 @@ def run_spec(
         check_program()
         prepare(training=spec.task is not None)
     assembly = compose(spec, catalog, objects)
+    if assembly.baseline is not None:
+        assembly.baseline.trial(spec.run.seed)  # refused now, not beside the first trial
     executor = make_executor(spec, catalog)
     if spec.run.time_limit is not None and not executor.separate:
         raise SpecError(
@@ -238,6 +254,7 @@ def run_spec(
             trackers=trackers,
             snapshot_every=snapshot_every,
             recorded=trials,
+            baseline=kept_baseline(stored, spec.baseline, kinds),
         )
         try:
             search.run()
@@ -249,6 +266,7 @@ def run_spec(
     finally:
         storage.close()
     study = ledger.result(lambda: assembly)
+    study.baseline = search.baseline
     study.opened()
     return study
 
@@ -294,6 +312,8 @@ def load_study(
         storage.close()
     if "spec" not in meta:
         raise StorageError("this study has no specification", where=str(path), why="it ended before its first trial")
+    baseline = read_baseline(meta)
+    meta.pop("baseline", None)
     spec = RunSpec.parse(meta["spec"])
     found: Catalog | None = None
     space: SearchSpace | None = None
@@ -322,14 +342,18 @@ def load_study(
     )
     ledger.restore(trials)
     if space is None or found is None:
-        return ledger.result()
+        study = ledger.result()
+        study.baseline = baseline
+        return study
     parts = found
 
     def opened() -> Assembly:
         with guard():
             return compose(updated(spec, parts), parts, objects, with_strategy=False)
 
-    return ledger.result(opened)
+    study = ledger.result(opened)
+    study.baseline = baseline
+    return study
 
 
 def _check_member(space: SearchSpace, trial: Trial) -> None:

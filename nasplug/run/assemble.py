@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from nasplug.contract.errors import PluginError, SpecError, did_you_mean
 from nasplug.contract.io import check_flow, inputs_of
 from nasplug.contract.protocols import CAPABILITIES, HardwareTarget, HasHyperparameters, SearchSpace, Task
-from nasplug.contract.records import Budget, Objective, Trial
+from nasplug.contract.records import BASELINE, Budget, Objective, Trial
 from nasplug.cost.candidate import Candidate
 from nasplug.ledger.ledger import Ledger
 from nasplug.ledger.view import Setting, StudyView
@@ -21,6 +21,7 @@ from nasplug.plugins.component import Component, instantiate
 from nasplug.plugins.manager import Manager, hooks_of
 from nasplug.plugins.packages import missing
 from nasplug.run.base import Base, Enqueued, TrialCallbacks
+from nasplug.run.baseline import Baseline, unhindered
 from nasplug.run.hyperparameters import Fill, check_names
 from nasplug.run.parts import PART, PARTS, Part, check_members
 from nasplug.run.pricing import PREFIX, CostCaller, cost_callers, namespace_of
@@ -53,6 +54,7 @@ class Assembly:
         costs: Cost plugins in the order of the specification.
         trackers: Trackers that follow the run; none in workers.
         parts: Components and what was made of them, by key of the specification.
+        baseline: The network to compare with, or None.
     """
 
     spec: RunSpec
@@ -64,6 +66,7 @@ class Assembly:
     costs: list[CostCaller] = field(default_factory=list)
     trackers: list[Tracker] = field(default_factory=list)
     parts: Mapping[str, list[tuple[Component, object]]] = field(default_factory=dict)
+    baseline: Baseline | None = None
     _setting: Setting | None = None  # of the last ledger: workers make one for every trial
 
     @cached_property
@@ -112,7 +115,25 @@ class Assembly:
         """Returns the trial's untrained network as it ended: through the space, all wrappers and its edits."""
         from nasplug.evaluate.trialrun import TrialRun
 
+        if trial.number == BASELINE and self.baseline is not None:
+            study = self.of_baseline().ledger(folder=study.artifacts()).view
         return TrialRun(trial, study, manager=self.manager, device="cpu", threads=self.spec.run.threads).network
+
+    def of_baseline(self) -> Assembly:
+        """Returns the run as it is for the baseline: with its space, and with nothing that refuses or stops it.
+
+        Raises:
+            NasplugError: The baseline cannot be made.
+        """
+        assert self.baseline is not None
+        return dataclasses.replace(
+            self,
+            spec=self.spec.replace(constraints=(), stoppers=()),
+            manager=unhindered(self.manager),
+            space=self.baseline.space,
+            strategy=None,
+            _setting=None,
+        )
 
     def editors(self) -> list[tuple[str, Component]]:
         """Returns kind and component of the plugins outside `build` that can repeat edits of networks."""
@@ -204,7 +225,8 @@ def compose(
                 space.architecture(genotype)
             manager.register(Enqueued(spec.enqueue), "enqueue")
     trackers = [tracker for _, tracker in made.get("trackers", ())]
-    return Assembly(spec, manager, space, task, strategy, target, cost_callers(manager), trackers, made)
+    baseline = None if spec.baseline is None else Baseline(spec.baseline, space, task, make.objects.get("baseline"))
+    return Assembly(spec, manager, space, task, strategy, target, cost_callers(manager), trackers, made, baseline)
 
 
 def _check_task(space: SearchSpace, task: Task | None, evaluator: Evaluator, spec: RunSpec) -> None:

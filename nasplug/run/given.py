@@ -37,4 +37,6 @@ TaskLike: TypeAlias = Named | Task
 StrategyLike: TypeAlias = Named | Proposes
 EvaluatorLike: TypeAlias = Named | Evaluates
 ExecutorLike: TypeAlias = Named | Executor
+#: `timm:NAME`, a path of a function, a mapping of both or of a genotype, or the function itself.
+BaselineLike: TypeAlias = Named | Callable[..., object]
 TrackerLike: TypeAlias = Named | Tracker

@@ -11,6 +11,7 @@ nothing observed in between, whether it was done now or is in the file.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 import warnings
@@ -20,10 +21,11 @@ import msgspec
 
 from nasplug.contract.errors import PluginError, SpecError, StudyError
 from nasplug.contract.protocols import Executor
-from nasplug.contract.records import Proposal, Trial
+from nasplug.contract.records import BASELINE, Proposal, Trial
 from nasplug.contract.tracker import Plan, Tracker
 from nasplug.contract.wording import plural
 from nasplug.ledger.artifacts import checksum
+from nasplug.ledger.comparison import described
 from nasplug.ledger.ledger import Ledger
 from nasplug.ledger.storage import Storage
 from nasplug.ledger.work import Outcome, Request
@@ -58,6 +60,7 @@ class Search:
         trackers: Trackers that follow the run, beside those of the specification.
         snapshot_every: Seconds between snapshots of the strategy; what lies after the last one is replayed on resume.
         recorded: Trials that the storage holds, if they have been read already.
+        baseline: The baseline that the storage holds, if it is the one that is asked for.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Search:
         trackers: Iterable[Tracker] = (),
         snapshot_every: float = 5.0,
         recorded: Sequence[Trial] | None = None,
+        baseline: Trial | None = None,
     ) -> None:
         self.assembly, self.ledger, self.storage = assembly, ledger, storage
         self.spec, self.study = assembly.spec, ledger.view
@@ -98,6 +102,8 @@ class Search:
         self._rehearses = self.spec.run.rehearse and not worked and can_rehearse(assembly)
         self._hints = Hints(self.spec.constraints)
         self._keeper = Keeper(self.spec.run.keep, ledger, storage, checkpoints=assembly.keeps_checkpoints)
+        self.baseline = baseline
+        self._compares = baseline is None and assembly.baseline is not None
         self._now = 0.0  # on the simulated clock, if there is one
         self._snapshots = Snapshots(assembly, storage, snapshot_every)
 
@@ -133,6 +139,9 @@ class Search:
                 if not self.ledger.book.pending:
                     break
                 self._observe(self._result(self._next()))
+            self._start_baseline()
+            while self.baseline is not None and not self.baseline.finished:
+                self._collect()
             kill = False
         finally:
             if self._started:
@@ -180,6 +189,8 @@ class Search:
             self._unwritten.update({trial.number: trial for trial in [*new, *again]})
             if again or not self._quick:
                 self._show()
+            if new:
+                self._start_baseline()
             for trial in fresh:
                 self._submit(trial)
 
@@ -194,6 +205,19 @@ class Search:
         self._send(job)
         while not any(isinstance(done, Trial) and done.number == NUMBER for done in self._executor.finished()):
             pass  # nothing else runs yet
+
+    def _start_baseline(self) -> None:
+        """Hands the network to compare with to the executor, once, beside the first trial that runs."""
+        if self._compares and self.assembly.baseline is not None:
+            self._compares = False
+            self.baseline = self.assembly.baseline.trial(self.study.seed)
+            self._send(Job(self.baseline))
+
+    def _take_baseline(self, trial: Trial) -> None:
+        self.baseline = trial
+        asked = None if self.spec.baseline is None else self.spec.baseline.to_plain()
+        self.storage.write_meta({"baseline": {"asked": asked, "trial": json.loads(trial.encode())}})
+        self._say(described(trial, self.study.objectives))
 
     def _has_result(self, number: int) -> bool:
         recorded = self._recorded.get(number)
@@ -240,6 +264,10 @@ class Search:
         self._show()
         if isinstance(message, Progress):
             self._tell(lambda tracker: tracker.worked(message.key, message.share, message.metrics))
+        elif key == BASELINE:
+            epochs = max(1, self.study.budget.epochs)
+            share = min(1.0, message.step / epochs)
+            self._tell(lambda tracker: tracker.worked("baseline", share, message.metrics))
         elif isinstance(key, int):
             self._tell(lambda tracker: tracker.measured(key, message))
 
@@ -349,7 +377,9 @@ class Search:
         if not self._started:
             raise StudyError("the driver waits for a result, but nothing was submitted")
         for done in self._executor.finished():
-            if isinstance(done, Trial):
+            if isinstance(done, Trial) and done.number == BASELINE:
+                self._take_baseline(done)
+            elif isinstance(done, Trial):
                 self._results[done.number] = self._finish(done)
                 self._ran.add(done.number)
             else:

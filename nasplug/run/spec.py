@@ -14,6 +14,7 @@ from nasplug.contract.jsondata import Json
 from nasplug.contract.records import Constraint, Objective
 from nasplug.ledger.facts import part_of
 from nasplug.plugins.component import Component, plain
+from nasplug.run.baseline import BaselineSpec
 from nasplug.run.giving_up import GIVE_UP_AFTER
 from nasplug.run.hyperparameters import with_hyperparameters
 from nasplug.run.keeping import read_keep
@@ -111,6 +112,7 @@ class RunSpec:
         objectives: Objectives to optimise; empty means the first objective of the task.
         constraints: Hard bounds.
         enqueue: Genotypes to evaluate before the strategy is asked.
+        baseline: Network to compare with, trained as the trials are and no trial itself.
         budget: Budget of the search.
         run: Options of the run.
         plugins: Paths of single-file plugins.
@@ -129,6 +131,7 @@ class RunSpec:
     objectives: tuple[Objective, ...] = ()
     constraints: tuple[Constraint, ...] = ()
     enqueue: tuple[Json, ...] = ()
+    baseline: BaselineSpec | None = None
     budget: BudgetSpec = field(default_factory=BudgetSpec)
     run: RunOptions = field(default_factory=RunOptions)
     plugins: tuple[str, ...] = ()
@@ -157,6 +160,8 @@ class RunSpec:
         for key, value in given.items():
             if key in PART:
                 parsed[key] = parse_part(key, value)
+            elif key == "baseline":
+                parsed[key] = BaselineSpec.parse(value)
             elif key == "objectives":
                 parsed[key] = _objectives(value)
             elif key == "constraints":
@@ -223,6 +228,8 @@ class RunSpec:
                 value = {objective.name: objective.direction for objective in value}
             elif item.name == "constraints":
                 value = [str(constraint) for constraint in value]
+            elif item.name == "baseline":
+                value = None if value is None else value.to_plain()
             else:
                 value = plain(value)
             if value:
@@ -236,7 +243,8 @@ class RunSpec:
             data["plugins"] = [_last(path) for path in self.plugins]
         data["run"] = {key: value for key, value in part_of(data, "run").items() if key not in FREE_OPTIONS}
         # A longer run begins with the trials of a shorter one, so its length may grow when resumed.
-        data.pop("trackers", None)
+        for key in ("trackers", "baseline"):  # neither changes a trial
+            data.pop(key, None)
         data["budget"] = {key: value for key, value in part_of(data, "budget").items() if key == "epochs"}
         return data
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from nasplug.contract.errors import MissingExtraError, NasplugError, PluginError, SpecError, StorageError, TrialError
-from nasplug.contract.records import Changes, Evaluation, Failure, Trial
+from nasplug.contract.records import BASELINE, Changes, Evaluation, Failure, Trial
 from nasplug.cost.candidate import Candidate
 from nasplug.evaluate.answers import check_evaluation
 from nasplug.evaluate.trialrun import TrialRun
@@ -74,7 +74,23 @@ class Worker:
         """
         if job.rehearsal:
             return rehearse(self.assembly, job.rehearsal, self.device, NOT_THE_CANDIDATE)
+        if job.trial is not None and job.trial.number == BASELINE:
+            return self._baseline(job, emit)
         return self._trial(job, emit) if job.work is None else self._work(job, emit)
+
+    def _baseline(self, job: Job, emit: Emit | None) -> Trial:
+        """Trains the network to compare with; whatever is wrong with it must not end the search."""
+        trial = job.trial
+        assert trial is not None
+        try:
+            worker = Worker(
+                self.assembly.of_baseline(), self.folder, device=self.device, interruption=self._interruption
+            )
+            return worker._trial(job, emit)
+        except StorageError:
+            raise
+        except NasplugError as error:
+            return trial.with_(**failure("error", error))
 
     def _trial(self, job: Job, emit: Emit | None) -> Trial:
         assert job.trial is not None

@@ -21,10 +21,29 @@ def test_runs_and_tells_the_best(cli, spec, tmp_path):
     assert "\x1b" not in done.out + done.err
 
 
+def test_the_baseline_stands_beside_the_trials(cli, spec):
+    words = spec(baseline={"genotype": [5, 5]}, objectives={"height": "min"}, constraints=[], costs=["weight"])
+    done = cli("run", words)
+    assert done.err.count("the baseline x=5 y=5 is trained: height 20") == 1
+    assert "Baseline x=5 y=5: height 20" in done.out
+    best = cli("trials", "runs/search.sqlite", "--sort", "height", "--limit", "1", "--json").json
+    height = best["trials"][0]["objectives"]["height"]
+    assert f"The best against the baseline: height {height - 20:+.3g}" in done.out
+    assert best["baseline"]["label"] == "x=5 y=5"
+    assert best["trials"][0]["against_baseline"] == {"height": {"difference": height - 20}}
+    for command in ("trials", "pareto"):
+        lines = cli(command, "runs/search.sqlite").out.splitlines()
+        assert lines[1].startswith("baseline  x=5 y=5")
+        assert "against the baseline" in lines[0]
+    again = cli("run", words)
+    assert "is trained" not in again.err
+    assert "Baseline x=5 y=5" in again.out
+
+
 def test_result_as_json(cli, spec):
     done = cli("run", spec(), "--json")
     result = done.json
-    assert list(result) == ["study", "trials", "complete", "pruned", "failed", "seconds", "best"]
+    assert list(result) == ["study", "trials", "complete", "pruned", "failed", "seconds", "best", "baseline"]
     assert result["trials"] == 12 == result["complete"] + result["pruned"] + result["failed"]
     assert result["best"]["state"] == "complete"
     assert result["best"]["metrics"]["odd"] is None  # NaN is not JSON

@@ -9,7 +9,8 @@ from nasplug.ledger.sqlite import SQLiteStorage
 
 KEYS = [
     "number", "state", "architecture", "label", "hyperparameters", "epochs", "epochs_trained", "objectives", "metrics",
-    "costs", "feasible", "seconds", "seed", "parent", "copied_from", "reason", "failure", "artifacts", "info",
+    "costs", "feasible", "against_baseline", "seconds", "seed", "parent", "copied_from", "reason", "failure",
+    "artifacts", "info",
 ]  # fmt: skip
 
 
@@ -71,7 +72,7 @@ def test_states_order_and_limit(cli, study):
 
 def test_json_is_complete_and_stable(cli, study):
     data = cli("trials", study, "--json").json
-    assert list(data) == ["file", "objectives", "constraints", "created", "runs", "trials"]
+    assert list(data) == ["file", "objectives", "constraints", "created", "runs", "baseline", "trials"]
     assert data["runs"][0]["versions"]["nasplug"]
     for trial in data["trials"]:
         assert list(trial) == [*KEYS, "measurements"]
