@@ -293,7 +293,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     edits: tuple[JsonObject, ...] = ()
 
 
-#: Number that the trial of a baseline has, which is no trial of the study.
+#: Number that the trial of a baseline has, which does not count among the trials of the study.
 BASELINE = -2
 
 

@@ -13,7 +13,7 @@ from nasplug.contract.jsondata import Json
 from nasplug.contract.records import Objective, Trial
 from nasplug.ledger.facts import Facts
 
-#: Costs that are compared although they are no objective.
+#: Costs that are compared even where they are not objectives.
 ALWAYS = ("params", "macs")
 
 
@@ -37,7 +37,8 @@ class Difference(msgspec.Struct, frozen=True):
         if self.kind == "ratio":
             size, word = (self.value, "smaller") if self.value >= 1 else (1 / self.value, "larger")
             return f"{self.name} the same" if f"{size:.3g}" == "1" else f"{self.name} {size:.3g}x {word}"
-        return f"{self.name} {100 * self.value:+.1f} points" if self.points else f"{self.name} {self.value:+.3g}"
+        change = f"{100 * self.value:+.1f}"
+        return f"{self.name} {change} points" if self.points else f"{self.name} {self.value:+.3g}"
 
     def to_json(self) -> dict[str, Json]:
         """Returns plain data: `{"ratio": 12.3}` or `{"difference": -0.003}`."""

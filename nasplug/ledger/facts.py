@@ -40,7 +40,7 @@ class Facts(TypedDict, total=False):
         runs: Every start of the run, the last one at the end.
         revised: Number of the first trial whose proposal may differ from the recorded one, after failed trials were
             taken back; None once that is over.
-        baseline: What was asked for as baseline, and its trial. In the file alone: strategies do not see it.
+        baseline: Baseline that was asked for, and its trial. In the file alone: strategies do not see it.
         unavailable: Reason why the space or another plugin is missing here; in memory only.
     """
 

@@ -51,7 +51,7 @@ class Comparison:
     """Studies with the same objectives.
 
     Attributes:
-        objectives: Their objectives.
+        objectives: Objectives of all of them.
         reference: Point up to which hypervolumes are measured.
         rows: One for each study, as they were given.
     """

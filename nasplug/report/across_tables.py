@@ -14,7 +14,7 @@ class Table:
     """One table.
 
     Attributes:
-        title: Its title.
+        title: Line above it.
         columns: Headings.
         rows: Cells.
         texts: Number of columns, from the left, that hold texts.

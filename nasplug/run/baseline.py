@@ -142,7 +142,7 @@ class Baseline:
     """The baseline of a run, resolved when it is first needed, with the trust that there was when the run was composed.
 
     Args:
-        spec: What the specification says.
+        spec: Baseline of the specification.
         space: Space of the search.
         task: Task of the search.
         given: Function of a Python caller that makes the network; None for what the specification names.
