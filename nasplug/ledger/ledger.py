@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from nasplug.contract.errors import StudyError
 from nasplug.contract.labels import labeller
 from nasplug.contract.protocols import HasLabels
-from nasplug.contract.records import Budget, Constraint, Direction, Objective, Proposal, Trial
+from nasplug.contract.records import Architecture, Budget, Constraint, Direction, Objective, Proposal, Trial
 from nasplug.ledger.facts import Facts
 from nasplug.ledger.rng import derived_seed
 from nasplug.ledger.study import Opened, Study
@@ -50,7 +50,7 @@ class Ledger:
         self.setting = setting or Setting()
         self.book = Book(works=works or Works())
         self.view = StudyView(self.setting, self.book)
-        self._label = labeller(self.setting.space) if isinstance(self.setting.space, HasLabels) else None
+        self._label: Callable[[Architecture], str] | None = None  # made with the first proposal: workers make none
 
     @classmethod
     def of(
@@ -103,8 +103,9 @@ class Ledger:
         if isinstance(proposal, Proposal):
             number = self.view.proposed
             seed = derived_seed(self.setting.seed, "trial", number) if proposal.seed is None else proposal.seed
-            label = "" if self._label is None else self._label(proposal.architecture)
-            trial = Trial(number, proposal, seed=seed, label=label)
+            if self._label is None:
+                self._label = labeller(self.setting.space) if isinstance(self.setting.space, HasLabels) else _no_label
+            trial = Trial(number, proposal, seed=seed, label=self._label(proposal.architecture))
         else:
             trial = proposal
         if trial.number in self.book.pending or trial.number in self.book.by_number:
@@ -176,3 +177,8 @@ class Ledger:
             study.keep_alive(self.view)  # its temporary folder must not go before the study does
             return study
         return Study(replace(self.setting, folder=folder or self.setting.folder), self.book, opened)
+
+
+def _no_label(architecture: Architecture) -> str:
+    """What a trial is called whose space has no names."""
+    return ""

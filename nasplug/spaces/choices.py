@@ -96,6 +96,14 @@ class ChoiceSpace(ABC):
         self._texts: list[list[str]] | None = None
         if self._flat and type(self).canonical is ChoiceSpace.canonical:
             self._texts = [[_encode(option) for option in options] for options in self._options]
+        #: What a label says of every option.
+        self._words: list[dict[Any, str]] = []
+        if self._flat:
+            named = len(self._choices) <= _NAMED
+            self._words = [
+                {option: f"{choice.name}={text_of(option)}" if named else text_of(option) for option in options}
+                for choice, options in zip(self._choices, self._options, strict=True)
+            ]
         self._numbering = Numbering(self._tree, name)
         self._continuous = [choice.name for choice in self._choices if choice.continuous]
         if self._continuous:
@@ -126,6 +134,9 @@ class ChoiceSpace(ABC):
 
     def label(self, architecture: Architecture) -> str:
         """The active choices: `op=conv kernel=3`, or the values alone where there are many."""
+        if self._flat:
+            genotype: Any = architecture.genotype
+            return " ".join([words[value] for words, value in zip(self._words, genotype, strict=True)])
         made = self.active(architecture)
         if len(made) > _NAMED:
             return " ".join(map(text_of, made.values()))
