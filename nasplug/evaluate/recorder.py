@@ -27,8 +27,9 @@ _Seen = tuple[Structure, Snapshot | None]
 class Recorder:
     """Measures every epoch. A mixin for the `Checkpoint` callback of the Lightning at hand.
 
-    Metrics are read when an epoch is over, after everybody has logged; weights are copied right after validation, as a
-    later callback may change the network. A callback that changes its structure makes all earlier epochs incomparable:
+    Metrics are read when an epoch is over, after everybody has logged. Weights are copied behind the first batch of a
+    validation: before it, a callback may exchange them (averaged weights), and after it, give the others back or change
+    the network. A callback that changes its structure makes all earlier epochs incomparable:
     scoring begins anew.
 
     Args:
@@ -66,6 +67,7 @@ class Recorder:
         self._first = 0
         self._losses: Tensor | float = 0.0
         self._seen: _Seen | None = None
+        self._validated: Snapshot | None = None
 
     # -- Lightning's hooks ---------------------------------------------------------------------------------------
 
@@ -77,10 +79,24 @@ class Recorder:
         if isinstance(loss, Tensor):
             self._losses = loss.detach() + self._losses
 
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        module: LightningModule,
+        outputs: STEP_OUTPUT,
+        batch: object,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Copies the weights that are validated; whether they are wanted is known when the validation has ended."""
+        if self._keeps_best and self._validated is None and not trainer.sanity_checking:
+            self._validated = snapshot(self._network)
+
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Copies the weights if the epoch may turn out to be the best one."""
+        """Takes the copied weights if the epoch may turn out to be the best one."""
         if not trainer.sanity_checking:
-            self._seen = self._look(numbers(trainer.callback_metrics))
+            self._seen = self._look(numbers(trainer.callback_metrics), self._validated)
+            self._validated = None
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Measures, reports and stops. As a Checkpoint, it runs after the hooks of the module and other callbacks."""
@@ -126,10 +142,14 @@ class Recorder:
         """The weights of the best epoch that counts, None if they were not kept."""
         return self._best.kept
 
-    def _look(self, metrics: Mapping[str, float]) -> _Seen:
-        now = structure(self._network.state_dict())
-        wanted = now != self._structure or self._best.wants(self._value(metrics))
-        return now, snapshot(self._network) if self._keeps_best and wanted else None
+    def _look(self, metrics: Mapping[str, float], validated: Snapshot | None = None) -> _Seen:
+        now = structure(self._network.state_dict() if validated is None else validated)
+        value = self._value(metrics)
+        # The objective may be logged only when the epoch ends.
+        wanted = now != self._structure or self._best.wants(value) or (validated is not None and math.isnan(value))
+        if not self._keeps_best or not wanted:
+            return now, None
+        return now, snapshot(self._network) if validated is None else validated
 
     def _measure(self, step: int, metrics: dict[str, float], seen: _Seen) -> None:
         now, kept = seen

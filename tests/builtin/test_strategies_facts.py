@@ -140,6 +140,9 @@ def test_evolution_refuses_impossible_numbers(arguments):
         ((2, 1, 10), [1, 2, 4, 10]),
         ((4, 2, 7), [2, 7]),
         ((3, 1, 2), [1, 2]),
+        ((4, 1, 8), [1, 4, 8]),  # sqrt(4) exactly
+        ((4, 1, 7), [1, 7]),
+        ((9, 2, 6), [2, 6]),
     ],
 )
 def test_rungs(arguments, epochs):

@@ -10,7 +10,8 @@ import warnings
 
 import pytest
 import torch
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Callback, WeightAveraging
+from torch.optim.swa_utils import get_ema_avg_fn
 
 import nasplug as nas
 from nasplug.contract.errors import SpecError, StorageError
@@ -226,6 +227,81 @@ def test_validation_every_other_epoch(train):
     evaluator = nas.component("lightning", trainer={"check_val_every_n_epoch": 2})
     trial = train(epochs=5, evaluator=evaluator).trials[0]
     assert [item.step for item in trial.measurements] == [2, 4]
+
+
+@pytest.mark.parametrize("every", [0.25, 0.4, 3, 5])
+def test_kept_weights_are_those_of_a_validation_in_the_middle_of_an_epoch(train, project, every):
+    """Of eight batches; the last validation of an epoch counts, however many batches come after it."""
+    study = train(epochs=4, evaluator=nas.component("lightning", trainer={"val_check_interval": every}))
+    trial = study.trials[0]
+    assert [item.step for item in trial.measurements] == [1, 2, 3, 4]
+    assert accuracy(study.network(trial), project.DigitsData()) == pytest.approx(trial.metrics["val_acc"], abs=1e-6)
+
+
+class Validates(Callback):
+    """Validates with weights of its own, and gives the trained ones back."""
+
+    def __init__(self, begin: str, end: str) -> None:
+        setattr(self, f"on_validation_{begin}", self.exchange)
+        setattr(self, f"on_validation_{end}", self.back)
+
+    def exchange(self, trainer, pl_module, *batch):
+        self.trained = {name: value.clone() for name, value in pl_module.network.state_dict().items()}
+        with torch.no_grad():
+            for value in pl_module.network.parameters():
+                value.mul_(0.5).add_(0.01)
+
+    def back(self, trainer, pl_module):
+        pl_module.network.load_state_dict(self.trained)
+
+
+@pytest.mark.parametrize(
+    "averages",
+    [
+        WeightAveraging(avg_fn=get_ema_avg_fn(0.9)),
+        WeightAveraging(),
+        Validates("start", "end"),
+        Validates("epoch_start", "epoch_end"),
+        Validates("epoch_start", "end"),
+    ],
+    ids=["moving average", "average", "around", "within", "late"],
+)
+@pytest.mark.parametrize("options", [{}, {"val_check_interval": 0.4}], ids=["epochs", "in the middle"])
+def test_kept_weights_are_those_that_were_validated(train, project, averages, options):
+    evaluator = nas.component("lightning", trainer=options)
+    study = train(epochs=4, evaluator=evaluator, callbacks=[averages], module_args={"lr": 0.05})
+    trial = study.trials[0]
+    assert accuracy(study.network(trial), project.DigitsData()) == pytest.approx(trial.metrics["val_acc"], abs=1e-6)
+
+
+class Draws:
+    """Takes random numbers wherever a plugin is asked between the building of a network and its training."""
+
+    @nas.hookimpl(wrapper=True)
+    def build(self, run):
+        network = yield
+        torch.rand(1)
+        return network
+
+    @nas.hookimpl(wrapper=True)
+    def configure_data(self, run):
+        torch.rand(1)
+        return (yield)
+
+    @nas.hookimpl
+    def configure_callbacks(self, run):
+        torch.rand(1)
+        return []
+
+    @nas.hookimpl
+    def cost(self, candidate):
+        return {"draws": candidate.network is not None and float(torch.rand(1).item() < 2)}
+
+
+def test_plugins_that_draw_random_numbers_do_not_change_a_training(train):
+    alone, beside = (train(trials=2, costs=costs).trials for costs in ([], [Draws()]))
+    assert [trial.costs for trial in beside] == [{"draws": 1.0}] * 2
+    assert [trial.measurements for trial in beside] == [trial.measurements for trial in alone]
 
 
 @pytest.mark.parametrize(

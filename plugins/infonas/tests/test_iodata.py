@@ -36,6 +36,33 @@ def test_networks_of_a_search_are_run_on_held_out_images(data):
         data.architectures(type("Other", (), {"name": "other"})())
 
 
+class Unready(nas.ImageClassification):
+    """Its data can be set up only by a module that has prepared them itself, as those that unpack files do."""
+
+    def datamodule(self):
+        data = super().datamodule()
+
+        class Data(type(data)):
+            ready = False
+
+            def prepare_data(self):
+                super().prepare_data()
+                self.ready = True
+
+            def setup(self, stage=None):
+                assert self.ready, "set up without prepare_data"
+                super().setup(stage)
+
+        data.__class__ = Data
+        return data
+
+
+def test_data_are_prepared_by_every_module_that_is_set_up(data):
+    found = label(SyntheticSpace(length=3), Unready(limit=200), 3, images=12, epochs=1)
+    assert (found.images == data.images).all()
+    assert (found.labels == data.labels).all()
+
+
 def test_features_and_head_give_the_logits():
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))

@@ -41,6 +41,17 @@ def test_normalisation_takes_the_size_of_an_output_out_and_leaves_its_gradient()
         assert torch.allclose(gradient, weight * upstream)
 
 
+def test_an_output_of_zeros_stays_zero_until_it_has_a_size():
+    module, weights = WeightedSum(2, "normalise", momentum=0.5), torch.tensor([0.5, 0.5])
+    zeros, threes = torch.zeros(4), torch.full((4,), 3.0)
+    assert module([zeros, threes], weights).tolist() == [0.5] * 4
+    assert module.eval()([zeros, threes], weights).tolist() == [0.5] * 4
+    assert module.train()([threes, threes], weights).tolist() == [1.0] * 4  # its first size, not a mean with zero
+    assert module.rms.tolist() == [3.0, 3.0]
+    never = WeightedSum(2, "normalise").eval()
+    assert never([zeros, threes], weights).tolist() == [1.5] * 4
+
+
 def test_running_sizes_are_those_of_training():
     module = WeightedSum(1, "normalise", momentum=0.5)
     module([torch.full((4,), 2.0)], torch.ones(1))

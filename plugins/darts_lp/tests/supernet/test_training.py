@@ -32,6 +32,32 @@ def plan(space=SPACE, task=TASK, epochs=1, mixing="gumbel", training=None, logit
     return Plan(space, task, SupernetOptions(Mixing(mixing)), settings, epochs)
 
 
+class Unready(nas.ImageClassification):
+    """Its data can be set up only by a module that has prepared them itself, as those that unpack files do."""
+
+    def datamodule(self):
+        data = super().datamodule()
+
+        class Data(type(data)):
+            ready = False
+
+            def prepare_data(self):
+                super().prepare_data()
+                self.ready = True
+
+            def setup(self, stage=None):
+                assert self.ready, "set up without prepare_data"
+                super().setup(stage)
+
+        data.__class__ = Data
+        return data
+
+
+def test_data_are_prepared_by_every_module_that_is_set_up():
+    ours, theirs = (train_round(plan(task=task), {}, 5, 0, 2) for task in (TASK, Unready(limit=60, batch_size=16)))
+    assert ours.losses == theirs.losses != ()
+
+
 def logits_of(state):
     return {name: value for name, value in state.items() if ".logits." in name}
 

@@ -27,7 +27,7 @@ COLUMNS = (*_SHARED, "reads", "from_previous", "to_next")
 _columns = attrgetter(*_SHARED)
 _READS = len(_SHARED)
 _WRITTEN = [COLUMNS.index(name) for name in ("n", "co", "ho", "wo")]
-_CONV, _FC, _MATMUL = (OPERATIONS.index(name) for name in ("conv", "fc", "matmul"))
+_CONV, _FC, _MATMUL, _CONCAT = (OPERATIONS.index(name) for name in ("conv", "fc", "matmul", "concat"))
 
 
 def pack(workload: Workload) -> Array:
@@ -55,7 +55,9 @@ def pack(workload: Workload) -> Array:
         outputs = packed[_WRITTEN].prod(axis=0).tolist()
         kinds = packed[0].tolist()
         for row in several:
-            if kinds[row] != _MATMUL:
+            if kinds[row] == _CONCAT:  # sources have channels of their own, and all are written side by side
+                packed[_READS, row] = outputs[row]
+            elif kinds[row] != _MATMUL:
                 own = float(reads[row])
                 packed[_READS, row] = sum([outputs[at] if at >= 0 else own for at in workload.sources[row]])
     chained = [
