@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pareto": ("nasplug.cli.pareto", "show the best trials of a study and their hypervolume"),
     "compare": ("nasplug.cli.compare", "show several studies side by side"),
     "report": ("nasplug.cli.report", "write a study's report: one HTML page"),
+    "watch": ("nasplug.cli.watch", "serve a study's report on this machine while the search runs"),
     "export": ("nasplug.cli.export", "write a found network to files: weights, architecture, ONNX"),
     "predict": ("nasplug.cli.predict", "show image files to an exported network"),
     "retrain": ("nasplug.cli.retrain", "train a found network fully, and test it once"),

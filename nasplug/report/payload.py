@@ -42,9 +42,12 @@ def payload(study: Study, title: str, ranking: Sequence[Trial]) -> dict[str, Jso
     front = {trial.number for trial in series.front(study)}
     places = {trial.number: place for place, trial in enumerate(ranking)}
     columns = _choices(study, shown)
-    hyper = _columns(shown, lambda trial: trial.hyperparameters)
-    baseline = getattr(study, "baseline", None)
     notes = series.provenance(shown)
+    hyper = _columns(shown, lambda trial: trial.hyperparameters)
+    baseline: Trial | None = getattr(study, "baseline", None)
+    tried = shown
+    if baseline is not None and baseline.state in STATES:  # in a last row, without choices of the space
+        shown = [*tried, baseline]
     return {
         "name": title,
         "objectives": [[text(o.name), o.direction] for o in study.objectives],
@@ -69,8 +72,8 @@ def payload(study: Study, title: str, ranking: Sequence[Trial]) -> dict[str, Jso
         "curves": _curves([trial for trial in ranking if trial.number in front], ranking, shown),
         "best": [[number, _value(value)] for number, value in series.running_best(study)],
         "last": max((trial.number for trial in study.trials), default=0),
-        "importance": _importance(study, shown, columns, hyper),
-        "baseline": None if baseline is None else baseline.number,
+        "importance": _importance(study, tried, columns, hyper),
+        "baseline": len(tried) if len(shown) > len(tried) else None,
         **_volume(study),
     }
 

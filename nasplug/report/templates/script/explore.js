@@ -149,7 +149,7 @@ const app = (() => {
     if (timeline) {
       progress(parts.progress, common);
       const bare = model.rows.some((row) => model.main.at(row) === null);
-      parts.progressCaption.textContent = `${model.main.direction === 'max' ? 'Higher' : 'Lower'} is better. The line is the best feasible value so far.${bare ? ' Marks on the axis: trials without a value.' : ''}`;
+      parts.progressCaption.textContent = `${model.main.direction === 'max' ? 'Higher' : 'Lower'} is better. The line is the best feasible value so far.${model.studies.length === 1 && model.baseline(model.studies[0]) ? ' Dashed: the baseline.' : ''}${bare ? ' Marks on the axis: trials without a value.' : ''}`;
     }
     if (latency && model.main) { parts.latencyTitle.textContent = `${model.main.name} over ${latency.name}`; scatter(parts.latency, { ...common, x: latency, y: model.main, height: 300 }); }
     if (hyper) {
@@ -170,7 +170,7 @@ const app = (() => {
       fill(parts.metric, metrics.map((name) => [name, name, '']), state.metric);
       const shown = curves(parts.curveChart, { ...common, name: state.metric });
       const whose = featured(model, state, [...matched]);
-      parts.curveLegend.replaceChildren(...shown.map((row) => el('span', { css: { '--hue': PICKS[whose.indexOf(row) % PICKS.length] } }, `${brief(row.label, 48)} · ${row.number}`)));
+      parts.curveLegend.replaceChildren(...shown.map((row) => el('span', { css: { '--hue': PICKS[whose.indexOf(row) % PICKS.length] } }, `${brief(row.label, 48)} · ${row.base ? 'baseline' : row.number}`)));
       const cut = model.studies.some((s) => s.curves.cut);
       parts.curveCaption.textContent = `${state.picked.length ? 'The selected trials in colour.' : 'The best trials in colour; select trials to see theirs.'} Thin grey lines: others that match the filter.${cut ? ' Curves of lesser trials are left out to keep the page small.' : ''}`;
     }

@@ -23,7 +23,7 @@ const progress = (host, { model, state, matched, pick }) => {
   }).filter((line) => line.points.length);
   const bare = matched.filter((row) => dim.at(row) === null).slice(-1500);
   const marks = state.picked.map((key, index) => ({ row: model.byKey.get(key), index }))
-    .filter(({ row }) => row && dim.at(row) !== null).map((m) => ({ ...m, x: m.row.number, y: dim.at(m.row) }));
+    .filter(({ row }) => row && !row.base && dim.at(row) !== null).map((m) => ({ ...m, x: m.row.number, y: dim.at(m.row) }));
   const base = several ? null : model.baseline(model.studies[0]);
   chart(host, {
     height: 300, x: trialAxis, y: axisOf(dim), dots, lines, marks,
@@ -83,7 +83,7 @@ const curves = (host, { model, state, matched, name, pick }) => {
   chart(host, {
     height: 300, x: { name: 'step', whole: true, log: false }, y: { name, log: false }, lines, dots,
     alt: `Learning curves: ${name} of ${plural(shown.length, 'trial')}`,
-    describe: (item) => [shorten(item.row.label, 110), `trial ${item.row.number}, step ${item.x}`, `${name}: ${number(item.y)}`],
+    describe: (item) => [shorten(item.row.label, 110), `${item.row.name}, step ${item.x}`, `${name}: ${number(item.y)}`],
     pick: (item) => pick(item.row),
   });
   return shown.filter((row) => curveOf(row, name));

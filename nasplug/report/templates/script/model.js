@@ -9,14 +9,18 @@ const last = (name) => name.split('/').pop();
 const readModel = (data) => {
   const studies = data.studies;
   const rows = [];
-  studies.forEach((study, s) => study.number.forEach((id, i) => rows.push({
-    key: `${s}:${id}`, s, i, study, number: id, state: STATES[study.state[i]], label: study.label[i],
+  const bases = [];
+  const rowOf = (study, s, id, i) => ({
+    key: `${s}:${id}`, s, i, study, number: id, base: i === study.baseline, name: i === study.baseline ? 'baseline' : `trial ${id}`, state: STATES[study.state[i]], label: study.label[i],
     ok: study.ok[i] === 1, front: study.front[i] === 1, place: study.place[i], note: study.note[i],
     words: `${id} ${study.label[i]} ${STATES[study.state[i]]} ${study.note[i]} ${study.name}`.toLowerCase(),
-  })));
-  const model = { studies, rows, byKey: new Map(rows.map((row) => [row.key, row])), dims: new Map(), objectives: [] };
-  model.baseline = (study) => (study.baseline === null ? null
-    : model.byKey.get(`${studies.indexOf(study)}:${study.baseline}`) || null);
+  });
+  studies.forEach((study, s) => study.number.forEach((id, i) => {
+    const row = rowOf(study, s, id, i);
+    if (row.base) bases[s] = row; else rows.push(row);
+  }));
+  const model = { studies, rows, byKey: new Map([...rows, ...bases.filter(Boolean)].map((row) => [row.key, row])), dims: new Map(), objectives: [] };
+  model.baseline = (study) => bases[studies.indexOf(study)] || null;
   for (const study of studies) {
     for (const [name, direction] of study.objectives) {
       if (!model.objectives.some((o) => o.name === name)) model.objectives.push({ name, direction });
@@ -90,22 +94,22 @@ const grade = (model) => {
   }
 };
 
-/** How a row compares with its study's baseline, in words: "12.3x smaller", "-0.3 points". */
+/** How a row compares with its study's baseline, in words: "params 12.3x smaller", "val_acc -0.3 points". */
 const against = (model, row) => {
   const base = model.baseline(row.study);
-  if (!base || base === row) return [];
+  if (!base || base === row || base.state !== 'complete') return [];
   const found = [];
-  for (const dim of [...model.of('objective'), ...model.of('cost')]) {
-    const a = dim.at(row), b = dim.at(base);
-    if (dim.cat || a === null || b === null) continue;
-    if (dim.direction === 'max') {
-      const points = Math.abs(a) <= 1 && Math.abs(b) <= 1;
-      const change = points ? (a - b) * 100 : a - b;
-      const sign = change > 0 ? '+' : change < 0 ? '−' : '±';
-      found.push(`${dim.name} ${sign}${points ? Math.abs(change).toFixed(1) : number(Math.abs(change))}${points ? ' points' : ''}`);
-    } else if (a > 0 && b > 0) {
-      const times = a <= b ? b / a : a / b;
-      found.push(times < 1.005 ? `${dim.name} equal` : `${dim.name} ${times.toPrecision(3)}x ${a < b ? 'smaller' : 'larger'}`);
+  for (const dim of model.dims.values()) {
+    if (dim.cat || !(dim.group === 'objective' || (dim.group === 'cost' && ['params', 'macs'].includes(dim.name)))) continue;
+    const [a, b] = [dim.at(row), dim.at(base)];
+    if (a === null || b === null) continue;
+    if ((row.study.costs.includes(dim.name) || dim.direction === 'min') && a > 0 && b > 0) {
+      const size = a <= b ? b / a : a / b;
+      found.push(size < 1.005 ? `${dim.name} the same` : `${dim.name} ${trim(size, 3)}x ${a < b ? 'smaller' : 'larger'}`);
+    } else {
+      const points = dim.direction === 'max' && a >= 0 && a <= 1 && b >= 0 && b <= 1;
+      const change = points ? 100 * (a - b) : a - b;
+      found.push(`${dim.name} ${change < 0 ? '-' : '+'}${points ? `${Math.abs(change).toFixed(1)} points` : trim(Math.abs(change), 3)}`);
     }
   }
   return found;

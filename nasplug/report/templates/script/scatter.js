@@ -2,7 +2,7 @@
 
 const describeRow = (model, row, ...dims) => [
   brief(row.label, 110),
-  `${model.studies.length > 1 ? `${row.study.name} · ` : ''}trial ${row.number}${row.front ? ' · Pareto front' : row.state === 'complete' ? '' : ` · ${row.state}`}`,
+  `${model.studies.length > 1 ? `${row.study.name} · ` : ''}${row.name}${row.front ? ' · Pareto front' : row.state === 'complete' ? '' : ` · ${row.state}`}`,
   ...[...new Set([...dims, ...model.of('objective')])].filter((dim) => dim && dim.at(row) !== null && dim.key !== 'number')
     .map((dim) => `${dim.name}: ${dim.text(row)}`),
   against(model, row).join(', '),

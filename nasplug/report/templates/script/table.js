@@ -36,23 +36,23 @@ const trialTable = (host, { model, state, matched, pick, sort, more }) => {
   };
   const arrow = (dim) => `${dim.name}${dim.direction === 'max' ? ' (higher is better)' : dim.direction === 'min' ? ' (lower is better)' : ''}`;
   const noted = shown.some((row) => row.note);
-  const base = model.studies.some((study) => study.baseline !== null);
+  const base = model.studies.some((study) => model.baseline(study));
   const header = el('tr', {}, el('th', { scope: 'col' }, el('span', { class: 'hidden' }, 'selected')),
     head('place', 'rank', true, 'by the objectives; feasible trials first'), head('number', 'trial', true, 'number'),
     several ? head('study', 'study', false, 'study') : null, head('label', 'network', false, 'label of the architecture'),
     dims.map((dim) => head(dim.key, shorten(dim.name, 26), !dim.cat, arrow(dim))),
     base ? el('th', { scope: 'col' }, 'against the baseline') : null, noted ? el('th', { scope: 'col' }, 'note') : null);
-  const body = shown.map((row) => {
+  const bases = model.studies.map((study) => model.baseline(study)).filter(Boolean);
+  const body = [...bases, ...shown].map((row) => {
     const at = state.picked.indexOf(row.key);
-    const isBase = model.baseline(row.study) === row;
-    return el('tr', { class: at >= 0 ? 'on' : null, 'data-key': row.key, on: { click: (event) => { if (!event.target.closest('input, label')) pick(row); } } },
+    return el('tr', { class: [at >= 0 && 'on', row.base && 'pinned'].filter(Boolean).join(' ') || null, 'data-key': row.key, on: { click: (event) => { if (!event.target.closest('input, label')) pick(row); } } },
       el('td', {}, el('input', { type: 'checkbox', checked: at >= 0, 'data-focus': `row ${row.key}`, css: at >= 0 ? { 'accent-color': PICKS[at] } : {},
-        'aria-label': `select trial ${row.number}: ${brief(row.label, 60)}`, on: { change: () => pick(row) } })),
+        'aria-label': `select ${row.name}: ${brief(row.label, 60)}`, on: { change: () => pick(row) } })),
       el('td', { class: 'n' }, row.place === null ? '–' : String(row.place + 1)),
-      el('td', { class: 'n' }, String(row.number)),
+      el('td', { class: 'n' }, row.base ? '–' : String(row.number)),
       several ? el('td', {}, el('span', { class: 'dot', css: { background: MANY[row.s % MANY.length] } }), row.study.name) : null,
       el('td', { class: 'name', title: row.label }, row.front ? el('span', { class: 'star', title: 'Pareto front' }, '★ ') : null, brief(row.label, 64),
-        row.state === 'complete' ? null : el('span', { class: 'kind' }, row.state), isBase ? el('span', { class: 'kind base' }, 'baseline') : null),
+        row.state === 'complete' ? null : el('span', { class: 'kind' }, row.state), row.base ? el('span', { class: 'kind base' }, 'baseline') : null),
       dims.map((dim) => el('td', { class: dim.cat ? null : 'n' }, dim.text(row))),
       base ? el('td', {}, against(model, row).join(', ')) : null,
       noted ? el('td', { class: 'wide' }, shorten(row.note, 120)) : null);
