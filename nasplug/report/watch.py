@@ -72,9 +72,7 @@ class Watched:
         studies, notices = [], []
         for path in self.paths:
             if not path.exists():
-                notices.append(
-                    f"Waiting for {path}: there is no such file yet. The page follows once a search writes it."
-                )
+                notices.append(f"Waiting for {path}, which is not there yet. The page follows once a search writes it.")
                 continue
             try:
                 studies.append(self._load(path))
@@ -118,7 +116,7 @@ class Server(ThreadingHTTPServer):
     """Serves one page and its news on the loopback address, and nothing else; writes nothing.
 
     Args:
-        watched: What to show.
+        watched: Files to show.
         port: Port; 0 for a free one.
 
     Raises:

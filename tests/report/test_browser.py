@@ -107,9 +107,10 @@ def test_a_click_on_a_dot_selects_its_trial(opened, address, study):
     chart.scroll_into_view_if_needed()
     place = page.evaluate(
         """() => {
-          const path = [...document.querySelectorAll('#view-scatter path.dots')].find((p) => p.getAttribute('stroke') === 'var(--c3)');
+          const path = document.querySelector("#view-scatter path.dots[stroke='var(--c3)']");
           const [x, y] = path.getAttribute('d').match(/M([\\d.]+) ([\\d.]+)/).slice(1).map(Number);
-          const svg = path.ownerSVGElement, box = svg.getBoundingClientRect(), k = box.width / svg.viewBox.baseVal.width;
+          const svg = path.ownerSVGElement, box = svg.getBoundingClientRect();
+          const k = box.width / svg.viewBox.baseVal.width;
           return [box.left + x * k, box.top + y * k];
         }"""
     )
@@ -159,7 +160,6 @@ def test_filters_narrow_everything(opened, address, study):
     page.get_by_label("failed", exact=True).uncheck()
     assert count(page) == sum(trial.state != "failed" for trial in study.trials)
     page.get_by_label("Pareto front only").check()
-    assert count(page) == rows(page).count() == len(study.pareto()) if len(study.pareto()) <= 15 else True
     assert count(page) == len(study.pareto())
     page.fill("#query", "nothing is called like this")
     assert "No trial matches" in page.locator("#table").inner_text()
@@ -280,7 +280,12 @@ def test_a_large_study_is_drawn_at_once(opened, tmp_path):
     assert count(page) == 4000
     assert "4,000 of all 6,000 trials" in page.locator("#rule").inner_text()
     spent = page.evaluate(
-        "() => { const t = performance.now(); document.getElementById('query').value = 'a > 0.5'; document.getElementById('query').dispatchEvent(new Event('input')); return performance.now() - t; }"
+        """() => {
+          const started = performance.now(), query = document.getElementById('query');
+          query.value = 'a > 0.5';
+          query.dispatchEvent(new Event('input'));
+          return performance.now() - started;
+        }"""
     )
     assert spent < 1500
 

@@ -68,7 +68,7 @@ def test_it_waits_for_a_file_and_follows_it(server, tmp_path):
     answer, page = ask(server)
     assert answer.status == 200
     assert "Waiting for" in page
-    assert "s.sqlite" in page
+    assert "s.sqlite, which is not there yet" in page
     stream = listen(server)
     assert stream.getheader("Content-Type").startswith("text/event-stream")
     first = following(stream)
