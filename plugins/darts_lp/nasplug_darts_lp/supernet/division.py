@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 
 from nasplug.contract.errors import TaskError
 from nasplug.contract.wording import plural
-from nasplug.data.batches import Batches, BatchImages, BatchSampler, batches
+from nasplug.data.batches import Batches, BatchSampler, LabelledBatches, batches
 
 _WHERE = "darts_lp.search"
 
@@ -35,7 +35,7 @@ def divided(loader: Any, fraction: float, seed: int) -> tuple[Any, Any]:
     if isinstance(loader, Batches):
         return _parts(loader.data, loader.requests, fraction, seed, 0)
     if isinstance(loader, DataLoader):
-        if isinstance(loader.sampler, BatchSampler) and isinstance(loader.dataset, BatchImages):
+        if isinstance(loader.sampler, BatchSampler) and isinstance(loader.dataset, LabelledBatches):
             return _parts(loader.dataset, loader.sampler, fraction, seed, loader.num_workers)
         dataset = loader.dataset
         if isinstance(dataset, Sized) and not isinstance(dataset, IterableDataset) and loader.batch_size:
@@ -50,7 +50,7 @@ def divided(loader: Any, fraction: float, seed: int) -> tuple[Any, Any]:
     )
 
 
-def _parts(data: BatchImages, sampler: BatchSampler, fraction: float, seed: int, workers: int) -> tuple[Any, Any]:
+def _parts(data: LabelledBatches, sampler: BatchSampler, fraction: float, seed: int, workers: int) -> tuple[Any, Any]:
     rest, held = _positions(len(sampler.index), fraction, seed)
     size = sampler.batch_size
     first, second = (
