@@ -203,6 +203,13 @@ class LiveDisplay(Tracker):
             bounds.append((total - done) * self.seconds / fresh)
         return f"about {duration(min(bounds))} left" if bounds else ""
 
+    def state(self) -> tuple[int, int | None, str, str]:
+        """Returns finished trials, trials in the end, their states with the time left, and the best one."""
+        counts = ", ".join(f"{count} {state}" for state, count in self._counts.items() if count)
+        best = "none yet" if self._best is None else f"{self._titled(self._best)}: {self._shown(self._best)}"
+        words = ", ".join(part for part in (counts, self._left()) if part)
+        return sum(self._counts.values()), self._total(), words, best
+
     def _visible(self) -> list[tuple[int, _Running]]:
         """Handed-out trials, most likely running first: those that reported, then in order of submission.
 
@@ -243,7 +250,7 @@ class LiveDisplay(Tracker):
             text = "starting" if measured is None else f"epoch {step}/{state.epochs}  {_metrics(measured)}"
             bar = ProgressBar(total=max(1, state.epochs), completed=step, width=20)
             grid.add_row(f"#{trial} {printable(shortened(state.label, _NARROW))}", bar, Text(text))
-        best = "none yet" if self._best is None else f"{self._titled(self._best)}: {self._shown(self._best)}"
+        best = self.state()[3]
         return Group(grid, Text(f"best   {best}", style="green", no_wrap=True, overflow="crop"))
 
 

@@ -38,7 +38,7 @@ class Difference(msgspec.Struct, frozen=True):
             size, word = (self.value, "smaller") if self.value >= 1 else (1 / self.value, "larger")
             return f"{self.name} the same" if f"{size:.3g}" == "1" else f"{self.name} {size:.3g}x {word}"
         change = f"{100 * self.value:+.1f}"
-        return f"{self.name} {change} points" if self.points else f"{self.name} {self.value:+.3g}"
+        return " ".join((self.name, change, "points")) if self.points else f"{self.name} {self.value:+.3g}"
 
     def to_json(self) -> dict[str, Json]:
         """Returns plain data: `{"ratio": 12.3}` or `{"difference": -0.003}`."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from nasplug.contract.errors import StudyError
+from nasplug.contract.labels import shortened
 from nasplug.contract.protocols import HardwareTarget, Task
 from nasplug.contract.records import BASELINE, Trial
 from nasplug.ledger.view import Book, Setting, StudyView
@@ -111,6 +112,18 @@ class Study(StudyView):
         number = trial.number if trial.copied_from is None else trial.copied_from
         source = trial if number == BASELINE else self.trial(number)
         return load_weights(self, source, self.build(source))
+
+    def __repr__(self) -> str:
+        if not self.candidates():
+            return super().__repr__()
+        best = self.best
+        return f"{super().__repr__()[:-1]}; best trial {best.number}: {shortened(self.label(best))})"
+
+    def _repr_html_(self) -> str:
+        """The study in a notebook: its best trials as a table."""
+        from nasplug.report.notebook import study_html
+
+        return study_html(self)
 
     def report(self, path: str | Path, *, beside: Sequence[Study] = ()) -> Path:
         """Writes the report: one self-contained HTML page. Needs the extra `report`.

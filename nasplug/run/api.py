@@ -130,7 +130,7 @@ def search(
         rehearse: Try one batch before the first trial, to find mistakes that would meet every trial.
         give_up_after: Number of trials that fail alike, without a success, after which the run ends; 0 for never.
         plugins: Paths of single-file plugins.
-        progress: Show a live display; default: only in a terminal.
+        progress: Show a live display: bars in a terminal or a notebook, lines elsewhere; default: not elsewhere.
 
     Raises:
         NasplugError: Bad input, a broken plugin or an unusable study file; no candidate makes it raise.
@@ -179,11 +179,19 @@ def search(
         }
     )
     followers = [item for item in trackers if isinstance(item, Tracker)]
-    if sys.stderr.isatty() if progress is None else progress:
-        from nasplug.cli.progress import LiveDisplay
-
-        followers.append(LiveDisplay())
+    if progress is not False:
+        followers += _displays(always=progress is True)
     return run_spec(spec, objects=objects, trackers=followers)
+
+
+def _displays(*, always: bool) -> list[Tracker]:
+    """What shows a search to a person: bars in a notebook and a terminal, lines elsewhere if they are wanted."""
+    from nasplug.cli.notebook import NotebookDisplay, in_notebook
+    from nasplug.cli.progress import LiveDisplay
+
+    if in_notebook():
+        return [NotebookDisplay()]
+    return [LiveDisplay()] if always or sys.stderr.isatty() else []
 
 
 def run_spec(

@@ -217,7 +217,12 @@ class Search:
         self.baseline = trial
         asked = None if self.spec.baseline is None else self.spec.baseline.to_plain()
         self.storage.write_meta({"baseline": {"asked": asked, "trial": json.loads(trial.encode())}})
-        self._say(described(trial, self.study.objectives))
+        line = described(trial, self.study.objectives)
+        if trial.state == "complete":
+            _log.info(line)
+            self._tell(lambda tracker: tracker.noted(line))
+        else:
+            self._say(line)
 
     def _has_result(self, number: int) -> bool:
         recorded = self._recorded.get(number)

@@ -291,18 +291,6 @@ def test_bad_specifications_are_refused_before_anything_runs(toy_spec, tmp_path,
     assert not (tmp_path / "never.sqlite").exists()
 
 
-def test_objects_that_cannot_reach_a_worker_are_refused(toy_path):
-    class Local:
-        objectives = {"score": "max"}  # noqa: RUF012
-
-        @nas.hookimpl
-        def evaluate(self, run):
-            return nas.Evaluation({"score": 1.0})
-
-    with pytest.raises(SpecError, match="cannot be sent to worker processes"):
-        nas.search(space="toy", evaluator=Local(), trials=4, workers=2, plugins=[toy_path], progress=False)
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs signals of POSIX")
 @pytest.mark.parametrize("executor", ["inline", "process"])
 def test_sigterm_says_farewell_and_how_to_go_on(toy_path, tmp_path, executor):

@@ -153,14 +153,53 @@ def _end_with_parent() -> None:
 
 
 def _pickled(objects: Mapping[str, object]) -> bytes:
+    """The objects as bytes that pickle reads; with their classes, where a process elsewhere cannot import them."""
+    problem: Exception | None
     for name, value in objects.items():
         try:
-            pickle.dumps(value)
+            by_value = _CELLS in pickle.dumps(value) and not _has_program()
         except Exception as error:
-            raise SpecError(
-                f"the object given as {name!r} cannot be sent to worker processes",
-                where="run.executor: process",
-                why=f"{type(error).__name__}: {error}",
-                fix="define its class in an importable module (no lambda, no local class), or use executor='inline'",
-            ) from error
+            by_value, problem = True, error
+        else:
+            problem = None
+        if by_value:
+            return _with_classes(objects, name, problem)
     return pickle.dumps(dict(objects))
+
+
+#: How a pickle names what was defined in the program itself, or in the cells of a notebook.
+_CELLS = b"__main__"
+
+
+def _has_program() -> bool:
+    """Whether worker processes find what the program defines: in its file, which a notebook does not have."""
+    main = sys.modules.get("__main__")
+    return getattr(main, "__file__", None) is not None or getattr(main, "__spec__", None) is not None
+
+
+def _with_classes(objects: Mapping[str, object], name: str, problem: Exception | None) -> bytes:
+    """The objects with the code of their classes and functions, as cloudpickle writes it."""
+    where = "run.executor: process"
+    why = "its class is defined in a notebook or on the command line, where worker processes cannot find it"
+    if problem is not None:
+        why = f"{type(problem).__name__}: {problem}"
+    what = f"the object given as {name!r} cannot be sent to worker processes"
+    try:
+        import cloudpickle
+    except ImportError as error:
+        raise SpecError(
+            what,
+            where=where,
+            why=why,
+            fix='pip install cloudpickle (or "nasplug[train]"), or define the class in a module, or use workers=1',
+        ) from error
+    try:
+        data: bytes = cloudpickle.dumps(dict(objects))
+        return data
+    except Exception as error:
+        raise SpecError(
+            what,
+            where=where,
+            why=f"{type(error).__name__}: {error}",
+            fix="let it open files, connections and locks when they are first used, or use workers=1",
+        ) from error
