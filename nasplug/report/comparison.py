@@ -1,63 +1,70 @@
-"""Several studies side by side: one table, with hypervolumes that may be compared."""
+"""Several studies side by side on a page: the tables of `nasplug compare`, or what can be said without a common aim."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nasplug.contract.errors import StudyError
-from nasplug.ledger import pareto
-from nasplug.report import series
-from nasplug.report.formats import duration, number
-from nasplug.report.labels import label
+from nasplug.report import across_tables
+from nasplug.report.across import compare
+from nasplug.report.formats import duration, number, text
+from nasplug.report.labels import heading
 from nasplug.report.tables import Table
 
 if TYPE_CHECKING:
     from nasplug.ledger.study import Study
 
 
-def comparison(studies: Sequence[Study], titles: Sequence[str]) -> tuple[Table, str]:
-    """Returns the table of several studies, and a sentence on how to read it.
+@dataclass(frozen=True, slots=True)
+class SideBySide:
+    """A comparison as the page shows it.
 
-    The best network of a study is its best by the study's first objective. Hypervolumes are there where all studies
-    have the same objectives, two to six of them, and share one reference point: the worst feasible value of each
-    objective in any of the studies.
+    Attributes:
+        tables: Captions and tables.
+        note: Sentence on how to read them.
+    """
+
+    tables: list[tuple[str, Table]]
+    note: str
+
+
+def comparison(studies: Sequence[Study], titles: Sequence[str]) -> SideBySide:
+    """Returns the tables of several studies.
 
     Args:
         studies: Two or more studies.
-        titles: Name of each on the page.
+        titles: Name of each on the page, all different.
     """
+    aims = set(studies[0].objectives)
+    if not aims or any(set(study.objectives) != aims for study in studies):
+        return SideBySide([("studies", _apart(studies, titles))], "The studies have different objectives.")
+    found = compare(dict(zip(titles, studies, strict=True)))
+    shown = [
+        (each.title, Table([text(c) for c in each.columns], [i >= each.texts for i in range(len(each.columns))], [
+            [text(cell) for cell in row] for row in each.rows
+        ]))
+        for each in across_tables.tables(found)
+    ]  # fmt: skip
+    where = ", ".join(f"{text(name)} = {number(value)}" for name, value in found.reference.items())
+    note = f"Hypervolumes share one reference point, the worst feasible value in any study: {where}." if where else ""
+    return SideBySide(shown, note)
+
+
+def _apart(studies: Sequence[Study], titles: Sequence[str]) -> Table:
     names = list(dict.fromkeys(o.name for study in studies for o in study.objectives))
-    columns: dict[str, list[str]] = {"study": list(titles)}
-    columns["trials"] = [f"{len(study.trials):,}" for study in studies]
-    columns["feasible"] = [f"{len(study.candidates()):,}" for study in studies]
     best = [study.best if study.candidates() else None for study in studies]
-    for name in names:
-        columns[name] = ["" if trial is None else number(trial.values.get(name, "")) for trial in best]
-    note = "The best network of each study is the best one by its first objective."
-    objectives = studies[0].objectives
-    same = all(set(study.objectives) == set(objectives) for study in studies)
-    if same and 2 <= len(objectives) <= series.MOST_OBJECTIVES:
-        everything = [trial for study in studies for trial in study.candidates()]
-        reference = series.worst_point(everything, objectives)
-        columns["Pareto front"] = [str(len(study.pareto())) for study in studies]
-        if reference:
-            columns["hypervolume"] = [
-                number(pareto.hypervolume(study.candidates(), objectives, reference)) for study in studies
-            ]
-            where = ", ".join(f"{name} = {number(value)}" for name, value in reference.items())
-            note += f" Hypervolumes share one reference point, the worst feasible value in any study: {where}."
-    elif not same:
-        note += " The studies have different objectives, so hypervolumes cannot be compared."
     seconds = [sum(trial.seconds for trial in study.trials if trial.copied_from is None) for study in studies]
-    columns["time in trials"] = [duration(value) for value in seconds]
-    columns["best network"] = [
-        "" if trial is None else f"{label(study, trial, 72)}, trial {trial.number}"
-        for study, trial in zip(studies, best, strict=True)
-    ]
-    rows = [list(row) for row in zip(*columns.values(), strict=True)]
-    numeric = [name not in ("study", "best network") for name in columns]
-    return Table(list(columns), numeric, rows), note
+    columns = {
+        "study": list(titles),
+        "architecture": ["-" if t is None else heading(study, t) for study, t in zip(studies, best, strict=True)],
+        **{text(n): ["-" if t is None or n not in t.values else number(t.values[n]) for t in best] for n in names},
+        "trials": [f"{len(study.trials):,}" for study in studies],
+        "time": [duration(value) for value in seconds],
+    }
+    numeric = [index > 1 for index in range(len(columns))]
+    return Table(list(columns), numeric, [list(row) for row in zip(*columns.values(), strict=True)])
 
 
 def check(studies: Sequence[Study]) -> None:

@@ -13,6 +13,7 @@ from nasplug.contract.errors import NasplugError, StorageError
 from nasplug.contract.jsondata import Json
 from nasplug.contract.protocols import HasGraph
 from nasplug.contract.records import Trial
+from nasplug.ledger.comparison import compared
 from nasplug.optional import require
 from nasplug.plugins.discovery import version
 from nasplug.report import drawing, facts, plots, reasons, sections, series, tables
@@ -120,7 +121,7 @@ def _rendered(
     markup = jinja2.utils.markupsafe.Markup
     environment.filters["svg"] = lambda picture: markup(to_svg(picture))
     titles = [part["title"] for part in parts]
-    table, note = comparison(studies, titles) if len(studies) > 1 else (None, "")
+    side_by_side = comparison(studies, titles) if len(studies) > 1 else None
     data: dict[str, Json] = {"studies": [part["data"] for part in parts], "live": live}
     script = source()
     content = {
@@ -129,8 +130,7 @@ def _rendered(
         "notice": notice,
         "live": live,
         "revision": revision,
-        "comparison": table,
-        "comparison_note": note,
+        "comparison": side_by_side,
         "data": markup(encode(data)),
         "script": markup(script),
         "policy": policy(script, live=live),
@@ -211,6 +211,8 @@ def _networks(study: Study, ranking: Sequence[Trial], index: int) -> tuple[list[
         values = [(text(name), number(trial.values[name])) for name in names if name in trial.values]
         values += [(text(name), number(value)) for name, value in trial.hyperparameters.items()]
         values.append(("time", duration(trial.seconds)))
+        over = ", ".join(map(str, compared(trial, study.baseline, study.objectives)))
+        values += [("against the baseline", text(over))] if over else []
         networks.append(Network(trial, label(study, trial), role, values, picture, words))
     return networks, drawing.families_of(graphs)
 

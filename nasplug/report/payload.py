@@ -44,7 +44,7 @@ def payload(study: Study, title: str, ranking: Sequence[Trial]) -> dict[str, Jso
     columns = _choices(study, shown)
     notes = series.provenance(shown)
     hyper = _columns(shown, lambda trial: trial.hyperparameters)
-    baseline: Trial | None = getattr(study, "baseline", None)
+    baseline = study.baseline
     tried = shown
     if baseline is not None and baseline.state in STATES:  # in a last row, without choices of the space
         shown = [*tried, baseline]

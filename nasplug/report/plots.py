@@ -154,6 +154,9 @@ def _scatter(study: Study, main: Objective, other: Objective, index: int) -> Pic
         axes.step([x for x, _ in line], [y for _, y in line], where=where, color=LIGHT["c3"], lw=1.2, alpha=0.7)
     star = {"markerfacecolor": LIGHT["c3"], "markeredgecolor": LIGHT["surface"], "markersize": 7, "zorder": 4}
     _dots(axes, line, "Pareto front", **star)
+    base = [] if study.baseline is None else [p for p in points([study.baseline]) if all(map(math.isfinite, p))]
+    diamond = {"marker": "D", "markerfacecolor": LIGHT["surface"], "markeredgecolor": LIGHT["ink"], "zorder": 5}
+    _dots(axes, base, "baseline", **diamond, markersize=6)
     bounds: list[str] = []
     for constraint in study.constraints:
         for axis, objective in (("x", other), ("y", main)):
@@ -162,7 +165,8 @@ def _scatter(study: Study, main: Objective, other: Objective, index: int) -> Pic
                 draw(constraint.bound, color=LIGHT["c2"], lw=1, ls="--")
                 bounds.append(str(constraint))
     for axis, objective in (("x", other), ("y", main)):
-        _scale(axes, axis, [series.value_of(trial, objective.name) for trial in both])
+        shown = [*both, *([study.baseline] if base and study.baseline is not None else [])]
+        _scale(axes, axis, [series.value_of(trial, objective.name) for trial in shown])
     axes.set(xlabel=shorten(other.name, 40), ylabel=shorten(main.name, 40))
     _legend(figure)
     alt = (

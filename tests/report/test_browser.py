@@ -240,6 +240,36 @@ def test_latency_is_plotted_where_it_was_measured(opened, address, tmp_path):
     assert not opened(address).locator("#view-latency").is_visible()
 
 
+def test_a_baseline_is_marked_and_every_trial_says_how_it_compares(opened, make, tmp_path):
+    from nasplug.contract.records import BASELINE
+    from nasplug.ledger.comparison import compared
+
+    study = make(trials=40)
+    study.baseline = nas.Trial(
+        BASELINE, nas.Proposal(nas.Architecture("b", ("resnet18",), "resnet18")), "complete",
+        metrics={"val_acc": 0.95}, costs={"params": 2e6}, label="resnet18",
+    )  # fmt: skip
+    page = opened(write_report(study, tmp_path / "x.html", png_folder=tmp_path).as_uri())
+    assert page.locator("#view-scatter path.base").count() == 1
+    assert page.locator("#view-progress line.guide").count() == 1
+    assert count(page) == 40
+    pinned = page.locator("tr.pinned")
+    assert "resnet18" in pinned.inner_text()
+    assert "baseline" in pinned.inner_text()
+    second = rows(page).nth(1)
+    trial = study.trial(int(second.get_attribute("data-key").split(":")[1]))
+    costs = trial.with_(metrics={"val_acc": trial.metrics["val_acc"]}, costs={"params": trial.metrics["params"]})
+    wanted = list(map(str, compared(costs, study.baseline, study.objectives)))
+    assert "points" in wanted[0]
+    assert "x smaller" in wanted[1]
+    for words in wanted:
+        assert words in second.inner_text()
+    second.locator("input").click()
+    assert wanted[1] in page.locator(".card .against").inner_text()
+    pinned.locator("input").click()
+    assert page.locator(".card").count() == 2
+
+
 def test_several_studies(opened, study, small, tmp_path):
     page = opened(write_report([study, small], tmp_path / "two.html").as_uri())
     assert count(page) == len(study.trials) + len(small.trials)

@@ -28,26 +28,35 @@ def study_of(points, objectives=None):
 FIRST, SECOND = study_of([(1.0, 1.0), (2.0, 2.0)]), study_of([(3.0, 1.0), (0.0, 4.0)])
 
 
+def cells(found, number):
+    _, table = found.tables[number]
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+
 def test_hypervolumes_share_a_reference():
-    table, note = comparison([FIRST, SECOND], ["x", "y"])
-    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-    assert [row["a"] for row in rows] == ["2", "3"]
+    found = comparison([FIRST, SECOND], ["x", "y"])
+    assert [row["a"] for row in cells(found, 0)] == ["2", "3"]
+    assert cells(found, 0)[0]["architecture"] == "2 2 (trial 1)"
     # reference (a 0, b 4): (1,1) covers 1 x 3, (2,2) adds 1 x 2; (3,1) covers 3 x 3
-    assert [row["hypervolume"] for row in rows] == ["5", "9"]
-    assert [row["Pareto front"] for row in rows] == ["2", "1"]
-    assert rows[0]["best network"] == "2 2, trial 1"
-    assert "a = 0, b = 4" in note
+    assert [row["hypervolume"] for row in cells(found, 1)] == ["5", "9"]
+    assert [row["front"] for row in cells(found, 1)] == ["2", "1"]
+    assert "a = 0, b = 4" in found.note
 
 
 def test_different_objectives_have_no_hypervolume():
-    table, note = comparison([FIRST, study_of([(1.0, 1.0)], {"a": "max"})], ["x", "y"])
-    assert "hypervolume" not in table.columns
-    assert "different objectives" in note
+    found = comparison([FIRST, study_of([(1.0, 1.0)], {"a": "max"})], ["x", "y"])
+    assert "hypervolume" not in found.tables[0][1].columns
+    assert cells(found, 0)[1] == {
+        "study": "y", "architecture": "1 1, trial 0", "a": "1", "b": "1", "trials": "1", "time": "2.0 s",
+    }  # fmt: skip
+    assert "different objectives" in found.note
 
 
 def test_an_empty_study_stands_beside_others():
-    table, _ = comparison([FIRST, study_of([])], ["x", "y"])
-    assert table.rows[1][:5] == ["y", "0", "0", "", ""]
+    found = comparison([FIRST, study_of([])], ["x", "y"])
+    assert cells(found, 1)[1]["trials"] == "0"
+    found = comparison([FIRST, study_of([], {"c": "max"})], ["x", "y"])
+    assert cells(found, 0)[1]["architecture"] == "-"
 
 
 def test_one_page_with_both(tmp_path):

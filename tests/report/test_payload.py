@@ -115,3 +115,29 @@ def test_text_cannot_end_the_element():
     raw = encode({evil: [evil]})
     assert not set(raw) & set("<>&\u2028\u2029")
     assert json.loads(raw) == {evil: [evil]}
+
+
+def with_baseline(study, params=400e3):
+    """The study with a network to compare with."""
+    from nasplug.contract.records import BASELINE
+
+    study.baseline = nas.Trial(
+        BASELINE,
+        nas.Proposal(nas.Architecture("baseline", ("resnet18",), "resnet18")),
+        "complete",
+        metrics={"val_acc": 0.9, "params": params},
+        label="resnet18",
+    )
+    return study
+
+
+def test_a_baseline_stands_beside_the_trials(make):
+    study = with_baseline(make(trials=30))
+    data = data_of(study)
+    at = data["baseline"]
+    assert at == len(study.trials)
+    assert data["total"] == 30
+    assert (data["label"][at], data["ok"][at], data["front"][at], data["place"][at]) == ("resnet18", 0, 0, None)
+    assert data["values"]["params"][at] == 400_000
+    assert all(len(choice["at"]) == 30 for choice in data["choices"])
+    assert data["best"] == data_of(make(trials=30))["best"]

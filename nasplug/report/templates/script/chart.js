@@ -77,7 +77,8 @@ const chart = (host, spec) => {
   const lineValues = (axis) => (spec.lines || []).filter((line) => !line.faint || !every.length)
     .flatMap((line) => line.points.map((p) => p[axis]));
   const xs = [...every.map((p) => p.x), ...lineValues(0), ...(spec.rug || []).map((p) => p.x)];
-  const ys = [...every.map((p) => p.y), ...lineValues(1)];
+  const kept = (spec.guides || []).filter((guide) => guide.keep && guide.axis === 'y').map((guide) => guide.at);
+  const ys = [...every.map((p) => p.y), ...lineValues(1), ...kept];
   spec.y.upright = true;
   const rough = scaleOf(spec.y, ys, height - 46, 14, 5);
   const widest = Math.max(...rough.ticks.map((t) => rough.write(t).length), 2);
@@ -128,7 +129,8 @@ const chart = (host, spec) => {
   if (spec.base) {
     const item = spec.base; item.px = x(item.x); item.py = y(item.y); near.push(item);
     root.append(svg('path', { class: 'base', d: `M${item.px} ${item.py - 8}l8 8l-8 8l-8 -8z` }),
-      text('baseline', { class: 'tick', x: item.px + 11, y: item.py + 4 }));
+      text('baseline', { class: 'tick halo', y: item.py + 4,
+        ...(item.px > box.right - 66 ? { x: item.px - 12, 'text-anchor': 'end' } : { x: item.px + 12 }) }));
   }
   for (const mark of spec.marks || []) {
     const px = x(mark.x) + (spec.x.cat ? jitter(mark.row) : 0);

@@ -3,7 +3,8 @@
 const cards = (host, { model, state, pick }) => {
   const rows = state.picked.map((key) => model.byKey.get(key)).filter(Boolean);
   const made = [...model.of('choice'), ...model.of('hyperparameter')];
-  const differs = new Set(made.filter((dim) => new Set(rows.map((row) => dim.text(row))).size > 1));
+  const tried = rows.filter((row) => !row.base);
+  const differs = new Set(made.filter((dim) => new Set(tried.map((row) => dim.text(row))).size > 1));
   const list = (dims, row) => el('dl', { class: 'pairs' }, dims.filter((dim) => dim.at(row) !== null).map((dim) => el('div', {
     class: rows.length > 1 && differs.has(dim) ? 'differs' : null }, el('dt', {}, dim.name), el('dd', {}, dim.text(row)))));
   host.replaceChildren(...rows.map((row, index) => el('article', { class: 'card', css: { '--hue': PICKS[index] }, 'data-key': row.key },

@@ -28,7 +28,7 @@ const progress = (host, { model, state, matched, pick }) => {
   chart(host, {
     height: 300, x: trialAxis, y: axisOf(dim), dots, lines, marks,
     rug: bare.map((row) => ({ x: row.number, row, colour: row.state === 'failed' ? 'var(--c7)' : 'var(--muted)' })),
-    guides: base && dim.at(base) !== null ? [{ axis: 'y', at: dim.at(base) }] : [],
+    guides: base && dim.at(base) !== null ? [{ axis: 'y', at: dim.at(base), keep: true }] : [],
     alt: `${dim.name} of every trial over its number, with the best so far. Arrow keys move between points, Enter selects one.`,
     describe: (item) => describeRow(model, item.row, dim), pick: (item) => pick(item.row),
   });

@@ -20,6 +20,7 @@ const readModel = (data) => {
     if (row.base) bases[s] = row; else rows.push(row);
   }));
   const model = { studies, rows, byKey: new Map([...rows, ...bases.filter(Boolean)].map((row) => [row.key, row])), dims: new Map(), objectives: [] };
+  model.bases = bases.filter(Boolean);
   model.baseline = (study) => bases[studies.indexOf(study)] || null;
   for (const study of studies) {
     for (const [name, direction] of study.objectives) {

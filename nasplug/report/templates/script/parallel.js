@@ -22,7 +22,7 @@ const parallel = (host, { model, state, matched, pick, filter }) => {
   const width = Math.max(Math.floor(host.clientWidth || 480), 92 * dims.length);
   const height = 340;
   const [top, bottom] = [44, height - 24];
-  const scales = dims.map((dim) => scaleOf({ ...axisOf(dim), upright: true }, model.rows.map((row) => dim.at(row)).filter((v) => v !== null), bottom, top, 5));
+  const scales = dims.map((dim) => scaleOf({ ...axisOf(dim), upright: true }, [...model.rows, ...model.bases].map((row) => dim.at(row)).filter((v) => v !== null), bottom, top, 5));
   const room = (scale) => 18 + 6.6 * Math.max(3, ...scale.ticks.map((tick) => scale.write(tick).length));
   const [left, right] = [room(scales[0]), room(scales[scales.length - 1])];
   const at = (index) => left + ((width - left - right) * index) / (dims.length - 1);
@@ -78,7 +78,9 @@ const axis = (root, dim, scale, x, top, bottom, index, state, filter, count, wid
     `${shorten(dim.name, 26)}${dim.direction === 'max' ? ' ↑' : dim.direction === 'min' ? ' ↓' : ''}`));
   root.append(svg('line', { class: 'rail', x1: x, x2: x, y1: top, y2: bottom }));
   for (const tick of scale.ticks) {
-    root.append(svg('text', { class: 'tick halo', x: index === count - 1 ? x + 6 : x - 6, y: scale(tick) + 4,
+    const wide = 6.3 * scale.write(tick).length + 6;
+    root.append(svg('rect', { class: 'behind', x: index === count - 1 ? x + 4 : x - 3 - wide, y: scale(tick) - 7, width: wide, height: 14, rx: 3 }));
+    root.append(svg('text', { class: 'tick', x: index === count - 1 ? x + 6 : x - 6, y: scale(tick) + 4,
       'text-anchor': index === count - 1 ? 'start' : 'end' }, scale.write(tick)));
   }
   const range = state.ranges.get(dim.key);
