@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +17,7 @@ from nasplug.contract.jsondata import JsonObject
 from nasplug.contract.records import Evaluation, Measurement
 from nasplug.contract.wording import plural
 from nasplug.evaluate.inside import Watching
+from nasplug.evaluate.loggers import LoggerLike, Loggers, finished
 from nasplug.evaluate.recorder import Recorder
 from nasplug.evaluate.schedules import Continuing
 from nasplug.evaluate.scoring import ScoreName, Scoring
@@ -59,6 +61,8 @@ class LightningEvaluator:
         keep: Weights to write: those of the best epoch that counts, of the last one, or none.
         precision: The Trainer's: 32-true, 16-mixed, bf16-mixed, ...
         trainer: Further options of the Trainer, such as `{gradient_clip_val: 1.0, limit_train_batches: 100}`.
+        loggers: Loggers of Lightning by name, `csv`, `tensorboard`, `mlflow` and `wandb`, each with one run per trial.
+            They change no trial.
 
     Raises:
         SpecError: An unknown option, or one that the run decides elsewhere.
@@ -73,6 +77,7 @@ class LightningEvaluator:
         keep: Keep = "best",
         precision: str = "32-true",
         trainer: JsonObject | None = None,
+        loggers: Sequence[LoggerLike] = (),
     ) -> None:
         self.scoring = Scoring(score, window)
         if keep not in ("best", "last", "none"):
@@ -85,6 +90,13 @@ class LightningEvaluator:
             )
         self.keep, self.precision = keep, precision
         self.trainer = dict(trainer or {})
+        self.loggers = Loggers(loggers)
+        if hasattr(self.trainer.get("logger"), "log_metrics"):
+            raise SpecError(
+                f"one {type(self.trainer['logger']).__name__} would write all trials into one run",
+                where="evaluator.trainer.logger",
+                fix="name it in the evaluator's option `loggers`, which has a run for each trial: docs/loggers.md",
+            )
         check_options(self.trainer, "evaluator.trainer")
 
     @hookimpl
@@ -142,6 +154,8 @@ class LightningEvaluator:
             epochs=epochs,
         )
         callbacks = run.callbacks()
+        loggers = self.loggers.of(run, lightning) if short is None else []
+        options["logger"] = loggers or bool(self.loggers) or options["logger"]
         if options["logger"] or callbacks:  # who may write files
             options.setdefault("default_root_dir", run.folder)
         around: list[object] = [watching]
@@ -159,12 +173,13 @@ class LightningEvaluator:
             callbacks=[*around, *callbacks, recorder],
         )
         seed_everything(seed)
-        if epochs == 0:
-            fit(trainer, lambda: trainer.validate(module, datamodule=data, verbose=False))
-            recorder.on_untrained(trainer)
-        else:
-            more = {} if parent is None else {"ckpt_path": str(parent), "weights_only": True}
-            fit(trainer, lambda: trainer.fit(module, datamodule=data, **more))
+        with finished(loggers):
+            if epochs == 0:
+                fit(trainer, lambda: trainer.validate(module, datamodule=data, verbose=False))
+                recorder.on_untrained(trainer)
+            else:
+                more = {} if parent is None else {"ckpt_path": str(parent), "weights_only": True}
+                fit(trainer, lambda: trainer.fit(module, datamodule=data, **more))
         _check(recorder, epochs, parent)
         watching.check(module)
         if short is not None:

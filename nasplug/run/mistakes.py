@@ -86,8 +86,8 @@ def _advice(error: Exception) -> str:
     lines = [frame.line or "" for frame in traceback.extract_tb(error.__traceback__)]
     if isinstance(error, AttributeError) and "NoneType" in str(error) and any(".logger" in line for line in lines):
         return (
-            "trials have no logger unless the evaluator's Trainer gets one: evaluator: {lightning: {trainer: {logger: "
-            "true}}}; or use self.logger only if it is there"
+            "trials have no logger unless the evaluator gets one: evaluator: {lightning: {loggers: [csv]}}; "
+            "or use self.logger only if it is there"
         )
     return "fix the module, the data or the space"
 

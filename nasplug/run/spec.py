@@ -33,6 +33,8 @@ FREE_OPTIONS = frozenset(
 )
 
 #: Arguments of components that say where files lie. Only the last part of a path belongs to a study: data may move.
+#: Arguments of an evaluator that say who watches, and change no trial.
+_WATCHING = frozenset({"loggers"})
 _PATHS = re.compile(r"(.*_)?(path|paths|file|files|folder|dir|directory|root)")
 
 
@@ -238,7 +240,9 @@ class RunSpec:
 
     def fingerprint(self) -> dict[str, Json]:
         """The part of the plain data that decides the trials: everything but `FREE_OPTIONS` and places of files."""
-        data: dict[str, Json] = {key: _portable(value, key) for key, value in self.to_plain().items()}
+        watched = {name: value for name, value in self.evaluator.args.items() if name not in _WATCHING}
+        seen = self.replace(evaluator=dataclasses.replace(self.evaluator, args=watched))
+        data: dict[str, Json] = {key: _portable(value, key) for key, value in seen.to_plain().items()}
         if self.plugins:
             data["plugins"] = [_last(path) for path in self.plugins]
         data["run"] = {key: value for key, value in part_of(data, "run").items() if key not in FREE_OPTIONS}
