@@ -45,10 +45,11 @@ def duration(seconds: float) -> str:
         return "unknown"
     if seconds < 1e-3:
         return "<1 ms"
-    if seconds < 1:
+    # What is rounded up to the next unit is written in it: not 1000 ms, not 60 s.
+    if seconds < 0.9995:
         return f"{seconds * 1e3:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 59.5:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
     whole = round(seconds)
     for unit, name, rest, rest_name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= unit:

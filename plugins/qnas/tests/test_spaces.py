@@ -90,6 +90,7 @@ def test_the_published_residual_network_is_built_with_its_published_size():
         ({"norm_decay": 1.0}, "norm_decay=1.0"),
         ({"width": 0.0}, "width=0.0"),
         ({"width": float("nan")}, "width=nan"),
+        ({"width": float("inf")}, "width=inf"),
         ({"width": 0.01}, r"two functions become 'conv_1_1_1'(.|\n)*larger width"),
         ({"probabilities": {"no_op": 1.0}}, "probabilities are given for"),
     ],
