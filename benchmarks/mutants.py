@@ -212,7 +212,8 @@ class Tree:
     def suspects(self, killers: set[str]) -> set[str]:
         """Those of the tests that killed mutants that fail without a mutant too; they are left out from now on."""
         tests = sorted(test for test in killers if "::" in test or test.endswith(".py"))
-        found = set(self.pytest(tests, 12 * LIMIT)[1]) & killers if tests else set()
+        failed = sorted(set(self.pytest(tests, 12 * LIMIT)[1]) & killers) if tests else []
+        found = {test for test in failed if not self.passes((test,), 2 * LIMIT)}  # alone: others may have disturbed it
         self.broken |= found
         return found
 
