@@ -7,10 +7,10 @@
 
 Mutants are drawn per package (`_mutation.py` says from what) and put, one at a time, into a copy of the tree. Tests run
 in tiers until one fails: (1) files of tests of the module's name, and those of the same folder that import it;
-(2) tests of that folder that reach the line; (3) all fast tests of the package that reach it. What reaches a line is
-recorded by one run of all of them with probes before the lines of all mutants that are left. A run beyond its time
-limit is a kill, once the same tests without the mutant have kept the limit; a failed test counts only if it passes
-without the mutant.
+(2) the files of tests of the package that name most often what the module defines; (3) all fast tests of the package
+that reach the line. What reaches it is recorded by one run of all of them with probes before the lines of all mutants
+that are left. A run beyond its time limit is a kill, once the same tests without the mutant have kept the limit; a
+failed test counts only if it passes without the mutant.
 
 Runs are forks of one process that has imported the heavy libraries and no part of nasplug.
 """
@@ -18,6 +18,7 @@ Runs are forks of one process that has imported the heavy libraries and no part 
 from __future__ import annotations
 
 import argparse
+import ast
 import contextlib
 import importlib
 import json
@@ -31,6 +32,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -232,6 +234,22 @@ class Tree:
         ]
         return sorted(found, key=lambda name: (not name.endswith(f"/test_{stem}.py"), len(self.tests[name]), name))
 
+    def second(self, mutant: Mutant) -> list[str]:
+        """Files of tests of the second tier: those that name most often what is around the line and in its module."""
+        tree = ast.parse((self.folder / mutant.file).read_text())
+        kinds = (ast.FunctionDef, ast.ClassDef)
+        around = {
+            n.name for n in ast.walk(tree) if isinstance(n, kinds) and n.lineno <= mutant.line <= (n.end_lineno or 0)
+        }
+        weights = {node.name: 1 for node in tree.body if isinstance(node, kinds)} | dict.fromkeys(around, 10)
+        within, first, scores = tests_of(package(mutant.file)) + "/", self.first(mutant), dict[str, int]()
+        for name, text in self.tests.items():
+            if name.startswith(within) and "/faults/" not in name and name not in first:
+                words = Counter(re.findall(r"\w+", text))
+                scores[name] = sum(min(words[word], 9) * weight for word, weight in weights.items() if len(word) > 4)
+        best = sorted(scores, key=lambda name: (-scores[name], len(self.tests[name])))
+        return [name for name in best if scores[name]][:5]
+
     def reaching(self, files: list[str], mutants: dict[int, Mutant]) -> dict[int, list[str]]:
         """Tests that reach the lines of mutants, quick ones first, from one run of all of them with probes.
 
@@ -362,20 +380,24 @@ class Campaign:
                 mutants[entry["number"]] = mutant
         begin = {number: m for number, m in mutants.items() if self.entry(number)["status"] != "open"}
         self.tier(tree, 1, begin, {number: tree.first(mutant) for number, mutant in begin.items()})
-        for tier in (2, 3):
-            groups: dict[str, dict[int, Mutant]] = {}
-            for number, mutant in mutants.items():
-                if self.entry(number)["status"] == "open":
-                    group = near(mutant.file) if tier == 2 else tests_of(package(mutant.file)) + "/"
-                    groups.setdefault(group, {})[number] = mutant
-            for group, mine in sorted(groups.items()):
-                reaching = tree.reaching([test for test in tree.tests if test.startswith(group)], mine)
-                left = {}
+        left = {number: m for number, m in mutants.items() if self.entry(number)["status"] == "open"}
+        fresh = {number: m for number, m in left.items() if self.entry(number)["tier"] == 1}
+        self.tier(tree, 2, fresh, {number: tree.second(mutant) for number, mutant in fresh.items()})
+        for name in (*PLUGINS, "core"):
+            mine = {
+                number: m
+                for number, m in left.items()
+                if package(m.file) == name and self.entry(number)["status"] == "open"
+            }
+            if mine:
+                folder = tests_of(name) + "/"
+                reaching = tree.reaching([test for test in tree.tests if test.startswith(folder)], mine)
+                tests = {}
                 for number, mutant in mine.items():
-                    known = (*tree.first(mutant),) if tier == 2 else (near(mutant.file),)
-                    left[number] = [test for test in reaching[number] if not test.startswith(known)]
-                    self.entry(number)["reached"] = self.entry(number).get("reached", 0) + len(reaching[number])
-                self.tier(tree, tier, mine, left, last=tier == 3 or group.startswith("plugins/") or group == "tests/")
+                    known = (*tree.first(mutant), *tree.second(mutant))
+                    tests[number] = [test for test in reaching[number] if not test.startswith(known)]
+                    self.entry(number)["reached"] = len(reaching[number])
+                self.tier(tree, 3, mine, tests, last=True)
 
     def entry(self, number: int) -> dict[str, Any]:
         """What is recorded of a mutant."""

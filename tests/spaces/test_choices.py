@@ -214,6 +214,15 @@ def test_crossover_takes_active_genes_from_the_parents():
     assert {child["op"] == "conv" for child in children if child.get("bias")} == {True}
 
 
+def test_crossover_takes_every_choice_from_either_parent_half_of_the_time():
+    space = SyntheticSpace(length=6)
+    first, second = space.from_vector([0] * 6), space.from_vector([1] * 6)
+    rng = np.random.default_rng(0)
+    children = np.array([space.vector(space.cross(first, second, rng)) for _ in range(600)])
+    assert (abs(children.mean(axis=0) - 0.5) < 0.1).all()
+    assert len({tuple(child) for child in children.tolist()}) == 64  # choices are taken one by one
+
+
 def test_neighbours_change_one_active_choice():
     space = mixed()
     start = space.architecture({"op": "pool", "units": 8})

@@ -20,6 +20,13 @@ def test_expected_improvement_is_the_expectation():
     np.testing.assert_allclose(found, expected, rtol=0.02, atol=1e-5)
 
 
+def test_augmentation_at_its_ends():
+    """Nothing is left to learn without deviation, everything without noise: finite in both."""
+    assert augmentation(np.array([0.0]), 0.5)[0] == pytest.approx(np.log(1e-12), rel=1e-3)
+    assert augmentation(np.array([0.0, 3.0]), 1e-300)[1] == pytest.approx(0.0, abs=1e-9)
+    assert augmentation(np.array([3.0]), 4.0)[0] == pytest.approx(np.log(1 - 4 / 5))
+
+
 def test_expected_improvement_stays_ordered_where_it_underflows():
     mean = -np.array([0.5, 1.0, 1.0001, 5.0, 30.0, 199.9, 200.1, 1e4])
     values = log_expected_improvement(mean, np.ones(8), 0.0)

@@ -179,6 +179,11 @@ def test_wide_networks_approach_the_infinite_one():
     assert wide < narrow / 2
 
 
+def test_the_infinite_network_has_two_to_four_layers_unless_told_otherwise():
+    assert InfiniteGraphConvolution().variants == (2, 3, 4)
+    assert InfiniteGraphConvolution([1, 5]).variants == (1, 5)
+
+
 def test_the_infinite_network_by_hand():
     single = Graph(("input", "output"), ((0, 1),))
     # Every average is (own + other) / 2 for the one node that has a neighbour in that direction, own for the other.

@@ -127,6 +127,17 @@ def test_the_gradient_of_the_likelihood(shape, noise):
     np.testing.assert_allclose(_loss(x, *arguments)[1], expected, atol=2e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("noise", [1e-4, 1e-2, 0.5])
+def test_the_noise_has_a_prior_around_a_hundredth_of_the_variance(noise):
+    """The logarithm has a deviation of 2; everything else in the loss is the same for known and learned noise."""
+    graphs = some_graphs(12)
+    given = [_Given(make_kernel("wl", "rbf").parts[0].separation("rbf", graphs, graphs), 2.0)]
+    targets, x = standardised(truth(graphs)), np.array([0.3])
+    known = _loss(x, "rbf", given, targets, noise)[0]
+    learned = _loss(np.append(x, np.log(noise)), "rbf", given, targets, None)[0]
+    assert learned - known == pytest.approx(0.5 * (np.log(noise / 1e-2) / 2) ** 2, abs=1e-9)
+
+
 @pytest.mark.parametrize("name", ["wl", "sp", "rw", "gcn", "gcn_infinite", "wl+gcn_infinite"])
 def test_a_fitted_process_generalises(name):
     graphs, probe = some_graphs(60), some_graphs(60, seed=1)

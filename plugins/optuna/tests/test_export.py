@@ -150,7 +150,7 @@ def study_file(tmp_path, monkeypatch):
     return tmp_path / "search.sqlite"
 
 
-@pytest.mark.parametrize("out", ["made/study.log", "study.db"])
+@pytest.mark.parametrize("out", ["made/here/study.log", "study.db"])
 def test_the_command_writes_what_optuna_reads(study_file, out, capsys):
     assert main(["optuna", "export", "search.sqlite", out]) == 0
     printed = capsys.readouterr().out
