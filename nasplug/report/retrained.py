@@ -34,6 +34,11 @@ class Stored(msgspec.Struct, frozen=True):
     untested: str | None = None
     baseline: Mapping[str, float | str | None] = {}
     confusion: list[list[int]] | None = None
+
+
+class Described(msgspec.Struct, frozen=True):
+    """The part of a bundle's description that a page shows; see `nasplug.export.description`."""
+
     classes: list[str] | None = None
 
 
@@ -109,7 +114,7 @@ def _shown(study: Study, folder: Path, stored: Stored) -> Retraining | None:
         return None  # of a study that was here before
     facts = [("epochs", str(stored.epochs))] if stored.epochs is not None else []
     facts.append(("time", duration(stored.seconds)))
-    classes, matrix = _matrix(stored)
+    classes, matrix = _matrix(stored, _classes(folder))
     return Retraining(
         heading(study, trial),
         text(folder.name),
@@ -126,14 +131,25 @@ def _values(given: Mapping[str, float | str | None]) -> list[tuple[str, str]]:
     return [(text(name), number(value)) for name, value in given.items() if value is not None][:30]
 
 
-def _matrix(stored: Stored) -> tuple[list[str], list[list[Cell]]]:
+def _classes(folder: Path) -> list[str] | None:
+    """Names of the classes, from the network that lies beside the result."""
+    file = folder / "architecture.json"
+    try:
+        if file.stat().st_size >= _LARGEST:
+            return None
+        return msgspec.json.decode(file.read_bytes(), type=Described).classes
+    except (msgspec.MsgspecError, OSError, ValueError):
+        return None
+
+
+def _matrix(stored: Stored, names: list[str] | None) -> tuple[list[str], list[list[Cell]]]:
     rows = stored.confusion
     if not rows or len(rows) > MOST_CLASSES or any(len(row) != len(rows) for row in rows):
         return [], []
     if any(count < 0 for row in rows for count in row):
         return [], []
-    given = stored.classes if stored.classes and len(stored.classes) == len(rows) else None
-    classes = [shorten(name, 24) for name in given] if given else [str(i) for i in range(len(rows))]
+    known = names if names is not None and len(names) == len(rows) else list(map(str, range(len(rows))))
+    classes = [shorten(name, 24) for name in known]
     cells = [
         [Cell(count, count / max(1, sum(row)), at == index) for at, count in enumerate(row)]
         for index, row in enumerate(rows)

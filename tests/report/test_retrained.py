@@ -25,9 +25,10 @@ def write(tmp_path, study, number=1, **changes):
     data = {
         "trial": number, "architecture": study.trial(number).architecture.to_json(), "seconds": 3.0, "epochs": 20,
         "validation": {"val_acc": 0.9}, "test": {"test_acc": 0.875}, "untested": None, "baseline": {"forest": 0.8},
-        "confusion": [[7, 1], [0, 8]], "classes": ["<b>cat</b>", "dog"], "versions": {}, **changes,
+        "confusion": [[7, 1], [0, 8]], "versions": {}, **changes,
     }  # fmt: skip
     (folder / "retrain.json").write_text(json.dumps(data))
+    (folder / "architecture.json").write_text(json.dumps({"format": 1, "classes": ["<b>cat</b>", "dog"]}))
     return folder
 
 
@@ -71,8 +72,12 @@ def test_a_matrix_that_is_none_is_left_out(study, tmp_path, confusion):
     assert retrainings(study)[0].matrix == []
 
 
-def test_without_names_classes_have_numbers(study, tmp_path):
-    write(tmp_path, study, classes=None)
+@pytest.mark.parametrize(
+    "description", [None, "{", '{"classes": null}', '{"classes": ["a", "b", "c"]}', '{"classes": 5}']
+)
+def test_without_names_classes_have_numbers(study, tmp_path, description):
+    file = write(tmp_path, study) / "architecture.json"
+    file.unlink() if description is None else file.write_text(description)
     assert retrainings(study)[0].classes == ["0", "1"]
 
 

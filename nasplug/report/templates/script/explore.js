@@ -206,7 +206,7 @@ const app = (() => {
       const words = dim.cat ? dim.options.filter((_, i) => i >= low && i <= high).join(', ') || 'none' : `${(dim.write || number)(low)} to ${(dim.write || number)(high)}`;
       return el('button', { type: 'button', class: 'chip', 'aria-label': `remove the filter on ${dim.name}`, on: { click: () => { state.ranges.delete(key); draw(); } } }, `${dim.name}: ${shorten(words, 40)} ×`);
     }));
-    parts.count.textContent = `${matched.length.toLocaleString('en-US')} of ${plural(model.rows.length, 'trial')}`;
+    parts.count.textContent = `${matched.length.toLocaleString('en-US')} of ${plural(model.rows.length, 'trial')}${model.studies.some((s) => s.rule) ? ' on this page' : ''}`;
     parts.reset.hidden = matched.length === model.rows.length && !state.query;
     parts.rule.textContent = model.studies.map((s) => s.rule).filter(Boolean).join(' ');
     const entry = (colour, words, kind = '') => el('span', { class: kind, css: { '--hue': colour } }, words);
