@@ -13,12 +13,12 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode, flop_registry
+from torch.utils.flop_counter import FlopCounterMode
 
 from nasplug.contract.errors import TaskError
 from nasplug.contract.io import Inputs, InputsLike
 from nasplug.cost.meta import meta_copy
-from nasplug.cost.products import FORMULAS, UNCOUNTED
+from nasplug.cost.products import FORMULAS, refuse, without_rule
 
 if TYPE_CHECKING:
     from torch._ops import OpOverload
@@ -119,14 +119,7 @@ def count_operations(
                 where=where,
                 why=f"{type(error).__name__}: {error}",
             ) from meta_error
-    missed = sorted(seen)
-    if missed:
-        raise TaskError(
-            f"the {what} of the operator {missed[0]!r} cannot be counted",
-            where=where,
-            why="torch's operator counter has no formula for it",
-            fix="register one with torch.utils.flop_counter.register_flop_formula, or leave the cost out",
-        )
+    refuse(seen, where, what)
     return counter
 
 
@@ -154,17 +147,10 @@ class _Unknown(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[object, ...] = (),
         kwargs: Mapping[str, object] | None = None,
     ) -> object:
-        packet = getattr(func, "overloadpacket", func)
-        if packet not in flop_registry and packet not in FORMULAS:
-            name = str(packet)
-            if name in UNCOUNTED or name.split(".")[0] not in _KNOWN:
-                self.names.add(name)
+        if without_rule(func):
+            self.names.add(str(getattr(func, "overloadpacket", func)))
         result: object = func(*args, **(kwargs or {}))
         return result
-
-
-#: Libraries of operators of which all that multiply are known.
-_KNOWN = ("aten", "prim", "prims", "torchvision", "profiler", "inductor", "rngprims")
 
 
 @contextmanager

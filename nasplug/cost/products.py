@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
+from torch.utils.flop_counter import flop_registry, shape_wrapper
+
+from nasplug.contract.errors import TaskError
 
 if TYPE_CHECKING:
-    from torch._ops import OpOverloadPacket
+    from torch._ops import OpOverload, OpOverloadPacket
 
 
 Shape = Sequence[int]
@@ -78,6 +81,7 @@ FORMULAS: dict[OpOverloadPacket, Callable[..., int]] = {
     _aten._trilinear: _trilinear,
     _aten._cdist_forward: _cdist,
 }
+_BY_SHAPE = {packet: shape_wrapper(formula) for packet, formula in FORMULAS.items()}  # type: ignore[no-untyped-call]
 #: Operators that multiply in ways that are not counted: whoever meets one must say so.
 UNCOUNTED = frozenset(
     (
@@ -87,3 +91,50 @@ UNCOUNTED = frozenset(
         "torchvision.deform_conv2d",
     )
 )
+#: Libraries of operators of which all that multiply are known.
+_KNOWN = ("aten", "prim", "prims", "torchvision", "profiler", "inductor", "rngprims")
+
+
+def without_rule(operator: OpOverload) -> bool:
+    """Whether an operator multiplies, or may do so, and nobody can say how often."""
+    packet = getattr(operator, "overloadpacket", operator)
+    if packet in flop_registry or packet in FORMULAS:
+        return False
+    name = str(packet)
+    return name in UNCOUNTED or name.split(".")[0] not in _KNOWN
+
+
+def products_of(
+    operator: OpOverload, args: Sequence[object], kwargs: Mapping[str, object], result: object
+) -> int | None:
+    """Multiply-accumulates of one call of an operator; None if it is not one that multiplies.
+
+    Args:
+        operator: Operator that was called.
+        args: Arguments by position.
+        kwargs: Arguments by name.
+        result: Value that it returned.
+    """
+    packet: OpOverloadPacket = operator.overloadpacket
+    formula = _BY_SHAPE.get(packet) or flop_registry.get(packet)
+    return None if formula is None else int(formula(*args, **kwargs, out_val=result)) // 2
+
+
+def refuse(names: Collection[str], where: str, what: str) -> None:
+    """Refuses a network that ran operators without a rule.
+
+    Args:
+        names: Names of the operators.
+        where: Name of the cost, for messages.
+        what: Name of the counted quantity, for messages.
+
+    Raises:
+        TaskError: There is one.
+    """
+    if names:
+        raise TaskError(
+            f"the {what} of the operator {min(names)!r} cannot be counted",
+            where=where,
+            why="torch's operator counter has no formula for it",
+            fix="register one with torch.utils.flop_counter.register_flop_formula, or leave the cost out",
+        )

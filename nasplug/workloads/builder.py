@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from nasplug.contract.errors import SpaceError, did_you_mean
-from nasplug.workloads.workload import BITS, DENSITIES, OPERATIONS, SHAPES, Workload
+from nasplug.workloads.workload import BITS, COMPUTE, DENSITIES, OPERATIONS, SHAPES, Workload
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -65,7 +66,7 @@ class WorkloadBuilder:
         n, c, h, w = self.shape(sources[0]) if sources else self._input
         found: dict[str, Any] = _ONE | {"n": n, "ci": c, "hi": h, "wi": w, "co": c, "ho": h, "wo": w}
         found |= dict.fromkeys(BITS, self._bits) | dict.fromkeys(DENSITIES, 1.0)
-        found |= {"bias": False, "post": ""}
+        found |= {"bias": False, "post": "", "stored": True}
         unknown = set(columns) - set(found)
         if unknown:
             raise SpaceError(f"a row has no column {sorted(unknown)[0]!r}", fix=did_you_mean(min(unknown), found))
@@ -174,6 +175,15 @@ class WorkloadBuilder:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def macs(self, first: int = 0) -> int:
+        """Multiply-accumulates of the rows from `first` on."""
+        names = ("n", "ho", "wo", "co", "kh", "kw")
+        return sum(
+            math.prod(int(row[name]) for name in names) * (int(row["ci"]) // int(row["groups"]))
+            for row in self._rows[first:]
+            if row["operation"] in COMPUTE
+        )
+
     def build(self) -> Workload:
         """The workload."""
 
@@ -186,6 +196,7 @@ class WorkloadBuilder:
             names=tuple(row["names"] for row in self._rows),
             operation=np.array([OPERATIONS.index(row["operation"]) for row in self._rows], dtype=np.int64),
             bias=np.array([row["bias"] for row in self._rows], dtype=bool),
+            stored=np.array([row["stored"] for row in self._rows], dtype=bool),
             post=tuple(row["post"] for row in self._rows),
             sources=tuple(row["sources"] for row in self._rows),
             **columns,

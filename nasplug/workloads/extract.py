@@ -1,12 +1,14 @@
 """The workload of any `nn.Module`, read off the operators that torch dispatches for one input on the meta device.
 
-Nothing is computed and no weight is copied. Residual additions, attention and everything functional is seen, because
+Nothing is computed and no weight is copied, but where control flow depends on values: then a copy runs once, on zeros.
+Residual additions, attention and everything functional is seen, because
 operators are recorded and not modules; module names come from a stack kept beside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import copy
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nasplug.contract.errors import TaskError
 from nasplug.contract.io import Inputs, InputsLike
+from nasplug.cost.counts import plain_operators
 from nasplug.cost.meta import meta_copy
+from nasplug.cost.products import products_of, refuse, without_rule
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
 from nasplug.workloads.operators import CONSTANTS, HANDLERS, PRODUCTS, Call
 from nasplug.workloads.workload import Workload
@@ -30,7 +34,8 @@ def extract(network: nn.Module, inputs: InputsLike, *, bits: int = 8) -> Workloa
 
     Modules may state their precision and sparsity as attributes `weight_bits`, `input_bits`, `output_bits`,
     `weight_density`, `input_density`; the innermost module that has one counts. Weights with exact zeros lower the
-    density by themselves. Whatever torch computes that has no kind of its own becomes a row `other`: a hardware
+    density by themselves. A weight that is used again is stored once.
+    Whatever torch computes that has no kind of its own becomes a row `other`: a hardware
     target decides what to do about it, and none is dropped.
 
     Args:
@@ -39,28 +44,36 @@ def extract(network: nn.Module, inputs: InputsLike, *, bits: int = 8) -> Workloa
         bits: Precision where no module states one.
 
     Raises:
-        TaskError: The network cannot run on such inputs without numbers.
+        TaskError: The network cannot run on such inputs, or runs an operator whose products have no rule.
     """
     known = Inputs.of(inputs)
-    recorder = _Recorder(known.shape, bits, network)
-    copied = meta_copy(network).eval()
-    args, kwargs = known.example(device="meta")
     try:
-        with torch.no_grad(), _plain_attention(), recorder.names(copied), recorder:
-            for tensor in (*args, *kwargs.values()):
-                recorder.made(tensor, INPUT)
-            copied(*args, **kwargs)
-    except Exception as error:
-        raise TaskError(
-            f"the workload cannot be read for {known}",
-            where="extract",
-            why=f"{type(error).__name__}: {error}",
-            fix="the network must run on the meta device: no `.item()` and no `if` on values in its forward",
-        ) from error
+        recorder = _recorded(meta_copy(network), network, known, bits, "meta")
+    except Exception as meta_error:  # a user's forward may raise anything
+        try:
+            device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+            recorder = _recorded(copy.deepcopy(network), network, known, bits, str(device))
+        except Exception as error:
+            raise TaskError(
+                f"the workload cannot be read for {known}",
+                where="extract",
+                why=f"{type(error).__name__}: {error}",
+                fix="the network must run on such inputs, without numbers or on zeros",
+            ) from meta_error
+    refuse(recorder.missed, "extract", "multiply-accumulates")
     return recorder.builder.build()
 
 
-_RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+def _recorded(copied: nn.Module, network: nn.Module, known: Inputs, bits: int, device: str) -> _Recorder:
+    recorder = _Recorder(known.shape, bits, network)
+    args, kwargs = known.example(device=device)
+    args, kwargs = tuple(map(torch.zeros_like, args)), {name: torch.zeros_like(each) for name, each in kwargs.items()}
+    copied.eval()
+    with torch.no_grad(), plain_operators(), _plain_attention(), recorder.names(copied), recorder:
+        for tensor in (*args, *kwargs.values()):
+            recorder.made(tensor, INPUT)
+        copied(*args, **kwargs)
+    return recorder
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -71,10 +84,13 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.builder = WorkloadBuilder(input_shape, bits)
         self._network = network
         self._rows: dict[int, int] = {}
-        self._states: set[int] = set()  # tensors that recurrent layers start from
+        self._states: set[int] = set()  # tensors made of nothing, such as the state that recurrent layers start from
         self._kept: list[Tensor] = []  # identities must not be used again
         self._stack: list[tuple[str, nn.Module]] = []
         self._densities: dict[str, float] = {}
+        self._held: set[Hashable] = set()  # weights that a row has
+        self._derived: dict[int, Hashable] = {}  # what constants in a storage were computed from
+        self.missed: set[str] = set()  # operators whose products have no rule
 
     def made(self, tensor: Tensor, row: int) -> None:
         """Remembers which row wrote a tensor."""
@@ -84,6 +100,30 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def row_of(self, value: object) -> int | None:
         """The row that wrote a tensor; None for constants."""
         return self._rows.get(id(value)) if isinstance(value, Tensor) else None
+
+    def holds(self, weight: Tensor) -> bool:
+        """Whether the row made now is the first with this constant, whatever view of it is taken."""
+        key = self._key(weight)
+        fresh = key not in self._held
+        self._held.add(key)
+        return fresh
+
+    def _key(self, constant: Tensor) -> Hashable:
+        storage = constant.untyped_storage()._cdata
+        return self._derived.get(storage, storage), constant.storage_offset(), constant.numel()
+
+    def _derive(self, func: OpOverload, given: tuple[object, ...], outputs: list[Tensor]) -> None:
+        """Constants computed from constants are the same ones if computed again in the same way."""
+        parts = tuple(_flat(given))
+        storages = {part.untyped_storage()._cdata for part in parts if isinstance(part, Tensor)}
+        if not storages:
+            return
+        key = (str(func), *(self._key(part) if isinstance(part, Tensor) else repr(part) for part in parts))
+        for index, output in enumerate(outputs):
+            self._kept.append(output)
+            storage = output.untyped_storage()._cdata
+            if storage not in storages:
+                self._derived[storage] = (key, index)
 
     def name(self, operator: str) -> str:
         """Name for a row made now."""
@@ -122,18 +162,25 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         given = [value for value in _flat((args, kwargs or {})) if isinstance(value, Tensor)]
         outputs = [value for value in _flat(result) if isinstance(value, Tensor)]
         states = [value for value in given if id(value) in self._states]
-        if operator in PRODUCTS:  # also of the state that a recurrent layer starts from
-            for value in states:
+        if operator in PRODUCTS and states and all(self.row_of(value) is None for value in given):
+            for (
+                value
+            ) in states:  # a product of constants alone, such as of the state that a recurrent layer starts from
                 self.made(value, INPUT)
         sources = [row for value in given if (row := self.row_of(value)) is not None]
         if not sources or operator in CONSTANTS:  # made of constants only, such as a positional encoding
-            if states or (not given and self._stack and isinstance(self._stack[-1][1], _RECURRENT)):
+            if len(states) == len(given):
                 self._states |= {id(value) for value in outputs}
                 self._kept += outputs
+            self._derive(func, (args, kwargs or {}), outputs)
             return result
         if not outputs:
             return result
+        before = len(self.builder)
         row = HANDLERS.get(operator, HANDLERS["*"])(Call(self, operator, args, kwargs or {}, outputs, sources))
+        products = products_of(func, args, kwargs or {}, result)
+        if without_rule(func) or (products is not None and self.builder.macs(before) != products):
+            self.missed.add(str(getattr(func, "overloadpacket", func)))
         for output in outputs:
             self.made(output, row)
         return result

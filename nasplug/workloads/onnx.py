@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nasplug.contract.errors import DataError
 from nasplug.contract.wording import plural
 from nasplug.optional import require
+from nasplug.workloads import convolutions
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
 from nasplug.workloads.workload import Workload
 
@@ -33,6 +35,15 @@ _ACTIVATIONS: dict[str, str] = {
     "PRelu": "prelu",
     "Swish": "silu",
 }
+#: Operators that multiply, or run a graph of their own, and have no rule: a model with one is refused.
+_UNCOUNTED = frozenset(
+    (
+        *("Attention", "ConvInteger", "DFT", "DeformConv", "Det", "LinearAttention", "MatMulInteger", "QLinearConv"),
+        *("QLinearMatMul", "RotaryEmbedding", "STFT", "If", "Loop", "Scan", "SequenceMap"),
+    )
+)
+#: Libraries of operators of which all that multiply are known.
+_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 _NORMS = frozenset(("LayerNormalization", "GroupNormalization", "InstanceNormalization", "RMSNormalization"))
 
 
@@ -63,9 +74,16 @@ def read_onnx(path: str | Path, *, bits: int = 8) -> Workload:
         )
     batch = inputs[0].type.tensor_type.shape.dim[0]
     if not batch.dim_value:
+        name = batch.dim_param
         batch.dim_value = 1
-    for item in model.graph.output:  # stated with the open batch size; to be inferred anew
-        item.type.tensor_type.shape.Clear()
+        for item in (*model.graph.value_info, *model.graph.output):  # stated with the open batch size
+            for dim in item.type.tensor_type.shape.dim:
+                if name and dim.dim_param == name:
+                    dim.dim_value = 1
+    for item in model.graph.output:  # to be inferred anew; an empty shape would be that of a scalar
+        item.type.tensor_type.ClearField("shape")
+    if model.functions:
+        model = onnx.inliner.inline_local_functions(model)
     try:
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
     except Exception as error:
@@ -87,6 +105,22 @@ class _Reader:
         }
         self.shapes |= {item.name: tuple(item.dims) for item in graph.initializer}
         self.rows: dict[str, int] = {}
+        self._writers = {name: node for node in graph.node for name in node.output}
+        self._held: set[Hashable] = set()
+
+    def holds(self, name: str) -> bool:
+        """Whether the row made now is the first with this constant, or with what is computed from it."""
+        key = self._key(name)
+        fresh = key not in self._held
+        self._held.add(key)
+        return fresh
+
+    def _key(self, name: str) -> Hashable:
+        node = self._writers.get(name)
+        if node is None or not any(node.input):
+            return name
+        attributes = tuple(sorted(item.SerializeToString() for item in node.attribute))
+        return node.op_type, attributes, list(node.output).index(name), *map(self._key, filter(None, node.input))
 
     def read(self, source: str) -> Workload:
         shape = self.shapes[source]
@@ -108,6 +142,8 @@ class _Reader:
 
     def _node(self, node: NodeProto, sources: list[int]) -> int:
         kind = node.op_type
+        if kind in _UNCOUNTED or node.domain not in _DOMAINS:
+            raise self.refusal(node, "there is no rule for it")
         if kind in _VIEWS:
             return sources[0]
         if kind in _ACTIVATIONS:
@@ -155,6 +191,41 @@ class _Reader:
         found: str = next(name for name in node.input if name in self.rows)
         return found
 
+    def refusal(self, node: NodeProto, why: str) -> DataError:
+        """An operator that multiplies in a way without a rule."""
+        return DataError(
+            f"the multiply-accumulates of the operator {node.op_type!r} cannot be counted",
+            where=self._where,
+            why=f"{why} (node {node.name!r})",
+            fix="export the model with operators such as Conv, MatMul or LSTM instead",
+        )
+
+    def product(
+        self,
+        node: NodeProto,
+        names: Sequence[str],
+        sizes: tuple[int, int, int, int],
+        batches: tuple[int, int],
+        *,
+        bias: bool,
+    ) -> int:
+        """A product of two tensors; sizes are the batch, m, k and n, batches those of each tensor."""
+        batch, rows, inner, columns = sizes
+        written = [name in self.rows for name in names]
+        if all(written):
+            shapes = {"n": batch, "ci": inner, "hi": rows, "wi": 1, "co": columns, "ho": rows, "wo": 1}
+            return self.row("matmul", node, [self.rows[name] for name in names], **shapes)
+        constant = 1 if written[0] else 0
+        if not written[0]:
+            rows, columns = columns, rows
+        sources, stored = [self.rows[names[1 - constant]]], self.holds(names[constant])
+        own = batches[constant]
+        rows = rows * batch // own
+        shapes = {"n": 1, "ci": inner * own, "hi": rows, "wi": 1, "co": columns * own, "ho": rows, "wo": 1}
+        if own > 1:
+            return self.row("conv", node, sources, **shapes, groups=own, bias=bias, stored=stored)
+        return self.row("fc", node, sources, **shapes, bias=bias, stored=stored)
+
     def row(self, operation: str, node: NodeProto, sources: Sequence[int], **columns: float) -> int:
         shapes = _image("ci", "hi", "wi", self.shape(self.first(node)))
         shapes |= _image("co", "ho", "wo", self.shape(node.output[0]))
@@ -179,44 +250,107 @@ def _image(channels: str, height: str, width: str, shape: Shape) -> dict[str, in
     return {"n": n, channels: c, height: h, width: w}
 
 
-def _window(attributes: Mapping[str, Any], kernel: Sequence[int], size: Shape, out: Shape) -> dict[str, int]:
-    strides, dilations = attributes.get("strides", [1, 1]), attributes.get("dilations", [1, 1])
-    pads = attributes.get("pads", [0, 0, 0, 0])
+def _windows(
+    attributes: Mapping[str, Any], kernel: Sequence[int], size: Shape, out: Shape
+) -> tuple[list[int], list[int], list[int]]:
+    """Stride, dilation and padding before, in every dimension."""
+    ones = [1] * len(kernel)
+    strides, dilations = list(attributes.get("strides", ones)), list(attributes.get("dilations", ones))
+    pads = list(attributes.get("pads", [0] * 2 * len(kernel)))
     if attributes.get("auto_pad", b"NOTSET") in (b"SAME_UPPER", b"SAME_LOWER"):
         needed = [
             max(0, (o - 1) * s + d * (k - 1) + 1 - i)
             for o, s, d, k, i in zip(out[2:], strides, dilations, kernel, size[2:], strict=True)
         ]
         pads = [(total + (attributes["auto_pad"] == b"SAME_LOWER")) // 2 for total in needed]
+    return strides, dilations, pads[: len(kernel)]
+
+
+def _window(attributes: Mapping[str, Any], kernel: Sequence[int], size: Shape, out: Shape) -> dict[str, int]:
+    strides, dilations, pads = _windows(attributes, kernel, size, out)
     names = ("kh", "kw", "sh", "sw", "dh", "dw", "ph", "pw")
-    return dict(zip(names, (*kernel, *strides, *dilations, *pads[:2]), strict=True))
+    return dict(zip(names, (*kernel, *strides, *dilations, *pads), strict=True))
 
 
 def _conv(reader: _Reader, node: NodeProto, sources: list[int]) -> int:
     attributes, weight = reader.attributes(node), reader.shape(node.input[1])
-    if len(weight) != 4:
-        return reader.row("other", node, sources)
-    window = _window(attributes, weight[2:], reader.shape(node.input[0]), reader.shape(node.output[0]))
+    size, out = reader.shape(node.input[0]), reader.shape(node.output[0])
+    strides, dilations, pads = _windows(attributes, weight[2:], size, out)
     groups = int(attributes.get("group", 1))
-    return reader.row("conv", node, sources[:1], **window, groups=groups, bias=len(node.input) > 2)
+    columns = convolutions.forward(size, weight, out, stride=strides, padding=pads, dilation=dilations, groups=groups)
+    return reader.row("conv", node, sources[:1], **columns, bias=_biased(node), stored=reader.holds(node.input[1]))
+
+
+def _transposed(reader: _Reader, node: NodeProto, sources: list[int]) -> int:
+    size, weight, out = (reader.shape(name) for name in (*node.input[:2], node.output[0]))
+    groups = int(reader.attributes(node).get("group", 1))
+    columns, spread = convolutions.transposed(size, weight, out, groups)
+    stated = {"bias": _biased(node) and spread is None, "stored": reader.holds(node.input[1])}
+    row = reader.row("conv", node, sources[:1], **columns, **stated)
+    return row if spread is None else reader.row("add", node, [row], **spread, bias=_biased(node))
+
+
+def _biased(node: NodeProto) -> bool:
+    return len(node.input) > 2 and bool(node.input[2])
 
 
 def _product(reader: _Reader, node: NodeProto, sources: list[int]) -> int:
     """Gemm and MatMul: by a constant a linear layer, else a product of activations."""
     first, second = (reader.shape(name) for name in node.input[:2])
     attributes = reader.attributes(node)
+    if len(first) < 2:
+        first = (1, *first)
+    if len(second) < 2:
+        second = (*second, 1)
     rows, inner = (first[::-1] if attributes.get("transA") else first)[-2:]
     columns = second[-2] if attributes.get("transB") else second[-1]
-    written = [name in reader.rows for name in node.input[:2]]
-    if not written[0]:
-        rows, columns = columns, rows
-    batch = math.prod(first[:-2]) if len(first) > 2 and all(written) else 1
-    if len(first) > 2 and not all(written):
-        rows *= math.prod(first[:-2])
-    shapes = {"n": batch, "ci": inner, "hi": rows, "wi": 1, "co": columns, "ho": rows, "wo": 1}
-    if all(written):
-        return reader.row("matmul", node, sources[:2], **shapes)
-    return reader.row("fc", node, sources[:1], **shapes, bias=len(node.input) > 2)
+    batches = (math.prod(first[:-2]), math.prod(second[:-2]))
+    batch = math.prod(max(pair) for pair in zip_longest(first[-3::-1], second[-3::-1], fillvalue=1))
+    return reader.product(node, node.input[:2], (batch, rows, inner, columns), batches, bias=_biased(node))
+
+
+def _einsum(reader: _Reader, node: NodeProto, sources: list[int]) -> int:
+    """Two operands are a product over the indices that the output lacks; anything else has no rule."""
+    equation = reader.attributes(node)["equation"].decode().replace(" ", "")
+    operands, _, result = equation.partition("->")
+    terms = operands.split(",")
+    if len(terms) != 2 or "." in equation or "->" not in equation:
+        raise reader.refusal(node, f"einsum {equation!r} is not a product of two tensors with a stated result")
+    sizes: dict[str, int] = {}
+    for term, name in zip(terms, node.input, strict=True):
+        sizes |= dict(zip(term, reader.shape(name), strict=True))
+    first, second, kept = map(set, (*terms, result))
+
+    def count(letters: set[str]) -> int:
+        return math.prod(sizes[letter] for letter in letters)
+
+    shapes = (count(first & second & kept), count((first - second) & kept), count((first & second) - kept))
+    batches = (shapes[0],) * 2
+    return reader.product(node, node.input[:2], (*shapes, count((second - first) & kept)), batches, bias=False)
+
+
+def _recurrent(gates: int) -> Handler:
+    """LSTM, GRU and RNN: the inputs of all steps by their weights, and every state by its own."""
+
+    def handle(reader: _Reader, node: NodeProto, sources: list[int]) -> int:
+        weight, steps = reader.shape(node.input[1]), reader.shape(node.input[0])
+        hidden = weight[1] // gates
+        count = math.prod(steps[:2])
+        shapes = {"n": 1, "hi": count, "wi": 1, "ho": count, "wo": 1}
+        last = sources[0]
+        for direction in range(weight[0]):
+            for name, inner in ((node.input[1], weight[2]), (node.input[2], hidden)):
+                last = reader.row(
+                    "fc",
+                    node,
+                    [sources[0]] if name == node.input[1] else [last],
+                    **(shapes | {"ci": inner, "co": weight[1]}),
+                    bias=len(node.input) > 3 and bool(node.input[3]),
+                    stored=reader.holds(name) or direction > 0,
+                )
+        return last
+
+    return handle
 
 
 def _pool(kind: str) -> Handler:
@@ -256,6 +390,11 @@ def _simple(kind: str) -> Handler:
 
 _HANDLERS: dict[str, Handler] = {
     "Conv": _conv,
+    "ConvTranspose": _transposed,
+    "Einsum": _einsum,
+    "LSTM": _recurrent(4),
+    "GRU": _recurrent(3),
+    "RNN": _recurrent(1),
     "Gemm": _product,
     "MatMul": _product,
     "MaxPool": _pool("maxpool"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from nasplug.workloads import convolutions
 from nasplug.workloads.builder import INPUT, Column
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ CONSTANTS = frozenset(
     ("zeros_like", "ones_like", "empty_like", "full_like", "new_zeros", "new_ones", "new_full", "new_empty")
 )
 #: What multiplies and accumulates.
-PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "convolution", "_convolution", "convolution_overrideable")
+PRODUCTS = (
+    *("mm", "addmm", "bmm", "baddbmm", "_int_mm"),
+    *("convolution", "_convolution", "convolution_overrideable", "cudnn_convolution"),
+)
 #: Activation functions, by the name they have in a row's `post`.
 ACTIVATIONS = {
     **{name: name for name in ("relu", "hardswish", "silu", "gelu", "sigmoid", "tanh", "hardsigmoid", "elu", "celu")},
@@ -110,28 +114,25 @@ def _pass(call: Call) -> int:
 
 
 def _conv(call: Call) -> int:
-    weight: Tensor = call.args[1]
-    bias = call.arg(2, "bias")
-    stride, padding, dilation = (_two(call.args[position], weight) for position in (3, 4, 5))
-    kernel = tuple(weight.shape[2:])
-    if call.args[6] or len(kernel) > 2:  # transposed, or in three dimensions: no closed forms are claimed for it
-        return call.row("other")
-    (kh, kw) = (1, kernel[0]) if len(kernel) == 1 else kernel
-    shapes = dict(zip(("sh", "sw", "ph", "pw", "dh", "dw"), (*stride, *padding, *dilation), strict=True))
-    sizes: dict[str, int] = {}
-    if len(kernel) == 1:  # (N, C, L)
-        for names, tensor in ((("ci", "hi", "wi"), call.args[0]), (("co", "ho", "wo"), call.outputs[0])):
-            sizes |= {"n": tensor.shape[0], names[0]: tensor.shape[1], names[1]: 1, names[2]: tensor.shape[2]}
+    value, weight, out = call.args[0], call.args[1], call.outputs[0]
+    bias = call.arg(2, "bias") is not None
+    stride, padding, dilation = call.args[3:6]
     density = call.recorder.density()
-    columns = {"kh": kh, "kw": kw, "groups": int(call.args[8]), "bias": bias is not None, **shapes, **sizes}
-    return call.row("conv", [call.sources[0]], **({"weight_density": density} | columns | _own_density(call, density)))
-
-
-def _two(value: Sequence[int], weight: Tensor) -> tuple[int, int]:
-    if weight.dim() == 3:  # one dimension: it is the width
-        size = int(value[0])
-        return (1 if size else 0), size
-    return _pair(value)
+    stated = {"weight_density": density, "stored": call.recorder.holds(weight), **_own_density(call, density)}
+    if call.args[6]:
+        columns, spread = convolutions.transposed(value.shape, weight.shape, out.shape, call.args[8])
+        row = call.row("conv", [call.sources[0]], **{**stated, **columns, "bias": bias and spread is None})
+        return row if spread is None else call.row("add", [row], **spread, bias=bias)
+    columns = convolutions.forward(
+        value.shape,
+        weight.shape,
+        out.shape,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=call.args[8],
+    )
+    return call.row("conv", [call.sources[0]], **{**stated, **columns, "bias": bias})
 
 
 def _own_density(call: Call, density: float) -> dict[str, float]:
@@ -140,21 +141,86 @@ def _own_density(call: Call, density: float) -> dict[str, float]:
 
 
 def _product(call: Call) -> int:
-    """mm, addmm, bmm, baddbmm, matmul: by a constant it is a linear layer."""
-    bias = call.operator in ("addmm", "baddbmm", "addbmm")
+    """mm, addmm, bmm, baddbmm, and integers': by a constant it is a linear layer."""
+    bias = call.operator in ("addmm", "baddbmm")
     first, second = call.args[1:3] if bias else call.args[:2]
+    return _pair_product(call, first, second, bias=bias)
+
+
+def _summed(call: Call) -> int:
+    """addbmm: the sum over the batch is part of the product."""
+    left, right = call.args[1:3]
+    first, second = left.movedim(0, 1).flatten(1, 2), right.flatten(0, 1)
+    for view, value in ((first, left), (second, right)):
+        if (row := call.recorder.row_of(value)) is not None:
+            call.recorder.made(view, row)
+    return _pair_product(call, first, second, bias=True)
+
+
+def _by_vector(call: Call) -> int:
+    """mv, addmv, dot: products with one column."""
+    bias = call.operator == "addmv"
+    matrix, vector = call.args[1:3] if bias else call.args[:2]
+    rows = int(matrix.shape[0]) if matrix.dim() == 2 else 1
+    return _pair_product(call, matrix, vector, bias=bias, sizes=(1, rows, int(vector.shape[0]), 1))
+
+
+def _distances(call: Call) -> int:
+    """Distances of (..., m, d) to (..., n, d)."""
+    first, second = call.args[:2]
+    sizes = (first.shape[:-2].numel(), int(first.shape[-2]), int(first.shape[-1]), int(second.shape[-2]))
+    return _pair_product(call, first, second, bias=False, sizes=sizes)
+
+
+def _trilinear(call: Call) -> int:
+    """A bilinear layer: one input by the weights, and the results by the other input."""
+    first, weight, second = call.args[:3]
+    channels, inner, outer = (int(size) for size in weight.shape[-3:])
+    samples = first.numel() // inner
+    density = call.recorder.density()
+    product = call.row(
+        "fc",
+        [call.sources[0]],
+        **{"n": 1, "ci": inner, "hi": samples, "wi": 1, "co": channels * outer, "ho": samples, "wo": 1},
+        stored=call.recorder.holds(weight),
+        **_own_density(call, density),
+    )
+    other = call.recorder.row_of(second)
+    shapes = {"n": samples, "ci": outer, "hi": channels, "wi": 1, "co": 1, "ho": channels, "wo": 1}
+    return call.row("matmul", [product, call.sources[0] if other is None else other], **shapes)
+
+
+def _attention(call: Call) -> int:
+    """Fused attention: two products and the softmax between them."""
+    query, key, value = call.args[:3]
+    rows = [row if (row := call.recorder.row_of(part)) is not None else call.sources[0] for part in (query, key, value)]
+    batch, tokens, keys = query.shape[:-2].numel(), int(query.shape[-2]), int(key.shape[-2])
+    shapes = {"n": batch, "ci": int(query.shape[-1]), "hi": tokens, "wi": 1, "co": keys, "ho": tokens, "wo": 1}
+    scores = call.row("matmul", rows[:2], **shapes)
+    chances = call.row("softmax", [scores], **(shapes | {"ci": keys}))
+    return call.row("matmul", [chances, rows[2]], **(shapes | {"ci": keys, "co": int(value.shape[-1])}))
+
+
+def _pair_product(
+    call: Call, first: Tensor, second: Tensor, *, bias: bool, sizes: tuple[int, int, int, int] | None = None
+) -> int:
+    """(m, k) by (k, n), once or for every matrix of a batch; `sizes` are the batch, m, k and n."""
     rows = [call.recorder.row_of(first), call.recorder.row_of(second)]
-    constant = rows[0] is None or rows[1] is None
-    m, k, n = int(first.shape[-2]), int(first.shape[-1]), int(second.shape[-1])
+    batch = int(first.shape[0]) if first.dim() == 3 else 1
+    batch, m, k, n = sizes or (batch, int(first.shape[-2]), int(first.shape[-1]), int(second.shape[-1]))
     if rows[0] is None:  # constants on the left: the transposed product
         m, n = n, m
-    batch = int(first.shape[0]) if first.dim() == 3 else 1
-    shapes = {"n": batch, "ci": k, "hi": m, "wi": 1, "co": n, "ho": m, "wo": 1}
     sources = [row for row in rows if row is not None]
-    if constant:
-        density = call.recorder.density()
-        return call.row("fc", sources, **shapes, bias=bias, **_own_density(call, density))
-    return call.row("matmul", sources, **shapes)
+    if len(sources) != 1:
+        shapes = {"n": batch, "ci": k, "hi": m, "wi": 1, "co": n, "ho": m, "wo": 1}
+        return call.row("matmul", sources or call.sources, **shapes)
+    constant = first if rows[0] is None else second
+    stated = {"stored": call.recorder.holds(constant), **_own_density(call, call.recorder.density())}
+    if batch > 1 and constant.stride(0):  # every matrix of the batch has weights of its own
+        shapes = {"n": 1, "ci": k * batch, "hi": m, "wi": 1, "co": n * batch, "ho": m, "wo": 1, "groups": batch}
+        return call.row("conv", sources, **shapes, bias=bias, **stated)
+    shapes = {"n": batch, "ci": k, "hi": m, "wi": 1, "co": n, "ho": m, "wo": 1}
+    return call.row("fc", sources, **shapes, bias=bias, **stated)
 
 
 def _activation(call: Call) -> int:
@@ -231,8 +297,17 @@ def _simple(kind: str) -> Callable[[Call], int]:
 HANDLERS: dict[str, Callable[[Call], int]] = {
     **dict.fromkeys(VIEWS, _pass),
     **{name: _activation for base in ACTIVATIONS for name in (base, f"{base}_")},
-    **dict.fromkeys(PRODUCTS[:4], _product),
-    **dict.fromkeys(PRODUCTS[4:], _conv),
+    **dict.fromkeys(PRODUCTS[:5], _product),
+    **dict.fromkeys(PRODUCTS[5:8], _conv),
+    **dict.fromkeys(("mv", "addmv", "dot", "vdot"), _by_vector),
+    "addbmm": _summed,
+    "_trilinear": _trilinear,
+    "_cdist_forward": _distances,
+    **dict.fromkeys(
+        [f"_scaled_dot_product_{kind}" for kind in ("flash_attention_for_cpu", "flash_attention", "cudnn_attention")],
+        _attention,
+    ),
+    "_scaled_dot_product_efficient_attention": _attention,
     **dict.fromkeys(
         ("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "cudnn_batch_norm"),
         _batch_norm,
@@ -247,7 +322,11 @@ HANDLERS: dict[str, Callable[[Call], int]] = {
     **dict.fromkeys(("mul", "mul_", "div", "div_"), _elementwise("mul")),
     "cat": _concat,
     **dict.fromkeys(
-        ("upsample_nearest2d", "upsample_bilinear2d", "upsample_bicubic2d", "_upsample_bilinear2d_aa"),
+        (
+            *("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "_upsample_nearest_exact1d"),
+            *("_upsample_nearest_exact2d", "_upsample_nearest_exact3d", "upsample_linear1d", "upsample_bilinear2d"),
+            *("upsample_trilinear3d", "upsample_bicubic2d", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"),
+        ),
         _simple("resize"),
     ),
     "*": _simple("other"),

@@ -70,6 +70,8 @@ class Workload:
         bias: Whether a constant is added per output channel, a folded normalisation's included.
         post: Activation function that follows, such as `relu`; empty if none.
         sources: Rows whose outputs the layer reads; -1 is the input of the network.
+        stored: Whether the row brings its own weights; False where a row before holds the same tensor, as for a layer
+            that is used again or a step of a recurrent one.
     """
 
     names: tuple[str, ...]
@@ -98,6 +100,7 @@ class Workload:
     bias: npt.NDArray[np.bool_]
     post: tuple[str, ...]
     sources: tuple[tuple[int, ...], ...]
+    stored: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -130,6 +133,11 @@ class Workload:
         return np.where(self.mask("conv", "fc"), count, 0)
 
     @cached_property
+    def stored_weights(self) -> Integers:
+        """Constant operands that no row before holds: their sum is what the network stores."""
+        return np.where(self.stored, self.weights, 0)
+
+    @cached_property
     def inputs(self) -> Integers:
         """Elements of the first input; both of a matrix product."""
         second = np.where(self.mask("matmul"), self.n * self.ci * self.co, 0)
@@ -148,6 +156,8 @@ class Workload:
         for column in ("operation", *SHAPES, *BITS, *DENSITIES, "bias"):
             digest.update(np.ascontiguousarray(getattr(self, column)).tobytes())
         digest.update(json.dumps([self.post, self.sources]).encode())
+        if not self.stored.all():
+            digest.update(np.ascontiguousarray(self.stored).tobytes())
         return digest.hexdigest()
 
     def __eq__(self, other: object) -> bool:
@@ -165,7 +175,7 @@ class Workload:
             ]
         lines = []
         for row, name in enumerate(self.names):
-            for column in ("operation", *SHAPES, *BITS, *DENSITIES, "bias", "post", "sources"):
+            for column in ("operation", *SHAPES, *BITS, *DENSITIES, "bias", "post", "sources", "stored"):
                 one, two = getattr(self, column)[row], getattr(other, column)[row]
                 if one != two:
                     lines.append(f"row {row} ({name}, {other.names[row]}): {column} {one} and {two}")
@@ -208,13 +218,14 @@ class Workload:
                 "names": tuple(data["names"]),
                 "operation": np.array(operation, dtype=np.int64),
                 "bias": np.array(data["bias"], dtype=bool),
+                "stored": np.array(data.get("stored", [True] * len(data["names"])), dtype=bool),
                 "post": tuple(data["post"]),
                 "sources": tuple(tuple(int(row) for row in rows) for rows in data["sources"]),
             }
             columns |= {name: np.array(data[name], dtype=np.int64) for name in (*SHAPES, *BITS)}
             columns |= {name: np.array(data[name], dtype=np.float64) for name in DENSITIES}
             lengths = {len(column) for column in columns.values()}
-            if len(lengths) != 1 or set(data) != set(columns):
+            if len(lengths) != 1 or set(data) | {"stored"} != set(columns):
                 raise ValueError(f"columns {sorted(data)} of lengths {sorted(lengths)}")
         except (KeyError, ValueError, TypeError) as error:
             raise DataError("not a workload", where="Workload", why=f"{type(error).__name__}: {error}") from error

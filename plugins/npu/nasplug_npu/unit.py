@@ -176,7 +176,7 @@ class NPU:
         amounts = np.zeros((len(rows), len(AMOUNTS)))
         amounts[:, _INDEX["cycles"]], amounts[:, _INDEX["processor_j"]] = cycles, joules
         amounts[:, _INDEX["macs"]] = amounts[:, _INDEX["computed_macs"]] = rows.macs[:, 0]
-        stored = (rows.weights * rows.weight_bits + (rows.bias > 0) * rows.co * 32) / 8
+        stored = rows.stored * (rows.weights * rows.weight_bits + (rows.bias > 0) * rows.co * 32) / 8
         amounts[:, _INDEX["flash_bytes"]] = stored[:, 0]
         return amounts
 
@@ -201,7 +201,7 @@ def summary(hw: Any, sums: Any, peak: Any, coefficient: Any) -> dict[str, Any]:
         "peak_sram_bytes": peak / 8,
         "flash_bytes": amount["flash_bytes"],
         "macs": amount["macs"],
-        "gops_dense": 2e-9 * amount["macs"] / latency,
+        "gops_dense": _over(2e-9 * amount["macs"], latency),
     }
     if rates:
         found["energy_j"] = amount["processor_j"] + (hw.network_pj + hw.network_cycles * hw.pj_per_cycle) * 1e-12
@@ -211,15 +211,20 @@ def summary(hw: Any, sums: Any, peak: Any, coefficient: Any) -> dict[str, Any]:
     compute = amount["compute_cycles"]
     found |= {
         "compute_cycles": compute,
-        "utilisation": amount["slots"] / (hw.macs * cycles),
-        "array_utilisation": amount["slots"] / (hw.macs * (compute + (compute == 0))),
-        "gops_effective": 2e-9 * amount["computed_macs"] / latency,
+        "utilisation": _over(amount["slots"], hw.macs * cycles),
+        "array_utilisation": _over(amount["slots"], hw.macs * compute),
+        "gops_effective": _over(2e-9 * amount["computed_macs"], latency),
         "traffic_bytes": (amount["weight_memory_bits"] + amount["map_memory_bits"]) / 8,
         "unsupported_layers": amount["unsupported"],
     }
     for item, value in spent.items():
         found[f"energy_{item}_j"] = value
     return found
+
+
+def _over(amount: Any, divisor: Any) -> Any:
+    """A rate; 0 where nothing is divided by nothing, as for a network of which the unit does no layer."""
+    return amount / (divisor + (divisor == 0))
 
 
 def _peak(matrix: Array, workload: Workload, align: int) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nasplug.evaluate.tensors import save_tensors
 from nasplug_darts_lp.folding.fold import FoldedNetwork
@@ -35,17 +35,29 @@ class Size:
 
 
 def packed(folded: FoldedNetwork) -> Mapping[str, Tensor]:
-    """All numbers of a folded network as they would be stored: weights of b bits take b bits."""
+    """All numbers of a folded network as they would be stored: weights of b bits take b bits.
+
+    A layer that is used again has a product for every use; weights that are those of its first use are left out.
+    """
+    first = {name: names[0] for names in folded.products.values() for name in names[1:]}
     found: dict[str, Tensor] = {}
     for name, module in folded.body.named_modules():
         tensors = dict(module.named_parameters(prefix=name, recurse=False))
         tensors |= dict(module.named_buffers(prefix=name, recurse=False))
         if isinstance(module, (IntegerConv2d, IntegerLinear)):
-            tensors[f"{name}.weight"] = pack(module.weight.to(torch.int16) - WEIGHT_ZERO, module.bits)
+            if name in first and _same_weights(module, folded.body.get_submodule(first[name])):
+                del tensors[f"{name}.weight"]
+            else:
+                tensors[f"{name}.weight"] = pack(module.weight.to(torch.int16) - WEIGHT_ZERO, module.bits)
         if isinstance(module, Thresholds) and module.signs is not None:
             tensors[f"{name}.signs"] = pack(module.signs.to(torch.int16), 1)
         found |= tensors
     return found
+
+
+def _same_weights(one: IntegerConv2d | IntegerLinear, other: nn.Module) -> bool:
+    alike = isinstance(other, (IntegerConv2d, IntegerLinear)) and one.bits == other.bits
+    return alike and torch.equal(one.weight, other.weight)
 
 
 def size(folded: FoldedNetwork) -> Size:

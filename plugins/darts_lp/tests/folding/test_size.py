@@ -29,3 +29,24 @@ def test_size_counts_bits(plain, ready, tmp_path):
     assert found.total == sum(tensor.numel() * tensor.element_size() for tensor in packed(folded).values())
     written = save(folded, tmp_path / "folded.safetensors")
     assert found.total < written < found.total + 4096
+
+
+@pytest.mark.parametrize("uses", [1, 2, 5])
+def test_a_layer_that_is_used_again_is_stored_once(uses, ready):
+    class Again(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem = torch.nn.Conv2d(3, 8, 3, padding=1)
+            self.layer = torch.nn.Conv2d(8, 8, 3, padding=1)
+            self.head = torch.nn.Conv2d(8, 4, 1)
+
+        def forward(self, x):
+            x = torch.relu(self.stem(x))
+            for _ in range(uses):
+                x = torch.relu(self.layer(x))
+            return self.head(x)
+
+    folded = fold(ready(Again(), weight_bits=4, activation_bits=4), (3, 8, 8))
+    assert sum(map(len, folded.products.values())) == 2 + uses
+    once = fold(ready(Again().train(False), weight_bits=4, activation_bits=4), (3, 8, 8))
+    assert size(folded).weights == size(once).weights == (3 * 8 * 9 + 8 * 4) + 8 * 8 * 9 // 2

@@ -89,7 +89,8 @@ def _read(rows: Iterable[list[str]], products: bool) -> Workload:
         label, times = found[1], int(found[2] or 1)
         if products:
             m, n, k = (int(cell) for cell in cells[:3])
-            network.row("fc", [INPUT], label, n=1, ci=k, hi=m, wi=1, co=n, ho=m, wo=1)
+            kind, shapes = ("conv" if times > 1 else "fc"), {"n": 1, "ci": k * times, "co": n * times, "groups": times}
+            network.row(kind, [INPUT], label, hi=m, wi=1, ho=m, wo=1, **shapes)
             continue
         h, w, kh, kw, channels, filters, stride = (int(cell) for cell in cells[:7])
         density = 1.0

@@ -89,7 +89,7 @@ def layers(rows: Rows, hw: Points, *, cpu: RateConfig | None = None) -> Layers:
         "macs": rows.macs,
         "computed_macs": computed,
         "slots": computed * precision.passes(rows, hw) / (by_reduction * by_channel),
-        "flash_bytes": (size.weights + size.biases) / 8,
+        "flash_bytes": rows.stored * (size.weights + size.biases) / 8,
         "unsupported": unsupported.astype(np.float64),
         **(used if not idle.any() else {name: value * works for name, value in used.items()}),
     }

@@ -20,7 +20,7 @@ Mask = npt.NDArray[np.bool_]
 #: Columns taken from workloads as they are.
 _SHARED = (
     *("operation", "n", "ci", "hi", "wi", "co", "ho", "wo", "kh", "kw", "sh", "sw", "dh", "dw", "groups"),
-    *("weight_bits", "input_bits", "output_bits", "weight_density", "input_density", "bias"),
+    *("weight_bits", "input_bits", "output_bits", "weight_density", "input_density", "bias", "stored"),
 )
 #: Derived ones: elements read, whether the only reader and writer are neighbours.
 COLUMNS = (*_SHARED, "reads", "from_previous", "to_next")

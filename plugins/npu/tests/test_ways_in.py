@@ -1,0 +1,64 @@
+"""Costs follow weights and operators: storage by tensors, work by use, and no total divides by zero."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from nasplug_npu.formats.scalesim import from_scalesim, to_scalesim_products
+from nasplug_npu.unit import NPU
+from torch import nn
+
+from nasplug.workloads import WorkloadBuilder
+from nasplug.workloads.extract import extract
+
+
+class Again(nn.Module):
+    def __init__(self, uses: int) -> None:
+        super().__init__()
+        self.layer, self.uses = nn.Conv2d(8, 8, 3, padding=1), uses
+
+    def forward(self, x):
+        for _ in range(self.uses):
+            x = torch.relu(self.layer(x))
+        return x
+
+
+@pytest.mark.parametrize("unit", ["wu32", "cortex_m7_xcubeai"])
+@pytest.mark.parametrize("uses", [1, 2, 5])
+def test_a_layer_that_is_used_again_is_stored_once(uses, unit):
+    found = NPU(unit).totals(extract(Again(uses), (8, 8, 8)))
+    assert found["flash_bytes"] == 8 * 8 * 9 + 8 * 4
+    assert found["macs"] == uses * 8 * 8 * 9 * 64
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "macs", "weights"),
+    [
+        (nn.Conv1d(3, 5, 3, bias=False), (3, 9), 5 * 3 * 3 * 7, 45),
+        (nn.Conv3d(3, 5, 3, padding=1, bias=False), (3, 5, 6, 7), 5 * 3 * 27 * 210, 405),
+        (nn.ConvTranspose2d(4, 6, 3, 2, bias=False), (4, 8, 8), 4 * 6 * 9 * 64, 216),
+        (nn.ConvTranspose3d(4, 6, 2, 2, bias=False), (4, 3, 4, 5), 4 * 6 * 8 * 60, 192),
+    ],
+)
+def test_convolutions_of_all_kinds_cost_their_products(layer, shape, macs, weights):
+    workload = extract(layer, shape)
+    found = NPU("wu32").totals(workload)
+    assert (found["macs"], found["flash_bytes"]) == (macs, weights)
+    assert found["compute_cycles"] >= macs / NPU("wu32").config.macs
+    assert from_scalesim(to_scalesim_products(workload)).macs.sum() == macs
+
+
+def test_products_of_groups_keep_their_number():
+    workload = extract(nn.Conv2d(8, 8, 3, groups=8), (8, 6, 6))
+    assert from_scalesim(to_scalesim_products(workload)).macs.sum() == workload.macs.sum() == 8 * 9 * 16
+
+
+@pytest.mark.parametrize("unit", ["wu32", "ethos_u55_128"])
+def test_a_network_of_which_the_unit_does_nothing_has_rates_of_zero(unit):
+    builder = WorkloadBuilder((4, 8, 8))
+    builder.row("other", [-1])
+    npu = NPU(unit, unsupported="zero")
+    for found in (npu.totals(builder.build()), npu.many([builder.build()])):
+        for rate in ("latency_s", "gops_dense", "gops_effective", "utilisation", "array_utilisation"):
+            assert found[rate] == 0
+        assert found["unsupported_layers"] == 1
