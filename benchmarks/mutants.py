@@ -294,7 +294,7 @@ def interval(killed: int, count: int) -> list[float]:
 
 
 def share(entries: list[dict[str, Any]], key: str) -> dict[str, Any]:
-    """Mutants, equivalent ones, and which share of the others is killed."""
+    """Mutants, equivalent ones, and which share of the others is killed; unfinished ones count as not killed."""
     real = [entry for entry in entries if not entry.get("equivalent")]
     killed = sum(entry[key] == "killed" for entry in real)
     rate = round(killed / len(real), 4) if real else None
@@ -307,7 +307,8 @@ class Campaign:
     """All samples drawn so far, kept in the record."""
 
     def __init__(self) -> None:
-        self.fresh = True
+        git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
+        self.fresh, self.commit = True, git.stdout.strip()
         self.data: dict[str, Any] = {"seeds": [], "samples": {}, "mutants": []}
         if RECORD.is_file():
             self.data = json.loads(RECORD.read_text())
@@ -341,9 +342,8 @@ class Campaign:
                 {"number": number, "seed": seed, **asdict(mutant), "first": None, "status": None}
             )
         self.data["seeds"].append(seed)
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
         possible = {name: len(all_of_it) for name, all_of_it in found.items()}
-        self.data["samples"][str(seed)] = {"commit": commit.stdout.strip(), "possible": possible}
+        self.data["samples"][str(seed)] = {"commit": self.commit, "possible": possible}
         self.save()
 
     def save(self) -> None:
@@ -420,8 +420,9 @@ class Campaign:
     def note(self, entry: dict[str, Any], status: str, tier: int | None, killer: str | None, seconds: float) -> None:
         """Writes down what became of a mutant."""
         entry.update(status=status, tier=tier, killed_by=killer, seconds=round(seconds, 1))
-        if status != "open":
-            entry["first"] = status if self.fresh else entry["first"]
+        # What tests written later kill does not count as killed before them.
+        if status != "open" and self.fresh and self.commit == self.data["samples"][str(entry["seed"])]["commit"]:
+            entry["first"] = status
         print(
             f"{entry['number']:4d} {status:8s} {seconds:6.1f} s  {entry['file']}:{entry['line']} {killer or ''}",
             flush=True,
@@ -444,13 +445,14 @@ def main() -> None:
     campaign.fresh = not arguments.rerun
     if campaign.fresh:
         campaign.draw(arguments.seed, arguments.count)
+    unfinished, survivors = (None, "open"), ("survived", "open")
     wanted = [
         entry
         for entry in campaign.data["mutants"]
-        if (
-            entry["status"] == "survived" and not entry.get("equivalent") if arguments.rerun else entry["first"] is None
-        )
+        if entry["status"] in (survivors if arguments.rerun else unfinished) and not entry.get("equivalent")
     ]
+    for entry in wanted if arguments.rerun else []:
+        entry["status"] = "survived"  # runs through all tiers again
     folder = Path(tempfile.mkdtemp(prefix="nasplug-mutants-"))
     try:
         campaign.run(Tree(ROOT, folder), wanted)
