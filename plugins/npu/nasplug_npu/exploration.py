@@ -8,6 +8,7 @@ an exhaustive search.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nasplug.contract.errors import SpecError, did_you_mean
-from nasplug.workloads.workload import Workload
+from nasplug.contract.wording import plural
+from nasplug.workloads.workload import COMPUTE, Workload
 from nasplug_npu.area_model import area
 from nasplug_npu.bounds import lower_bounds
 from nasplug_npu.config import NPUConfig
@@ -114,7 +116,8 @@ def explore(
         max_area: Budget, mm2.
         objectives: Objectives to minimise: `area_mm2`, `latency_s`, `energy_j`.
         combine: Latency and energy of several networks: their `sum`, or the `worst`.
-        cpu: Takes the layers that units cannot do; without one they cost nothing.
+        cpu: Takes the layers that units cannot do; without one they cost nothing, and a
+            warning names them.
         prune: False evaluates every point that is valid and small enough, for tests.
 
     Raises:
@@ -127,6 +130,8 @@ def explore(
         raise SpecError(f"cannot combine by {combine!r}", where="explore", fix=did_you_mean(combine, COMBINATIONS))
     workloads = {"": networks} if isinstance(networks, Workload) else dict(networks)
     batches = [Batch.of([workload]) for workload in workloads.values()]
+    if cpu is None:
+        _warn_of_free_layers(workloads, base)
     clock = _Clock()
     counts = dict.fromkeys(("space", "invalid", "too_large", "dominated", "unfit", "evaluated", "front"), 0)
     left = _candidates(base, axes, max_area, batches, combine, cpu, counts, clock)
@@ -165,6 +170,22 @@ def explore(
     return Exploration(
         tuple(objectives), configs, front.values[order], sigma, counts, clock.seconds, axes, np.concatenate(evaluated)
     )
+
+
+def _warn_of_free_layers(workloads: Mapping[str, Workload], base: NPUConfig) -> None:
+    able = (*COMPUTE, *base.ppu_operations)
+    free = [
+        name
+        for workload in workloads.values()
+        for name, kind in zip(workload.names, workload.operations, strict=True)
+        if kind not in able
+    ]
+    if free:
+        warnings.warn(
+            f"{base.name} cannot do {plural(len(free), 'layer')}, such as {free[0]!r}: they cost nothing in this "
+            "exploration; give them to a processor with cpu=preset('cortex_m7_xcubeai')",
+            stacklevel=3,
+        )
 
 
 @dataclass(frozen=True)

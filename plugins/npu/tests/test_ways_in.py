@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from nasplug_npu import preset
+from nasplug_npu.exploration import explore
 from nasplug_npu.formats.scalesim import from_scalesim, to_scalesim_products
 from nasplug_npu.unit import NPU
 from torch import nn
@@ -62,3 +64,10 @@ def test_a_network_of_which_the_unit_does_nothing_has_rates_of_zero(unit):
         for rate in ("latency_s", "gops_dense", "gops_effective", "utilisation", "array_utilisation"):
             assert found[rate] == 0
         assert found["unsupported_layers"] == 1
+
+
+def test_an_exploration_says_which_layers_cost_nothing():
+    builder = WorkloadBuilder((4, 8, 8))
+    builder.row("other", [builder.conv(-1, 4, 3)], "strange")
+    with pytest.warns(UserWarning, match="1 layer, such as 'strange'"):
+        explore(builder.build(), preset("wu32"), {"macs": [16, 32]})

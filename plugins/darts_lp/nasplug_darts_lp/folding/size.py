@@ -56,8 +56,9 @@ def packed(folded: FoldedNetwork) -> Mapping[str, Tensor]:
 
 
 def _same_weights(one: IntegerConv2d | IntegerLinear, other: nn.Module) -> bool:
-    alike = isinstance(other, (IntegerConv2d, IntegerLinear)) and one.bits == other.bits
-    return alike and torch.equal(one.weight, other.weight)
+    if not isinstance(other, (IntegerConv2d, IntegerLinear)) or one.bits != other.bits:
+        return False
+    return torch.equal(one.weight, other.weight)
 
 
 def size(folded: FoldedNetwork) -> Size:
