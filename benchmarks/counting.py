@@ -118,7 +118,7 @@ def counted(network: nn.Module, shape: tuple[int, ...], folder: Path) -> dict[st
         try:
             found[way] = measure()
         except Exception as error:  # recorded, and counted as not equal
-            found[way] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            found[way] = f"{type(error).__name__}: {error}".replace(f"{folder}/", "").splitlines()[0][:200]
     return found
 
 
