@@ -95,6 +95,11 @@ def register(catalog: Catalog) -> None:
         "nasplug.builtin.overlap:Overlap",
         summary="Starts from weights of another architecture: copies what both networks have.",
     )
+    catalog.wrapper(
+        "pretrained",
+        "nasplug.builtin.pretrained:Pretrained",
+        summary="Starts trainings from weights of a hub's cache, a file or a checkpoint.",
+    )
     catalog.cost("params", "nasplug.builtin.counts:Params", summary="Number of parameters.")
     catalog.cost("macs", "nasplug.builtin.counts:Macs", summary="Multiply-accumulates of one inference.")
     catalog.cost("target", "nasplug.builtin.target:TargetCost", summary="Estimates of the run's hardware target.")

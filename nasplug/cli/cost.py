@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from nasplug.cli import output
@@ -98,6 +99,8 @@ def _candidate(arguments: argparse.Namespace) -> Candidate:
     file, hash_sign, trial = arguments.model.rpartition("#")
     if hash_sign:
         return _of_trial(file, trial, arguments)
+    if arguments.input is None and arguments.model.startswith("timm:"):
+        arguments.input = [_own_input(arguments.model.removeprefix("timm:"), dict(arguments.set))]
     if arguments.input is None:
         raise SpecError(
             "the model needs an input", where="nasplug cost", fix="give its shape, such as --input 3x224x224"
@@ -155,16 +158,32 @@ def _of_trial(file: str, number: str, arguments: argparse.Namespace) -> Candidat
 
 
 def _timm(name: str, shape: tuple[int, ...], given: JsonObject) -> nn.Module:
+    from nasplug.spaces.timm import own_size
+
+    timm = _known(name)
+    try:
+        network: nn.Module = timm.create_model(name, **{"in_chans": shape[0], **own_size(name, shape), **given})
+        return network
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise SpecError(f"timm cannot build {name!r}", where="nasplug cost", why=str(error)) from error
+
+
+def _own_input(name: str, given: JsonObject) -> tuple[str, JsonObject]:
+    """The input that the model's own configuration names; `img_size` and `in_chans` are the caller's."""
+    config = _known(name).get_pretrained_cfg(name)
+    channels, height, width = (3, 224, 224) if config is None else config.input_size
+    size = given.get("img_size", [height, width])
+    height, width = size if isinstance(size, (list, tuple)) else (size, size)
+    return "", {"shape": [given.get("in_chans", channels), height, width]}
+
+
+def _known(name: str) -> ModuleType:
     timm = require("timm", extra="timm", purpose="build timm models")
     if not timm.is_model(name):
         raise UnknownNameError(
             f"timm has no model {name!r}", where="nasplug cost", fix=_nearest(name, timm.list_models())
         )
-    try:
-        network: nn.Module = timm.create_model(name, **{"in_chans": shape[0], **given})
-        return network
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise SpecError(f"timm cannot build {name!r}", where="nasplug cost", why=str(error)) from error
+    return timm
 
 
 def _nearest(name: str, names: list[str]) -> str:

@@ -30,9 +30,12 @@ class Loading:
         eval_batch_size: Number of images per batch in validation and test; None means the larger of `batch_size` and
             256.
         num_workers: Number of processes that make batches ahead of time; 0 is nearly always fastest.
+        like: Weights whose mean and standard deviation the images are normalised by, and whose image size a folder
+            without a `size` takes: `timm:NAME` or `torchvision:NAME`. None means statistics of the training part.
     """
 
     normalise: bool = True
     pad: int | None = None
     eval_batch_size: int | None = None
     num_workers: int = 0
+    like: str | None = None

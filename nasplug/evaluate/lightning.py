@@ -139,6 +139,7 @@ class LightningEvaluator:
         before = structure(network)
         if inherits is not None and inherits.mode == "weights":
             run.inherit(network, parent_weights(run))
+        callbacks = run.callbacks()  # before the module, which may copy the weights that a plugin puts in
         module = run.task.module(network, run.trial.hyperparameters)
         lightning = lightning_of(module)
         data = data_for(run.data(), module, lightning)
@@ -153,7 +154,6 @@ class LightningEvaluator:
             report=run.report if short is None else _say_nothing,
             epochs=epochs,
         )
-        callbacks = run.callbacks()
         loggers = self.loggers.of(run, lightning) if short is None else []
         options["logger"] = loggers or bool(self.loggers) or options["logger"]
         if options["logger"] or callbacks:  # who may write files

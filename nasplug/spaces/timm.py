@@ -136,16 +136,36 @@ def create(name: str, input_shape: Sequence[int], outputs: int, **arguments: Jso
     timm = _timm()
     if not timm.is_model(name):
         raise SpaceError(f"timm has no model {name!r}", where="timm", fix=_nearest(name, timm))
+    arguments = {**own_size(name, input_shape), **arguments}
+    given = {"num_classes": outputs, "in_chans": input_shape[0], **arguments}
     try:
-        network: nn.Module = timm.create_model(
-            name, pretrained=False, num_classes=outputs, in_chans=input_shape[0], **arguments
-        )
-        return network
+        network: nn.Module = timm.create_model(name, pretrained=False, **given)
     except Exception as error:  # a model's constructor may raise anything
         with_ = f" with {arguments}" if arguments else ""
         raise TrialError(
-            "build", f"timm cannot build {name!r}{with_}", why=f"{type(error).__name__}: {error}"
+            "build",
+            f"timm cannot build {name!r}{with_}",
+            why=f"{type(error).__name__}: {error}",
+            fix="the model has a fixed `img_size`: give images of a size that its patches divide, or another `img_size`"
+            if "img_size" in arguments
+            else None,
         ) from error
+    network.built_by_timm = (name, given)  # type: ignore[assignment]  # for weights that timm has to convert
+    return network
+
+
+def own_size(name: str, input_shape: Sequence[int]) -> dict[str, Json]:
+    """Returns the argument `img_size` for a model of fixed size, where the images have another one.
+
+    Args:
+        name: Name of the model.
+        input_shape: Shape of one image (C, H, W).
+    """
+    config = _timm().get_pretrained_cfg(name)
+    size = tuple(input_shape[1:])
+    if config is None or not config.fixed_input_size or tuple(config.input_size[1:]) == size:
+        return {}
+    return {"img_size": list(size)}
 
 
 def _timm() -> ModuleType:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasplug.contract.errors import TaskError, did_you_mean
+from nasplug.contract.errors import SpecError, TaskError, did_you_mean
 from nasplug.contract.jsondata import Json
 from nasplug.data.digits import Digits
-from nasplug.data.prepared import Augment, PreparedImages, check_batching, prepare
+from nasplug.data.like import prepare_like
+from nasplug.data.prepared import Augment, PreparedImages, check_batching
 from nasplug.data.settings import Loading, Split
 from nasplug.data.source import ImageSource
 from nasplug.tasks.remarks import one_class_alone
@@ -75,6 +76,11 @@ class ImageClassification:
         self.training: TrainingSettings = training
         self._division: dict[str, Any] = {**asdict(split), "limit": limit}
         self._batches: dict[str, Any] = {**asdict(loading), "batch_size": batch_size, "augment": augment}
+        self._like: str | None = self._batches.pop("like")
+        if self._like is not None and not loading.normalise:
+            raise SpecError(
+                "images that are like those of weights are normalised", where="loading", fix="leave `normalise` out"
+            )
         self._prepared: PreparedImages | None = None
 
     @property
@@ -156,7 +162,7 @@ class ImageClassification:
 
     def _read(self) -> PreparedImages:
         if self._prepared is None:
-            self._prepared = prepare(self.data.load(), **self._division)
+            self._prepared = prepare_like(self.data, self._like, self._division)
         return self._prepared
 
     def __getstate__(self) -> dict[str, object]:

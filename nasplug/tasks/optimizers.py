@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -13,11 +13,15 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from nasplug.contract.errors import TaskError
 from nasplug.tasks.curves import cosine, onecycle
+from nasplug.tasks.finetuning import parameter_groups
 from nasplug.tasks.settings import OptimizerName, ScheduleName, Training
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule, Trainer
     from pytorch_lightning.utilities.types import OptimizerLRScheduler
+
+
+Params = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
 
 
 def configure(settings: Training, parameters: Iterable[nn.Parameter], module: LightningModule) -> OptimizerLRScheduler:
@@ -31,11 +35,24 @@ def configure(settings: Training, parameters: Iterable[nn.Parameter], module: Li
     Raises:
         TaskError: A schedule is asked for and the Trainer does not have an end.
     """
-    optimizer = make_optimizer(parameters, settings)
+    optimizer = make_optimizer(_grouped(settings, parameters, module), settings)
     if settings.schedule == "none":
         return optimizer
     scheduler = make_scheduler(settings.schedule, optimizer, total_steps(module.trainer, settings.schedule))
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def _grouped(settings: Training, parameters: Iterable[nn.Parameter], module: LightningModule) -> Params:
+    """The parameters, in groups with rates of their own where the settings ask for that."""
+    if settings.layer_decay == 1.0 and settings.head_factor == 1.0:
+        return parameters
+    network = getattr(module, "network", module)
+    assert isinstance(network, nn.Module)
+    decay = 0.0 if settings.l2_all else settings.weight_decay
+    groups = parameter_groups(network, settings.lr, decay, settings.layer_decay, settings.head_factor)
+    known = {id(parameter) for group in groups for parameter in group["params"]}
+    rest = [parameter for parameter in parameters if id(parameter) not in known]
+    return [*groups, {"params": rest}] if rest else groups
 
 
 def total_steps(trainer: Trainer, schedule: str) -> int:
@@ -58,13 +75,13 @@ def total_steps(trainer: Trainer, schedule: str) -> int:
     return max(1, int(steps))
 
 
-def make_optimizer(parameters: Iterable[nn.Parameter], settings: Training) -> Optimizer:
-    """Makes the optimiser that `settings` name, over the given parameters."""
+def make_optimizer(parameters: Params, settings: Training) -> Optimizer:
+    """Makes the optimiser that `settings` name, over the given parameters or groups of them."""
     decay = 0.0 if settings.l2_all else settings.weight_decay
     return _OPTIMIZERS[settings.optimizer](parameters, settings, decay)
 
 
-_OPTIMIZERS: dict[OptimizerName, Callable[[Iterable[nn.Parameter], Training, float], Optimizer]] = {
+_OPTIMIZERS: dict[OptimizerName, Callable[[Params, Training, float], Optimizer]] = {
     "adamw": lambda p, s, decay: torch.optim.AdamW(p, s.lr, weight_decay=decay),
     "adam": lambda p, s, decay: torch.optim.Adam(p, s.lr, weight_decay=decay),
     "nadam": lambda p, s, decay: torch.optim.NAdam(p, s.lr, weight_decay=decay),

@@ -101,6 +101,9 @@ class Training(TrainingSettings):
         class_weights: Weights of the classes in the training loss: none, or balanced.
         optimizer: Name of the optimiser. Each takes what it knows of the other fields and ignores the rest.
         schedule: Course of the learning rate, by step.
+        layer_decay: Factor of the learning rate from each layer to the one before it, such as 0.75 for fine-tuning.
+        head_factor: Factor of the head's learning rate.
+        frozen_epochs: Number of epochs at the start in which the head alone is trained.
 
     Raises:
         TaskError: A value is unknown, of the wrong type or out of range.
@@ -108,11 +111,17 @@ class Training(TrainingSettings):
 
     optimizer: OptimizerName = "adamw"
     schedule: ScheduleName = "cosine"
+    layer_decay: float = 1.0
+    head_factor: float = 1.0
+    frozen_epochs: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("optimizer", self.optimizer, get_args(OptimizerName))
         check_choice("schedule", self.schedule, get_args(ScheduleName))
+        check_number("layer_decay", self.layer_decay, positive=True, at_most=1.0)
+        check_number("head_factor", self.head_factor, positive=True)
+        check_number("frozen_epochs", self.frozen_epochs, whole=True)
 
     def configure(self, parameters: Sequence[nn.Parameter], module: LightningModule) -> OptimizerLRScheduler:
         """Makes the optimiser, and its schedule by step.
@@ -146,7 +155,13 @@ def check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
 
 
 def check_number(
-    name: str, value: object, *, positive: bool = False, below: float = math.inf, whole: bool = False
+    name: str,
+    value: object,
+    *,
+    positive: bool = False,
+    below: float = math.inf,
+    at_most: float = math.inf,
+    whole: bool = False,
 ) -> None:
     """Refuses what is not a finite number in a range.
 
@@ -155,16 +170,17 @@ def check_number(
         value: Value of the field.
         positive: Whether it must be > 0 and not only >= 0.
         below: Value that it must stay below.
+        at_most: Largest value.
         whole: Whether it must be an integer.
 
     Raises:
         TaskError: It is not.
     """
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    fits = number and 0.0 <= value < below and not (positive and value == 0.0)  # type: ignore[operator]
+    fits = number and 0.0 <= value < below and value <= at_most and not (positive and value == 0.0)  # type: ignore[operator]
     if not fits or (whole and value % 1 != 0):  # type: ignore[operator]
         span = ("more than 0" if positive else "at least 0") + (
-            "" if math.isinf(below) else f" and less than {below:g}"
+            f" and at most {at_most:g}" if at_most < below else "" if math.isinf(below) else f" and less than {below:g}"
         )
         kind = "an integer" if whole else "a finite number"
         raise TaskError(f"{name} is {value!r}", where=_WHERE, why=f"it must be {kind}, {span}")

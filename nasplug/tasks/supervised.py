@@ -71,6 +71,13 @@ class Tabular:
     ) -> None:
         check_batching(batch_size, "none", None, loading.eval_batch_size, loading.num_workers)
         check_targets(targets, type(self).__name__)
+        if loading.like is not None:
+            raise TaskError(
+                "`loading.like` is for image_classification",
+                where=type(self).__name__,
+                why="inputs are normalised by the training part here",
+                fix="leave it out",
+            )
         if loss not in get_args(LossName):
             raise TaskError(
                 f"there is no loss {loss!r}", where=type(self).__name__, fix=did_you_mean(str(loss), get_args(LossName))

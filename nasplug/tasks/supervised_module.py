@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nasplug.contract.errors import TaskError
 from nasplug.contract.wording import plural
+from nasplug.tasks.finetuning import Freezing
 from nasplug.tasks.heads import Head
 from nasplug.tasks.settings import Training, TrainingSettings
 
@@ -57,6 +58,7 @@ class SupervisedModule(LightningModule):
         self.head = head
         self.outputs = outputs
         self.settings: TrainingSettings = settings or Training()
+        self._freezing = Freezing(network, getattr(self.settings, "frozen_epochs", 0))
         self._train_loss = _Mean()
         self._score_loss = _Mean()
 
@@ -87,8 +89,13 @@ class SupervisedModule(LightningModule):
         return loss
 
     def on_train_epoch_start(self) -> None:
-        """Forgets the sums of an epoch that was cut short."""
+        """Forgets the sums of an epoch that was cut short; freezes or releases the backbone."""
         self._train_loss.reset()
+        self._freezing.start(self.current_epoch)
+
+    def on_train_end(self) -> None:
+        """Releases the backbone."""
+        self._freezing.end()
 
     def on_train_epoch_end(self) -> None:
         """Logs `train_loss`."""

@@ -190,6 +190,9 @@ def test_costs_of_a_function_and_a_target(cli, monkeypatch):
 def test_costs_of_a_timm_model(cli):
     done = cli("cost", "timm:resnet18", "--input", "3x64x64", "--set", "num_classes=10", "--json").json
     assert done["params"] == 11_181_642  # ResNet-18 of He et al. 2016 with 10 classes
+    own = cli("cost", "timm:test_vit", "--json").json
+    assert own["input"] == [3, 160, 160]  # what the model's own configuration says
+    assert cli("cost", "timm:test_vit", "--set", "in_chans=1", "--json").json["input"] == [1, 160, 160]
     wrong = cli("cost", "timm:resnot18", "--input", "3x64x64")
     assert wrong.code == 2
     assert "did you mean 'resnet18'?" in wrong.err
@@ -198,7 +201,6 @@ def test_costs_of_a_timm_model(cli):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["timm:resnet18"], "--input 3x224x224"),
         (["resnet18", "--input", "3x3"], "names no model"),
         (["nowhere.models:net", "--input", "3x3"], "cannot import"),
         (["collections:OrderedDict", "--input", "3x3"], "not a torch.nn.Module"),

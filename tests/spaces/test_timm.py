@@ -116,3 +116,8 @@ def test_a_search_over_timm_models_with_failures_that_say_why():
     assert bad.state == "failed"
     assert "Input height (8)" in bad.failure.message
     assert study.network(good)(torch.zeros(1, 1, 8, 8)).shape == (1, 10)
+
+
+def test_models_of_fixed_size_are_built_for_the_images():
+    assert create("test_vit", (3, 64, 64), 5)(torch.zeros(2, 3, 64, 64)).shape == (2, 5)
+    assert create("test_vit", (3, 160, 160), 5).built_by_timm == ("test_vit", {"num_classes": 5, "in_chans": 3})
