@@ -43,7 +43,7 @@ TIMM = (
     *("convnext_atto", "convnextv2_atto", "edgenext_xx_small", "mobilevit_xxs", "mobilevitv2_050"),
     *("fastvit_t8", "repghostnet_050", "starnet_s1", "vit_tiny_patch16_224", "deit_tiny_patch16_224"),
     *("mixer_s32_224", "poolformer_s12", "gmlp_ti16_224", "resmlp_12_224", "xcit_nano_12_p16_224"),
-    *("levit_128s"),
+    "levit_128s",
 )
 
 
