@@ -404,7 +404,7 @@ class SQLiteStorage:
             raise StorageError(
                 f"cannot {verb} the study file",
                 where=where,
-                why=_obstacle(self._file) or str(error),
+                why=": ".join(filter(None, (_obstacle(self._file), error.strerror or str(error)))),
                 fix="give another path, or make room for this one",
             ) from error
 
