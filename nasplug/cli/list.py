@@ -15,6 +15,7 @@ from nasplug.cli.parser import Parser
 from nasplug.contract.errors import NasplugError, UnknownNameError, did_you_mean
 from nasplug.contract.jsondata import Json
 from nasplug.contract.kinds import KINDS
+from nasplug.plugins.component import hints_of
 from nasplug.plugins.groups import groups_of
 from nasplug.plugins.packages import missing
 
@@ -153,7 +154,7 @@ def _explained(factory: Factory) -> list[_Parameter]:
     described: dict[str, str] = {}
     for owner in reversed(inspect.getmro(factory)) if inspect.isclass(factory) else (factory,):  # what a base explains
         described |= {item.arg_name: item.description or "" for item in docstring_parser.parse(_text(owner)).params}
-    hints = _hints(factory)
+    hints = hints_of(factory)
     groups = groups_of(hints)
     rows: list[_Parameter] = []
     for parameter in _parameters(factory):
@@ -190,15 +191,6 @@ def _annotated(parameter: inspect.Parameter) -> str:
 
 def _text(factory: object) -> str:
     return inspect.getdoc(factory) or ""
-
-
-def _hints(factory: Factory) -> dict[str, object]:
-    """Types of the parameters, aliases resolved: what may be written, not what somebody called it."""
-    function = factory.__init__ if inspect.isclass(factory) else factory
-    try:
-        return typing.get_type_hints(function)
-    except (NameError, TypeError):  # a hint that exists for type checkers only
-        return {}
 
 
 def _type(hint: object) -> str:

@@ -96,10 +96,10 @@ def test_files_are_read_when_needed_and_checked_first(tmp_path):
     ("arguments", "message"),
     [
         ({"augment": "cropflip"}, "did you mean 'crop_flip'"),
-        ({"batch_size": 0}, "batch_size is 0"),
-        ({"pad": -1}, "pad is -1"),
+        ({"batch_size": 0}, "batch_size must be >= 1, got 0"),
+        ({"pad": -1}, "pad must be >= 0, got -1"),
         ({"num_workers": -1}, "num_workers"),
-        ({"eval_batch_size": 0}, "eval_batch_size is 0"),
+        ({"eval_batch_size": 0}, "eval_batch_size must be >= 1, got 0"),
     ],
 )
 def test_refuses_arguments(numbered, arguments, message):

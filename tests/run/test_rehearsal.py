@@ -144,7 +144,7 @@ MISTAKES = [
     ({"module": OneLoader, "data": Data(extra=True)}, r"dataloader_idx"),
     (
         {"module": UsesLogger},
-        r"experiment[\s\S]*line \d+ of test_rehearsal.py: self.logger.experiment[\s\S]*logger: true",
+        r"experiment[\s\S]*line \d+ of test_rehearsal.py: self.logger.experiment[\s\S]*loggers: \[csv\]",
     ),
     ({"module": Regression}, r"each of 5 networks[\s\S]*line \d+ of test_rehearsal.py[\s\S]*rehearse"),
     ({"data": Data(labels=9)}, r"Target \d+ is out of bounds[\s\S]*each of 5 networks"),
