@@ -101,11 +101,15 @@ def execute() -> dict[str, object]:
 
 def _outputs(source: str, namespace: dict[str, object], count: int) -> list[dict[str, object]]:
     tree = ast.parse(source)
-    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    last = tree.body[-1]
+    if isinstance(last, ast.Expr):  # its value is what the cell shows
+        tree.body[-1] = ast.copy_location(ast.Assign([ast.Name("_", ast.Store())], last.value), last)
+        ast.fix_missing_locations(tree)
+    namespace["_"] = None
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        exec(compile(tree, "cell", "exec"), namespace)
-        value = None if last is None else eval(compile(ast.Expression(last.value), "cell", "eval"), namespace)
+        exec(compile(tree, "cell", "exec"), namespace)  # the cells of this file, and nothing else
+    value = namespace["_"]
     found: list[dict[str, object]] = []
     if printed.getvalue():
         found.append({"output_type": "stream", "name": "stdout", "text": printed.getvalue()})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasplug.contract.errors import SpecError, TaskError, did_you_mean
+from nasplug.contract.errors import SpecError
 from nasplug.contract.jsondata import Json
 from nasplug.data.digits import Digits
 from nasplug.data.like import prepare_like
@@ -131,12 +131,7 @@ class ImageClassification:
         Raises:
             TaskError: One of the names is unknown.
         """
-        known = self.training.names()
-        for name in names:
-            if name not in known:
-                raise TaskError(
-                    f"there is no hyperparameter {name!r}", where=type(self).__name__, why=did_you_mean(name, known)
-                )
+        self.training.check_names(names, type(self).__name__)
 
     def datamodule(self) -> ImageDataModule:
         """A data module of its own for one Trainer; the data themselves are shared."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
@@ -69,6 +69,22 @@ class TrainingSettings(ABC):
     def names(cls) -> tuple[str, ...]:
         """Returns the names that a strategy may use."""
         return tuple(field.name for field in fields(cls))
+
+    @classmethod
+    def check_names(cls, names: Iterable[str], where: str) -> None:
+        """Refuses hyperparameters that training does not take.
+
+        Args:
+            names: Names of hyperparameters.
+            where: Name of the task, for the message.
+
+        Raises:
+            TaskError: One of the names is unknown.
+        """
+        known = cls.names()
+        for name in names:
+            if name not in known:
+                raise TaskError(f"there is no hyperparameter {name!r}", where=where, why=did_you_mean(name, known))
 
     def with_(self, hyperparameters: Mapping[str, Any]) -> Self:
         """Returns a copy with some values replaced; the names must be among `names`."""

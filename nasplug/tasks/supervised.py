@@ -144,12 +144,7 @@ class Tabular:
         Raises:
             TaskError: One of the names is unknown.
         """
-        known = self.training.names()
-        for name in names:
-            if name not in known:
-                raise TaskError(
-                    f"there is no hyperparameter {name!r}", where=type(self).__name__, why=did_you_mean(name, known)
-                )
+        self.training.check_names(names, type(self).__name__)
 
     def datamodule(self) -> SampleDataModule:
         """A data module of its own for one Trainer; the data themselves are shared."""
