@@ -1,7 +1,10 @@
-"""Multiply-accumulates of known networks by every way in, beside torch's own counter.
+"""Multiply-accumulates of known networks by every way in, beside torch's own counter, and their stored weights.
 
 Run with `uv run python benchmarks/counting.py [--networks N]`. Random weights, small inputs where a network takes them.
 timm is required; networks of MONAI are added where it is installed. A way that refuses a network says why.
+ONNX files are read twice: as nasplug writes them, and from the older exporter, which computes shapes inside the graph.
+Stored weights are those of a workload beside the elements of the different weight tensors of convolutions and linear
+layers; networks that multiply by tensors of their own (a class attention, a position bias) store more.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nasplug.cost.counts import count_macs, plain_operators
+from nasplug.export.onnx import exported as exported_onnx
 from nasplug.workloads.extract import extract
 from nasplug.workloads.onnx import read_onnx
 
@@ -67,6 +71,7 @@ def monai() -> list[tuple[str, Callable[[], nn.Module], tuple[int, ...]]]:
         ("VNet", lambda: nets.VNet(spatial_dims=3, **plain), deep),
         ("HighResNet", lambda: nets.HighResNet(spatial_dims=3, **plain), deep),
         ("UNETR", lambda: nets.UNETR(img_size=32, hidden_size=96, mlp_dim=192, num_heads=4, **plain), deep),
+        ("SwinUNETR", lambda: nets.SwinUNETR(feature_size=12, **plain), (1, 64, 64, 64)),
         ("DenseNet121", lambda: nets.DenseNet121(spatial_dims=3, **plain), deep),
         ("DynUNet", lambda: nets.DynUNet(3, 1, 2, [3, 3, 3], [1, 2, 2], [2, 2]), deep),
     ]
@@ -100,10 +105,17 @@ def counted(network: nn.Module, shape: tuple[int, ...], folder: Path) -> dict[st
         return int(extract(torch.export.export(network, inputs).module(), shape).macs.sum())
 
     def through_onnx() -> int:
-        path = folder / "net.onnx"
+        return int(read_onnx(exported_onnx(network, torch.zeros(2, *shape), folder / "net.onnx")).macs.sum())
+
+    def older_onnx() -> int:
         with contextlib.redirect_stdout(io.StringIO()):
-            torch.onnx.export(network, inputs, str(path), dynamo=False, opset_version=18)
-        return int(read_onnx(path).macs.sum())
+            torch.onnx.export(network, inputs, str(folder / "old.onnx"), dynamo=False, opset_version=18)
+        return int(read_onnx(folder / "old.onnx").macs.sum())
+
+    def layers() -> int:
+        kinds = (nn.modules.conv._ConvNd, nn.Linear)
+        held = {id(each.weight): each.weight.numel() for each in network.modules() if isinstance(each, kinds)}
+        return sum(held.values())
 
     ways: dict[str, Callable[[], int]] = {
         "torch": torch_counter,
@@ -111,7 +123,11 @@ def counted(network: nn.Module, shape: tuple[int, ...], folder: Path) -> dict[st
         "module": lambda: int(extract(network, shape).macs.sum()),
         "export": exported,
         "onnx": through_onnx,
+        "older onnx": older_onnx,
         "csv": lambda: int(from_scalesim(to_scalesim_products(extract(network, shape))).macs.sum()),
+        "layers": layers,
+        "stored": lambda: int(extract(network, shape).stored_weights.sum()),
+        "stored onnx": lambda: int(read_onnx(folder / "net.onnx").stored_weights.sum()),
     }
     found: dict[str, Any] = {"input": list(shape)}
     for way, measure in ways.items():
@@ -149,10 +165,13 @@ def _with_shape(make: Callable[[], nn.Module], shape: tuple[int, ...]) -> tuple[
 
 def write(results: dict[str, dict[str, Any]]) -> None:
     """Records how many networks every way counts as torch does, and how many it refuses."""
-    ways = ("count", "module", "export", "onnx", "csv")
+    ways = ("count", "module", "export", "onnx", "older onnx", "csv")
     equal = {way: sum(found[way] == found["torch"] for found in results.values()) for way in ways}
     refused = {way: sum(isinstance(found[way], str) for found in results.values()) for way in ways}
-    summary = {"seeds": [SEED], "networks": len(results), "equal": equal, "refused": refused}
+    stored = {
+        way: sum(found[way] == found["layers"] for found in results.values()) for way in ("stored", "stored onnx")
+    }
+    summary = {"seeds": [SEED], "networks": len(results), "equal": equal, "refused": refused, "stored_equal": stored}
     packages = ("timm", "onnx", *(("monai",) if find_spec("monai") else ()))
     record("counting", summary | {"results": results}, packages=packages)
 

@@ -9,11 +9,13 @@ from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.jsondata import JsonObject
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from pytorch_lightning import Callback
     from torch import nn
 
+    from nasplug.contract.records import Trial
     from nasplug.evaluate.trialrun import TrialRun
 
 Normalisation = Literal["weights", "any"]
@@ -24,8 +26,8 @@ class Pretrained:
 
     The weights are put in just before a training, so pricing, exporting and loading networks need no file. Trials that
     continue another one, or start from its weights, keep those. The head stays fresh if the file has another number of
-    classes; anything else that does not fit fails the trial. The trial records name and checksum of the file, and a
-    retraining of it refuses another file.
+    classes; anything else that does not fit fails the trial. The trial records name and checksum of the file: a
+    retraining of it refuses another file, and so does a run that resumes the study.
 
     Example:
         >>> wrapper = Pretrained("weights/resnet18.safetensors")
@@ -63,6 +65,7 @@ class Pretrained:
         self.weights, self.prefix, self.partial = weights, prefix, partial
         self.normalisation, self.sha256 = normalisation, sha256
         self._checksums: dict[tuple[str, int, int], str] = {}
+        self._first: dict[str, str] = {}  # checksum by name, as this process met it first
 
     @hookimpl(tryfirst=True)
     def configure_callbacks(self, run: TrialRun) -> list[Callback]:
@@ -91,23 +94,38 @@ class Pretrained:
         """Leaves the structure as it is: the record says which weights the training began with."""
         return network if edit.get("by") == "pretrained" else None
 
+    def check_resumed(self, trials: Sequence[Trial]) -> None:
+        """Refuses to go on with a study whose file of weights is another one by now.
+
+        Args:
+            trials: Trials of the study so far.
+
+        Raises:
+            SpecError: It is, or it is not there any more.
+        """
+        recorded = {
+            str(edit["weights"]): str(edit["sha256"])
+            for trial in reversed(trials)
+            for edit in trial.edits
+            if edit.get("by") == "pretrained"
+        }
+        if not recorded:
+            return
+        from nasplug.evaluate import pretrained
+
+        for name, expected in recorded.items():
+            source = pretrained.find_named(self.weights, name)
+            if source is not None and (found := self._checksum(source.path)) != expected:
+                raise SpecError(_changed(name), where="pretrained", why=_sums(found, expected), fix=_BACK)
+
     def _check_same(self, run: TrialRun, record: JsonObject) -> None:
+        name, found = str(record["weights"]), str(record["sha256"])
         earlier = [item["sha256"] for item in run.trial.edits if item.get("by") == "pretrained"]
-        earlier += [
-            item["sha256"]
-            for trial in run.study.trials
-            for item in trial.edits
-            if item.get("by") == "pretrained" and item.get("weights") == record["weights"]
-        ]
-        for expected in [*([self.sha256] if self.sha256 else []), *earlier]:
-            if expected != record["sha256"]:
-                raise TrialError(
-                    "build",
-                    f"the weights {record['weights']!r} are not those that were used before",
-                    where=f"trial {run.number}, pretrained",
-                    why=f"sha256 is {record['sha256']}, and {expected} is recorded",
-                    fix="put the earlier file back, or start a new study",
-                )
+        first = self._first.setdefault(name, found)
+        for expected in [*([self.sha256] if self.sha256 else []), *map(str, earlier), first]:
+            if expected != found:
+                where = f"trial {run.number}, pretrained"
+                raise TrialError("build", _changed(name), where=where, why=_sums(found, expected), fix=_BACK)
 
     def _checksum(self, path: Path) -> str:
         import hashlib
@@ -118,6 +136,17 @@ class Pretrained:
             with path.open("rb") as file:
                 self._checksums[key] = hashlib.file_digest(file, "sha256").hexdigest()
         return self._checksums[key]
+
+
+_BACK = "put the earlier file back, or start a new study"
+
+
+def _changed(name: str) -> str:
+    return f"the weights {name!r} are not those that were used before"
+
+
+def _sums(found: str, expected: str) -> str:
+    return f"sha256 is {found}, and {expected} is recorded"
 
 
 def _check_normalisation(run: TrialRun, weights: str) -> None:

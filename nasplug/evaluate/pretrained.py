@@ -68,6 +68,26 @@ def find(weights: str, network: nn.Module) -> Source:
     return Source(path.name, path)
 
 
+def find_named(weights: str, name: str) -> Source | None:
+    """Finds the file of weights that a trial has recorded, without its network.
+
+    Args:
+        weights: Argument as for `find`.
+        name: Name that `find` gave the source.
+
+    Returns:
+        The file; None for models of timm that this version does not know.
+
+    Raises:
+        SpecError: There is no such file, here or in the cache.
+    """
+    if weights != "hub":
+        return find(weights, nn.Identity())
+    timm = require("timm", extra="timm", purpose="find the weights of timm models")
+    config = timm.models.get_pretrained_cfg(name.removeprefix("timm:"))
+    return None if config is None else _of_timm(config.to_dict())
+
+
 def read(path: Path) -> dict[str, Tensor]:
     """Returns the tensors of a safetensors file, of torch weights or of a Lightning checkpoint; runs no code of it.
 
@@ -254,6 +274,10 @@ def _timm_file(network: nn.Module) -> Source:
             where=_WHERE,
             fix="name the file of the weights, or torchvision:NAME",
         )
+    return _of_timm(config)
+
+
+def _of_timm(config: Any) -> Source:
     tag = ".".join(filter(None, (config.get("architecture"), config.get("tag"))))
     name, url, repository = f"timm:{tag}", config.get("url"), config.get("hf_hub_id")
     if not url and not repository:

@@ -260,6 +260,7 @@ class Search:
         if not self._started:
             # At the first real job: a resumed run that is already complete starts no process. Workers have studies of
             # their own: what they write must land where this one will look.
+            self._check_resumed()
             self._introduce()
             self._executor.start(Launch(self.assembly, self.study.artifacts(), self._emit, self._objects))
             self._started = True
@@ -275,6 +276,15 @@ class Search:
             self._tell(lambda tracker: tracker.worked("baseline", share, message.metrics))
         elif isinstance(key, int):
             self._tell(lambda tracker: tracker.measured(key, message))
+
+    def _check_resumed(self) -> None:
+        """Lets plugins look whether what they use beside the specification is what earlier trials used."""
+        if not self._recorded:
+            return
+        for name, plugin in self.assembly.manager.named():
+            check = getattr(plugin, "check_resumed", None)
+            if check is not None:
+                self.assembly.manager.guard(name, "check_resumed", check, list(self._recorded.values()))
 
     def _introduce(self) -> None:
         """Says what the data are, where the task can tell."""

@@ -15,6 +15,9 @@ from typing import TypeAlias
 Shape: TypeAlias = Sequence[int]
 Columns: TypeAlias = dict[str, int]
 
+#: Columns of what a row reads, and of what it writes: channels, height, width.
+READ, WRITTEN = ("ci", "hi", "wi"), ("co", "ho", "wo")
+
 
 def maps(shape: Shape, names: tuple[str, str, str]) -> Columns:
     """A feature map (N, C, ...) of one to three dimensions as columns.
@@ -26,6 +29,20 @@ def maps(shape: Shape, names: tuple[str, str, str]) -> Columns:
     channels, height, width = names
     size = list(shape[2:])
     return {"n": int(shape[0]), channels: int(shape[1]), height: math.prod(size[:-1]), width: int(size[-1])}
+
+
+def image(shape: Shape, names: tuple[str, str, str]) -> Columns:
+    """Any tensor as columns: a feature map, tokens (N, T, C) with T as the height, vectors, or what has no such form.
+
+    Args:
+        shape: Shape with the batch first.
+        names: Columns for channels, height and width, such as `("ci", "hi", "wi")`.
+    """
+    if len(shape) in (4, 5):
+        return maps(shape, names)
+    rows = int(shape[1]) if len(shape) == 3 else 1
+    n, c = (int(shape[0]), int(shape[-1])) if len(shape) in (2, 3) else (1, max(1, math.prod(shape)))
+    return {"n": n, names[0]: c, names[1]: rows, names[2]: 1}
 
 
 def forward(
@@ -49,11 +66,35 @@ def forward(
         dilation: Dilation, likewise.
         groups: Number of groups.
     """
-    kernel = tuple(weight[2:])
-    columns = maps(size, ("ci", "hi", "wi")) | maps(out, ("co", "ho", "wo"))
-    columns |= {"kh": math.prod(kernel[:-1]), "kw": int(kernel[-1]), "groups": int(groups)}
+    columns = pool(size, weight[2:], out, stride=stride, padding=padding, dilation=dilation)
+    return columns | {"groups": int(groups)}
+
+
+def pool(
+    size: Shape,
+    kernel: Shape,
+    out: Shape,
+    *,
+    stride: Shape = (1,),
+    padding: Shape = (0,),
+    dilation: Shape = (1,),
+) -> Columns:
+    """Columns of windows that slide over a map, as those of pooling do.
+
+    Args:
+        size: Shape of the input, (N, C, ...).
+        kernel: Size of a window, one number per dimension, or one for all.
+        out: Shape of the output, (N, C, ...).
+        stride: Stride, likewise.
+        padding: Padding before, likewise.
+        dilation: Dilation, likewise.
+    """
+    dimensions = len(size) - 2
+    window = [int(each) for each in kernel]
+    window = window * dimensions if len(window) == 1 else window
+    columns = maps(size, READ) | maps(out, WRITTEN) | {"kh": math.prod(window[:-1]), "kw": window[-1]}
     for name, value, without in (("s", stride, 1), ("p", padding, 0), ("d", dilation, 1)):
-        columns[f"{name}h"], columns[f"{name}w"] = _plane(value, len(kernel), without)
+        columns[f"{name}h"], columns[f"{name}w"] = _plane(value, dimensions, without)
     return columns
 
 
@@ -70,11 +111,11 @@ def transposed(size: Shape, weight: Shape, out: Shape, groups: int = 1) -> tuple
         Columns of a row `conv`, and of a row `add`; None where every product is an output by itself.
     """
     taps = math.prod(weight[2:])
-    columns = maps(size, ("ci", "hi", "wi"))
+    columns = maps(size, READ)
     columns |= {"co": int(out[1]) * taps, "ho": columns["hi"], "wo": columns["wi"], "groups": int(groups)}
     if math.prod(size[2:]) * taps == math.prod(out[2:]):
         return columns, None
-    image = maps(out, ("co", "ho", "wo"))
+    image = maps(out, WRITTEN)
     spread = {"ci": int(out[1]), "hi": columns["hi"] * math.prod(weight[2:-1]), "wi": columns["wi"] * int(weight[-1])}
     return columns, image | spread
 

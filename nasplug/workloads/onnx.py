@@ -13,12 +13,14 @@ from nasplug.contract.wording import plural
 from nasplug.optional import require
 from nasplug.workloads import convolutions
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
+from nasplug.workloads.convolutions import READ, WRITTEN, image
+from nasplug.workloads.shapes import infer_shapes
 from nasplug.workloads.workload import Workload
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from onnx import GraphProto, NodeProto, TypeProto
+    from onnx import GraphProto, NodeProto
 
 
 Shape = tuple[int, ...]
@@ -42,6 +44,7 @@ _UNCOUNTED = frozenset(
         *("QLinearMatMul", "RotaryEmbedding", "STFT", "If", "Loop", "Scan", "SequenceMap"),
     )
 )
+_PRODUCTS = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul"))
 #: Libraries of operators of which all that multiply are known.
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 _NORMS = frozenset(("LayerNormalization", "GroupNormalization", "InstanceNormalization", "RMSNormalization"))
@@ -76,19 +79,17 @@ def read_onnx(path: str | Path, *, bits: int = 8) -> Workload:
     if not batch.dim_value:
         name = batch.dim_param
         batch.dim_value = 1
-        for item in (*model.graph.value_info, *model.graph.output):  # stated with the open batch size
+        for item in model.graph.value_info:  # stated with the open batch size
             for dim in item.type.tensor_type.shape.dim:
                 if name and dim.dim_param == name:
                     dim.dim_value = 1
-    for item in model.graph.output:  # to be inferred anew; an empty shape would be that of a scalar
-        item.type.tensor_type.ClearField("shape")
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
     try:
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    except Exception as error:
+        inferred = infer_shapes(onnx, model)
+    except Exception as error:  # whatever a node that contradicts its inputs makes of it
         raise DataError("its shapes cannot be inferred", where=where, why=str(error)) from error
-    return _Reader(onnx, inferred.graph, where, bits).read(inputs[0].name)
+    return _Reader(onnx, model.graph, where, bits, inferred).read(inputs[0].name)
 
 
 #: Reads a node, given the rows that wrote its inputs, and returns its row.
@@ -96,17 +97,15 @@ Handler: TypeAlias = "Callable[[_Reader, NodeProto, list[int]], int]"
 
 
 class _Reader:
-    def __init__(self, onnx: ModuleType, graph: GraphProto, where: str, bits: int) -> None:
+    def __init__(
+        self, onnx: ModuleType, graph: GraphProto, where: str, bits: int, shapes: Mapping[str, Shape | None]
+    ) -> None:
         self._onnx, self._graph, self._where, self._bits = onnx, graph, where, bits
-        self.shapes: dict[str, Shape | None] = {
-            item.name: _shape(item.type.tensor_type)
-            for item in (*graph.value_info, *graph.input, *graph.output)
-            if item.type.HasField("tensor_type")
-        }
-        self.shapes |= {item.name: tuple(item.dims) for item in graph.initializer}
+        self.shapes = {name: shape for name, shape in shapes.items() if shape is not None and all(shape)}
         self.rows: dict[str, int] = {}
         self._writers = {name: node for node in graph.node for name in node.output}
         self._held: set[Hashable] = set()
+        self._states: set[str] = set()  # tensors made of nothing, such as a positional encoding
 
     def holds(self, name: str) -> bool:
         """Whether the row made now is the first with this constant, or with what is computed from it."""
@@ -123,7 +122,7 @@ class _Reader:
         return node.op_type, attributes, list(node.output).index(name), *map(self._key, filter(None, node.input))
 
     def read(self, source: str) -> Workload:
-        shape = self.shapes[source]
+        shape = self.shapes.get(source)
         if shape is None:
             raise DataError(
                 "the shape of its input is open", where=self._where, fix="export it with a fixed image size"
@@ -131,9 +130,14 @@ class _Reader:
         self.builder = WorkloadBuilder(shape[1:], self._bits)
         self.rows[source] = INPUT
         for node in self._graph.node:
+            made = [name for name in node.input if name in self._states]
+            if made and node.op_type in _PRODUCTS and not any(name in self.rows for name in node.input):
+                self.rows |= dict.fromkeys(made, INPUT)
             sources = [self.rows[name] for name in node.input if name in self.rows]
-            if not sources or node.op_type in ("Shape", "Size"):
-                continue  # made of constants only
+            if not sources or node.op_type in ("Shape", "Size"):  # made of constants only
+                if sources or len(made) == len(list(filter(None, node.input))):
+                    self._states |= set(node.output)
+                continue
             row = self._node(node, sources)
             for name in node.output:
                 if name:
@@ -227,27 +231,8 @@ class _Reader:
         return self.row("fc", node, sources, **shapes, bias=bias, stored=stored)
 
     def row(self, operation: str, node: NodeProto, sources: Sequence[int], **columns: float) -> int:
-        shapes = _image("ci", "hi", "wi", self.shape(self.first(node)))
-        shapes |= _image("co", "ho", "wo", self.shape(node.output[0]))
+        shapes = image(self.shape(self.first(node)), READ) | image(self.shape(node.output[0]), WRITTEN)
         return self.builder.row(operation, sources, node.name or node.op_type, **(shapes | columns))
-
-
-def _shape(kind: TypeProto.Tensor) -> Shape | None:
-    sizes = tuple(dim.dim_value for dim in kind.shape.dim)
-    return sizes if all(sizes) else None
-
-
-def _image(channels: str, height: str, width: str, shape: Shape) -> dict[str, int]:
-    """A tensor of any rank as n x channels x height x width; tokens are (N, T, C)."""
-    if len(shape) == 4:
-        n, c, h, w = shape
-    elif len(shape) == 3:
-        (n, h, c), w = shape, 1
-    elif len(shape) == 2:
-        (n, c), h, w = shape, 1, 1
-    else:
-        n, c, h, w = 1, max(1, math.prod(shape)), 1, 1
-    return {"n": n, channels: c, height: h, width: w}
 
 
 def _windows(
@@ -264,12 +249,6 @@ def _windows(
         ]
         pads = [(total + (attributes["auto_pad"] == b"SAME_LOWER")) // 2 for total in needed]
     return strides, dilations, pads[: len(kernel)]
-
-
-def _window(attributes: Mapping[str, Any], kernel: Sequence[int], size: Shape, out: Shape) -> dict[str, int]:
-    strides, dilations, pads = _windows(attributes, kernel, size, out)
-    names = ("kh", "kw", "sh", "sw", "dh", "dw", "ph", "pw")
-    return dict(zip(names, (*kernel, *strides, *dilations, *pads), strict=True))
 
 
 def _conv(reader: _Reader, node: NodeProto, sources: list[int]) -> int:
@@ -357,29 +336,28 @@ def _pool(kind: str) -> Handler:
     def handle(reader: _Reader, node: NodeProto, sources: list[int]) -> int:
         attributes = reader.attributes(node)
         kernel = attributes["kernel_shape"]
-        if len(kernel) != 2:
-            return reader.row("other", node, sources)
-        window = _window(attributes, kernel, reader.shape(node.input[0]), reader.shape(node.output[0]))
-        return reader.row(kind, node, sources, **window)
+        size, out = reader.shape(node.input[0]), reader.shape(node.output[0])
+        strides, dilations, pads = _windows(attributes, kernel, size, out)
+        columns = convolutions.pool(size, kernel, out, stride=strides, padding=pads, dilation=dilations)
+        return reader.row(kind, node, sources, **columns)
 
     return handle
 
 
 def _global_pool(reader: _Reader, node: NodeProto, sources: list[int]) -> int:
-    shape, out = reader.shape(node.input[0]), reader.shape(node.output[0])
-    if len(shape) == 4 and math.prod(out) == shape[0] * shape[1]:
-        n, c, h, w = shape
-        return reader.row("avgpool", node, sources, n=n, ci=c, hi=h, wi=w, co=c, ho=1, wo=1, kh=h, kw=w)
-    if len(shape) == 3 and math.prod(out) == shape[0] * shape[2]:
-        n, tokens, c = shape
-        return reader.row("avgpool", node, sources, n=n, ci=c, hi=tokens, wi=1, co=c, ho=1, wo=1, kh=tokens)
-    return reader.row("other", node, sources)
+    size, kept = reader.shape(node.input[0]), math.prod(reader.shape(node.output[0]))
+    if len(size) == 3 and kept == size[0] * size[2]:  # tokens
+        size = (size[0], size[2], size[1], 1)
+    elif len(size) < 3 or kept != size[0] * size[1]:
+        return reader.row("other", node, sources)
+    columns = convolutions.pool(size, size[2:], (*size[:2], *(1 for _ in size[2:])))
+    return reader.row("avgpool", node, sources, **columns)
 
 
 def _elementwise(kind: str) -> Handler:
     def handle(reader: _Reader, node: NodeProto, sources: list[int]) -> int:
         largest = max((reader.shape(name) for name in node.input if name in reader.rows), key=math.prod)
-        return reader.row(kind, node, sources, **_image("ci", "hi", "wi", largest))
+        return reader.row(kind, node, sources, **image(largest, READ))
 
     return handle
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nasplug.workloads import convolutions
 from nasplug.workloads.builder import INPUT, Column
+from nasplug.workloads.convolutions import READ, WRITTEN, image
 
 if TYPE_CHECKING:
     from nasplug.workloads.extract import _Recorder
@@ -20,7 +21,9 @@ VIEWS = (
     *("expand", "slice", "select", "as_strided", "alias", "detach", "clone", "contiguous", "_to_copy", "flatten"),
     *("unflatten", "split", "split_with_sizes", "chunk", "unbind", "dropout", "native_dropout", "lift_fresh", "copy"),
     *("narrow", "movedim", "roll", "flip", "channel_shuffle", "pixel_shuffle", "pixel_unshuffle", "view_as"),
-    *("constant_pad_nd", "reflection_pad2d", "replication_pad2d", "repeat", "index", "swapaxes", "im2col", "unfold"),
+    *("constant_pad_nd", "repeat", "index", "swapaxes", "im2col", "unfold"),
+    *(f"{kind}_pad{dimensions}d" for kind in ("reflection", "replication") for dimensions in (1, 2, 3)),
+    "as_strided_",
 )
 #: New tensors that only take a shape from their argument.
 CONSTANTS = frozenset(
@@ -65,7 +68,7 @@ class Call:
 
     def row(self, operation: str, sources: list[int] | None = None, **columns: Column) -> int:
         """Adds a row with the shapes of the first input and output, unless given."""
-        shapes = _image("ci", "hi", "wi", self._first()) | _image("co", "ho", "wo", self.outputs[0])
+        shapes = image(self._first().shape, READ) | image(self.outputs[0].shape, WRITTEN)
         stated = {k: v for k, v in self.recorder.stated().items() if operation in ("conv", "fc") or "weight" not in k}
         return self.recorder.builder.row(
             operation,
@@ -78,7 +81,7 @@ class Call:
         """Shapes of a row that reads an input of the network: of that input, as there may be several."""
         if self.sources[0] != INPUT:
             return {}
-        return _image("ci", "hi", "wi", self._first()) | _image("co", "ho", "wo", self.outputs[0])
+        return image(self._first().shape, READ) | image(self.outputs[0].shape, WRITTEN)
 
     def _first(self) -> Tensor:
         """The first input that a row wrote."""
@@ -88,25 +91,6 @@ class Call:
                     found: Tensor = item
                     return found
         raise AssertionError(self.operator)
-
-
-def _image(channels: str, height: str, width: str, tensor: Tensor) -> dict[str, int]:
-    """A tensor of any rank as n x channels x height x width; tokens are (N, T, C)."""
-    shape = tuple(tensor.shape)
-    if len(shape) == 4:
-        n, c, h, w = shape
-    elif len(shape) == 3:
-        (n, h, c), w = shape, 1
-    elif len(shape) == 2:
-        (n, c), h, w = shape, 1, 1
-    else:
-        n, c, h, w = 1, max(1, tensor.numel()), 1, 1
-    return {"n": n, channels: c, height: h, width: w}
-
-
-def _pair(value: int | Sequence[int]) -> tuple[int, int]:
-    values = [value] * 2 if isinstance(value, int) else list(value)
-    return (int(values[0]), int(values[-1])) if len(values) > 1 else (int(values[0]), int(values[0]))
 
 
 def _pass(call: Call) -> int:
@@ -240,37 +224,32 @@ def _batch_norm(call: Call) -> int:
 
 def _pool(kind: str) -> Callable[[Call], int]:
     def handle(call: Call) -> int:
-        kernel = _pair(call.args[1])
-        stride = _pair(call.args[2]) if len(call.args) > 2 and call.args[2] else kernel
-        padding = _pair(call.args[3]) if len(call.args) > 3 else (0, 0)
-        names = ("kh", "kw", "sh", "sw", "ph", "pw")
-        columns = dict(zip(names, (*kernel, *stride, *padding), strict=True))
-        return call.row(kind, call.sources, **columns)
+        kernel = call.args[1]
+        stride = call.arg(2, "stride") or kernel
+        padding = call.arg(3, "padding", (0,))
+        size, out = call.args[0].shape, call.outputs[0].shape
+        return call.row(kind, call.sources, **convolutions.pool(size, kernel, out, stride=stride, padding=padding))
 
     return handle
 
 
 def _adaptive_pool(call: Call) -> int:
-    height, width = (int(size) for size in call.args[0].shape[-2:])
-    out_height, out_width = (int(size) for size in call.outputs[0].shape[-2:])
-    kh, kw = -(-height // out_height), -(-width // out_width)
-    return call.row("avgpool", kh=kh, kw=kw, sh=height // out_height, sw=width // out_width)
+    size, out = call.args[0].shape, call.outputs[0].shape
+    spans = list(zip(size[2:], out[2:], strict=True))
+    kernel, stride = [-(-whole // parts) for whole, parts in spans], [whole // parts for whole, parts in spans]
+    return call.row("avgpool", call.sources, **convolutions.pool(size, kernel, out, stride=stride))
 
 
 def _mean(call: Call) -> int:
     """A mean over height and width is a global pool; over tokens likewise."""
     value: Tensor = call.args[0]
     dims = sorted(int(d) % value.dim() for d in (call.arg(1, "dim") or range(value.dim())))
-    if value.dim() == 4 and dims == [2, 3]:
-        n, c, h, w = (int(size) for size in value.shape)
-        return call.row("avgpool", n=n, ci=c, hi=h, wi=w, co=c, ho=1, wo=1, kh=h, kw=w, sh=1, sw=1)
-    if value.dim() == 4 and dims == [1, 2]:  # channels last
-        n, h, w, c = (int(size) for size in value.shape)
-        return call.row("avgpool", n=n, ci=c, hi=h, wi=w, co=c, ho=1, wo=1, kh=h, kw=w)
-    if value.dim() == 3 and dims == [1]:
-        n, tokens, c = (int(size) for size in value.shape)
-        return call.row("avgpool", n=n, ci=c, hi=tokens, wi=1, co=c, ho=1, wo=1, kh=tokens)
-    return call.row("other")
+    size = list(value.shape)
+    if value.dim() in (3, 4) and dims == list(range(1, value.dim() - 1)):  # channels last, or tokens
+        size = [size[0], size[-1], *size[1:-1]] + [1] * (4 - value.dim())
+    elif value.dim() < 3 or dims != list(range(2, value.dim())):
+        return call.row("other")
+    return call.row("avgpool", call.sources, **convolutions.pool(size, size[2:], (*size[:2], *(1 for _ in size[2:]))))
 
 
 def _elementwise(kind: str) -> Callable[[Call], int]:
@@ -279,15 +258,11 @@ def _elementwise(kind: str) -> Callable[[Call], int]:
     def handle(call: Call) -> int:
         if len(call.sources) > 1:
             largest = max(call.args[:2], key=lambda value: value.numel())
-            shapes = _image("ci", "hi", "wi", largest)
+            shapes = image(largest.shape, READ)
             return call.row(kind, call.sources, **shapes)
         return call.recorder.builder.affine(call.sources[0], call.recorder.name(call.operator), **call.of_input())
 
     return handle
-
-
-def _concat(call: Call) -> int:
-    return call.row("concat")
 
 
 def _simple(kind: str) -> Callable[[Call], int]:
@@ -314,13 +289,13 @@ HANDLERS: dict[str, Callable[[Call], int]] = {
     ),
     **dict.fromkeys(("native_layer_norm", "native_group_norm", "_fused_rms_norm"), _simple("norm")),
     **dict.fromkeys(("_softmax", "_log_softmax", "_safe_softmax"), _simple("softmax")),
-    **dict.fromkeys(("max_pool2d_with_indices", "max_pool2d"), _pool("maxpool")),
-    "avg_pool2d": _pool("avgpool"),
-    **dict.fromkeys(("_adaptive_avg_pool2d", "adaptive_avg_pool2d"), _adaptive_pool),
+    **{f"max_pool{d}d{indices}": _pool("maxpool") for d in (1, 2, 3) for indices in ("", "_with_indices")},
+    **{f"avg_pool{d}d": _pool("avgpool") for d in (1, 2, 3)},
+    **{f"{inner}adaptive_avg_pool{d}d": _adaptive_pool for d in (1, 2, 3) for inner in ("", "_")},
     "mean": _mean,
     **dict.fromkeys(("add", "add_", "sub", "sub_", "rsub"), _elementwise("add")),
     **dict.fromkeys(("mul", "mul_", "div", "div_"), _elementwise("mul")),
-    "cat": _concat,
+    **dict.fromkeys(("cat", "stack"), _simple("concat")),
     **dict.fromkeys(
         (
             *("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "_upsample_nearest_exact1d"),

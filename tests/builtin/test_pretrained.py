@@ -7,7 +7,7 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 import nasplug as nas
@@ -47,8 +47,6 @@ def test_a_training_starts_from_the_file_and_the_trial_says_which(weights, tmp_p
         {"by": "pretrained", "weights": "w.safetensors", "sha256": checksum}
     ]
     kept = study.network(trial)
-    from safetensors.torch import load_file
-
     assert torch.equal(kept[0].weight, load_file(weights)["0.weight"])  # frozen, so it is what the file holds
 
 
@@ -67,6 +65,44 @@ def test_another_file_than_the_stated_one_is_refused(weights, tmp_path):
     save_file(changed.state_dict(), weights)
     with pytest.raises(NasplugError, match="not those that were used before"):
         search(Pretrained(str(weights), sha256=checksum), trials=1, rehearse=True)
+
+
+@pytest.mark.parametrize("executor", ["inline", "process"])
+def test_a_resumed_study_refuses_a_file_that_changed_and_spends_no_trial(weights, tmp_path, executor):
+    more = {"storage": str(tmp_path / "s.sqlite"), "enqueue": [[4]] * 4, "remeasure": True, "executor": executor}
+    wrapper = nas.component("pretrained", weights=str(weights))
+    first = weights.read_bytes()
+    search(wrapper, **more)
+    with torch.no_grad():
+        changed = {name: tensor + 1 for name, tensor in load_file(weights).items()}
+    save_file(changed, weights)
+    with pytest.raises(SpecError, match="not those that were used before") as caught:
+        search(wrapper, trials=3, **more)
+    assert hashlib.sha256(first).hexdigest() in str(caught.value)
+    assert [trial.state for trial in nas.load_study(more["storage"]).trials if trial.finished] == ["complete"]
+    assert len(search(wrapper, trials=1, **more).trials) == 1  # nothing is left to train, so nothing is refused
+    weights.write_bytes(first)
+    assert [trial.state for trial in search(wrapper, trials=3, **more).trials] == ["complete"] * 3
+
+
+def test_a_file_that_changes_while_a_study_runs_fails_the_later_trials(weights, monkeypatch):
+    class Exchange(nas.Tracker):
+        def observed(self, trial):
+            save_file({name: tensor + 1 for name, tensor in load_file(weights).items()}, weights)
+
+    more = {"enqueue": [[4]] * 2, "trials": 2, "batch": 1, "remeasure": True, "trackers": [Exchange()]}
+    first, second = search(Pretrained(str(weights)), **more).trials
+    assert (first.state, second.state) == ("complete", "failed")
+    assert "not those that were used before" in second.failure.message
+
+
+def test_a_missing_file_is_told_when_a_study_goes_on(weights, tmp_path):
+    more = {"storage": str(tmp_path / "s.sqlite"), "enqueue": [[4]] * 4, "remeasure": True}
+    wrapper = nas.component("pretrained", weights=str(weights))
+    search(wrapper, **more)
+    weights.unlink()
+    with pytest.raises(SpecError, match="there is no weights file"):
+        search(wrapper, trials=2, **more)
 
 
 def test_bundles_need_no_file_of_weights(weights, tmp_path):

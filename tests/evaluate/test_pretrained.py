@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from nasplug.contract.errors import SpecError, TrialError
-from nasplug.evaluate.pretrained import Source, find, load, read, stripped
+from nasplug.evaluate.pretrained import Source, find, find_named, load, read, stripped
 from nasplug.spaces.timm import create
 
 timm = pytest.importorskip("timm")
@@ -59,6 +59,8 @@ def test_the_hubs_cache_fills_a_timm_model_of_other_classes_and_channels(cache):
     head = {name: value.clone() for name, value in network.get_classifier().state_dict().items()}
     source = find("hub", network)
     assert source.name == "timm:test_resnet.r160_in1k"
+    assert find_named("hub", source.name) == source
+    assert find_named("hub", "timm:a_model_of_later") is None
     load(network, source)
     first = donor.pretrained_cfg["first_conv"]
     assert same(network, donor.state_dict(), but=(first, "fc"))

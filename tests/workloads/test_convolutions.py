@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nasplug.workloads.convolutions import forward, transposed
+from nasplug.workloads.convolutions import READ, forward, image, pool, transposed
 
 
 def test_three_dimensions_keep_products_weights_and_maps():
@@ -29,3 +29,25 @@ def test_a_transposed_one_multiplies_at_inputs_and_adds_where_windows_overlap(ke
     if spread is not None:
         assert spread["ci"] * spread["hi"] * spread["wi"] == 6 * 9 * 16
         assert spread["co"] * spread["ho"] * spread["wo"] == 6 * 81
+
+
+def test_windows_of_three_dimensions_and_one_number_for_all():
+    found = pool((2, 6, 8, 8, 8), (2,), (2, 6, 4, 4, 4), stride=(2,), padding=(1,))
+    assert (found["kh"], found["kw"], found["sh"], found["sw"], found["ph"], found["pw"]) == (4, 2, 2, 2, 1, 1)
+    assert (found["n"], found["ci"], found["hi"], found["wi"]) == (2, 6, 64, 8)
+    assert (found["co"], found["ho"], found["wo"]) == (6, 16, 4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "sizes"),
+    [
+        ((2, 3, 4, 5, 6), (2, 3, 20, 6)),
+        ((2, 3, 4, 5), (2, 3, 4, 5)),
+        ((2, 7, 3), (2, 3, 7, 1)),
+        ((2, 3), (2, 3, 1, 1)),
+        ((5,), (1, 5, 1, 1)),
+        ((), (1, 1, 1, 1)),
+    ],
+)
+def test_tensors_of_any_rank_are_images(shape, sizes):
+    assert tuple(image(shape, READ)[name] for name in ("n", *READ)) == sizes

@@ -83,6 +83,27 @@ def test_constants_other_than_a_first_state_stay_folded():
     assert int(extract(Zeros(), (4,)).macs.sum()) == 16
 
 
+class Pooled(nn.Module):
+    """Pools in one to three dimensions, each by windows, to a size, and to one number per channel."""
+
+    def __init__(self, dimensions):
+        super().__init__()
+        kinds = ("MaxPool", "AvgPool", "AdaptiveAvgPool")
+        most, mean, to = (getattr(nn, f"{kind}{dimensions}d") for kind in kinds)
+        self.pools = nn.Sequential(most(3, 2, 1), mean(2), to(1))
+
+    def forward(self, x):
+        return self.pools(x).sum(tuple(range(2, x.dim())))
+
+
+@pytest.mark.parametrize(("dimensions", "window", "first"), [(1, (1, 3), 8), (2, (3, 3), 64), (3, (9, 3), 512)])
+def test_pools_of_any_dimensions_have_rows_of_their_own(dimensions, window, first):
+    workload = extract(Pooled(dimensions), (4, *[16] * dimensions))
+    assert workload.operations[:3] == ("maxpool", "avgpool", "avgpool")
+    assert (workload.kh[0], workload.kw[0]) == window
+    assert list(workload.outputs[:3]) == [4 * first, 4 * 4**dimensions, 4]
+
+
 def test_inputs_that_do_not_fit_are_named():
     with pytest.raises(TaskError, match=r"cannot be read for 2 inputs: \(4,\) float32, \(7,\) float32"):
         extract(Two(), Inputs.of([[4], [7]]))
