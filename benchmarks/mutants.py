@@ -41,7 +41,7 @@ from _mutation import Mutant, probed, sites
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = ROOT / "benchmarks" / "results" / "mutants.json"
-PLUGINS = ("bogk", "darts_lp", "emonas", "infonas", "npu", "optuna", "qnas", "tables")
+PLUGINS = ("bogk", "cgap", "darts_lp", "emonas", "infonas", "npu", "optuna", "qnas", "tables")
 #: Share of the mutants that every plugin gets; the core gets the rest.
 SHARE = 13 / 220
 #: Third-party modules that tests import anyway.

@@ -31,6 +31,10 @@ class Package:
 #: By distribution.
 PACKAGES: dict[str, Package] = {
     "nasplug-bogk": Package("search with graph kernels", {"strategy": ("bogk",), "command": ("motifs",)}),
+    "nasplug-cgap": Package(
+        "learn classes in stages, and search for stable networks",
+        dict.fromkeys(("task", "evaluator"), ("cgap",)),
+    ),
     "nasplug-darts-lp": Package(
         "train networks of low precision, and search by gradients",
         dict.fromkeys(("strategy", "space", "wrapper", "callback"), ("darts_lp",)),

@@ -22,6 +22,7 @@ TREES = {path: ast.parse(text) for path, text in SOURCES.items()}
 ANY_PER_1000_LINES = {
     "nasplug": 10.0,
     "nasplug_bogk": 6.0,
+    "nasplug_cgap": 17.0,
     "nasplug_darts_lp": 18.5,
     "nasplug_emonas": 12.0,
     "nasplug_infonas": 15.0,

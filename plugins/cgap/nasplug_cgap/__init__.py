@@ -1,0 +1,1 @@
+"""Plasticity and stability of networks: continual learning, acquisition and stable architectures, for nasplug."""

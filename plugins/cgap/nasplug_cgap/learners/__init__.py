@@ -1,0 +1,1 @@
+"""Learners of class-incremental sequences behind one interface: every one is an evaluator."""

@@ -1,0 +1,47 @@
+"""Announces the package to nasplug; imports nothing of the methods themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nasplug.contract.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from nasplug.plugins.catalog import Catalog
+
+NASPLUG_CONTRACT = "2.0"
+
+
+@hookimpl
+def register(catalog: Catalog) -> None:
+    """Names and locations only."""
+    catalog.task(
+        "cgap.stages",
+        "nasplug_cgap.sequence.task:StageTask",
+        summary="The classes of the first stages of a sequence, of any classification task.",
+    )
+    catalog.evaluator(
+        "cgap.naive",
+        "nasplug_cgap.learners.plain:Naive",
+        summary="Learns classes in stages by fine-tuning alone.",
+    )
+    catalog.evaluator(
+        "cgap.joint",
+        "nasplug_cgap.learners.plain:Joint",
+        summary="Learns classes in stages on all samples seen so far.",
+    )
+    catalog.evaluator(
+        "cgap.replay",
+        "nasplug_cgap.learners.replay:Replay",
+        summary="Learns classes in stages with a memory of earlier samples.",
+    )
+    catalog.evaluator(
+        "cgap.ewc",
+        "nasplug_cgap.learners.ewc:EWC",
+        summary="Learns classes in stages with elastic weight consolidation.",
+    )
+    catalog.evaluator(
+        "cgap.lwf",
+        "nasplug_cgap.learners.lwf:LwF",
+        summary="Learns classes in stages without forgetting, by distillation.",
+    )

@@ -1,0 +1,1 @@
+"""Class-incremental sequences: which classes come when, the data of a stage, replay memory and metrics."""
