@@ -7,6 +7,7 @@ on images that the search never saw, a report, and files to go on with. About tw
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -18,7 +19,7 @@ from nasplug.cli.app import INTERRUPTED
 from nasplug.cli.loading import find_plugins
 from nasplug.cli.parser import Parser, natural, positive
 from nasplug.contract.errors import MissingExtraError, StorageError
-from nasplug.contract.jsondata import Json, JsonObject
+from nasplug.contract.jsondata import Json, JsonObject, parse_json
 from nasplug.contract.wording import plural
 from nasplug.optional import available
 
@@ -179,9 +180,10 @@ def _final(study: Study, best: Trial, spec: RunSpec, catalog: Catalog, folder: P
 
     path = folder / RESULT
     if path.is_file():
-        earlier: Result = json.loads(path.read_text(encoding="utf-8"))
-        if earlier["trial"] == best.number and earlier["architecture"]["key"] == best.architecture.key:
-            return earlier
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # a damaged file is made anew
+            earlier: Result = parse_json(path.read_text(encoding="utf-8"))
+            if earlier["trial"] == best.number and earlier["architecture"]["key"] == best.architecture.key:
+                return earlier
     label = study.label(best)
     print(f"\ntraining {output.titled(best.number, label)} fully: {plural(FINAL_EPOCHS, 'epoch')}", flush=True)
     # More images than in the search, shifted by up to a pixel. The schedule ends at good weights by itself: to choose

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,3 +14,15 @@ else:
 
 #: A JSON object.
 JsonObject: TypeAlias = Mapping[str, Json]
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Returns the JSON data in a text that somebody else may have written.
+
+    Raises:
+        ValueError: The text is not JSON, or its brackets are nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("brackets are nested too deeply") from error

@@ -22,8 +22,7 @@ import filelock
 import numpy as np
 import platformdirs
 
-from nasplug.contract.errors import DataError
-from nasplug.contract.jsondata import JsonObject
+from nasplug.contract.jsondata import JsonObject, parse_json
 from nasplug.data.arrays import ImageArrays
 from nasplug.data.preprocessing import Preprocessing
 
@@ -86,7 +85,7 @@ def _read(entry: Path) -> ImageArrays | None:
     if not entry.is_dir():
         return None
     try:
-        about = json.loads((entry / "about.json").read_text(encoding="utf-8"))
+        about = parse_json((entry / "about.json").read_text(encoding="utf-8"))
         # "c" is copy-on-write: pages stay shared, and nobody can change the cache through the array.
         arrays = {
             field: np.load(entry / f"{field}.npy", mmap_mode="c" if field.startswith("x_") else None)
@@ -100,7 +99,7 @@ def _read(entry: Path) -> ImageArrays | None:
             preprocessing=None if way is None else Preprocessing.of(way),
             remark=about["remark"],
         )
-    except (OSError, ValueError, KeyError, TypeError, DataError) as error:
+    except Exception as error:  # a damaged file can fail in any way
         warnings.warn(f"the cached images in {entry} are damaged ({error}); decoding again", stacklevel=4)
         shutil.rmtree(entry, ignore_errors=True)
         return None

@@ -131,7 +131,11 @@ def _read_pickled(path: Path, layout: _Layout) -> tuple[NDArray[np.uint8], NDArr
     data, labels = batch.get("data"), batch.get(layout.labels_key)
     if not isinstance(data, np.ndarray) or data.ndim != 2 or data.shape[1] != _PIXELS or data.dtype != np.uint8:
         raise DataError(f"the batch holds no uint8 array 'data' with {plural(_PIXELS, 'column')}", where=str(path))
-    if not isinstance(labels, list) or len(labels) != len(data) or not all(type(label) is int for label in labels):
+    if (
+        not isinstance(labels, list)
+        or len(labels) != len(data)
+        or not all(type(label) is int and 0 <= label < 256 for label in labels)
+    ):
         raise DataError(
             f"the batch holds no list {layout.labels_key!r} of {plural(len(data), 'label')}", where=str(path)
         )

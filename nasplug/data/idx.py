@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasplug.contract.errors import DataError
-from nasplug.contract.wording import plural
 from nasplug.data.arrays import ImageArrays
 from nasplug.data.source import ImageSource, existing_folder
 
 _UNSIGNED_BYTES = 0x08
+#: Bytes that one byte of a gzip file can become at most.
+_DEFLATE = 1032
 
 
 class Idx(ImageSource):
@@ -85,24 +86,30 @@ def read_idx(path: Path, ndim: int) -> NDArray[np.uint8]:
     Raises:
         DataError: The file is damaged, truncated or holds something else.
     """
-    try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        magic = struct.unpack_from(">HBB", raw)
-        shape = struct.unpack_from(f">{ndim}I", raw, 4)
-    except (OSError, EOFError, zlib.error, struct.error) as error:
-        raise DataError("cannot read the idx file", where=str(path), why=str(error), fix="fetch it again") from error
-    if magic != (0, _UNSIGNED_BYTES, ndim):
-        raise DataError(
-            f"the file does not start like an idx file of {ndim}-dimensional bytes",
-            where=str(path),
-            why=f"its first bytes are {raw[:4].hex(' ')}, not 00 00 08 {ndim:02x}",
-        )
     offset = 4 + 4 * ndim
-    if len(raw) - offset != math.prod(shape):
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            head = file.read(offset)
+            magic, shape = struct.unpack_from(">HBB", head), struct.unpack_from(f">{ndim}I", head, 4)
+            if magic != (0, _UNSIGNED_BYTES, ndim):
+                raise DataError(
+                    f"the file does not start like an idx file of {ndim}-dimensional bytes",
+                    where=str(path),
+                    why=f"its first bytes are {head[:4].hex(' ')}, not 00 00 08 {ndim:02x}",
+                )
+            promised = math.prod(shape)
+            # Nothing is unpacked beyond what the header promises, and no promise is believed that the file cannot keep.
+            most = path.stat().st_size * (_DEFLATE if path.suffix == ".gz" else 1)
+            # A bytearray makes the array writable, as torch wants it, so that nothing needs to copy it later.
+            raw = bytearray(file.read(min(promised, most) + 1))
+    except (OSError, EOFError, zlib.error, struct.error, MemoryError) as error:
+        why = str(error) or type(error).__name__
+        raise DataError("cannot read the idx file", where=str(path), why=why, fix="fetch it again") from error
+    if len(raw) != promised:
+        held = f"more than {promised}" if len(raw) > promised else str(len(raw))
         raise DataError(
-            f"the file holds {plural(len(raw) - offset, 'element')}, its header promises {math.prod(shape)}",
+            f"the file holds {held} elements, its header promises {promised}",
             where=str(path),
             fix="the file is truncated or damaged; fetch it again",
         )
-    # A bytearray makes the array writable, as torch wants it, so that nothing needs to copy it later.
-    return np.frombuffer(bytearray(raw), np.uint8, offset=offset).reshape(shape)
+    return np.frombuffer(raw, np.uint8).reshape(shape)

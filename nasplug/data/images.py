@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from nasplug.contract.errors import DataError
 
@@ -104,14 +104,14 @@ def decode_image(
         else:
             image = _composed(image, background) if facts.alpha else image
             image = image.convert("L" if channels == 1 else "RGB")
-    if size is not None and image.size != (size[1], size[0]):
-        target = (size[1], size[0])
-        if fit == "crop":
-            image = ImageOps.fit(image, target, Image.Resampling.BILINEAR)
-        else:
-            image = image.resize(target, Image.Resampling.BILINEAR)
-    pixels = np.asarray(image)
-    return np.repeat(pixels[..., None], 3, axis=2) if channels == 3 and pixels.ndim == 2 else pixels
+        if size is not None and image.size != (size[1], size[0]):
+            target = (size[1], size[0])
+            if fit == "crop":
+                image = ImageOps.fit(image, target, Image.Resampling.BILINEAR)
+            else:
+                image = image.resize(target, Image.Resampling.BILINEAR)
+        pixels = np.asarray(image)
+        return np.repeat(pixels[..., None], 3, axis=2) if channels == 3 and pixels.ndim == 2 else pixels
 
 
 def value_range(file: Path | IO[bytes], where: str) -> tuple[float, float]:
@@ -137,10 +137,11 @@ def _opened(file: Path | IO[bytes], where: str) -> Iterator[Image.Image]:
             warnings.simplefilter("ignore")  # of strange metadata
             with Image.open(file) as image:
                 yield image
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise DataError(
-            "cannot decode the image", where=where, why=str(error), fix="replace or remove the file"
-        ) from error
+    except DataError:
+        raise
+    except Exception as error:  # readers of damaged formats raise anything
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError("cannot decode the image", where=where, why=why, fix="replace or remove the file") from error
 
 
 def _facts(image: Image.Image, where: str) -> ImageFacts:

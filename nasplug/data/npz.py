@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import zipfile
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasplug.contract.errors import DataError, did_you_mean
+from nasplug.data.archives import arrays_in
 from nasplug.data.arrays import SPLITS, ImageArrays
 from nasplug.data.cache import cached
 from nasplug.data.images import decode_image
@@ -60,22 +59,12 @@ class Npz(ImageSource):
     def load(self) -> ImageArrays:
         """Returns the arrays as they are in the file; labels of shape (N, 1) become (N,)."""
         path = existing_file(self.path, "Npz")
-        try:
-            opened = np.load(path, allow_pickle=False)
-            if isinstance(opened, np.ndarray):
-                raise DataError("the file holds one array, not a collection", where=str(path))
-            with opened as file:
-                if "header" in file.files and "payload_train" in file.files:
-                    arguments = {"labels": self.labels, "classes": self.classes}
-                    return cached("Npz", [path], arguments, lambda: self._decode(file, path))
-                return self._arrays(file, path)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise DataError(
-                "cannot read the .npz file",
-                where=str(path),
-                why=str(error),
-                fix="make it with numpy.savez_compressed and plain numeric arrays; fetch it again if it is truncated",
-            ) from error
+        fix = "make it with numpy.savez_compressed and plain numeric arrays; fetch it again if it is truncated"
+        with arrays_in(path, fix=fix) as file:
+            if "header" in file.files and "payload_train" in file.files:
+                arguments = {"labels": self.labels, "classes": self.classes}
+                return cached("Npz", [path], arguments, lambda: self._decode(file, path))
+            return self._arrays(file, path)
 
     def _arrays(self, file: NpzFile, path: Path) -> ImageArrays:
         arrays: dict[str, Any] = {}

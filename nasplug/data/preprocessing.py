@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,9 @@ from nasplug.data.images import Fit, decode_image, inspect_image
 if TYPE_CHECKING:
     from nasplug.data.arrays import Images
 
+
+#: Pixels along a side, at most.
+_LARGEST = 1 << 16
 
 PixelType = Literal["uint8", "float32"]
 
@@ -68,16 +73,16 @@ class Preprocessing:
         Raises:
             DataError: It is something else.
         """
-        fields = {field.name for field in dataclasses.fields(cls)}
-        given: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in plain.items() if key in fields
-        }
         try:
-            made = cls(**given)
-            low, high = made.span
-            if len(made.size) != 2 or not high > low:
-                raise ValueError(f"size is {made.size} and span {made.span}")
-        except (TypeError, ValueError) as error:
+            made = msgspec.convert(plain, cls)
+            (height, width), (low, high) = made.size, made.span
+            if not (1 <= height <= _LARGEST and 1 <= width <= _LARGEST and made.channels >= 1):
+                raise ValueError(f"images of {height} x {width} pixels and {plural(made.channels, 'channel')}")
+            if not (math.isfinite(high - low) and high > low):
+                raise ValueError(f"the span is {made.span}")
+            if any(len(values) not in (1, made.channels) for values in (made.mean, made.std)):
+                raise ValueError(f"the mean is {made.mean}, the standard deviation {made.std}")
+        except (ValueError, OverflowError) as error:
             raise DataError("cannot read the preprocessing", why=str(error), fix="export the network again") from error
         return made
 

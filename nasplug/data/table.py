@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from nasplug.contract.errors import DataError, did_you_mean
 from nasplug.contract.wording import plural
+from nasplug.data.archives import arrays_in
 from nasplug.data.samples import Samples, SampleSource, Targets
 from nasplug.data.source import existing_file
 from nasplug.optional import require
@@ -205,11 +205,8 @@ def _target(
 
 
 def _arrays(path: Path, targets: Targets) -> Samples:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: np.asarray(file[name]) for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError("cannot read the .npz file", where=str(path), why=str(error)) from error
+    with arrays_in(path) as file:
+        arrays = {name: np.asarray(file[name]) for name in file.files}
     x, y, split = [], [], []
     for name in ("train", "val", "test"):
         if f"x_{name}" not in arrays and name != "train":

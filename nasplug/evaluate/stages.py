@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from nasplug.contract.errors import PluginError
+from nasplug.contract.jsondata import parse_json
 from nasplug.contract.records import Measurement, Trial
 from nasplug.evaluate.answers import check_measurement, numbers
 from nasplug.ledger.rng import derived_seed
@@ -107,7 +108,7 @@ def read_stage(folder: Path, name: str, trial: Trial) -> Stage | None:
     """Returns a stage that an earlier try of the same trial finished, or None."""
     try:
         text = _file(folder, name).read_text()
-        kept = msgspec.convert(json.loads(text), _Kept)  # NaN and infinity are legal results here
+        kept = msgspec.convert(parse_json(text), _Kept)  # NaN and infinity are legal results here
     except (OSError, ValueError):
         return None
     if kept.identity != _identity(trial):

@@ -14,6 +14,7 @@ import msgspec
 
 from nasplug.contract.errors import NasplugError, PluginImportError, StorageError, StudyError, TrustError
 from nasplug.contract.io import Inputs, OutputSpec
+from nasplug.contract.jsondata import parse_json
 from nasplug.export.description import FORMAT, describe
 from nasplug.export.exporter import Found
 from nasplug.export.needs import Needs
@@ -163,19 +164,32 @@ def read_bundle(
         TrustError: It names code from outside the installed plugins.
         NasplugError: A plugin is not installed.
     """
+    folder = Path(folder)
+    data = read_description(folder)
+    try:
+        return _read(folder, data, catalog, trust, objects or {})
+    except NasplugError as error:
+        if folder.name not in str(error):
+            error.within(str(folder))
+        raise
+    except Exception as error:  # a description that somebody changed can fail in any way
+        raise _unreadable(folder, error) from error
+
+
+def _read(
+    folder: Path, data: dict[str, Any], catalog: Catalog | None, trust: bool, objects: Mapping[str, Any]
+) -> nn.Module:
     import torch
     from safetensors.torch import load_model
 
-    folder = Path(folder)
-    data = read_description(folder)
-    weights = folder / data["weights"]["file"]
+    weights = _weights(folder, data)
     if hashlib.sha256(weights.read_bytes()).hexdigest() != data["weights"]["sha256"]:
         raise StorageError("the weights are not those that were exported", where=str(weights), fix="export it again")
     needs = msgspec.convert(data.get("needs", {}), Needs)
-    guessed = sorted(set(needs.objects) - set(objects or {}))
+    guessed = sorted(set(needs.objects) - set(objects))
     try:
         with contextlib.nullcontext() if trust or not trusted() else untrusted():
-            network = _build(data, catalog, objects or {})
+            network = _build(data, catalog, objects)
         load_model(network, str(weights))
     except (TrustError, PluginImportError) as error:
         raise needs.explain(error) from error
@@ -203,6 +217,14 @@ def read_bundle(
             fix=f"build it with the versions that wrote it: {data['versions']['exported']}",
         )
     return network
+
+
+def _weights(folder: Path, data: Mapping[str, Any]) -> Path:
+    """The file of the weights, which lies beside its description whatever that says."""
+    name = data["weights"]["file"]
+    if not isinstance(name, str) or Path(name).name != name or not (folder / name).is_file():
+        raise StorageError(f"there are no weights {name!r:.100}", where=str(folder), fix="export the network again")
+    return folder / name
 
 
 def _made_in_python(needs: Needs, key: str, why: str) -> StudyError:
@@ -262,14 +284,23 @@ def read_description(folder: Path) -> dict[str, Any]:
         StorageError: There is no description, or it is damaged.
     """
     path = next(
-        (folder / names.description for names in (BUNDLE, REPOSITORY) if (folder / names.description).exists()), None
+        (folder / names.description for names in (BUNDLE, REPOSITORY) if (folder / names.description).is_file()), None
     )
     if path is None:
         raise StorageError("there is no exported network", where=str(folder / BUNDLE.description), fix="check the path")
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(data, dict) or data["format"] != FORMAT:
+        data = parse_json(path.read_text(encoding="utf-8"))
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise ValueError(f"its format is not {FORMAT}")
-    except (ValueError, KeyError, UnicodeDecodeError) as error:
-        raise StorageError("not the description of an exported network", where=str(path), why=str(error)) from error
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
     return data
+
+
+def _unreadable(path: Path, error: Exception) -> StorageError:
+    return StorageError(
+        "no network can be built from this description",
+        where=str(path),
+        why=f"{type(error).__name__}: {error}",
+        fix="export the network again",
+    )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nasplug.contract.errors import DataError, StorageError
+from nasplug.contract.errors import DataError, StorageError, TrustError
+from nasplug.contract.jsondata import parse_json
 from nasplug.data.images import SUFFIXES
 from nasplug.data.preprocessing import Preprocessing
 from nasplug.optional import require
@@ -67,28 +67,52 @@ class Predictor:
 
     def __init__(self, run: Run, facts: Mapping[str, Any], where: str) -> None:
         plain = facts.get("preprocessing")
-        if not plain or plain.get("kind") != "image":
+        if not isinstance(plain, Mapping) or plain.get("kind") != "image":
             raise StorageError(
                 "this network does not say how image files become its input",
                 where=where,
                 why="its task has no `preprocessing` of images",
                 fix="call the network in Python with the tensors of your own data",
             )
-        self.way = Preprocessing.of(plain)
-        self._run, self._answers = run, str(facts.get("answers", "classes"))
-        self._classes = tuple(map(str, facts.get("classes") or ()))
+        classes = facts.get("classes") or ()
+        if not isinstance(classes, Sequence) or isinstance(classes, str):
+            raise StorageError(f"cannot read its classes {classes!r:.80}", where=where, fix="export the network again")
+        try:
+            self.way = Preprocessing.of(plain)
+        except DataError as error:
+            error.within(where)
+            raise
+        self._run, self._where, self._answers = run, where, str(facts.get("answers", "classes"))
+        self._classes = tuple(map(str, classes))
 
     def predict(self, files: Iterable[Path]) -> Iterator[Prediction]:
         """Yields the answer for every file, in order.
 
         Raises:
             DataError: A file cannot be decoded, or holds another kind of pixels than the training data.
+            StorageError: The network does not take, or does not answer, what it says of itself.
         """
         for batch in _batched(files):
-            answers = self._run(np.stack([self.way.read(file) for file in batch]))
+            answers = self._answered(np.stack([self.way.read(file) for file in batch]))
             for file, scores in zip(batch, self._probabilities(answers), strict=True):
                 names = self._classes or tuple(map(str, range(len(scores))))
                 yield Prediction(file, self._answers, dict(zip(names, map(float, scores), strict=True)))
+
+    def _answered(self, pixels: NDArray[Any]) -> NDArray[np.float64]:
+        try:
+            answers = self._run(pixels)
+            if answers.ndim != 2 or len(answers) != len(pixels):
+                raise ValueError(f"it answers {answers.shape} for {pixels.shape}")
+            if self._classes and answers.shape[1] != len(self._classes):
+                raise ValueError(f"it answers {answers.shape[1]} numbers, and names {len(self._classes)}")
+        except Exception as error:  # of whatever runs the network
+            raise StorageError(
+                "the network does not answer images as its description says",
+                where=self._where,
+                why=" ".join(str(error).split())[:300],
+                fix="export the network again",
+            ) from error
+        return answers
 
     def _probabilities(self, answers: NDArray[np.float64]) -> NDArray[np.float64]:
         if self._answers == "labels":
@@ -104,16 +128,17 @@ def open_network(path: Path, *, trust: bool = False) -> Predictor:
 
     Args:
         path: Path of the folder or file.
-        trust: Whether code that a folder names may run.
+        trust: Whether code may run that a folder names, or a program of `torch.export` holds.
 
     Raises:
+        TrustError: It is a program of `torch.export`, and not trusted.
         StorageError: It is not an exported network, or says nothing of images.
         MissingExtraError: A library to run it is not installed.
     """
     if path.suffix == ".onnx":
         return _open_onnx(path)
     if path.suffix == ".pt2":
-        return _open_program(path)
+        return _open_program(path, trust=trust)
     from nasplug.export.bundle import read_bundle, read_description
 
     facts = read_description(path)
@@ -151,19 +176,28 @@ def _open_onnx(path: Path) -> Predictor:
         raise StorageError("there is no exported network", where=str(path), fix="check the path")
     try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        kept = session.get_modelmeta().custom_metadata_map.get(METADATA)
     except Exception as error:  # of classes that onnxruntime keeps to itself
         raise StorageError("this is not an ONNX network, or it is damaged", where=str(path), why=str(error)) from error
-    facts = _facts(session.get_modelmeta().custom_metadata_map.get(METADATA), path)
-    (name,) = [item.name for item in session.get_inputs()]
+    facts = _facts(kept, path)
+    inputs = [item.name for item in session.get_inputs()]
 
     def run(pixels: NDArray[Any]) -> NDArray[np.float64]:
-        given = pixels if facts["raw"] else _normalised(pixels, facts)
+        (name,) = inputs
+        given = pixels if facts.get("raw") else _normalised(pixels, facts)
         return np.asarray(session.run(None, {name: given})[0], np.float64)
 
     return Predictor(run, facts, str(path))
 
 
-def _open_program(path: Path) -> Predictor:
+def _open_program(path: Path, *, trust: bool) -> Predictor:
+    if not trust:
+        raise TrustError(
+            "a program of torch.export may run code while it is read",
+            where=str(path),
+            why="torch unpickles parts of it, and evaluates expressions that it holds",
+            fix="if you or somebody you trust made it, add --trust (or trust=True in Python); ONNX files need no trust",
+        )
     import torch
 
     from nasplug.export.program import EXTRA
@@ -198,7 +232,7 @@ def _normalised(pixels: NDArray[Any], facts: Mapping[str, Any]) -> NDArray[np.fl
 
 def _facts(text: str | bytes | None, path: Path) -> dict[str, Any]:
     try:
-        facts = json.loads(text or "")
+        facts = parse_json(text or "")
         if not isinstance(facts, dict):
             raise ValueError("no mapping")
     except ValueError:

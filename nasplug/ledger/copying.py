@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sqlite3
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from typing import Any
 import msgspec
 
 from nasplug.contract.errors import StorageError
-from nasplug.contract.jsondata import JsonObject
+from nasplug.contract.jsondata import JsonObject, parse_json
 from nasplug.contract.records import Architecture, Budget, Failure, Inherit, Measurement, Proposal, Trial
 from nasplug.ledger.artifacts import artifact_folder, new_identifier
 from nasplug.ledger.facts import Facts
@@ -83,8 +82,8 @@ def _read_format_1(path: Path) -> tuple[Facts, list[Trial]]:
         with closing(sqlite3.connect(path.resolve().as_uri() + "?mode=ro", uri=True)) as connection:
             texts = connection.execute("SELECT key, value FROM meta").fetchall()
             rows = connection.execute("SELECT record FROM trials ORDER BY number").fetchall()
-        meta = msgspec.convert({key: json.loads(text) for key, text in texts}, Facts)
-        trials = [_trial_of_format_1(json.loads(text)) for (text,) in rows]
+        meta = msgspec.convert({key: parse_json(text) for key, text in texts}, Facts)
+        trials = [_trial_of_format_1(parse_json(text)) for (text,) in rows]
     except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
         raise StorageError("the study of format 1 cannot be read", where=str(path), why=repr(error)) from error
     meta.setdefault("id", new_identifier())

@@ -100,7 +100,7 @@ def retrainings(study: Study) -> list[Retraining]:
             if each.name.startswith(start) and path.is_file() and path.stat().st_size < _LARGEST:
                 try:
                     found[each] = msgspec.json.decode(path.read_bytes(), type=Stored)
-                except (msgspec.MsgspecError, OSError, ValueError):
+                except (msgspec.MsgspecError, OSError, ValueError, RecursionError):
                     continue
     except OSError:
         return []
@@ -138,7 +138,7 @@ def _classes(folder: Path) -> list[str] | None:
         if file.stat().st_size >= _LARGEST:
             return None
         return msgspec.json.decode(file.read_bytes(), type=Described).classes
-    except (msgspec.MsgspecError, OSError, ValueError):
+    except (msgspec.MsgspecError, OSError, ValueError, RecursionError):
         return None
 
 

@@ -75,6 +75,8 @@ def read_onnx(path: str | Path, *, bits: int = 8) -> Workload:
         raise DataError(
             f"the model has {plural(len(inputs), 'input')}", where=where, fix="only models of one input are priced"
         )
+    if not inputs[0].type.tensor_type.shape.dim:
+        raise DataError("its input is not a batch of tensors", where=where, fix="export it with a first dimension")
     batch = inputs[0].type.tensor_type.shape.dim[0]
     if not batch.dim_value:
         name = batch.dim_param

@@ -227,7 +227,7 @@ class Workload:
             lengths = {len(column) for column in columns.values()}
             if len(lengths) != 1 or set(data) | {"stored"} != set(columns):
                 raise ValueError(f"columns {sorted(data)} of lengths {sorted(lengths)}")
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
             raise DataError("not a workload", where="Workload", why=f"{type(error).__name__}: {error}") from error
         return cls(**columns)
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from nasplug.contract.errors import DataError, NasplugError, StorageError, TrustError
 from nasplug.export.bundle import read_bundle
 from nasplug.export.exporter import Bundle, Folder, Found, Onnx, Program
-from nasplug.export.predictor import image_files, open_network
+from nasplug.export.predictor import Predictor, image_files, open_network
 
 CLASSES = ("across", "down")
 #: How somebody reads the files who knows nothing of nasplug.
@@ -122,3 +126,76 @@ def test_images_are_files_and_folders_in_order(pictures, tmp_path):
         image_files([tmp_path / "nowhere.png"])
     with pytest.raises(DataError, match="there are no images"):
         image_files([tmp_path])
+
+
+def test_a_program_runs_only_for_those_who_trust_it(found, pictures, tmp_path):
+    """Reading one unpickles and evaluates what is inside, whatever torch is told."""
+    study = found("grey")
+    Program().export(Found.of(study, study.best), tmp_path)
+    with pytest.raises(TrustError, match=r"network\.pt2: a program of torch.export may run code[\s\S]*--trust"):
+        open_network(tmp_path / "network.pt2")
+    files, _ = validation(pictures("grey"))
+    assert len(list(open_network(tmp_path / "network.pt2", trust=True).predict(files))) == len(files)
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "../outside.safetensors", "pipe", ".", 3])
+def test_weights_lie_beside_their_description(found, tmp_path, name):
+    study = found("grey")
+    Bundle().export(Found.of(study, study.best), tmp_path / "out")
+    (tmp_path / "outside.safetensors").write_bytes(b"secret")
+    os.mkfifo(tmp_path / "out" / "pipe")
+    described = tmp_path / "out" / "architecture.json"
+    data = json.loads(described.read_text())
+    data["weights"]["file"] = name
+    described.write_text(json.dumps(data))
+    with pytest.raises(StorageError, match=r"out: there are no weights"):
+        read_bundle(tmp_path / "out", trust=True)
+
+
+@pytest.mark.parametrize("key", ["weights", "space", "architecture", "trial", "build", "versions"])
+@pytest.mark.parametrize("value", [None, 3, [1], {"a": 1}])
+def test_a_description_that_somebody_changed_is_refused_by_name(found, tmp_path, key, value):
+    study = found("grey")
+    Bundle().export(Found.of(study, study.best), tmp_path / "out")
+    described = tmp_path / "out" / "architecture.json"
+    data = json.loads(described.read_text())
+    data[key] = value
+    described.write_text(json.dumps(data))
+    if key == "versions":  # only messages speak of them
+        assert read_bundle(tmp_path / "out", trust=True) is not None
+    else:
+        with pytest.raises(NasplugError, match=r"tmp|out"):
+            read_bundle(tmp_path / "out", trust=True)
+
+
+def test_a_network_that_answers_something_else_is_refused():
+    way = {"kind": "image", "size": [4, 4], "channels": 1}
+    picture = Image.fromarray(np.zeros((4, 4), np.uint8))
+    for answer, classes in ((np.zeros((1, 3)), ["a", "b"]), (np.zeros(3), []), (np.zeros((2, 2)), [])):
+        predictor = Predictor(lambda pixels, answer=answer: answer, {"preprocessing": way, "classes": classes}, "a net")
+        with tempfile.NamedTemporaryFile(suffix=".png") as file:
+            picture.save(file.name)
+            with pytest.raises(StorageError, match="a net: the network does not answer images"):
+                list(predictor.predict([Path(file.name)]))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"size": [0, 4]},
+        {"size": [4, 1 << 17]},
+        {"span": [0, float("inf")]},
+        {"span": [3, 3]},
+        {"mean": [0, 0]},
+        {"channels": 0},
+        {"fit": "x"},
+    ],
+)
+def test_a_preprocessing_that_no_image_takes_is_refused(changed):
+    way = {"kind": "image", "size": [4, 4], "channels": 1}
+    with pytest.raises(DataError, match="a net: cannot read the preprocessing"):
+        Predictor(
+            lambda pixels: pixels,
+            {"preprocessing": {**way, **changed}},
+            "a net",
+        )

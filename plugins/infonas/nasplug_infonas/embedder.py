@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from nasplug.contract.errors import SpecError, StorageError
+from nasplug.contract.jsondata import parse_json
 from nasplug.contract.records import Architecture
 from nasplug.spaces.graph import Graph
 from nasplug_infonas.encoding import EncodedGraphs, Encoding
@@ -197,7 +198,7 @@ class Embedder:
         if text is None:
             raise StorageError("this safetensors file holds no encoder of nasplug-infonas", where=where)
         try:
-            return cls._restored(json.loads(text), tensors)
+            return cls._restored(parse_json(text), tensors)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise StorageError("the encoder's file is damaged", where=where, why=str(error)[:300]) from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,9 @@ from torch import Tensor, nn
 
 import nasplug as nas
 from nasplug.contract.errors import DataError, SpecError, TaskError
+from nasplug.contract.jsondata import parse_json
 from nasplug.contract.records import Architecture, Genotype, freeze
+from nasplug.data.archives import arrays_in
 from nasplug.files import complete_file
 
 Floats = NDArray[np.float32]
@@ -136,26 +137,19 @@ class IOData:
         Raises:
             DataError: The file is missing or damaged.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                networks = tuple(
-                    LabelledNetwork(
-                        freeze(json.loads(str(text))),
-                        file[f"features_{number}"].astype(np.float32),
-                        file[f"weight_{number}"],
-                        file[f"bias_{number}"],
-                        float(score),
-                    )
-                    for number, (text, score) in enumerate(zip(file["genotypes"], file["scores"], strict=True))
+        fix = "make them with `nasplug infonas label` from a study"
+        with arrays_in(path, what="the labelled networks", fix=fix) as file:
+            networks = tuple(
+                LabelledNetwork(
+                    freeze(parse_json(str(text))),
+                    file[f"features_{number}"].astype(np.float32),
+                    file[f"weight_{number}"],
+                    file[f"bias_{number}"],
+                    float(score),
                 )
-                return cls(str(file["space"]), file["images"], file["labels"], networks)
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise DataError(
-                "cannot read the labelled networks",
-                where=str(path),
-                why=str(error),
-                fix="make them with `nasplug infonas label` from a study",
-            ) from error
+                for number, (text, score) in enumerate(zip(file["genotypes"], file["scores"], strict=True))
+            )
+            return cls(str(file["space"]), file["images"], file["labels"], networks)
 
 
 def label(space: Any, task: Any, networks: int, *, images: int = 1000, epochs: int = 12, **options: Any) -> IOData:

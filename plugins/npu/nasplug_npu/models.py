@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from nasplug.contract.errors import DataError, SpecError, UnknownNameError, did_you_mean
 from nasplug.contract.io import inputs_of
+from nasplug.contract.jsondata import parse_json
 from nasplug.cost.candidate import Candidate
 from nasplug.optional import require
 from nasplug.workloads.workload import Workload
@@ -68,8 +68,11 @@ def _of_file(path: Path, ending: str) -> Workload:
 
         return from_timeloop(path)
     try:
-        return Workload.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except json.JSONDecodeError as error:
+        return Workload.from_json(parse_json(path.read_text(encoding="utf-8")))
+    except DataError as error:
+        error.within(str(path))
+        raise
+    except ValueError as error:
         raise DataError("not valid JSON", where=str(path), why=str(error)) from error
 
 

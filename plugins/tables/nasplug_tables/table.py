@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasplug.contract.errors import DataError, did_you_mean
+from nasplug.contract.jsondata import parse_json
 from nasplug.files import complete_file
 from nasplug.optional import require
 
@@ -122,16 +123,19 @@ class Table:
             )
         try:
             found = parquet.read_table(path)
-        except (pa.ArrowException, OSError) as error:
+            metadata = (found.schema.metadata or {}).get(_INFO)
+            info = parse_json(metadata) if metadata else {}
+            if not isinstance(info, dict):
+                raise ValueError("its facts are not a mapping")
+        except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
             raise DataError(
                 "the file cannot be read as Parquet",
                 where=f"table {path}",
                 why=" ".join(str(error).split())[:300],
                 fix="fetch or convert it again",
             ) from error
-        metadata = (found.schema.metadata or {}).get(_INFO)
         columns = {name: _as_numpy(found.column(name), path, name) for name in found.column_names}
-        return cls(columns, json.loads(metadata) if metadata else {}, path)
+        return cls(columns, info, path)
 
     def write(self, path: str | Path) -> Path:
         """Writes a Parquet file; an existing one is replaced when the new one is complete.

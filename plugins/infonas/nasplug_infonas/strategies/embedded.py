@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nasplug.contract.errors import StorageError
 from nasplug.contract.protocols import Enumerates
 from nasplug.contract.records import Architecture
+from nasplug.data.archives import arrays_in
 from nasplug_infonas.embedder import Embedder, Kind
 from nasplug_infonas.encoding import representatives
 
@@ -127,14 +128,10 @@ def load_vectors(
         StorageError: The file is missing, damaged, or belongs to other architectures or to another encoder.
     """
     where = str(path)
-    try:
-        with np.load(where, allow_pickle=False) as file:
-            vectors: NDArray[np.float32] = file["vectors"]
-            owner = str(file["owner"])
-    except (OSError, KeyError, ValueError, EOFError) as error:
-        raise StorageError(
-            "cannot read the vectors", where=where, why=str(error), fix="make them with `nasplug infonas embed`"
-        ) from error
+    fix = "make them with `nasplug infonas embed`"
+    with arrays_in(path, what="the vectors", fix=fix, error=StorageError) as file:
+        vectors: NDArray[np.float32] = file["vectors"]
+        owner = str(file["owner"])
     if owner != _owner(architectures, embedder, kind) or len(vectors) != len(architectures):
         raise StorageError(
             "these vectors belong to another space, encoder or embedding",

@@ -65,20 +65,22 @@ def from_scalesim(text: str | Path) -> Workload:
     Raises:
         DataError: It is not a topology.
     """
-    lines = (text.read_text(encoding="utf-8") if isinstance(text, Path) else text).splitlines()
-    table = [[cell.strip() for cell in row] for row in csv.reader(lines) if any(cell.strip() for cell in row)]
+    where = str(text) if isinstance(text, Path) else "SCALE-Sim"
+    try:
+        lines = (text.read_text(encoding="utf-8") if isinstance(text, Path) else text).splitlines()
+        table = [[cell.strip() for cell in row] for row in csv.reader(lines) if any(cell.strip() for cell in row)]
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError("not a topology", where=where, why=str(error)) from error
     if not table:
-        raise DataError("this topology is empty", where="SCALE-Sim")
+        raise DataError("this topology is empty", where=where)
     head, *rows = [row[:-1] if row[-1] == "" else row for row in table]
     products = len(head) >= 4 and tuple(cell.lower() for cell in head[1:4]) == ("m", "n", "k")
     if not products and len(head) < len(CONVOLUTIONS):
-        raise DataError(
-            "not a topology", where="SCALE-Sim", why=f"its columns are {', '.join(head)}", fix="see the module"
-        )
+        raise DataError("not a topology", where=where, why=f"its columns are {', '.join(head)}", fix="see the module")
     try:
         return _read(rows, products)
-    except (ValueError, IndexError) as error:
-        raise DataError("a row of this topology cannot be read", where="SCALE-Sim", why=str(error)) from error
+    except (ValueError, IndexError, ZeroDivisionError, OverflowError) as error:
+        raise DataError("a row of this topology cannot be read", where=where, why=str(error)) from error
 
 
 def _read(rows: Iterable[list[str]], products: bool) -> Workload:

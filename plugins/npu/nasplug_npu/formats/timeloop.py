@@ -9,6 +9,8 @@ from nasplug.contract.errors import DataError
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
 from nasplug.workloads.workload import Workload
 
+#: Sizes from here on are refused: products of them would leave 64 bits.
+_LARGEST = 1 << 31
 #: The shape of a convolution: C input channels, M output channels, RxS kernel, PxQ outputs, N inputs, G groups.
 SHAPE: dict[str, Any] = {
     "name": "CNN_Layer",
@@ -67,12 +69,16 @@ def from_timeloop(text: str | Path) -> Workload:
     """
     import yaml
 
-    source = text.read_text(encoding="utf-8") if isinstance(text, Path) else text
+    where = str(text) if isinstance(text, Path) else "timeloop"
     network = WorkloadBuilder((1,))
     try:
+        source = text.read_text(encoding="utf-8") if isinstance(text, Path) else text
         for document in yaml.safe_load_all(source):
             problem = document["problem"]
             at = {"N": 1, "G": 1, "Wstride": 1, "Hstride": 1, "Wdilation": 1, "Hdilation": 1} | problem["instance"]
+            odd = [name for name in at if type(at[name]) is not int or not 1 <= at[name] < _LARGEST]
+            if odd:
+                raise ValueError(f"{odd[0]} is {at[odd[0]]!r:.80}, not a positive integer")
             kernel = {"kh": at["S"], "kw": at["R"], "sh": at["Hstride"], "sw": at["Wstride"], "groups": at["G"]}
             kernel |= {"dh": at["Hdilation"], "dw": at["Wdilation"]}
             hi = (at["Q"] - 1) * at["Hstride"] + (at["S"] - 1) * at["Hdilation"] + 1
@@ -82,6 +88,7 @@ def from_timeloop(text: str | Path) -> Workload:
             single = (hi, wi, at["S"], at["R"], at["G"]) == (1, 1, 1, 1, 1)
             kind = "fc" if single else "conv"
             network.row(kind, [INPUT], name, **shapes, ho=at["Q"], wo=at["P"], **kernel)
-    except (KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise DataError("not a Timeloop problem", where="timeloop", why=f"{type(error).__name__}: {error}") from error
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError, OSError, yaml.YAMLError) as error:
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise DataError("not a Timeloop problem", where=where, why=why) from error
     return network.build()

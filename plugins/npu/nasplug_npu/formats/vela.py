@@ -61,10 +61,15 @@ def read_vela(path: str | Path) -> list[VelaLayer]:
         DataError: A column is missing, or a value is not a number.
     """
     where = f"Vela table {path}"
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        rows = [
-            {(key or "").strip(): (value or "").strip() for key, value in row.items()} for row in csv.DictReader(file)
-        ]
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            # What follows the last column has no name, and comes as a list.
+            rows = [
+                {key.strip(): (value or "").strip() for key, value in row.items() if isinstance(key, str)}
+                for row in csv.DictReader(file)
+            ]
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError("cannot read the table", where=where, why=str(error)) from error
     if not rows:
         raise DataError("the table is empty", where=where)
     for column in _COLUMNS.values():
@@ -72,7 +77,7 @@ def read_vela(path: str | Path) -> list[VelaLayer]:
             raise DataError(f"there is no column {column!r}", where=where, fix=did_you_mean(column, rows[0]))
     try:
         return [_layer(row) for row in rows]
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise DataError("a value is not a number", where=where, why=str(error)) from error
 
 

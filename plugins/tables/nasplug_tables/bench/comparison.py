@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nasplug.contract.errors import DataError
+from nasplug.contract.jsondata import parse_json
 from nasplug.optional import require
 from nasplug_tables.bench.curves import Floats, bands
 
@@ -137,7 +138,7 @@ class Comparison:
             DataError: The file is not a comparison.
         """
         try:
-            data = json.loads(Path(path).read_text())
+            data = parse_json(Path(path).read_text())
             outcomes = {
                 label: Outcome(
                     label,
@@ -152,7 +153,7 @@ class Comparison:
             }
             data.pop("summary")
             return cls(outcomes, data.pop("settings"), data)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise DataError("not a comparison", where=str(path), why=f"{type(error).__name__}: {error}") from error
 
 

@@ -7,7 +7,6 @@ a base64 text of a protocol-buffer message (Ying et al., ICML 2019, arXiv 1902.0
 from __future__ import annotations
 
 import base64
-import json
 import math
 from array import array
 from collections import Counter
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from nasplug.contract.errors import DataError
+from nasplug.contract.jsondata import parse_json
 from nasplug.contract.wording import plural
 from nasplug_tables.readers.model_metrics import ModelMetrics, parse
 from nasplug_tables.readers.tfrecord import read_records
@@ -108,7 +108,7 @@ def read(source: str | Path) -> Table:
     path, rows = Path(source), _Rows()
     for number, record in enumerate(read_records(path, _EXPECTED)):
         try:
-            name, epochs, matrix, operations, metrics = json.loads(record)
+            name, epochs, matrix, operations, metrics = parse_json(record)
             rows.add(name, int(epochs), matrix, operations, parse(base64.b64decode(metrics, validate=True)))
         except (ValueError, TypeError, AttributeError, OverflowError) as error:
             raise DataError(
