@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasplug.contract.errors import DataError
+from nasplug.contract.wording import plural
 from nasplug.data.arrays import ImageArrays
 from nasplug.data.source import ImageSource, existing_folder
 
@@ -106,9 +107,9 @@ def read_idx(path: Path, ndim: int) -> NDArray[np.uint8]:
         why = str(error) or type(error).__name__
         raise DataError("cannot read the idx file", where=str(path), why=why, fix="fetch it again") from error
     if len(raw) != promised:
-        held = f"more than {promised}" if len(raw) > promised else str(len(raw))
+        held = "more" if len(raw) > promised else f"only {plural(len(raw), 'element')}"
         raise DataError(
-            f"the file holds {held} elements, its header promises {promised}",
+            f"the header promises {plural(promised, 'element')}, the file holds {held}",
             where=str(path),
             fix="the file is truncated or damaged; fetch it again",
         )
