@@ -90,6 +90,10 @@ class TaskError(NasplugError):
     """A task that cannot train this network or take these hyperparameters."""
 
 
+class SurgeryError(NasplugError):
+    """A change of a network's channels that cannot be made, or a network whose channels cannot be followed."""
+
+
 class DataError(NasplugError):
     """Data that are missing, truncated or not what their format promises."""
 

@@ -139,7 +139,8 @@ class StudySpecs:
 
         Args:
             network: The network before the change; may be changed in place.
-            edit: The record, as the plugin that changed the network wrote it with `run.edit(...)`.
+            edit: The record, as the plugin that changed the network wrote it with `run.edit(...)`. Records of
+                `nasplug.surgery` are repeated by the core, and no plugin is asked.
 
         Returns:
             The changed network, or None if the record is another plugin's.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -255,18 +256,25 @@ class TrialRun:
 
 
 def edited(network: nn.Module, trial: Trial, manager: Manager) -> nn.Module:
-    """Returns a freshly built network with the changes that the trial recorded.
+    """Returns a freshly built network with the changes that the trial recorded; surgery repeats its own.
 
     Raises:
         StudyError: No plugin can repeat one of them.
     """
-    for record in trial.edits:
-        changed = manager.hook.edit(network=network, edit=record)
-        if changed is None:
-            raise StudyError(
-                f"no plugin can repeat the change {dict(record)!r:.200} of the network",
-                where=f"trial {trial.number}",
-                fix="open the study with the plugins that it was made with",
-            )
-        network = changed
+    for of_channels, group in groupby(trial.edits, key=lambda record: "surgery" in record):
+        records = list(group)
+        if of_channels:
+            from nasplug.surgery import repeat
+
+            network = repeat(network, records)
+            continue
+        for record in records:
+            changed = manager.hook.edit(network=network, edit=record)
+            if changed is None:
+                raise StudyError(
+                    f"no plugin can repeat the change {dict(record)!r:.200} of the network",
+                    where=f"trial {trial.number}",
+                    fix="open the study with the plugins that it was made with",
+                )
+            network = changed
     return network

@@ -1,0 +1,337 @@
+"""One pass through a network that follows its channels, on the meta device: nothing is computed."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from nasplug.contract.errors import SurgeryError
+from nasplug.contract.io import Inputs
+from nasplug.cost.counts import plain_operators
+from nasplug.surgery.labels import Axes, LabelBook, Labels, Role
+from nasplug.surgery.modules import PlacedChannels
+
+if TYPE_CHECKING:
+    from torch._ops import OpOverload
+
+
+@dataclass(frozen=True)
+class Size:
+    """A size that an operator was called with, and that follows from channels.
+
+    Attributes:
+        module: Path of the module that ran.
+        labels: Labels along the axis of that size.
+    """
+
+    module: str
+    labels: Labels
+
+
+@dataclass(frozen=True)
+class Padded:
+    """Channels among which silent ones of fixed number were put.
+
+    Attributes:
+        module: Path of the module that ran.
+        before: Labels before.
+        after: Labels after.
+    """
+
+    module: str
+    before: Labels
+    after: Labels
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """A module whose number of groups follows its channels.
+
+    Attributes:
+        module: Path of the module.
+        attribute: Name of its number of groups.
+        labels: Labels along the channels.
+        each: Channels in one group.
+    """
+
+    module: str
+    attribute: str
+    labels: Labels
+    each: int
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One operator that ran.
+
+    Attributes:
+        func: The operator.
+        args: Its arguments.
+        kwargs: Its arguments by name.
+        result: What it returned.
+    """
+
+    func: OpOverload
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    result: Any
+
+    @property
+    def operator(self) -> str:
+        """Name for messages."""
+        return str(self.func.overloadpacket)
+
+    @property
+    def name(self) -> str:
+        """Name without its library."""
+        name: str = self.func.overloadpacket.__name__
+        return name
+
+
+class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """What one pass through a network shows about its channels.
+
+    Args:
+        network: Network on the meta device.
+
+    Attributes:
+        book: All labels and what ties them.
+        state: Labels of every axis of every weight and buffer that was used, by name.
+        roles: What a tensor does along an axis, by name and axis, in order of use.
+        sizes: Sizes that follow from channels.
+        grouped: Modules whose number of groups does.
+        pads: Places where silent channels are put among others.
+        operators: Names of the operators that ran inside of each module, itself and not its children.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.book = LabelBook()
+        self.state: dict[str, Axes] = {}
+        self.roles: dict[tuple[str, int], Role] = {}
+        self.sizes: list[Size] = []
+        self.grouped: list[Grouped] = []
+        self.pads: list[Padded] = []
+        self.operators: dict[str, list[str]] = {}
+        self._names = {id(tensor): name for name, tensor in state_of(network).items()}
+        self._modules = dict(network.named_modules())
+        self._axes: dict[int, Axes] = {}
+        self._kept: list[Tensor] = []
+        self._stack: list[str] = []
+        self._starts: list[int] = []
+        self._owners: list[tuple[str, int]] = []
+        self._computed: set[int] = set()
+        self._placing = 0
+
+    # -- for rules -----------------------------------------------------------------------------------------------
+
+    @property
+    def module(self) -> str:
+        """Path of the innermost module that runs."""
+        return self._stack[-1] if self._stack else ""
+
+    @property
+    def running_module(self) -> nn.Module:
+        """The innermost module that runs."""
+        module: nn.Module = self._modules[self.module]
+        return module
+
+    @property
+    def where(self) -> str:
+        """Name of the place that runs, for messages."""
+        name = self.module
+        kind = type(self._modules[name]).__name__
+        return f"{name or 'the network'} ({kind})"
+
+    def name_of(self, tensor: Tensor) -> str | None:
+        """Name of a weight or buffer; None for what was computed."""
+        return self._names.get(id(tensor))
+
+    def axes(self, tensor: Tensor) -> Axes:
+        """Labels along every axis of a tensor; weights get theirs when they are first asked for."""
+        known = self._axes.get(id(tensor))
+        if known is not None and len(known) == tensor.ndim:
+            return known
+        name = self.name_of(tensor)
+        if name is None:
+            return (None,) * tensor.ndim
+        spatial = tensor.ndim >= 3 and hasattr(self._modules[name.rpartition(".")[0]], "kernel_size")
+        axes = tuple(
+            None if spatial and axis >= 2 else self._own(name, axis, size) for axis, size in enumerate(tensor.shape)
+        )
+        self.state[name] = axes
+        self.put(tensor, axes)
+        return axes
+
+    def _own(self, name: str, axis: int, size: int) -> Labels:
+        self._starts.append(self.book.size)
+        self._owners.append((name, axis))
+        return self.book.new(size)
+
+    def put(self, tensor: Tensor, axes: Sequence[Labels | None]) -> None:
+        """Sets the labels of a tensor."""
+        self._axes[id(tensor)] = tuple(axes)
+        self._kept.append(tensor)
+
+    def role(self, labels: Labels | None, role: Role) -> None:
+        """Says what the weight that has these labels along an axis does along it; views of weights have its labels."""
+        if labels is None or len(labels) == 0:
+            return
+        index = bisect_right(self._starts, int(labels[0])) - 1
+        if index < 0:
+            return
+        name, axis = self._owners[index]
+        own = self.state[name][axis]
+        if own is not None and labels[0] <= own[-1]:
+            self.roles.setdefault((name, axis), role)
+
+    def computed(self, tensor: Tensor) -> bool:
+        """Whether a tensor follows from the inputs, and not from weights alone."""
+        return id(tensor) in self._computed
+
+    def followed(self, size: Labels) -> None:
+        """Remembers a size that the code of the module that runs may have written down."""
+        self.sizes.append(Size(self.module, size))
+
+    def padded(self, before: Labels, after: Labels) -> None:
+        """Remembers where silent channels were put among others."""
+        self.pads.append(Padded(self.module, before, after))
+
+    def _place(self, module: PlacedChannels, given: Tensor, output: Tensor) -> None:
+        axes = list(self.axes(given))
+        before = axes[1]
+        if before is not None:
+            after = self.book.new(len(module.sources))
+            placed = np.array([after[i] if source < 0 else before[source] for i, source in enumerate(module.sources)])
+            self.padded(before, placed)
+            axes[1] = placed
+        self.put(output, axes)
+
+    # -- torch's side --------------------------------------------------------------------------------------------
+
+    def __torch_dispatch__(
+        self,
+        func: OpOverload,
+        types: Collection[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> object:
+        from nasplug.surgery.rules import rule_of
+
+        given = kwargs or {}
+        result: object = func(*args, **given)
+        self.operators.setdefault(self.module, []).append(str(func))
+        if self._placing:
+            self.come(result)
+            return result
+        if any(self.computed(tensor) for tensor in tensors_in((args, given))):
+            self.come(result)
+        rule_of(func)(self, Call(func, args, given, result))
+        return result
+
+    def come(self, value: object) -> None:
+        """Says that all tensors in a value follow from the inputs."""
+        for tensor in tensors_in(value):
+            self._computed.add(id(tensor))
+            self._kept.append(tensor)
+
+    @contextmanager
+    def running(self, network: nn.Module) -> Iterator[None]:
+        """Keeps the path of the module that runs."""
+        handles = []
+        for name, module in network.named_modules():
+
+            def enter(module: nn.Module, _: object, name: str = name) -> None:
+                self._stack.append(name)
+                self._placing += isinstance(module, PlacedChannels)
+
+            def leave(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+                if isinstance(module, PlacedChannels):
+                    self._placing -= 1
+                    self._place(module, inputs[0], output)
+                self._stack.pop()
+
+            handles.append(module.register_forward_pre_hook(enter))
+            handles.append(module.register_forward_hook(leave))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+def traced(twin: nn.Module, inputs: Inputs) -> Trace:
+    """Runs a network once and returns what became of its channels.
+
+    Args:
+        twin: Network on the meta device, as `meta_copy` makes it.
+        inputs: Inputs that it is called with.
+
+    Raises:
+        SurgeryError: It cannot run without numbers.
+    """
+    trace = Trace(twin)
+    _run(trace, twin, inputs, training=False)
+    unused = [name for name, tensor in state_of(twin).items() if tensor.ndim > 0 and name not in trace.state]
+    if unused:  # such as heads that only training has
+        _run(trace, twin, inputs, training=True)
+    return trace
+
+
+def _run(trace: Trace, twin: nn.Module, inputs: Inputs, *, training: bool) -> None:
+    given, named = inputs.example(2)
+    args = tuple(each.to("meta") for each in given)
+    kwargs = {name: each.to("meta") for name, each in named.items()}
+    trace.come((args, kwargs))
+    modes = [(module, module.training) for module in twin.modules()]
+    twin.train(training)
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad(), plain_operators(), sdpa_kernel(SDPBackend.MATH), trace.running(twin), trace:
+            result = twin(*args, **kwargs)
+    except Exception as error:  # a user's forward may raise anything
+        raise SurgeryError(
+            f"the channels of the network cannot be followed for {inputs}",
+            where=type(twin).__name__,
+            why=f"it does not run without numbers: {type(error).__name__}: {error}",
+            fix="the network must run on such inputs without decisions that depend on values",
+        ) from error
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+        for module, mode in modes:
+            module.training = mode
+    for tensor in tensors_in(result):
+        trace.book.fix(trace.axes(tensor), "it is an output of the network")
+
+
+def state_of(network: nn.Module) -> dict[str, Tensor]:
+    """Weights and buffers by name, those that are shared once, under their first name."""
+    return {**dict(network.named_parameters()), **dict(network.named_buffers())}
+
+
+def tensors_in(value: object) -> Iterator[Tensor]:
+    """All tensors in nested lists, tuples and mappings, and in the fields of records such as model outputs."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from tensors_in(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from tensors_in(item)
+    elif hasattr(value, "__dict__"):
+        yield from tensors_in(list(vars(value).values()))
+
+
+#: How an operator passes channels on.
+Rule = Callable[[Trace, Call], None]
