@@ -52,7 +52,7 @@ def set_attributes(network: nn.Module, values: Mapping[str, Mapping[str, int]], 
 
     Args:
         network: Network whose tensors are changed already.
-        values: What `attributes` returned.
+        values: New values by module and attribute, from `attributes`.
         changed: Names of the changed tensors.
     """
     modules = dict(network.named_modules())

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from nasplug.contract.errors import SurgeryError, did_you_mean
 from nasplug.contract.io import Inputs
+from nasplug.surgery.follow import traced
 from nasplug.surgery.labels import Labels, Role
-from nasplug.surgery.trace import Trace, state_of, traced
+from nasplug.surgery.state import state_of
+from nasplug.surgery.trace import Trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +24,7 @@ class Member:
     Attributes:
         tensor: Name of the weight or buffer.
         axis: Axis of it.
-        role: What the weight does with the channels: makes them (`out`), reads them (`in`), or works on each (`along`).
+        role: Part of the weight in their life: it makes them (`out`), reads them (`in`), or works on each (`along`).
         places: Indices along the axis, one row a channel: (channels, indices of one channel).
     """
 

@@ -77,7 +77,7 @@ class LabelBook:
         """Returns the first reason of every flawed channel, by kind of flaw.
 
         Args:
-            channels: What `channels` returned.
+            channels: Channel of every label, from `channels`.
         """
         found: dict[Flaw, dict[int, str]] = {"fixed": {}, "removal": {}, "split": {}}
         for (kind, reason), labels in self._flaws.items():

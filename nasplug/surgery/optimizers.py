@@ -10,8 +10,8 @@ from torch.optim import Optimizer
 
 from nasplug.contract.errors import SurgeryError
 from nasplug.surgery.plans import AxisPlan
+from nasplug.surgery.state import state_of
 from nasplug.surgery.tensors import moved
-from nasplug.surgery.trace import state_of
 
 #: State that divides steps; a new channel starts with that of the channel beside it, since zero would mean long steps.
 _SCALES = ("sq", "square", "sum", "var", "inf")
@@ -55,7 +55,7 @@ def follow(optimizer: Optimizer, changed: Mapping[Tensor, Sequence[AxisPlan]]) -
 
     Args:
         optimizer: Optimizer of the parameters.
-        changed: What happened to every changed tensor.
+        changed: New indices of every changed tensor.
     """
     for tensor, axes in changed.items():
         state = _state(optimizer, tensor)

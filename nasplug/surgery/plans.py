@@ -26,7 +26,7 @@ class AxisPlan:
     Attributes:
         tensor: Name of the weight or buffer.
         axis: Axis of it.
-        role: What it does with the channels.
+        role: Part of it in the channels' life.
         take: Old index of every new one.
         copies: Whether a new index is a copy of one that stays: (len(take),).
         parents: Whether a new index has such copies.
@@ -47,9 +47,9 @@ class Plan:
     """All that an edit does.
 
     Attributes:
-        axes: What happens to every axis.
+        axes: New indices of every axis that changes.
         sizes: Number of channels afterwards, by group.
-        factors: How often every channel of the network is there afterwards: 0 if it is removed, 2 if it is split.
+        factors: Number of times that every channel of the network is there afterwards: 0 if removed, 2 if split.
         order: The channel that takes the places of every one.
     """
 
@@ -162,10 +162,12 @@ def _units(group: ChannelGroup, asked: int | Sequence[int], edit: Edit) -> Indic
         raise SurgeryError("a channel is named twice", where=where)
     if edit.do == "remove" and len(units) >= group.size:
         raise SurgeryError(
-            f"all {group.size} channels of the group would be removed", where=where, fix="keep one channel or more"
+            f"the whole group would be removed, {plural(group.size, 'channel')}",
+            where=where,
+            fix="keep one channel or more",
         )
     if edit.do == "reorder" and sorted(units.tolist()) != list(range(group.size)):
-        raise SurgeryError(f"an order names each of the {group.size} channels once", where=where)
+        raise SurgeryError(f"an order names each channel once, and the group has {group.size}", where=where)
     return units
 
 

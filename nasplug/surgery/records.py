@@ -21,7 +21,7 @@ class Edit(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     """One change of channels, of any number of groups at once.
 
     Attributes:
-        do: What happens to the channels.
+        do: Operation on the channels.
         groups: Channels by group, numbered from 0 before the edit: those that are split, removed, silenced or grown
             beside; all of them in their new order for `reorder`; for `grow`, also a number of new ones at the end.
         init: Weights of new channels, for `grow`: `zero` is read by nobody, so that the network computes the same;

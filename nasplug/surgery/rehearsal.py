@@ -34,7 +34,7 @@ def rehearsed(channels: Channels, wanted: Changes) -> Channels:
 
     Args:
         channels: Channels before; their copy of the network is changed.
-        wanted: What the edit changes.
+        wanted: Changes of the edit.
 
     Returns:
         Channels afterwards.

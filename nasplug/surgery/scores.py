@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nasplug.contract.errors import SurgeryError, did_you_mean
 from nasplug.surgery.groups import ChannelGroup, Channels
-from nasplug.surgery.trace import state_of
+from nasplug.surgery.state import state_of
 
 #: Scores of channels by their weights. For a channel with the weights w and gradients g:
 #: magnitude: sum of |w| (Li et al. 2017, arXiv 1608.08710); taylor: sum of |w g| (Molchanov et al. 2019,
@@ -80,7 +80,7 @@ def activations(network: nn.Module, channels: Channels) -> Iterator[Mapping[str,
 
     Args:
         network: Network that the channels belong to.
-        channels: Its channels; groups that no convolution or linear layer makes are left out.
+        channels: Channels of the network; groups that no convolution or linear layer makes are left out.
 
     Yields:
         Means by group, which are up to date after each forward pass: (group.size,), float64.

@@ -155,7 +155,7 @@ def repeat(network: nn.Module, records: Sequence[Mapping[str, Json]]) -> nn.Modu
 
     Args:
         network: Network as it was before the edits.
-        records: What the edits returned, in order.
+        records: Records of the edits, in order.
 
     Raises:
         SurgeryError: A record is malformed, or belongs to another network.

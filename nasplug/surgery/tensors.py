@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nasplug.surgery.plans import AxisPlan, Mask, Plan
 from nasplug.surgery.records import Edit
-from nasplug.surgery.trace import state_of
+from nasplug.surgery.state import state_of
 
 #: Values of new channels in normalisations: what they have before training.
 _FRESH = {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}

@@ -9,16 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nasplug.contract.errors import SurgeryError
-from nasplug.contract.io import Inputs
-from nasplug.cost.counts import plain_operators
 from nasplug.surgery.labels import Axes, LabelBook, Labels, Role
 from nasplug.surgery.modules import PlacedChannels
+from nasplug.surgery.state import state_of, tensors_in
 
 if TYPE_CHECKING:
     from torch._ops import OpOverload
@@ -75,9 +71,9 @@ class Call:
 
     Attributes:
         func: The operator.
-        args: Its arguments.
-        kwargs: Its arguments by name.
-        result: What it returned.
+        args: Arguments by position.
+        kwargs: Arguments by name.
+        result: Returned value.
     """
 
     func: OpOverload
@@ -102,20 +98,22 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     Args:
         network: Network on the meta device.
+        rule_of: Function that finds how an operator passes channels on.
 
     Attributes:
         book: All labels and what ties them.
         state: Labels of every axis of every weight and buffer that was used, by name.
-        roles: What a tensor does along an axis, by name and axis, in order of use.
+        roles: Part of a tensor in the life of channels along an axis, by name and axis, in order of use.
         sizes: Sizes that follow from channels.
         grouped: Modules whose number of groups does.
         pads: Places where silent channels are put among others.
         operators: Names of the operators that ran inside of each module, itself and not its children.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, rule_of: Callable[[OpOverload], Rule]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.book = LabelBook()
+        self._rule_of = rule_of
         self.state: dict[str, Axes] = {}
         self.roles: dict[tuple[str, int], Role] = {}
         self.sizes: list[Size] = []
@@ -225,8 +223,6 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> object:
-        from nasplug.surgery.rules import rule_of
-
         given = kwargs or {}
         result: object = func(*args, **given)
         self.operators.setdefault(self.module, []).append(str(func))
@@ -235,7 +231,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return result
         if any(self.computed(tensor) for tensor in tensors_in((args, given))):
             self.come(result)
-        rule_of(func)(self, Call(func, args, given, result))
+        self._rule_of(func)(self, Call(func, args, given, result))
         return result
 
     def come(self, value: object) -> None:
@@ -267,70 +263,6 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         finally:
             for handle in handles:
                 handle.remove()
-
-
-def traced(twin: nn.Module, inputs: Inputs) -> Trace:
-    """Runs a network once and returns what became of its channels.
-
-    Args:
-        twin: Network on the meta device, as `meta_copy` makes it.
-        inputs: Inputs that it is called with.
-
-    Raises:
-        SurgeryError: It cannot run without numbers.
-    """
-    trace = Trace(twin)
-    _run(trace, twin, inputs, training=False)
-    unused = [name for name, tensor in state_of(twin).items() if tensor.ndim > 0 and name not in trace.state]
-    if unused:  # such as heads that only training has
-        _run(trace, twin, inputs, training=True)
-    return trace
-
-
-def _run(trace: Trace, twin: nn.Module, inputs: Inputs, *, training: bool) -> None:
-    given, named = inputs.example(2)
-    args = tuple(each.to("meta") for each in given)
-    kwargs = {name: each.to("meta") for name, each in named.items()}
-    trace.come((args, kwargs))
-    modes = [(module, module.training) for module in twin.modules()]
-    twin.train(training)
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with torch.no_grad(), plain_operators(), sdpa_kernel(SDPBackend.MATH), trace.running(twin), trace:
-            result = twin(*args, **kwargs)
-    except Exception as error:  # a user's forward may raise anything
-        raise SurgeryError(
-            f"the channels of the network cannot be followed for {inputs}",
-            where=type(twin).__name__,
-            why=f"it does not run without numbers: {type(error).__name__}: {error}",
-            fix="the network must run on such inputs without decisions that depend on values",
-        ) from error
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
-        for module, mode in modes:
-            module.training = mode
-    for tensor in tensors_in(result):
-        trace.book.fix(trace.axes(tensor), "it is an output of the network")
-
-
-def state_of(network: nn.Module) -> dict[str, Tensor]:
-    """Weights and buffers by name, those that are shared once, under their first name."""
-    return {**dict(network.named_parameters()), **dict(network.named_buffers())}
-
-
-def tensors_in(value: object) -> Iterator[Tensor]:
-    """All tensors in nested lists, tuples and mappings, and in the fields of records such as model outputs."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from tensors_in(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from tensors_in(item)
-    elif hasattr(value, "__dict__"):
-        yield from tensors_in(list(vars(value).values()))
 
 
 #: How an operator passes channels on.

@@ -145,7 +145,7 @@ def test_nothing_changes_when_an_edit_is_refused() -> None:
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
-        ({"conv": range(8)}, "all 8 channels"),
+        ({"conv": range(8)}, "whole group would be removed, 8 channels"),
         ({"conv": [8]}, "no channel 8"),
         ({"conv": [1, 1]}, "named twice"),
         ({"cnov": [1]}, "did you mean 'conv'"),

@@ -10,7 +10,8 @@ from nasplug.surgery.rules.channelwise import CHANNELWISE
 from nasplug.surgery.rules.pointwise import combine
 from nasplug.surgery.rules.products import PRODUCTS
 from nasplug.surgery.rules.views import VIEWS
-from nasplug.surgery.trace import Call, Rule, Trace, tensors_in
+from nasplug.surgery.state import tensors_in
+from nasplug.surgery.trace import Call, Rule, Trace
 
 if TYPE_CHECKING:
     from torch._ops import OpOverload

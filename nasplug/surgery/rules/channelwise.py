@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from nasplug.surgery.labels import Labels
-from nasplug.surgery.trace import Call, Grouped, Rule, Trace, tensors_in
+from nasplug.surgery.state import tensors_in
+from nasplug.surgery.trace import Call, Grouped, Rule, Trace
 
 
 def _batch_norm(trace: Trace, call: Call) -> None:

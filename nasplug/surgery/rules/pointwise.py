@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from nasplug.surgery.labels import Labels
-from nasplug.surgery.trace import Call, Trace, tensors_in
+from nasplug.surgery.state import tensors_in
+from nasplug.surgery.trace import Call, Trace
 
 
 def combine(trace: Trace, call: Call) -> None:

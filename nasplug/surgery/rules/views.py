@@ -10,7 +10,8 @@ from torch import Tensor
 
 from nasplug.surgery.labels import Labels
 from nasplug.surgery.rules.pointwise import joined
-from nasplug.surgery.trace import Call, Rule, Trace, tensors_in
+from nasplug.surgery.state import tensors_in
+from nasplug.surgery.trace import Call, Rule, Trace
 
 
 def _same(trace: Trace, call: Call) -> None:

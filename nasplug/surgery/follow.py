@@ -1,0 +1,59 @@
+"""One pass through a network without numbers, from its inputs to its outputs."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from nasplug.contract.errors import SurgeryError
+from nasplug.contract.io import Inputs
+from nasplug.cost.counts import plain_operators
+from nasplug.surgery.rules import rule_of
+from nasplug.surgery.state import state_of, tensors_in
+from nasplug.surgery.trace import Trace
+
+
+def traced(twin: nn.Module, inputs: Inputs) -> Trace:
+    """Runs a network once and returns what became of its channels.
+
+    Args:
+        twin: Network on the meta device, as `meta_copy` makes it.
+        inputs: Inputs that it is called with.
+
+    Raises:
+        SurgeryError: It cannot run without numbers.
+    """
+    trace = Trace(twin, rule_of)
+    _run(trace, twin, inputs, training=False)
+    unused = [name for name, tensor in state_of(twin).items() if tensor.ndim > 0 and name not in trace.state]
+    if unused:  # such as heads that only training has
+        _run(trace, twin, inputs, training=True)
+    return trace
+
+
+def _run(trace: Trace, twin: nn.Module, inputs: Inputs, *, training: bool) -> None:
+    given, named = inputs.example(2)
+    args = tuple(each.to("meta") for each in given)
+    kwargs = {name: each.to("meta") for name, each in named.items()}
+    trace.come((args, kwargs))
+    modes = [(module, module.training) for module in twin.modules()]
+    twin.train(training)
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad(), plain_operators(), sdpa_kernel(SDPBackend.MATH), trace.running(twin), trace:
+            result = twin(*args, **kwargs)
+    except Exception as error:  # a user's forward may raise anything
+        raise SurgeryError(
+            f"the channels of the network cannot be followed for {inputs}",
+            where=type(twin).__name__,
+            why=f"it does not run without numbers: {type(error).__name__}: {error}",
+            fix="the network must run on such inputs without decisions that depend on values",
+        ) from error
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+        for module, mode in modes:
+            module.training = mode
+    for tensor in tensors_in(result):
+        trace.book.fix(trace.axes(tensor), "it is an output of the network")
