@@ -45,3 +45,28 @@ def register(catalog: Catalog) -> None:
         "nasplug_cgap.learners.lwf:LwF",
         summary="Learns classes in stages without forgetting, by distillation.",
     )
+    catalog.evaluator(
+        "cgap.pst",
+        "nasplug_cgap.learners.pst:PST",
+        summary="Learns classes in stages by Progressive Segmented Training: important units are frozen.",
+    )
+    catalog.evaluator(
+        "cgap.acquire",
+        "nasplug_cgap.learners.acquire:Acquire",
+        summary="Acquisitive Learning: inherits most classes, and acquires the others from a memory alone.",
+    )
+    catalog.space(
+        "cgap.resnet",
+        "nasplug_cgap.resnet:ResNetSpace",
+        summary="Residual networks for small images, with and without shortcuts.",
+    )
+    catalog.cost(
+        "stability",
+        "nasplug_cgap.stability.cost:Stability",
+        summary="What noise on the trained weights costs in accuracy.",
+    )
+    catalog.cost(
+        "roughness",
+        "nasplug_cgap.stability.cost:Roughness",
+        summary="How rough the loss around the trained weights is, with a picture.",
+    )

@@ -85,15 +85,20 @@ def _macs(width):
     return width * 9 * 64 + width * 2 * width * 9 * 64 + 32 * width * 4
 
 
-def test_the_pull_is_the_gradient_of_the_penalty():
+def test_the_pull_is_a_step_on_the_penalty():
     network = nn.Linear(2, 1, bias=False)
-    weight = network.weight.detach().clone()
-    fisher, anchor = {"weight": torch.tensor([[2.0, 0.0]])}, {"weight": weight - 1.5}
+    start = network.weight.detach().clone()
+    fisher, anchor = {"weight": torch.tensor([[2.0, 0.0]])}, {"weight": start - 1.5}
+    optimizer = torch.optim.SGD(network.parameters(), 1e-4)
+    trainer = SimpleNamespace(optimizers=[optimizer])
     pull = Pull(network, fisher, anchor, strength=10.0)
-    pull.on_train_start(None, None)
-    network.weight.grad = torch.full_like(weight, 0.25)
-    pull.on_before_optimizer_step(None, None, None)
-    assert torch.allclose(network.weight.grad, torch.tensor([[0.25 + 10 * 2 * 1.5, 0.25]]))
+    pull.on_train_start(trainer, None)
+    pull.on_train_batch_end(trainer, None, None, None, 0)
+    moved = (network.weight - start).detach()
+    assert torch.allclose(moved, torch.tensor([[-1e-4 * 10 * 2 * 1.5, 0.0]]), rtol=1e-2)
+    optimizer.param_groups[0]["lr"] = 1e9  # however large, it does not go beyond the anchor
+    pull.on_train_batch_end(trainer, None, None, None, 0)
+    assert torch.allclose(network.weight, torch.stack([start[0, 0] - 1.5, start[0, 1]])[None], atol=1e-5)
 
 
 def test_fisher_information_by_hand():

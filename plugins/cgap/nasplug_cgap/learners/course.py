@@ -23,6 +23,9 @@ from nasplug_cgap.sequence.schedule import ClassSequence
 if TYPE_CHECKING:
     from nasplug.evaluate.trialrun import TrialRun
 
+#: Makes a callback for the Lightning at hand.
+MakeCallback = Callable[[ModuleType], object]
+
 #: Names of the weights files of a stage start so.
 _NETWORK, _METHOD, _METRICS, _WORK = "network.", "method.", "metrics.", "work"
 
@@ -38,7 +41,7 @@ class Phase:
         callbacks: Functions that make a callback for the Lightning at hand.
         free: Share of the units of a layer that is trained, by name of the layer; 1 where it is not named.
         head_only: Whether the head alone is trained, with normalisation as in inference.
-        body_trains: Whether normalisation goes on in a phase for the head alone.
+        body_trains: Whether batch normalisation is trained too in such a phase.
         decay: Number of epochs after which the learning rate falls to a tenth, again and again, in place of the
             schedule of the task; None keeps that schedule.
         rate: Factor of the learning rate.
@@ -47,7 +50,7 @@ class Phase:
     name: str
     epochs: int
     data: Callable[[int], Positions]
-    callbacks: Sequence[Callable[[ModuleType], object]] = ()
+    callbacks: Sequence[MakeCallback] = ()
     free: dict[str, float] = field(default_factory=dict)
     head_only: bool = False
     body_trains: bool = False

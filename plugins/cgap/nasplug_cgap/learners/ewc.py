@@ -114,7 +114,10 @@ class _EWC(Method):
 
 
 class Pull:
-    """Adds the gradient of the penalty before every step. A mixin for the `Callback` of the Lightning at hand.
+    """Takes the step of the penalty after every step of the optimiser. A mixin for the `Callback` of Lightning.
+
+    With s the learning rate times the strength, w becomes (w + s F w*) / (1 + s F): the step of gradient descent on the
+    penalty, taken implicitly, so that no strength makes it overshoot.
 
     Args:
         network: Network in training.
@@ -128,19 +131,22 @@ class Pull:
     ) -> None:
         super().__init__()
         self._network, self._fisher, self._anchor, self._strength = network, fisher, anchor, strength
-        self._pairs: list[tuple[Any, Tensor, Tensor]] = []
+        self._pairs: dict[int, tuple[Tensor, Tensor]] = {}
 
     def on_train_start(self, trainer: Any, module: Any) -> None:
         """Brings everything to the device of the weights."""
-        self._pairs = [
-            (parameter, self._fisher[name].to(parameter.device), self._anchor[name].to(parameter.device))
+        self._pairs = {
+            id(parameter): (self._fisher[name].to(parameter.device), self._anchor[name].to(parameter.device))
             for name, parameter in self._network.named_parameters()
             if name in self._fisher
-        ]
+        }
 
-    def on_before_optimizer_step(self, trainer: Any, module: Any, optimizer: Any) -> None:
-        """Adds it."""
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: object, batch: object, batch_idx: int) -> None:
+        """Takes it."""
         with torch.no_grad():
-            for parameter, fisher, anchor in self._pairs:
-                if parameter.grad is not None:
-                    parameter.grad.add_(fisher * (parameter - anchor), alpha=self._strength)
+            for group in (group for optimizer in trainer.optimizers for group in optimizer.param_groups):
+                for parameter in group["params"]:
+                    if id(parameter) in self._pairs:
+                        fisher, anchor = self._pairs[id(parameter)]
+                        weight = group["lr"] * self._strength * fisher
+                        parameter.add_(weight * anchor).div_(1.0 + weight)

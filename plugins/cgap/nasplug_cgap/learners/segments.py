@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from nasplug_cgap.learners.layers import Layer
 
 Score = Literal["grad_w", "abs_w", "abs_grad"]
+#: What of the batch normalisation behind frozen units is frozen: nothing, scale and shift, or running statistics too.
+Norms = Literal["free", "affine", "all"]
 #: Chosen units of every layer, bool tensors (units,), by name of the layer.
 Masks = dict[str, Tensor]
 
@@ -76,29 +78,35 @@ def weight_of(network: nn.Module, name: str) -> Tensor:
     return weight
 
 
+_NORMS: Mapping[Norms, tuple[str, ...]] = {
+    "free": (),
+    "affine": ("weight", "bias"),
+    "all": ("weight", "bias", "running_mean", "running_var"),
+}
+
+
 class Frozen:
     """Keeps units as they are, whatever an optimiser does: values are put back after every step.
 
-    Momentum and weight decay act on frozen weights inside the step and are undone, so that weights, biases and, if
-    asked, the scale, shift and running statistics of the normalisation behind them stay identical bit by bit.
+    Momentum and weight decay act on frozen weights inside the step and are undone, so that weights, biases and what
+    `norms` names stay identical bit by bit.
 
     Args:
         network: Network in training.
         layers: Layers that may have frozen units.
         masks: Frozen units, by name of the layer.
-        norms: Whether the channels of the batch normalisation behind a layer are frozen with its units.
+        norms: Parts of the batch normalisation behind a layer that are frozen with its units.
     """
 
-    def __init__(self, network: nn.Module, layers: Iterable[Layer], masks: Mapping[str, Tensor], norms: bool) -> None:
+    def __init__(self, network: nn.Module, layers: Iterable[Layer], masks: Mapping[str, Tensor], norms: Norms) -> None:
         self._kept: list[tuple[Tensor, Tensor, Tensor]] = []
         for layer in layers:
             mask = masks.get(layer.name)
             if mask is None or not mask.any():
                 continue
             tensors = _tensors(network.get_submodule(layer.name), ("weight", "bias"))
-            if norms and layer.norm is not None:
-                names = ("weight", "bias", "running_mean", "running_var")
-                tensors += _tensors(network.get_submodule(layer.norm), names)
+            if layer.norm is not None:
+                tensors += _tensors(network.get_submodule(layer.norm), _NORMS[norms])
             for tensor in tensors:
                 index = mask.nonzero()[:, 0].to(tensor.device)
                 self._kept.append((tensor, index, tensor.detach()[index].clone()))

@@ -36,7 +36,7 @@ def train(course: Course, phase: Phase, stage: int) -> None:
     network, run = course.network, course.run
     torch.set_num_threads(run.threads)
     head = course.layers.need_head(course.where) if phase.head_only else None
-    frozen = [] if head is None else _all_but(network, head)
+    frozen = [] if head is None else _all_but(network, head, norms=phase.body_trains)
     try:
         for parameter in frozen:
             parameter.requires_grad_(False)
@@ -150,6 +150,10 @@ class Watch:
             trainer.should_stop = True
 
 
-def _all_but(network: nn.Module, head: str) -> list[nn.Parameter]:
-    kept = {id(parameter) for parameter in network.get_submodule(head).parameters()}
+def _all_but(network: nn.Module, head: str, *, norms: bool) -> list[nn.Parameter]:
+    """The trainable parameters that are not the head's; without those of batch normalisation, if that goes on."""
+    modules = [network.get_submodule(head)]
+    if norms:
+        modules += [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    kept = {id(parameter) for module in modules for parameter in module.parameters()}
     return [item for item in network.parameters() if id(item) not in kept and item.requires_grad]
