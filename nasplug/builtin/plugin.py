@@ -54,6 +54,11 @@ def register(catalog: Catalog) -> None:
         "nasplug.evaluate.lightning:LightningEvaluator",
         summary="Trains with the task's LightningModule and data.",
     )
+    catalog.evaluator(
+        "cross_validation",
+        "nasplug.evaluate.folds:CrossValidation",
+        summary="Trains on every fold of a task, each a stage; answers means over the folds.",
+    )
     catalog.task(
         "image_classification",
         "nasplug.tasks.classification:ImageClassification",
@@ -76,6 +81,35 @@ def register(catalog: Catalog) -> None:
     )
     catalog.task(
         "lightning", "nasplug.tasks.lightning_task:LightningTask", summary="Your own LightningModule and data module."
+    )
+    catalog.task(
+        "segmentation",
+        "nasplug.tasks.segmentation.task:Segmentation",
+        summary="Says the class of every pixel or voxel, on slices or volumes; scored by val_dice.",
+    )
+    catalog.data(
+        "decathlon",
+        "nasplug.data.volumes.decathlon:Decathlon",
+        summary="Volumes in a folder of the Medical Segmentation Decathlon.",
+    )
+    catalog.data("nnunet", "nasplug.data.volumes.nnunet:NnUNet", summary="Volumes in a raw folder of nnU-Net.")
+    catalog.data(
+        "nifti_pairs",
+        "nasplug.data.volumes.pairs:NiftiPairs",
+        summary="Pairs of NIfTI files by a pattern of names, such as those of BIDS.",
+    )
+    catalog.data(
+        "npz_volumes",
+        "nasplug.data.volumes.arrays:NpzVolumes",
+        summary="Volumes or slices with masks in one .npz file.",
+    )
+    catalog.data(
+        "mask_folder", "nasplug.data.volumes.masks:MaskFolder", summary="Flat images and masks in two folders."
+    )
+    catalog.data(
+        "brain_template",
+        "nasplug.data.volumes.brain:BrainTemplate",
+        summary="An average brain with its tissues, from nilearn; needs no file.",
     )
     catalog.data("digits", "nasplug.data.digits:Digits", summary="scikit-learn's 1797 digits of 8x8; needs no file.")
     catalog.data("npz", "nasplug.data.npz:Npz", summary="Arrays in one .npz file.")

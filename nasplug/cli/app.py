@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("nasplug.cli.verify", "check a study: rows, weights, missing and orphaned files"),
     "clean": ("nasplug.cli.clean", "delete files of a study that belong to nothing any more"),
     "cost": ("nasplug.cli.cost", "price a network: parameters, operations, hardware targets"),
+    "fingerprint": ("nasplug.cli.fingerprint", "measure a data set of volumes, and propose patch, depth and batch"),
     "list": ("nasplug.cli.list", "list components that specifications can name, or explain one"),
     "plugins": ("nasplug.cli.plugins", "list installed plugins, and those that failed to load"),
     "doctor": ("nasplug.cli.doctor", "check the installation, with a remedy for every problem"),

@@ -49,10 +49,10 @@ def cached(kind: str, files: Iterable[Path], arguments: JsonObject, decode: Call
         decode: Reads the arrays.
     """
     folder = cache_folder() / "images"
-    entry = folder / _key(kind, files, arguments)
+    entry = folder / entry_key(kind, files, arguments)
     arrays = _read(entry)
     if arrays is None:
-        with _only_one(folder, entry):
+        with only_one(folder, entry):
             arrays = _read(entry)
             if arrays is None:
                 arrays = decode()
@@ -60,7 +60,14 @@ def cached(kind: str, files: Iterable[Path], arguments: JsonObject, decode: Call
     return arrays
 
 
-def _key(kind: str, files: Iterable[Path], arguments: JsonObject) -> str:
+def entry_key(kind: str, files: Iterable[Path], arguments: JsonObject) -> str:
+    """Returns the name of an entry: a hash of the files' paths, sizes and times, and of the arguments.
+
+    Args:
+        kind: Name of the source's class.
+        files: Every file that the entry depends on.
+        arguments: Arguments that change the entry; JSON data.
+    """
     stamps = []
     for path in sorted(files):
         status = path.stat()
@@ -70,8 +77,13 @@ def _key(kind: str, files: Iterable[Path], arguments: JsonObject) -> str:
 
 
 @contextlib.contextmanager
-def _only_one(folder: Path, entry: Path) -> Iterator[None]:
-    """Holds the entry's lock where the file system can lock; a lock ends with the process that holds it."""
+def only_one(folder: Path, entry: Path) -> Iterator[None]:
+    """Holds the entry's lock where the file system can lock; a lock ends with the process that holds it.
+
+    Args:
+        folder: Folder of the entries.
+        entry: Entry that one process at a time may write.
+    """
     with contextlib.ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)

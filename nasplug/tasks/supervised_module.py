@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytorch_lightning.utilities.types import OptimizerLRScheduler
 
 
-class _Mean:
+class MeanLoss:
     """Mean loss per sample of an epoch, summed on the device.
 
     One self.log per training step would cost more than the step of a small network.
@@ -28,14 +28,17 @@ class _Mean:
         self.reset()
 
     def reset(self) -> None:
+        """Begins a new epoch."""
         self.total: Tensor | float = 0.0
         self.samples = 0
 
     def add(self, loss: Tensor, samples: int) -> None:
+        """Adds the mean loss of a batch of so many samples."""
         self.total = self.total + loss.detach() * samples
         self.samples += samples
 
     def compute(self) -> Tensor | float:
+        """Returns the mean."""
         return self.total / max(1, self.samples)
 
 
@@ -59,8 +62,8 @@ class SupervisedModule(LightningModule):
         self.outputs = outputs
         self.settings: TrainingSettings = settings or Training()
         self._freezing = Freezing(network, getattr(self.settings, "frozen_epochs", 0))
-        self._train_loss = _Mean()
-        self._score_loss = _Mean()
+        self._train_loss = MeanLoss()
+        self._score_loss = MeanLoss()
 
     @property
     def confusion(self) -> list[list[int]] | None:
