@@ -12,8 +12,8 @@ A task is anything with these members; no base class is needed:
 
 Further members are used where they exist: `check()` looks whether the data can be there; `describe_data()` says in a
 line what they are; `remark(metrics)` says what is striking about a trial, or None; `class_names`, `preprocessing`
-(plain data) and `answers` (`classes`, `labels` or `values`) leave with exported networks. A task with `folds`, a number,
-and `fold(index)`, the task of one fold, can be cross-validated.
+(plain data) and `answers` (`classes`, `labels` or `values`) leave with exported networks. A task with `folds`, their
+number, and `fold(index)`, the task of one fold, can be cross-validated.
 
 Importing this package loads nothing heavy: each name is imported when it is first used.
 """

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasplug.contract.errors import DataError, did_you_mean
+from nasplug.contract.wording import plural
 from nasplug.data.source import existing_file
 from nasplug.data.volumes.case import Case, CaseList, Volume, affine_of
 from nasplug.data.volumes.nifti import classes_of
@@ -174,7 +175,8 @@ class NpzVolumes(VolumeSource):
             return None
         if arrays[key].shape != (count,):
             raise DataError(
-                f"the array {key!r} has shape {arrays[key].shape}, and there are {count} labels", where=str(self.path)
+                f"the array {key!r} has shape {arrays[key].shape}, and `labels` is for {plural(count, 'case')}",
+                where=str(self.path),
             )
         return arrays[key]
 

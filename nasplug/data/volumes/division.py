@@ -33,7 +33,7 @@ def divide(facts: Fingerprint, folds: Folds, fold: int | None = None) -> Parts:
     """Divides the cases of a data set.
 
     Args:
-        facts: What the data set measures.
+        facts: Fingerprint of the data set.
         folds: Settings of the division.
         fold: Fold that validates; None means that of the settings.
 
@@ -47,7 +47,7 @@ def divisions(facts: Fingerprint, folds: Folds) -> tuple[Parts, ...]:
     """Returns the division of each fold.
 
     Args:
-        facts: What the data set measures.
+        facts: Fingerprint of the data set.
         folds: Settings of the division.
 
     Raises:

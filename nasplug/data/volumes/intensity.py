@@ -23,8 +23,8 @@ class Scale:
         kind: `ct` (fixed numbers), `zscore` and `minmax` (numbers of each image), or `none`.
         low: Lowest intensity of `ct`, others are raised to it.
         high: Highest intensity of `ct`.
-        mean: What `ct` subtracts.
-        std: What `ct` divides by.
+        mean: Number that `ct` subtracts.
+        std: Number that `ct` divides by.
     """
 
     kind: Literal["ct", "zscore", "minmax", "none"]

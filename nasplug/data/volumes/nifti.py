@@ -91,7 +91,7 @@ def classes_of(mask: NDArray[Any], values: Sequence[int], where: str) -> NDArray
     strange = sorted(set(whole.astype(np.int64).tolist()) - set(values))
     if strange:
         raise DataError(
-            f"the label holds the value {strange[0]}, which is not one of the {len(values)} classes",
+            f"the label holds the value {strange[0]}, which is not one of the {plural(len(values), 'class')}",
             where=where,
             why=f"the classes have the values {', '.join(map(str, values))}",
             fix="add the class to the list of labels, or correct the label",
@@ -129,7 +129,7 @@ def _channels(array: NDArray[np.float32], expected: int, path: Path) -> NDArray[
         return array[None]
     if array.ndim == 4 and array.shape[3] == expected:
         return np.moveaxis(array, 3, 0)
-    said = "3-D" if expected == 1 else f"4-D with {expected} channels"
+    said = "3-D" if expected == 1 else f"4-D with {plural(expected, 'channel')}"
     raise DataError(
         f"the file is {array.ndim}-D, of shape {tuple(array.shape)}, and {said} was said",
         where=str(path),

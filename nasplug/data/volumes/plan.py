@@ -70,7 +70,7 @@ def propose(
     of thick voxels is reduced only where the others have become as coarse (Isensee et al., Nature Methods 18, 2021).
 
     Args:
-        facts: What the data set measures.
+        facts: Fingerprint of the data set.
         dimensions: 2 or 3.
         memory_gib: Memory of the device in GiB.
         spacing: Size of a voxel after resampling, None for the median of the data.

@@ -40,11 +40,11 @@ class Prepared:
 
     Args:
         folder: Folder of the files.
-        facts: What the data set measures.
+        facts: Fingerprint of the data set.
         slices: Axis, after turning, across which slices lie; it is the last one of every prepared volume.
 
     Attributes:
-        facts: What the data set measures.
+        facts: Fingerprint of the data set.
         slices: Axis across which slices lie.
         grids: Way of each case to the grid of the networks.
         scales: Scale of each channel.
@@ -140,7 +140,7 @@ def wanted_spacing(facts: Fingerprint, preparation: Preparation) -> Sequence[flo
     """Returns the size of a voxel that all cases are brought to, None where each keeps its own.
 
     Args:
-        facts: What the data set measures.
+        facts: Fingerprint of the data set.
         preparation: Settings.
     """
     if not isinstance(preparation.spacing, str):

@@ -76,7 +76,7 @@ def test_a_patient_in_two_parts(tmp_path):
     [
         ({"labels": np.zeros((2, 20, 18, 15), np.uint8)}, "image and label have different shapes"),
         ({"labels": np.zeros((2, 20), np.uint8)}, r"labels have shape \(2, 20\)"),
-        ({"patient": np.zeros(3)}, r"'patient' has shape \(3,\), and there are 2 labels"),
+        ({"patient": np.zeros(3)}, r"'patient' has shape \(3,\), and `labels` is for 2 cases"),
         ({"split": np.array(["train", "exam"])}, "the split 'exam' is not known"),
     ],
 )
