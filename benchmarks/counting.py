@@ -3,6 +3,8 @@
 Run with `uv run python benchmarks/counting.py [--networks N]`. Random weights, small inputs where a network takes them.
 timm is required; networks of MONAI are added where it is installed. A way that refuses a network says why.
 ONNX files are read twice: as nasplug writes them, and from the older exporter, which computes shapes inside the graph.
+The first exporter evaluates products of constants ahead, so that networks that multiply a positional encoding at every
+run (EdgeNeXt, XCiT) do less in their files, and their reading says so.
 Stored weights are those of a workload beside the elements of the different weight tensors of convolutions and linear
 layers; networks that multiply by tensors of their own (a class attention, a position bias) store more.
 """

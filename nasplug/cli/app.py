@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("nasplug.cli.report", "write a study's report: one HTML page"),
     "watch": ("nasplug.cli.watch", "serve a study's report on this machine while the search runs"),
     "export": ("nasplug.cli.export", "write a found network to files: weights, architecture, ONNX"),
-    "predict": ("nasplug.cli.predict", "show image files to an exported network"),
+    "predict": ("nasplug.cli.predict", "show images, tables or arrays to an exported network"),
     "retrain": ("nasplug.cli.retrain", "train a found network fully, and test it once"),
     "copy": ("nasplug.cli.copy", "copy a study with its weights; converts older formats"),
     "verify": ("nasplug.cli.verify", "check a study: rows, weights, missing and orphaned files"),

@@ -105,11 +105,7 @@ def decode_image(
             image = _composed(image, background) if facts.alpha else image
             image = image.convert("L" if channels == 1 else "RGB")
         if size is not None and image.size != (size[1], size[0]):
-            target = (size[1], size[0])
-            if fit == "crop":
-                image = ImageOps.fit(image, target, Image.Resampling.BILINEAR)
-            else:
-                image = image.resize(target, Image.Resampling.BILINEAR)
+            image = _resized(image, size, fit)
         pixels = np.asarray(image)
         return np.repeat(pixels[..., None], 3, axis=2) if channels == 3 and pixels.ndim == 2 else pixels
 
@@ -128,6 +124,18 @@ def value_range(file: Path | IO[bytes], where: str) -> tuple[float, float]:
         image.load()
         values = _numbers(image, where)
     return float(values.min()), float(values.max())
+
+
+def _resized(image: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
+    """Along rows, then along columns: which of them comes first makes a level of difference, and depends on Pillow."""
+    width, height = image.size
+    wide, high = float(width), float(height)
+    if fit == "crop":
+        ratio = size[1] / size[0]
+        wide, high = min(width, ratio * height), min(height, width / ratio)
+    left, top = (width - wide) * 0.5, (height - high) * 0.5
+    rows = image.resize((size[1], height), Image.Resampling.BILINEAR, box=(left, 0, left + wide, height))
+    return rows.resize((size[1], size[0]), Image.Resampling.BILINEAR, box=(0, top, size[1], top + high))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nasplug.contract.errors import DataError
 from nasplug.contract.jsondata import Json, JsonObject
 from nasplug.contract.wording import plural
-from nasplug.data.images import Fit, decode_image, inspect_image
+from nasplug.data.images import SUFFIXES, Fit, decode_image, inspect_image
 
 if TYPE_CHECKING:
     from nasplug.data.arrays import Images
@@ -54,6 +54,11 @@ class Preprocessing:
     background: int = 255
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+
+    @property
+    def suffixes(self) -> frozenset[str]:
+        """Endings of files that can be read."""
+        return SUFFIXES
 
     @classmethod
     def of_arrays(cls, shape: tuple[int, ...], pixels: PixelType) -> Self:

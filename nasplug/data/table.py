@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,21 @@ from numpy.typing import NDArray
 from nasplug.contract.errors import DataError, did_you_mean
 from nasplug.contract.wording import plural
 from nasplug.data.archives import arrays_in
+from nasplug.data.columns import (
+    MOST,
+    Columns,
+    column,
+    encoded,
+    inputs,
+    numbers,
+    read_columns,
+    refuse_missing,
+    scale_of,
+)
 from nasplug.data.samples import Samples, SampleSource, Targets
 from nasplug.data.source import existing_file
-from nasplug.optional import require
 
-#: Text columns with more values than these are not categories.
-_MOST = 64
 _FORMATS = (".csv", ".tsv", ".parquet", ".npz")
-
-Columns = Mapping[str, Sequence[Any]]
 
 
 class Table(SampleSource):
@@ -69,16 +74,16 @@ class Table(SampleSource):
         path = existing_file(self.path, "Table")
         if path.suffix.lower() == ".npz":
             return _arrays(path, targets)
-        columns = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
+        columns = read_columns(path)
         wanted = self._targets(columns, path)
         for name in [*(self.ignore or ()), *([] if self.split is None else [self.split])]:
-            _column(columns, name, path)
+            column(columns, name, path)
         left_out = {*wanted, *(self.ignore or ()), self.split}
         features = [name for name in columns if name not in left_out]
         if not features:
             raise DataError("there are no columns beside the targets", where=str(path))
-        encoded = {name: _encoded(name, columns[name], path) for name in features}
-        x = np.concatenate([values for values, _ in encoded.values()], axis=1)
+        features_ = {name: encoded(name, columns[name], path) for name in features}
+        x = np.concatenate([values for values, _ in features_.values()], axis=1)
         y, names = _target(columns, wanted, targets, path)
         split = np.array(["" if self.split is None else str(item).strip() for item in _first(columns, self.split)])
         strange = sorted(set(split.tolist()) - {"", "train", "val", "test"})
@@ -86,7 +91,7 @@ class Table(SampleSource):
             raise DataError(
                 f"column {self.split!r} holds {strange[0]!r}", where=str(path), fix="write train, val or test"
             )
-        about = {"kind": "table", "columns": {name: options for name, (_, options) in encoded.items()}}
+        about = {"kind": "table", "columns": {name: options for name, (_, options) in features_.items()}}
         return Samples(x, y, targets, names, split, str(path), about)
 
     def _targets(self, columns: Columns, path: Path) -> list[str]:
@@ -94,91 +99,19 @@ class Table(SampleSource):
             return [name for name in columns if name != self.split and name not in (self.ignore or ())][-1:]
         wanted = [self.target] if isinstance(self.target, str) else list(self.target)
         for name in wanted:
-            _column(columns, name, path)
+            column(columns, name, path)
         return wanted
-
-
-def _column(columns: Columns, name: str, path: Path) -> Sequence[Any]:
-    if name not in columns:
-        raise DataError(f"there is no column {name!r}", where=str(path), fix=did_you_mean(name, list(columns)))
-    return columns[name]
 
 
 def _first(columns: Columns, name: str | None) -> Sequence[Any]:
     return columns[name] if name is not None else next(iter(columns.values()))
 
 
-def _csv(path: Path) -> dict[str, list[Any]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ","))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError("cannot read the table", where=str(path), why=str(error)) from error
-    if len(rows) < 2:
-        raise DataError("the table has no rows below its header", where=str(path))
-    header = [name.strip() for name in rows[0]]
-    twice = [name for name in header if header.count(name) > 1]
-    if twice:
-        raise DataError(f"two columns are called {twice[0]!r}", where=str(path), fix="give every column its name")
-    for number, row in enumerate(rows[1:], start=2):
-        if len(row) != len(header):
-            raise DataError(f"line {number} has {plural(len(row), 'field')}, the header {len(header)}", where=str(path))
-    return {name: [row[position].strip() for row in rows[1:]] for position, name in enumerate(header)}
-
-
-def _parquet(path: Path) -> dict[str, list[Any]]:
-    parquet = require("pyarrow.parquet", extra="table", purpose="read Parquet files")
-    try:
-        table = parquet.read_table(str(path))
-    except Exception as error:  # of classes that pyarrow keeps to itself
-        raise DataError("cannot read the table", where=str(path), why=str(error)) from error
-    if not table.num_rows:
-        raise DataError("the table has no rows", where=str(path))
-    return {name: table.column(name).to_pylist() for name in table.column_names}
-
-
-def _encoded(name: str, values: Sequence[Any], path: Path) -> tuple[NDArray[np.float32], list[str] | None]:
-    """Numbers (N, 1) of a column, or a column of 0 and 1 for each of its values, with those values."""
-    _refuse_missing(name, values, path)
-    numbers = _numbers(values)
-    if numbers is not None:
-        return numbers[:, None], None
-    texts = [str(value) for value in values]
-    options = sorted(set(texts))
-    if len(options) > _MOST:
-        raise DataError(
-            f"column {name!r} holds {len(options)} different texts, such as {options[0]!r}",
-            where=str(path),
-            why=f"more than {_MOST} are not categories",
-            fix=f"name it in `ignore`, or replace it by numbers: ignore: [{name}]",
-        )
-    return (np.array(texts)[:, None] == np.array(options)[None]).astype(np.float32), options
-
-
-def _numbers(values: Sequence[Any]) -> NDArray[np.float32] | None:
-    try:
-        with np.errstate(over="ignore"):
-            return np.array([float(value) for value in values]).astype(np.float32)
-    except (TypeError, ValueError):
-        return None
-
-
-def _refuse_missing(name: str, values: Sequence[Any], path: Path) -> None:
-    for position, value in enumerate(values):
-        if value is None or (isinstance(value, str) and value in ("", "?", "NA", "NaN", "nan", "null")):
-            raise DataError(
-                f"column {name!r} has no value in row {position + 1}",
-                where=str(path),
-                why="what a missing value means is not known",
-                fix="fill it in, leave the row out, or name the column in `ignore`",
-            )
-
-
 def _target(
     columns: Columns, wanted: Sequence[str], targets: Targets, path: Path
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
     for name in wanted:
-        _refuse_missing(name, columns[name], path)
+        refuse_missing(name, columns[name], path)
     if targets == "classes":
         if len(wanted) > 1:
             raise DataError(
@@ -187,8 +120,8 @@ def _target(
                 fix="name one column, or take targets: labels or values",
             )
         texts = [str(value) for value in columns[wanted[0]]]
-        whole = _numbers(texts)
-        if whole is not None and len(set(texts)) > max(_MOST, len(texts) // 2):
+        whole = numbers(texts)
+        if whole is not None and len(set(texts)) > max(MOST, len(texts) // 2):
             raise DataError(
                 f"column {wanted[0]!r} holds {len(set(texts))} different numbers, which are not classes",
                 where=str(path),
@@ -197,7 +130,7 @@ def _target(
         names = sorted(set(texts), key=lambda text: (float(text), text) if whole is not None else (0.0, text))
         index = {name: position for position, name in enumerate(names)}
         return np.array([index[text] for text in texts], np.int64), tuple(names)
-    found = [_numbers(columns[name]) for name in wanted]
+    found = [numbers(columns[name]) for name in wanted]
     for name, values in zip(wanted, found, strict=True):
         if values is None:
             raise DataError(f"column {name!r} holds texts, and {targets} are numbers", where=str(path))
@@ -208,13 +141,22 @@ def _arrays(path: Path, targets: Targets) -> Samples:
     with arrays_in(path) as file:
         arrays = {name: np.asarray(file[name]) for name in file.files}
     x, y, split = [], [], []
+    scales = {name: scale_of(array) for name, array in arrays.items() if name.startswith("x_")}
+    if len(set(scales.values())) > 1:
+        raise DataError(
+            "some inputs are 8-bit levels, and others numbers",
+            where=str(path),
+            why=", ".join(f"{name} is {arrays[name].dtype}" for name in scales),
+            fix="save all of them as one kind",
+        )
+    scale = max(scales.values(), default=1.0)
     for name in ("train", "val", "test"):
         if f"x_{name}" not in arrays and name != "train":
             continue
         for key in (f"x_{name}", f"y_{name}"):
             if key not in arrays:
                 raise DataError(f"there is no array {key!r}", where=str(path), fix=did_you_mean(key, list(arrays)))
-        x.append(_inputs(arrays[f"x_{name}"], path))
+        x.append(inputs(arrays[f"x_{name}"], path) / np.float32(scale))
         y.append(arrays[f"y_{name}"].reshape(len(arrays[f"y_{name}"]), -1))
         split += [("" if name == "train" else name)] * len(x[-1])
     targets_ = np.concatenate(y)
@@ -225,20 +167,6 @@ def _arrays(path: Path, targets: Targets) -> Samples:
             raise DataError("the classes are not one integer from 0 for each sample", where=str(path))
         answers = targets_[:, 0].astype(np.int64)
         names = names if "names" in arrays else tuple(map(str, range(int(answers.max()) + 1)))
-    return Samples(np.concatenate(x), answers, targets, names, np.array(split), str(path))
-
-
-def _inputs(x: NDArray[Any], path: Path) -> NDArray[np.float32]:
-    """Rows (N, F), or images with the channels first."""
-    if x.ndim not in (2, 3, 4) or x.dtype.kind not in "fiub":
-        raise DataError(
-            f"the inputs are {x.dtype} of shape {x.shape}",
-            where=str(path),
-            why="they must be numbers (N, F), (N, H, W) or (N, H, W, C)",
-        )
-    scale = np.float32(255.0) if x.dtype == np.uint8 and x.ndim > 2 else np.float32(1.0)
-    with np.errstate(over="ignore"):
-        values = x.astype(np.float32) / scale
-    if x.ndim == 3:
-        values = values[:, None]
-    return np.moveaxis(values, 3, 1) if x.ndim == 4 else values
+    return Samples(
+        np.concatenate(x), answers, targets, names, np.array(split), str(path), {"kind": "array", "scale": scale}
+    )

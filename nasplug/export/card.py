@@ -142,8 +142,8 @@ def _use(found: Found, facts: Mapping[str, Any]) -> str:
     trust = ", trust=True" if facts["needs"]["sources"] else ""
     lines = [f'from nasplug.export.bundle import read_bundle\n\nnetwork = read_bundle("FOLDER"{trust})']
     text = "```python\n" + "\n".join(lines) + "\n```"
-    if (facts["preprocessing"] or {}).get("kind") == "image":
-        text = f"```sh\nnasplug predict FOLDER IMAGE ...\n```\n\n{text}"
+    if (facts["preprocessing"] or {}).get("kind") in ("image", "table", "array"):
+        text = f"```sh\nnasplug predict FOLDER FILE ...\n```\n\n{text}"
     return text
 
 

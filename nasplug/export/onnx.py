@@ -29,7 +29,14 @@ Examples = Callable[[int, int], tuple[tuple[Any, ...], dict[str, Any]]]
 TOLERANCE = 1e-3
 
 
-def write_onnx(network: nn.Module, inputs: InputsLike, path: str | Path, *, examples: Examples | None = None) -> float:
+def write_onnx(
+    network: nn.Module,
+    inputs: InputsLike,
+    path: str | Path,
+    *,
+    examples: Examples | None = None,
+    free: Mapping[int, str] | None = None,
+) -> float:
     """Writes a network as ONNX, for batches of any size, and runs it in onnxruntime on random inputs.
 
     One input is called `input`; several have the names of the arguments of `forward`. The output is called `output`.
@@ -39,6 +46,7 @@ def write_onnx(network: nn.Module, inputs: InputsLike, path: str | Path, *, exam
         inputs: Input of the network, or the shape of one float input without the batch.
         path: The file to write; one file with the weights inside.
         examples: Function that makes inputs out of a batch size and a seed; None draws random ones.
+        free: Names of dimensions of the inputs that may have any size, beside the batch.
 
     Returns:
         The largest difference between the outputs of the two, relative to the largest output.
@@ -53,7 +61,7 @@ def write_onnx(network: nn.Module, inputs: InputsLike, path: str | Path, *, exam
     network, known = network.cpu().eval(), Inputs.of(inputs)
     make = examples or (lambda batch, seed: known.example(batch, seed=seed))
     args, kwargs = make(2, 0)
-    path = exported(network, args, path, kwargs=kwargs)
+    path = exported(network, args, path, kwargs=kwargs, free=free)
     tried = [make(batch, batch) for batch in (1, 3)]
     difference = max(_difference(network, args, kwargs, path) for args, kwargs in tried)
     if not difference <= TOLERANCE:
@@ -84,8 +92,8 @@ def write_found(found: Found, path: str | Path, *, raw: bool = True) -> float:
     """
     from nasplug.export.raw import is_raw, raw_network
 
-    network, inputs, examples = raw_network(found, raw=raw)
-    difference = write_onnx(network, inputs, path, examples=examples)
+    given = raw_network(found, raw=raw)
+    difference = write_onnx(given.network, given.inputs, path, examples=given.examples, free=given.free)
     onnx = require("onnx", extra="onnx", purpose="export to ONNX")
     model = onnx.load(str(path))
     onnx.helper.set_model_props(model, {METADATA: json.dumps({**facts(found), "raw": raw and is_raw(found)})})
@@ -99,6 +107,7 @@ def exported(
     path: str | Path,
     *,
     kwargs: Mapping[str, torch.Tensor] | None = None,
+    free: Mapping[int, str] | None = None,
     **options: Any,
 ) -> Path:
     """Writes a network as one ONNX file, for batches of any size, and compares nothing.
@@ -108,6 +117,7 @@ def exported(
         example: A batch (N, ...) of at least two, or one for every input by position.
         path: The file to write.
         kwargs: Batches of inputs by name.
+        free: Names of dimensions of the inputs that may have any size, beside the batch.
         **options: Further ones of `torch.onnx.export`.
 
     Raises:
@@ -132,7 +142,7 @@ def exported(
                 kwargs=dict(kwargs or {}),
                 input_names=list(_names(given)),
                 output_names=["output"],
-                dynamic_shapes=dynamic_batch(network, args, kwargs or {}),
+                dynamic_shapes=dynamic_shapes(network, args, kwargs or {}, free or {}),
                 dynamo=True,
                 external_data=False,
                 verbose=False,
@@ -150,11 +160,22 @@ def exported(
     return path
 
 
-def dynamic_batch(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """Returns the shapes of inputs, by the names of the arguments of `forward`, whose first dimension is free."""
+def dynamic_shapes(
+    network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], free: Mapping[int, str]
+) -> Any:
+    """Returns the shapes of inputs, by the names of the arguments of `forward`, with what is free in them.
+
+    Args:
+        network: The network.
+        args: Inputs by position.
+        kwargs: Inputs by name.
+        free: Names of the dimensions that are free, beside the first one.
+    """
     import torch
 
-    return _each(_arguments(network, args, kwargs), {0: torch.export.Dim("batch")})
+    dimensions = {0: "batch", **free}
+    named = {position: torch.export.Dim(name) for position, name in dimensions.items()}
+    return _each(_arguments(network, args, kwargs), named)
 
 
 def run_onnx(path: str | Path, inputs: torch.Tensor | Mapping[str, torch.Tensor]) -> list[torch.Tensor]:

@@ -1,9 +1,9 @@
-"""What an exported network says of image files, whatever format it was exported in."""
+"""What an exported network says of files of images, tables or arrays, whatever format it was exported in."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,29 +13,33 @@ from numpy.typing import NDArray
 
 from nasplug.contract.errors import DataError, StorageError, TrustError
 from nasplug.contract.jsondata import parse_json
-from nasplug.data.images import SUFFIXES
 from nasplug.data.preprocessing import Preprocessing
+from nasplug.data.rows import Rows, way_of
 from nasplug.optional import require
 
-#: Images that a network gets at once.
+#: Samples that a network gets at once.
 BATCH = 64
 
 Run = Callable[[NDArray[Any]], NDArray[np.float64]]
+#: File, number of the row if it has rows, and the raw data of one sample.
+Sample = tuple[Path, int | None, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answer for one file.
+    """The answer for one sample.
 
     Attributes:
         file: Path of the file.
         answers: Meaning of the numbers: `classes`, `labels` or `values`.
-        scores: Probability of every class or label by name, or the values by position.
+        scores: Probability of every class or label by name, or every value by name.
+        row: Number of the row in a table, or of the sample in an array, from 1 on; None for images.
     """
 
     file: Path
     answers: str
     scores: Mapping[str, float]
+    row: int | None = None
 
     @property
     def names(self) -> list[str]:
@@ -50,64 +54,63 @@ class Prediction:
         if self.answers == "labels":
             named = {"labels": self.names}
         key = "values" if self.answers == "values" else "scores"
-        return {"file": str(self.file), **named, key: dict(self.scores)}
+        row = {} if self.row is None else {"row": self.row}
+        return {"file": str(self.file), **row, **named, key: dict(self.scores)}
 
 
 class Predictor:
     """A network that takes files.
 
     Args:
-        run: Function from raw pixels (N, C, H, W) to the network's answers (N, channels).
+        run: Function from raw data (N, ...) to the network's answers (N, channels).
         facts: Preprocessing, classes and meaning of the answers, as every format carries them.
         where: Name of the network in messages.
 
+    Attributes:
+        way: Way from a file to what the network takes.
+
     Raises:
-        StorageError: The network says nothing of how images become its input.
+        StorageError: The network says nothing of how files become its input.
     """
 
     def __init__(self, run: Run, facts: Mapping[str, Any], where: str) -> None:
-        plain = facts.get("preprocessing")
-        if not isinstance(plain, Mapping) or plain.get("kind") != "image":
-            raise StorageError(
-                "this network does not say how image files become its input",
-                where=where,
-                why="its task has no `preprocessing` of images",
-                fix="call the network in Python with the tensors of your own data",
-            )
         classes = facts.get("classes") or ()
         if not isinstance(classes, Sequence) or isinstance(classes, str):
             raise StorageError(f"cannot read its classes {classes!r:.80}", where=where, fix="export the network again")
-        try:
-            self.way = Preprocessing.of(plain)
-        except DataError as error:
-            error.within(where)
-            raise
+        self.way = _way(facts, where)
         self._run, self._where, self._answers = run, where, str(facts.get("answers", "classes"))
         self._classes = tuple(map(str, classes))
 
     def predict(self, files: Iterable[Path]) -> Iterator[Prediction]:
-        """Yields the answer for every file, in order.
+        """Yields the answer for every image, or for every row of every table, in order.
 
         Raises:
-            DataError: A file cannot be decoded, or holds another kind of pixels than the training data.
+            DataError: A file cannot be read, or holds something else than the training data.
             StorageError: The network does not take, or does not answer, what it says of itself.
         """
-        for batch in _batched(files):
-            answers = self._answered(np.stack([self.way.read(file) for file in batch]))
-            for file, scores in zip(batch, self._probabilities(answers), strict=True):
+        for batch in _batched(self._samples(files)):
+            answers = self._answered(np.stack([sample for _, _, sample in batch]))
+            for (file, row, _), scores in zip(batch, self._probabilities(answers), strict=True):
                 names = self._classes or tuple(map(str, range(len(scores))))
-                yield Prediction(file, self._answers, dict(zip(names, map(float, scores), strict=True)))
+                yield Prediction(file, self._answers, dict(zip(names, map(float, scores), strict=True)), row)
 
-    def _answered(self, pixels: NDArray[Any]) -> NDArray[np.float64]:
+    def _samples(self, files: Iterable[Path]) -> Iterator[Sample]:
+        for file in files:
+            if isinstance(self.way, Preprocessing):
+                yield file, None, self.way.read(file)
+            else:
+                yield from ((file, row, sample) for row, sample in enumerate(self.way.read(file), start=1))
+
+    def _answered(self, given: NDArray[Any]) -> NDArray[np.float64]:
         try:
-            answers = self._run(pixels)
-            if answers.ndim != 2 or len(answers) != len(pixels):
-                raise ValueError(f"it answers {answers.shape} for {pixels.shape}")
+            answers = self._run(given)
+            if answers.ndim != 2 or len(answers) != len(given):
+                raise ValueError(f"it answers {answers.shape} for {given.shape}")
             if self._classes and answers.shape[1] != len(self._classes):
                 raise ValueError(f"it answers {answers.shape[1]} numbers, and names {len(self._classes)}")
         except Exception as error:  # of whatever runs the network
             raise StorageError(
-                "the network does not answer images as its description says",
+                "the network does not answer as its description says",
                 where=self._where,
                 why=" ".join(str(error).split())[:300],
                 fix="export the network again",
@@ -132,7 +135,7 @@ def open_network(path: Path, *, trust: bool = False) -> Predictor:
 
     Raises:
         TrustError: It is a program of `torch.export`, and not trusted.
-        StorageError: It is not an exported network, or says nothing of images.
+        StorageError: It is not an exported network, or does not say how files become its input.
         MissingExtraError: A library to run it is not installed.
     """
     if path.suffix == ".onnx":
@@ -142,27 +145,31 @@ def open_network(path: Path, *, trust: bool = False) -> Predictor:
     from nasplug.export.bundle import read_bundle, read_description
 
     facts = read_description(path)
-    return Predictor(_torch(read_bundle(path, trust=trust), facts), facts, str(path))
+    return Predictor(_torch(read_bundle(path, trust=trust), facts, str(path)), facts, str(path))
 
 
-def image_files(paths: Iterable[Path]) -> list[Path]:
-    """Returns the files, and the images in the folders, in order.
+def data_files(paths: Iterable[Path], suffixes: Collection[str]) -> list[Path]:
+    """Returns the files, and those in the folders, in order.
+
+    Args:
+        paths: Paths of files and folders.
+        suffixes: Endings of the files that are taken from folders.
 
     Raises:
-        DataError: A path does not exist, or there is no image.
+        DataError: A path does not exist, or there is no such file.
     """
     found: list[Path] = []
     for path in paths:
         if not path.exists():
-            raise DataError(f"{str(path)!r} does not exist", where="images", fix="check the path")
+            raise DataError(f"{str(path)!r} does not exist", where="predict", fix="check the path")
         inside = (
-            sorted(item for item in path.rglob("*") if item.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+            sorted(item for item in path.rglob("*") if item.suffix.lower() in suffixes) if path.is_dir() else [path]
         )
         if not inside:
             raise DataError(
-                f"there are no images in {str(path)!r}",
-                where="images",
-                fix=f"name files, or a folder of {', '.join(sorted(SUFFIXES))}",
+                f"there are no files for this network in {str(path)!r}",
+                where="predict",
+                fix=f"name files, or a folder of {', '.join(sorted(suffixes))}",
             )
         found += inside
     return found
@@ -182,12 +189,11 @@ def _open_onnx(path: Path) -> Predictor:
     facts = _facts(kept, path)
     inputs = [item.name for item in session.get_inputs()]
 
-    def run(pixels: NDArray[Any]) -> NDArray[np.float64]:
+    def run(given: NDArray[Any]) -> NDArray[np.float64]:
         (name,) = inputs
-        given = pixels if facts.get("raw") else _normalised(pixels, facts)
         return np.asarray(session.run(None, {name: given})[0], np.float64)
 
-    return Predictor(run, facts, str(path))
+    return Predictor(_prepared(run, facts, str(path)), facts, str(path))
 
 
 def _open_program(path: Path, *, trust: bool) -> Predictor:
@@ -208,26 +214,51 @@ def _open_program(path: Path, *, trust: bool) -> Predictor:
     except Exception as error:
         raise StorageError("this is not a program of torch.export", where=str(path), why=str(error)) from error
     facts = _facts(extra[EXTRA], path)
-    return Predictor(_torch(module, facts), facts, str(path))
+    return Predictor(_torch(module, facts, str(path)), facts, str(path))
 
 
-def _torch(network: Any, facts: Mapping[str, Any]) -> Run:
+def _torch(network: Any, facts: Mapping[str, Any], where: str) -> Run:
     import torch
 
-    def run(pixels: NDArray[Any]) -> NDArray[np.float64]:
-        given = pixels if facts.get("raw") else _normalised(pixels, facts)
+    def run(given: NDArray[Any]) -> NDArray[np.float64]:
         with torch.inference_mode():
             answer: NDArray[np.float64] = network(torch.from_numpy(np.ascontiguousarray(given))).double().numpy()
         return answer
 
-    return run
+    return _prepared(run, facts, where)
 
 
-def _normalised(pixels: NDArray[Any], facts: Mapping[str, Any]) -> NDArray[np.float32]:
-    """Pixels as the network's own input, with the arithmetic of the data module."""
-    way = Preprocessing.of(facts["preprocessing"])
-    factor, summand = (values.astype(np.float32).reshape(1, -1, 1, 1) for values in way.affine())
-    return np.asarray((pixels.astype(np.float32) - np.float32(way.span[0])) * factor + summand, np.float32)
+def _way(facts: Mapping[str, Any], where: str) -> Preprocessing | Rows:
+    try:
+        way = way_of(facts.get("preprocessing"))
+    except DataError as error:
+        error.within(where)
+        raise
+    if way is None:
+        raise StorageError(
+            "this network does not say how files become its input",
+            where=where,
+            why="its task has no `preprocessing` of images, tables or arrays",
+            fix="call the network in Python with the tensors of your own data",
+        )
+    return way
+
+
+def _prepared(run: Run, facts: Mapping[str, Any], where: str) -> Run:
+    """Takes raw data, with the arithmetic of the data module before a bare network and, for values, after it."""
+    if facts.get("raw"):
+        return run
+    way = _way(facts, where)
+    target = None if isinstance(way, Preprocessing) else way.target
+
+    def prepared(numbers: NDArray[Any]) -> NDArray[np.float64]:
+        shape = (1, -1, *[1] * (numbers.ndim - 2))
+        factor, summand = (values.astype(np.float32).reshape(shape) for values in way.affine())
+        given = (numbers.astype(np.float32) - np.float32(way.span[0])) * factor + summand
+        answers = run(np.asarray(given, np.float32))
+        return answers if target is None else answers * np.asarray(target[1]) + np.asarray(target[0])
+
+    return prepared
 
 
 def _facts(text: str | bytes | None, path: Path) -> dict[str, Any]:
@@ -237,7 +268,7 @@ def _facts(text: str | bytes | None, path: Path) -> dict[str, Any]:
             raise ValueError("no mapping")
     except ValueError:
         raise StorageError(
-            "this file does not say how images become its input",
+            "this file does not say how files become its input",
             where=str(path),
             why="it was not written by `nasplug export`, or by an earlier version",
             fix="export the network again",
@@ -245,7 +276,7 @@ def _facts(text: str | bytes | None, path: Path) -> dict[str, Any]:
     return facts
 
 
-def _batched(files: Iterable[Path]) -> Iterator[tuple[Path, ...]]:
-    rest = iter(files)
+def _batched(samples: Iterable[Sample]) -> Iterator[tuple[Sample, ...]]:
+    rest = iter(samples)
     while batch := tuple(itertools.islice(rest, BATCH)):
         yield batch

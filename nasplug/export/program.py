@@ -11,7 +11,7 @@ import torch
 from nasplug.contract.errors import NasplugError, TaskError
 from nasplug.export.description import facts
 from nasplug.export.exporter import Found
-from nasplug.export.onnx import METADATA, TOLERANCE, dynamic_batch
+from nasplug.export.onnx import METADATA, TOLERANCE, dynamic_shapes
 from nasplug.export.raw import is_raw, raw_network
 
 #: Name of the file inside the archive that holds preprocessing and classes.
@@ -33,13 +33,14 @@ def write_program(found: Found, path: Path, *, raw: bool = True) -> float:
         TaskError: The network cannot be written as a program.
         NasplugError: The program computes something else.
     """
-    network, _, examples = raw_network(found, raw=raw)
+    given = raw_network(found, raw=raw)
+    network, examples = given.network, given.examples
     args, kwargs = examples(2, 0)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            shapes = dynamic_batch(network, args, kwargs)
+            shapes = dynamic_shapes(network, args, kwargs, given.free)
             program = torch.export.export(network, args, kwargs, dynamic_shapes=shapes)
             described = json.dumps({**facts(found), "raw": raw and is_raw(found)})
             torch.export.save(program, str(path), extra_files={EXTRA: described})

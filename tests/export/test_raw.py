@@ -13,9 +13,10 @@ import torch
 from PIL import Image
 
 from nasplug.contract.errors import DataError, NasplugError, StorageError, TrustError
+from nasplug.data.images import SUFFIXES
 from nasplug.export.bundle import read_bundle
 from nasplug.export.exporter import Bundle, Folder, Found, Onnx, Program
-from nasplug.export.predictor import Predictor, image_files, open_network
+from nasplug.export.predictor import Predictor, data_files, open_network
 
 CLASSES = ("across", "down")
 #: How somebody reads the files who knows nothing of nasplug.
@@ -114,18 +115,16 @@ def test_the_folder_is_a_model_repository(found, tmp_path):
         assert torch.equal(network(images), study.network(study.best)(images))
 
 
-def test_images_are_files_and_folders_in_order(pictures, tmp_path):
+def test_files_and_folders_in_order(pictures, tmp_path):
     folder = pictures("grey") / "val"
     (tmp_path / "notes.txt").write_text("no image")
     some = folder / "down" / "003.png"
-    assert image_files([some, folder / "across"])[:2] == [some, folder / "across" / "000.png"]
-    assert len(image_files([folder])) == 80
-    from nasplug.contract.errors import DataError
-
+    assert data_files([some, folder / "across"], SUFFIXES)[:2] == [some, folder / "across" / "000.png"]
+    assert len(data_files([folder], SUFFIXES)) == 80
     with pytest.raises(DataError, match="does not exist"):
-        image_files([tmp_path / "nowhere.png"])
-    with pytest.raises(DataError, match="there are no images"):
-        image_files([tmp_path])
+        data_files([tmp_path / "nowhere.png"], SUFFIXES)
+    with pytest.raises(DataError, match="there are no files for this network"):
+        data_files([tmp_path], SUFFIXES)
 
 
 def test_a_program_runs_only_for_those_who_trust_it(found, pictures, tmp_path):
@@ -175,7 +174,7 @@ def test_a_network_that_answers_something_else_is_refused():
         predictor = Predictor(lambda pixels, answer=answer: answer, {"preprocessing": way, "classes": classes}, "a net")
         with tempfile.NamedTemporaryFile(suffix=".png") as file:
             picture.save(file.name)
-            with pytest.raises(StorageError, match="a net: the network does not answer images"):
+            with pytest.raises(StorageError, match="a net: the network does not answer as"):
                 list(predictor.predict([Path(file.name)]))
 
 
@@ -199,3 +198,29 @@ def test_a_preprocessing_that_no_image_takes_is_refused(changed):
             {"preprocessing": {**way, **changed}},
             "a net",
         )
+
+
+@pytest.mark.parametrize("fit", ["crop", "stretch"])
+@pytest.mark.parametrize("kind", ["grey", "16 bit", "colour"])
+def test_onnx_takes_raw_files_of_any_size(found, pictures, tmp_path, kind, fit):
+    """The files are of 12 x 10 pixels, the network takes others: bars are narrower or wider, and levels between."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    study = found(kind, size=[9, 11], fit=fit)
+    Onnx().export(Found.of(study, study.best), tmp_path)
+    files, labels = validation(pictures(kind))
+    session = onnxruntime.InferenceSession(str(tmp_path / "network.onnx"))
+    pixels = np.stack([READERS[kind](Image.open(file)) for file in files])
+    (scores,) = session.run(None, {"input": pixels})
+    accuracy = float((scores.argmax(1) == labels).mean())
+    assert accuracy == pytest.approx(study.best.metrics["val_acc"], abs=1e-6)
+    assert 0.55 < accuracy < 1.0
+    images = torch.from_numpy(np.concatenate([batch[0] for batch in val_batches(study)]))
+    with torch.inference_mode():
+        expected = study.network(study.best)(images).numpy()
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-4)
+
+
+def val_batches(study):
+    data = study.task.datamodule()
+    data.setup("fit")
+    return [[tensor.numpy() for tensor in batch] for batch in data.val_dataloader()]
