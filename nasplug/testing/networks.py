@@ -10,6 +10,8 @@ from nasplug.contract.wording import plural
 if TYPE_CHECKING:
     from torch import nn
 
+    from nasplug.contract.io import OutputKind
+
 
 def seeded_build(space: Any, architecture: Any, task: Any, seed: int = 0) -> Any:
     """Builds a network with torch's global generator in a known state, as a worker does."""
@@ -19,8 +21,16 @@ def seeded_build(space: Any, architecture: Any, task: Any, seed: int = 0) -> Any
     return space.build(architecture, task)
 
 
-def assert_trains(network: nn.Module, input_shape: tuple[int, ...], outputs: int) -> None:
+def assert_trains(
+    network: nn.Module, input_shape: tuple[int, ...], outputs: int, output: OutputKind = "vector"
+) -> None:
     """Runs a batch of two forward and backward.
+
+    Args:
+        network: Network to try.
+        input_shape: Shape of one input without the batch.
+        outputs: Number of channels of the output.
+        output: Kind of output; a map or a volume has the size of the input.
 
     Raises:
         AssertionError: Wrong output shape, numbers that are not finite, or weights without any gradient.
@@ -30,7 +40,8 @@ def assert_trains(network: nn.Module, input_shape: tuple[int, ...], outputs: int
     assert isinstance(network, torch.nn.Module), f"build() gives a torch.nn.Module, not {type(network).__name__}"
     generator = torch.Generator().manual_seed(0)
     answer = network.train()(torch.randn(2, *input_shape, generator=generator))
-    assert tuple(answer.shape) == (2, outputs), (
+    expected = (2, outputs, *(input_shape[1:] if output in ("map", "volume") else ()))
+    assert tuple(answer.shape) == expected, (
         f"output {tuple(answer.shape)} for {plural(outputs, 'output')} and a batch of 2"
     )
     assert torch.isfinite(answer).all(), "the output is not finite"

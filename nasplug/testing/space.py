@@ -35,6 +35,7 @@ from nasplug.testing.randomness import untouched_random_state
 from nasplug.testing.synthetic import Shapes
 
 if TYPE_CHECKING:
+    from nasplug.contract.io import OutputKind
     from nasplug.contract.protocols import SearchSpace
 
 
@@ -76,6 +77,16 @@ class SpaceConformance:
     def space(self) -> Any:
         """The space under test."""
         return self.make_space()
+
+    @property
+    def output(self) -> OutputKind:
+        """Kind of output of the networks: a vector, unless the space says that it produces others alone."""
+        produces: tuple[OutputKind, ...] = getattr(self.space, "produces", ("vector",))
+        return "vector" if "vector" in produces else produces[0]
+
+    def shapes(self, input_shape: tuple[int, ...]) -> Shapes:
+        """A task that is nothing but shapes, for inputs of this shape."""
+        return Shapes(input_shape, self.outputs, self.output)
 
     def draw(self, seed: int) -> Architecture:
         """The architecture that the space samples from this seed."""
@@ -170,12 +181,12 @@ class SpaceConformance:
         pytest.importorskip("torch", reason="networks are built with torch")
         for shape, seed in itertools.product(self.input_shapes, range(self.builds)):
             architecture = self.draw(seed)
-            assert_trains(seeded_build(self.space, architecture, Shapes(shape, self.outputs)), shape, self.outputs)
+            assert_trains(seeded_build(self.space, architecture, self.shapes(shape)), shape, self.outputs, self.output)
 
     def test_building_is_repeatable(self) -> None:
         """The same architecture under the same seed gives the same weights; the JSON copy builds the same too."""
         pytest.importorskip("torch", reason="networks are built with torch")
-        task = Shapes(self.input_shapes[0], self.outputs)
+        task = self.shapes(self.input_shapes[0])
         architecture = self.draw(0)
         copy = Architecture.from_json(json.loads(json.dumps(architecture.to_json())))
         first = fingerprint(seeded_build(self.space, architecture, task))
@@ -184,7 +195,7 @@ class SpaceConformance:
     def test_equal_keys_build_equal_networks(self) -> None:
         """Two genotypes with one key are one network: the same parameters in the same shapes."""
         pytest.importorskip("torch", reason="networks are built with torch")
-        task = Shapes(self.input_shapes[0], self.outputs)
+        task = self.shapes(self.input_shapes[0])
         by_key: dict[str, Architecture] = {}
         pairs = []
         for seed in range(200):
@@ -375,6 +386,6 @@ class SpaceConformance:
         from nasplug.workloads.extract import extract
 
         for shape, seed in itertools.product(self.input_shapes, range(self.builds)):
-            architecture, task = self.draw(seed), Shapes(shape, self.outputs)
+            architecture, task = self.draw(seed), self.shapes(shape)
             found = extract(seeded_build(space, architecture, task), shape)
             assert space.workload(architecture, task).differences(found) == []

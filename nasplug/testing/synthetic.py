@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pytorch_lightning import LightningDataModule, LightningModule
     from torch import nn
 
+    from nasplug.contract.io import OutputKind
     from nasplug.cost.candidate import Candidate
 from nasplug.evaluate.trialrun import TrialRun
 
@@ -138,12 +139,15 @@ class Shapes:
     Args:
         input_shape: Shape of one input without the batch, e.g. (channels, height, width).
         outputs: Number of outputs a network must have.
+        output: Kind of output.
     """
 
     objectives = {"val_acc": "max"}  # noqa: RUF012
 
-    def __init__(self, input_shape: tuple[int, ...] = (3, 32, 32), outputs: int = 10) -> None:
-        self.input_shape, self.outputs = tuple(input_shape), outputs
+    def __init__(
+        self, input_shape: tuple[int, ...] = (3, 32, 32), outputs: int = 10, output: OutputKind = "vector"
+    ) -> None:
+        self.input_shape, self.outputs, self.output = tuple(input_shape), outputs, output
 
     def datamodule(self) -> LightningDataModule:
         """There are no data.

@@ -55,8 +55,8 @@ class SegmentationModule(LightningModule):
         self.network = network
         self.settings: TrainingSettings = settings or Training()
         self.size, self.scoring = tuple(size), scoring
-        self.loss = SegmentationLoss(loss, weights, self.settings.label_smoothing)
-        self.plain_loss = SegmentationLoss(loss)
+        self.loss: nn.Module = SegmentationLoss(loss, weights, self.settings.label_smoothing)
+        self.plain_loss: nn.Module = SegmentationLoss(loss)
         #: Scores of each case in the last validation or test.
         self.table: list[CaseScore] = []
         self._cases = cases
@@ -133,16 +133,29 @@ class SegmentationModule(LightningModule):
         logits = segment(self._checked, image, self.size, self.scoring)
         return logits, self._cases.grids[case].back(logits).argmax(0).to(torch.uint8)
 
+    def judge(self, logits: Tensor, label: Tensor) -> None:
+        """Takes note of a case in validation or test; for subclasses with scores of their own.
+
+        Args:
+            logits: Logits (K, X, Y, Z) on the grid of the networks.
+            label: True classes (X, Y, Z) on the same grid.
+        """
+
+    def judgement(self) -> dict[str, float]:
+        """Returns scores of a subclass over the cases it took note of, by name without the stage, and forgets them."""
+        return {}
+
     def _score(self, batch: dict[str, Tensor], surface: bool) -> None:
         case = int(batch["case"])
         logits, answer = self.answer(batch["image"], case)
         self._score_loss.add(self.plain_loss(logits[None], batch["label"][None, None]), 1)
+        self.judge(logits, batch["label"])
         tolerance = self.scoring.tolerance_mm if surface else None
         spacing = self._cases.grids[case].file_spacing
         self.table.append(score(answer, batch["truth"], len(self._classes), case, spacing, tolerance))
 
     def _log_scores(self, stage: str) -> None:
-        found = {"loss": self._score_loss.compute(), **means(self.table, self._classes[1:])}
+        found = {"loss": self._score_loss.compute(), **means(self.table, self._classes[1:]), **self.judgement()}
         for name, value in found.items():
             self.log(f"{stage}_{name}", value, on_step=False, on_epoch=True, batch_size=1)
 

@@ -33,3 +33,13 @@ def register(catalog: Catalog) -> None:
         "nasplug_qnas.training.task:RecipeClassification",
         summary="Image classification with the optimisers and schedules of Q-NAS and Enhanced Q-NAS.",
     )
+    catalog.space(
+        "qnas.segmentation",
+        "nasplug_qnas.segmentation.space:SegmentationSpace",
+        summary="U-Net-shaped chains of cells: the space of SegQNAS, on slices or volumes.",
+    )
+    catalog.task(
+        "qnas.segmentation_task",
+        "nasplug_qnas.segmentation.task:RecipeSegmentation",
+        summary="Segmentation with the loss, schedule and batch metric of SegQNAS, beside volumetric Dice.",
+    )

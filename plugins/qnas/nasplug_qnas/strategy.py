@@ -49,7 +49,8 @@ class QNAS:
     Source: Szwarcman, Civitarese and Vellasco, Applied Soft Computing 120:108674, 2022.
 
     Args:
-        preset: `strong`, the setting of SegQNAS, in which the distributions converge; `cifar2022`, the published
+        preset: `strong`, the setting of SegQNAS (`segqnas2023` by its published name), in which the distributions
+            converge; `cifar2022`, the published
             setting of Q-NAS on CIFAR, which stays close to sampling from the space's prior; or `table`, for budgets
             of some 150 evaluations, with crossover of architectures.
         evolution: Settings of the evolution that differ from the preset's.
@@ -65,7 +66,7 @@ class QNAS:
 
     def __init__(
         self,
-        preset: Literal["strong", "cifar2022", "table"] = "strong",
+        preset: Literal["strong", "cifar2022", "segqnas2023", "table"] = "strong",
         evolution: Changes[QNASSettings] = None,
         hyperparameters: Mapping[str, Any] | None = None,
         max_generations: int | None = None,

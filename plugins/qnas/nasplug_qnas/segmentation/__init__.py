@@ -1,0 +1,1 @@
+"""SegQNAS: U-Net-shaped chains of cells for segmentation."""
