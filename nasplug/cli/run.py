@@ -122,7 +122,6 @@ def summary(study: Study, storage: str, seconds: float) -> dict[str, Json]:
 
 def print_summary(study: Study, storage: str, seconds: float) -> None:
     """Prints the result of a run, and what can be done with it."""
-    from nasplug.cli.trials import versus
     from nasplug.run.hints import never_satisfied
 
     states = [trial.state for trial in study.trials]
@@ -144,7 +143,7 @@ def print_summary(study: Study, storage: str, seconds: float) -> None:
         values = {name: study.baseline.values[name] for name in shown if name in study.baseline.values}
         label = output.printable(shortened(study.baseline.label))
         print(f"Baseline {label}: {output.values(values)}")
-        print(f"The best against the baseline: {output.printable(versus(study, best))}")
+        print(f"The best against the baseline: {output.printable(study.against.said(best))}")
     print(f"Study: {storage}")
     trust = ("--trust",) if asks_for_code(study.meta.get("spec")) else ()
     suggestions = [("trials", storage), ("report", storage), ("export", storage, "--trial", str(best.number), *trust)]

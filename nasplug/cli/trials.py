@@ -92,7 +92,7 @@ def print_trials(study: Study, trials: list[Trial], *, baseline: Trial | None = 
             *(output.number(trial.values.get(name)) for name in [*objectives, *costs]),
             str(len(trial.measurements) or "-"),
             f"{trial.seconds:.1f}" if trial.finished and trial.copied_from is None else "-",
-            *([] if baseline is None else [versus(study, trial)]),
+            *([] if baseline is None else [study.against.said(trial)]),
             note(study, trial),
         ]
         for trial in shown
@@ -101,15 +101,6 @@ def print_trials(study: Study, trials: list[Trial], *, baseline: Trial | None = 
         columns = ["trial", "architecture", "state", *objectives, *costs, "epochs", "seconds"]
         columns += ["note"] if baseline is None else ["against the baseline", "note"]
         output.print_table(columns, rows, numeric=numeric)
-
-
-def versus(study: Study, trial: Trial) -> str:
-    """What a trial has over the baseline: `params 12.3x smaller, val_acc -0.3 points`; empty without one."""
-    from nasplug.ledger.comparison import compared
-
-    if trial is study.baseline or trial.state != "complete":
-        return ""
-    return ", ".join(map(str, compared(trial, study.baseline, study.objectives)))
 
 
 def baseline_json(study: Study) -> dict[str, Json] | None:
@@ -137,8 +128,6 @@ def trial_json(study: Study, trial: Trial, *, everything: bool = False) -> dict[
         trial: The trial.
         everything: Whether to include the metrics of every epoch and the failure's traceback.
     """
-    from nasplug.ledger.comparison import difference_json
-
     failure = trial.failure
     data: dict[str, Json] = {
         "number": trial.number,
@@ -152,7 +141,7 @@ def trial_json(study: Study, trial: Trial, *, everything: bool = False) -> dict[
         "metrics": dict(trial.metrics),
         "costs": dict(trial.costs),
         "feasible": study.is_candidate(trial),
-        "against_baseline": difference_json(trial, study.baseline, study.objectives),
+        "against_baseline": study.against.to_json(trial),
         "seconds": trial.seconds,
         "seed": trial.seed,
         "parent": trial.proposal.parent,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nasplug.contract.labels import shortened
 from nasplug.contract.wording import plural
 from nasplug.export.description import describe
+from nasplug.ledger.intervals import share
 
 if TYPE_CHECKING:
     from nasplug.export.exporter import Found
@@ -103,11 +104,27 @@ def _summary(found: Found, spec: Mapping[str, Any]) -> str:
 
 
 def _figures(found: Found) -> str:
-    rows = {name: _number(value) for name, value in found.trial.metrics.items()}
+    samples = found.study.meta.get("samples", {})
+    rows = {name: _metric(value, samples.get(name, 0)) for name, value in found.trial.metrics.items()}
     costs = {name: _number(value) for name, value in found.trial.costs.items()}
     costs.setdefault("parameters", f"{sum(parameter.numel() for parameter in found.network.parameters()):,}")
     text = _table("figure", "value", {**rows, **costs})
-    return f"{text}\n\nMetrics were measured on validation data, which chose this network among the others."
+    lines = [text, "Metrics were measured on validation data, which chose this network among the others."]
+    if samples:
+        lines.append("Intervals are of 95 % and come from the number of validation samples alone.")
+    over = found.study.against.said(found.trial)
+    if found.study.baseline is not None and over:
+        lines.append(
+            f"Against the baseline `{found.study.label(found.study.baseline)}`, which was trained alike: {over}."
+        )
+    return "\n\n".join(lines)
+
+
+def _metric(value: float, samples: int) -> str:
+    if not (samples and 0 <= value <= 1):
+        return _number(value)
+    low, high = share(value, samples)
+    return f"{_number(value)} [{_number(low)}, {_number(high)}]"
 
 
 def _flow(found: Found, facts: Mapping[str, Any]) -> str:

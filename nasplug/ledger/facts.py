@@ -41,6 +41,7 @@ class Facts(TypedDict, total=False):
         revised: Number of the first trial whose proposal may differ from the recorded one, after failed trials were
             taken back; None once that is over.
         baseline: Baseline that was asked for, and its trial. In the file alone: strategies do not see it.
+        samples: Number of validation samples that a metric is the share of, by name, where the task says so.
         unavailable: Reason why the space or another plugin is missing here; in memory only.
     """
 
@@ -53,6 +54,7 @@ class Facts(TypedDict, total=False):
     runs: list[Session]
     revised: int | None
     baseline: JsonObject
+    samples: Mapping[str, int]
     unavailable: str
 
 

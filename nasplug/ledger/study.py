@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,6 +16,7 @@ from nasplug.ledger.view import Book, Setting, StudyView
 if TYPE_CHECKING:
     from torch import nn
 
+    from nasplug.ledger.comparison import AgainstBaseline
     from nasplug.plugins.component import Component
     from nasplug.report.section import Section
 
@@ -53,6 +55,13 @@ class Study(StudyView):
         self._kept: list[object] = []
         #: Network that the trials are compared with, trained as they were; None if the run has none.
         self.baseline: Trial | None = None
+
+    @cached_property
+    def against(self) -> AgainstBaseline:
+        """What its trials have over its baseline."""
+        from nasplug.ledger.comparison import AgainstBaseline
+
+        return AgainstBaseline(self)
 
     def keep_alive(self, owner: object) -> None:
         """Keeps an object for as long as the study lives, such as the owner of a temporary folder."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nasplug.contract.errors import StudyError
 from nasplug.contract.jsondata import Json
 from nasplug.contract.records import Objective, Trial
-from nasplug.ledger.comparison import ALWAYS, compared, difference_json
+from nasplug.ledger.comparison import ALWAYS
 
 if TYPE_CHECKING:
     from nasplug.ledger.study import Study
@@ -88,7 +88,7 @@ class Comparison:
             "best": None if best is None else best.number,
             "values": {} if best is None else dict(best.values),
             "baseline": None if baseline is None else baseline.label,
-            "against_baseline": None if best is None else difference_json(best, baseline, self.objectives),
+            "against_baseline": None if best is None else row.study.against.to_json(best),
             "trials": len(row.curve),
             "states": dict(row.states),
             "epochs": row.epochs,
@@ -139,7 +139,7 @@ def against(row: Row) -> str:
     """Returns what the best trial of a study has over its baseline, as text; empty without one."""
     if row.best is None:
         return ""
-    return ", ".join(map(str, compared(row.best, row.study.baseline, row.study.objectives)))
+    return row.study.against.said(row.best)
 
 
 def _row(name: str, study: Study, main: Objective, reference: Mapping[str, float]) -> Row:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from nasplug.contract.jsondata import Json, JsonObject
 from nasplug.contract.wording import plural
-from nasplug.ledger.comparison import compared, described
+from nasplug.ledger.comparison import described
 from nasplug.ledger.facts import part_of
 from nasplug.report import series
 from nasplug.report.formats import duration, number, shorten, text
@@ -58,7 +58,7 @@ def baseline(study: Study) -> str:
     if found is None:
         return ""
     line = text(described(found, study.objectives))
-    differences = ", ".join(map(str, compared(study.best, found, study.objectives))) if study.candidates() else ""
+    differences = study.against.said(study.best) if study.candidates() else ""
     return f"{line[0].upper()}{line[1:]}" + (f"; the best trial: {text(differences)}" if differences else "")
 
 

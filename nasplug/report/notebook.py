@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from nasplug.contract.labels import shortened
 from nasplug.contract.wording import plural
-from nasplug.ledger.comparison import compared
 from nasplug.report.formats import duration, number, text
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def study_html(study: Study) -> str:
             "baseline" if trial is baseline else str(trial.number),
             shortened(text(study.label(trial))),
             *(number(trial.values[name]) if name in trial.values else "" for name in names),
-            *([_versus(study, trial)] if baseline else []),
+            *([study.against.said(trial)] if baseline else []),
             duration(trial.seconds),
         ]
         for trial in shown
@@ -80,9 +79,3 @@ def _ranked(study: Study) -> list[Trial]:
     if len(study.objectives) > 1:
         return study.pareto()[:SHOWN]
     return sorted(study.candidates(), key=lambda trial: (-study.score(trial), trial.number))[:SHOWN]
-
-
-def _versus(study: Study, trial: Trial) -> str:
-    if trial is study.baseline:
-        return ""
-    return ", ".join(map(str, compared(trial, study.baseline, study.objectives)))

@@ -13,7 +13,6 @@ from nasplug.contract.errors import NasplugError, StorageError
 from nasplug.contract.jsondata import Json
 from nasplug.contract.protocols import HasGraph
 from nasplug.contract.records import Trial
-from nasplug.ledger.comparison import compared
 from nasplug.optional import require
 from nasplug.plugins.discovery import version
 from nasplug.report import drawing, facts, plots, reasons, sections, series, tables
@@ -211,7 +210,7 @@ def _networks(study: Study, ranking: Sequence[Trial], index: int) -> tuple[list[
         values = [(text(name), number(trial.values[name])) for name in names if name in trial.values]
         values += [(text(name), number(value)) for name, value in trial.hyperparameters.items()]
         values.append(("time", duration(trial.seconds)))
-        over = ", ".join(map(str, compared(trial, study.baseline, study.objectives)))
+        over = study.against.said(trial)
         values += [("against the baseline", text(over))] if over else []
         networks.append(Network(trial, label(study, trial), role, values, picture, words))
     return networks, drawing.families_of(graphs)

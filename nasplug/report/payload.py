@@ -74,6 +74,7 @@ def payload(study: Study, title: str, ranking: Sequence[Trial]) -> dict[str, Jso
         "last": max((trial.number for trial in study.trials), default=0),
         "importance": _importance(study, tried, columns, hyper),
         "baseline": len(tried) if len(shown) > len(tried) else None,
+        "over": None if baseline is None else [[text(each) for each in study.against.of(trial)] for trial in shown],
         **_volume(study),
     }
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from nasplug.contract.errors import StudyError
 from nasplug.contract.protocols import HasConditions, HasVector
 from nasplug.contract.records import Trial
-from nasplug.ledger.comparison import compared
 from nasplug.report import series
 from nasplug.report.formats import duration, number, text
 from nasplug.report.labels import label
@@ -45,8 +44,7 @@ def trials(study: Study, shown: Sequence[Trial]) -> Table:
     columns.append(("time", [duration(trial.seconds) for trial in shown]))
     columns.append(("network", [label(study, trial, 72) for trial in shown]))
     if study.baseline is not None:
-        over = [", ".join(map(str, compared(trial, study.baseline, study.objectives))) for trial in shown]
-        columns.append(("against the baseline", [text(line) for line in over]))
+        columns.append(("against the baseline", [text(study.against.said(trial)) for trial in shown]))
     if any(study.violation(trial) for trial in shown):
         columns.append(("breaks", [broken_constraints(study, trial) for trial in shown]))
     return Table(

@@ -412,6 +412,7 @@ def _open_meta(
         "objectives": {objective.name: objective.direction for objective in spec.objectives},
         "constraints": [str(constraint) for constraint in spec.constraints],
         "created": stored.get("created", now),
+        "samples": stored.get("samples", {}),
         "runs": [*stored.get("runs", ()), {"started": now, "versions": versions(), "machine": machine()}],
     }
 

@@ -287,12 +287,16 @@ class Search:
                 self.assembly.manager.guard(name, "check_resumed", check, list(self._recorded.values()))
 
     def _introduce(self) -> None:
-        """Says what the data are, where the task can tell."""
+        """Says what the data are and writes down how many, where the task can tell."""
         describe = getattr(self.assembly.task, "describe_data", None)
         if describe is not None:
             line = describe()
             _log.info(line)
             self._tell(lambda tracker: tracker.noted(line))
+        samples = getattr(self.assembly.task, "samples", None) or {}
+        if samples != self.study.meta.get("samples", {}):
+            self.study.meta["samples"] = samples
+            self.storage.write_meta({"samples": samples})
 
     def _remark(self, trial: Trial) -> None:
         """Says what the task finds striking about a trial, such as that its network answers one class alone."""

@@ -11,7 +11,8 @@ A task is anything with these members; no base class is needed:
 - `check_hyperparameters(names)`: raises TaskError for a hyperparameter that `module` would not take.
 
 Further members are used where they exist: `check()` looks whether the data can be there; `describe_data()` says in a
-line what they are; `remark(metrics)` says what is striking about a trial, or None; `class_names`, `preprocessing`
+line what they are; `samples` is the number of validation samples by the name of each metric that is a share of them,
+for intervals; `remark(metrics)` says what is striking about a trial, or None; `class_names`, `preprocessing`
 (plain data) and `answers` (`classes`, `labels` or `values`) leave with exported networks. A task with `folds`, their
 number, and `fold(index)`, the task of one fold, can be cross-validated.
 

@@ -103,6 +103,11 @@ class ImageClassification:
         """What happens to an image before a network gets it; see `nasplug.data.preprocessing.Preprocessing`."""
         return self._read().way(normalise=self._batches["normalise"]).to_plain()
 
+    @property
+    def samples(self) -> dict[str, int]:
+        """Number of validation samples that a metric is the share of, by its name."""
+        return {"val_acc": len(self._read().val.index)}
+
     def describe_data(self) -> str:
         """Says in one line what the data are, and what was decided by looking at them."""
         return f"{self.data.name}: {self._read()}"

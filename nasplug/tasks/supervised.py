@@ -119,6 +119,11 @@ class Tabular:
             plain["target"] = {"mean": read.target_mean.tolist(), "std": read.target_std.tolist()}
         return plain
 
+    @property
+    def samples(self) -> dict[str, int]:
+        """Number of validation samples that a metric is the share of, by its name."""
+        return {"val_acc": len(self._read().val)} if self.targets == "classes" else {}
+
     def describe_data(self) -> str:
         """Says in one line what the data are."""
         return f"{self.data.name}: {self._read()}"

@@ -9,6 +9,7 @@ import yaml
 
 from nasplug.export.card import card
 from nasplug.export.exporter import Folder, Found, ModelCard
+from nasplug.ledger.intervals import share
 
 
 @pytest.fixture
@@ -22,7 +23,9 @@ def test_it_says_what_was_searched_and_what_came_out(page):
     best = study.best
     assert f"trial {best.number} of 2 trials" in text
     assert "trained for 3 epochs" in text
-    assert f"| val_acc | {best.metrics['val_acc']:.6g} |" in text
+    low, high = share(best.metrics["val_acc"], 80)
+    assert f"| val_acc | {best.metrics['val_acc']:.6g} [{low:.6g}, {high:.6g}] |" in text
+    assert "Intervals are of 95 %" in text
     assert f"| params | {best.costs['params']:.6g} |" in text
     assert "Classes, in order: `across`, `down`." in text
     assert "Preprocessing, size: `[12, 10]`" in text

@@ -242,7 +242,6 @@ def test_latency_is_plotted_where_it_was_measured(opened, address, tmp_path):
 
 def test_a_baseline_is_marked_and_every_trial_says_how_it_compares(opened, make, tmp_path):
     from nasplug.contract.records import BASELINE
-    from nasplug.ledger.comparison import compared
 
     study = make(trials=40)
     study.baseline = nas.Trial(
@@ -258,8 +257,7 @@ def test_a_baseline_is_marked_and_every_trial_says_how_it_compares(opened, make,
     assert "baseline" in pinned.inner_text()
     second = rows(page).nth(1)
     trial = study.trial(int(second.get_attribute("data-key").split(":")[1]))
-    costs = trial.with_(metrics={"val_acc": trial.metrics["val_acc"]}, costs={"params": trial.metrics["params"]})
-    wanted = list(map(str, compared(costs, study.baseline, study.objectives)))
+    wanted = list(map(str, study.against.of(trial)))
     assert "points" in wanted[0]
     assert "x smaller" in wanted[1]
     for words in wanted:

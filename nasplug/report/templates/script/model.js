@@ -95,23 +95,5 @@ const grade = (model) => {
   }
 };
 
-/** How a row compares with its study's baseline, in words: "params 12.3x smaller", "val_acc -0.3 points". */
-const against = (model, row) => {
-  const base = model.baseline(row.study);
-  if (!base || base === row || base.state !== 'complete') return [];
-  const found = [];
-  for (const dim of model.dims.values()) {
-    if (dim.cat || !(dim.group === 'objective' || (dim.group === 'cost' && ['params', 'macs'].includes(dim.name)))) continue;
-    const [a, b] = [dim.at(row), dim.at(base)];
-    if (a === null || b === null) continue;
-    if ((row.study.costs.includes(dim.name) || dim.direction === 'min') && a > 0 && b > 0) {
-      const size = a <= b ? b / a : a / b;
-      found.push(size < 1.005 ? `${dim.name} the same` : `${dim.name} ${trim(size, 3)}x ${a < b ? 'smaller' : 'larger'}`);
-    } else {
-      const points = dim.direction === 'max' && a >= 0 && a <= 1 && b >= 0 && b <= 1;
-      const change = points ? 100 * (a - b) : a - b;
-      found.push(`${dim.name} ${change < 0 ? '-' : '+'}${points ? `${Math.abs(change).toFixed(1)} points` : trim(Math.abs(change), 3)}`);
-    }
-  }
-  return found;
-};
+/** How a row compares with its study's baseline, in words: "params 12.3x smaller", "val_acc -0.3 points [-1.6, +1.0]". */
+const against = (model, row) => (row.study.over && row.study.over[row.i]) || [];
