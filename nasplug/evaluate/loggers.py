@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from filelock import FileLock
+
 from nasplug.contract.errors import MissingExtraError, SpecError, did_you_mean
 from nasplug.contract.jsondata import Json
 from nasplug.contract.records import BASELINE
@@ -59,10 +61,16 @@ class Loggers:
             run: The trial.
             lightning: Distribution of Lightning.
         """
-        made = [make(run, lightning) for make in self._makers]
+        if not self._makers:
+            return []
         facts = {"trial": run.number, "architecture": run.study.label(run.trial), "seed": run.trial.seed}
-        for logger in made:
-            logger.log_hyperparams({**facts, **run.trial.hyperparameters})
+        folder = run.study.artifacts()
+        folder.mkdir(parents=True, exist_ok=True)
+        # The first one may make a database or an experiment, which two workers cannot do at a time.
+        with FileLock(folder / "loggers.lock"):
+            made = [make(run, lightning) for make in self._makers]
+            for logger in made:
+                logger.log_hyperparams({**facts, **run.trial.hyperparameters})
         return made
 
 
