@@ -120,6 +120,14 @@ def register(catalog: Catalog) -> None:
     catalog.space("tabular_mlp", "nasplug.spaces.mlp:Mlp", summary="Multi-layer perceptrons, for rows of a table.")
     catalog.space("timm", "nasplug.spaces.timm:TimmSpace", summary="timm models and their keyword arguments.")
     catalog.space(
+        "unet",
+        "nasplug.spaces.unet.space:UNetSpace",
+        summary="U-Nets for slices or volumes: depth, widths, blocks, kernels, skips, normalisation.",
+    )
+    catalog.space(
+        "monai", "nasplug.spaces.medical:MonaiSpace", summary="Networks of MONAI by name, configured for the task."
+    )
+    catalog.space(
         "with_hyperparameters",
         "nasplug.spaces.hyperparameters:HyperparameterSpace",
         summary="Any space together with hyperparameters of the training.",

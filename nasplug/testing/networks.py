@@ -40,14 +40,16 @@ def assert_trains(
     assert isinstance(network, torch.nn.Module), f"build() gives a torch.nn.Module, not {type(network).__name__}"
     generator = torch.Generator().manual_seed(0)
     answer = network.train()(torch.randn(2, *input_shape, generator=generator))
+    several = [answer] if isinstance(answer, torch.Tensor) else list(answer)  # deep supervision gives a list
+    answer = several[0]
     expected = (2, outputs, *(input_shape[1:] if output in ("map", "volume") else ()))
     assert tuple(answer.shape) == expected, (
         f"output {tuple(answer.shape)} for {plural(outputs, 'output')} and a batch of 2"
     )
-    assert torch.isfinite(answer).all(), "the output is not finite"
+    assert all(torch.isfinite(each).all() for each in several), "the output is not finite"
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     assert parameters, "the network has nothing to train"
-    answer.square().mean().backward()
+    torch.autograd.backward([each.square().mean() for each in several])
     assert any(parameter.grad is not None for parameter in parameters), "no weight has a gradient"
     assert all(p.grad is None or bool(torch.isfinite(p.grad).all()) for p in parameters), "a gradient is not finite"
 

@@ -95,7 +95,7 @@ def propose(
     steps = [target[axis] for axis in used]
     patch = [min(size, limit) for size, limit in zip(sizes, most, strict=True)][:dimensions]
     while True:
-        strides = _strides(patch, steps)
+        strides = strides_of(patch, steps)
         patch = _divided(patch, strides)
         if memory(patch, strides, _LEAST, dimensions) <= memory_gib:
             break
@@ -140,7 +140,16 @@ def memory(patch: Sequence[int], strides: Sequence[Sequence[int]], batch: int, d
     return 4 * (batch * floats + 4 * weights) / 2**30
 
 
-def _strides(patch: Sequence[int], spacing: Sequence[float]) -> list[list[int]]:
+def strides_of(patch: Sequence[int], spacing: Sequence[float]) -> list[list[int]]:
+    """Returns the reduction of each axis in each step downwards, at most six steps.
+
+    An axis is halved while half of it has at least four voxels, and its voxels are at most twice as thick as the
+    thinnest ones.
+
+    Args:
+        patch: Size of a patch along each axis.
+        spacing: Size of a voxel along each axis, in millimetres.
+    """
     sizes, steps = list(patch), list(spacing)
     found: list[list[int]] = []
     while len(found) < 6:
