@@ -24,11 +24,29 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from _record import record
 
-from tests.faults import corruption, hostile, kills, plugins, studies
+from tests.faults import corruption, crashes, executors, hostile, kills, plugins, strangers, studies
 from tests.faults.tally import Tally
 
 #: Shares of the steps: part of the campaign and its weight.
-WEIGHTS = {"corrupt": 60, "forge": 10, "hostile": 12, "kill": 12, "disk": 6, "plugin": 3, "workers": 0.4, "heavy": 0.03}
+WEIGHTS = {
+    **{"corrupt": 60, "forge": 10, "hostile": 12, "strangers": 2, "kill": 2, "crash": 2, "disk": 4, "plugin": 3},
+    **{"executor": 3, "clock": 3, "death": 0.1, "workers": 0.1, "driver": 0.1, "heavy": 0.03},
+}
+#: Trials are judged by an evaluator of the campaign that can die.
+MORTAL = (
+    "random",
+    "regularized_evolution",
+    "climb",
+    "qnas",
+    "optuna.tpe",
+    "random, pruned",
+    "qnas, pruned",
+    "climb, pruned",
+)
+
+
+#: Parts for which every strategy is taken, whatever it takes.
+ANY = ("crash", "driver", "disk")
 
 
 class Campaign:
@@ -44,6 +62,8 @@ class Campaign:
         self.samples = studies.samples(folder / "samples")
         self.cases = kills.cases()
         self.quiet: dict[str, tuple[str, float]] = {}
+        self.readers = strangers.Readers(folder / "strangers", tally)
+        self.again = 0
 
     def expected(self, case: kills.Case) -> tuple[str, float]:
         """Returns what a quiet run of a case gives, and how long it takes."""
@@ -62,16 +82,32 @@ class Campaign:
             corruption.forge(rng.choice(self.samples), seed, work, tally)
         elif part == "hostile":
             rng.choice(hostile.HOSTILE)(seed, self.folder, tally)
+        elif part == "strangers":
+            names = [*strangers.formats()]  # in turn; those on purpose are always the same, so one round of them does
+            name = names[self.again % len(names)]
+            self.readers.read(name, range(seed * 10, seed * 10 + 10), every=self.again < len(names))
+            self.again += 1
+        elif part == "executor":
+            executors.answer_oddly(rng.choice((*executors.HARMLESS, *executors.LIES)), seed, tally)
+        elif part == "clock":
+            executors.move_clock(rng.choice(("day", "sleep")), seed, tally, self.folder)
+        elif part == "death":
+            crashes.die_in_workers(rng.choice([case for case in self.cases if case.name in MORTAL]), seed, work, tally)
         elif part == "plugin":
             plugins.misbehave(rng.choice(plugins.HOOKS), rng.choice([*plugins.RAISED, *plugins.VALUES]), tally)
         else:
             heavy = part == "heavy"
-            case = rng.choice([case for case in self.cases if (case.name in kills.HEAVY) == heavy])
+            case = rng.choice([c for c in self.cases if part in ANY or (c.name in kills.HEAVY) == heavy])
             expected, seconds = self.expected(case)
             if part == "disk":
                 kills.fill_disk(case, expected, seed, work, tally)
             elif part == "workers":
                 kills.kill_workers_until_done(case, expected, seed, work, tally)
+            elif part == "crash":
+                crashes.crash_until_done(case, expected, seed, work, tally)
+            elif part == "driver":
+                run = {"executor": "process", "workers": rng.choice((1, 2))}
+                crashes.crash_until_done(case, expected, seed, work, tally, run, most=3)
             else:
                 kills.kill_until_done(case, expected, seconds, seed, work, tally)
 

@@ -244,7 +244,7 @@ class Tree:
         weights = {node.name: 1 for node in tree.body if isinstance(node, kinds)} | dict.fromkeys(around, 10)
         within, first, scores = tests_of(package(mutant.file)) + "/", self.first(mutant), dict[str, int]()
         for name, text in self.tests.items():
-            if name.startswith(within) and "/faults/" not in name and name not in first:
+            if name.startswith(within) and not name.startswith("tests/faults/") and name not in first:
                 words = Counter(re.findall(r"\w+", text))
                 scores[name] = sum(min(words[word], 9) * weight for word, weight in weights.items() if len(word) > 4)
         best = sorted(scores, key=lambda name: (-scores[name], len(self.tests[name])))

@@ -29,6 +29,7 @@ from nasplug.ledger.comparison import described
 from nasplug.ledger.ledger import Ledger
 from nasplug.ledger.storage import Storage
 from nasplug.ledger.work import Outcome, Request
+from nasplug.run.answers import Answers
 from nasplug.run.assemble import Assembly
 from nasplug.run.executors.launch import Launch
 from nasplug.run.giving_up import GiveUp
@@ -79,7 +80,8 @@ class Search:
         self.assembly, self.ledger, self.storage = assembly, ledger, storage
         self.spec, self.study = assembly.spec, ledger.view
         self.trackers = [*trackers, *assembly.trackers]
-        self._executor, self._started, self._objects = executor, False, objects or {}
+        self._executor = Answers(executor, self.spec.run.executor.name, assembly.manager)
+        self._started, self._objects = False, objects or {}
         recorded = storage.trials() if recorded is None else recorded
         self._recorded = {trial.number: trial for trial in recorded}
         self._revision = Revision(storage, self._recorded)
@@ -262,7 +264,9 @@ class Search:
             # their own: what they write must land where this one will look.
             self._check_resumed()
             self._introduce()
-            self._executor.start(Launch(self.assembly, self.study.artifacts(), self._emit, self._objects))
+            self._executor.start(
+                Launch(self.assembly, self.study.artifacts(), self._executor.heard, self._objects), self._emit
+            )
             self._started = True
         self._executor.submit(job)
 

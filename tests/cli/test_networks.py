@@ -245,3 +245,17 @@ def test_inputs_on_the_command_line(given, inputs, capsys, monkeypatch, tmp_path
 def test_wrong_inputs_on_the_command_line(wrong, capsys):
     assert main(["cost", "somewhere:net", "--input", wrong]) == 2
     assert "is not an input, such as" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("given", "why"), [("width: 0", "width must be positive"), ("depth: 3", "unexpected keyword")])
+def test_a_function_that_makes_no_network_is_named_with_its_reason(tmp_path, monkeypatch, capsys, given, why):
+    (tmp_path / "my_models.py").write_text(
+        "from torch import nn\n\n\ndef small(width=3):\n    if width < 1:\n"
+        "        raise ValueError('width must be positive')\n    return nn.Linear(4, width)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    name, _, value = given.partition(": ")
+    assert main(["cost", "my_models:small", "--input", "4", "--set", f"{name}={value}"]) == 2
+    said = capsys.readouterr().err
+    assert "calling my_models:small failed" in said
+    assert why in said

@@ -146,3 +146,41 @@ def test_outside_a_terminal_work_has_a_line_when_it_is_done():
     display.worked("train_supernet-0123456789ab", 0.25, {"loss": 2.5})
     display.worked("train_supernet-0123456789ab", 1.0, {"loss": 1.5})
     assert stream.getvalue().splitlines() == ["train_supernet  done  loss 1.5"]
+
+
+def test_lines_of_work_are_never_broken():
+    stream = io.StringIO()
+    display = LiveDisplay(Console(file=stream, force_terminal=False, width=30))
+    display.worked("supernet-0123456789abcdef", 1.0, {"a long name of a loss": 0.123456, "another long name": 2.0})
+    (line,) = stream.getvalue().splitlines()
+    assert len(line) > 30
+    assert "done" in line
+    assert "another long name" in line
+
+
+def test_a_resumed_run_prints_the_trials_that_are_new(monkeypatch, tmp_path):
+    """Those of the file are counted; one that was in flight when the run ended is new."""
+    monkeypatch.setattr("nasplug.cli.progress.QUIET", 0.0)
+    storage = tmp_path / "s.sqlite"
+    search(Console(file=io.StringIO(), force_terminal=False, width=100), trials=4, storage=storage)
+    stream = io.StringIO()
+    search(Console(file=stream, force_terminal=False, width=100), trials=7, storage=storage)
+    said = stream.getvalue().splitlines()
+    assert said[0] == "resuming: 4 trials already done"
+    assert [line.split("trial ")[1].split(" ")[0] for line in said[1:]] == ["4", "5", "6"]
+
+
+def test_a_trial_that_was_waiting_when_a_run_ended_is_printed(monkeypatch):
+    from nasplug.contract.tracker import Plan
+
+    monkeypatch.setattr("nasplug.cli.progress.QUIET", 0.0)
+    quiet, stream = io.StringIO(), io.StringIO()
+    study, _ = search(Console(file=quiet, force_terminal=False, width=100), trials=3)
+    display = LiveDisplay(Console(file=stream, force_terminal=False, width=100))
+    display.submitted(study.trials[1])  # handed over before the start, by a snapshot
+    display.started(study.view if hasattr(study, "view") else study, Plan(3, None, 3, 1))
+    before = len(stream.getvalue().splitlines())
+    display.observed(study.trials[0])
+    assert len(stream.getvalue().splitlines()) == before
+    display.observed(study.trials[1])
+    assert len(stream.getvalue().splitlines()) == before + 1

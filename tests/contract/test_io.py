@@ -179,3 +179,10 @@ def test_data_are_not_read_for_the_check():
         outputs = input_shape
 
     check_flow(Images(), Lazy(), "images")
+
+
+@pytest.mark.parametrize("shape", [["3", 4, 4], [3.5, 4], [True, 4], "34", None, [[3], 4]])
+def test_shapes_are_integers_and_nothing_that_looks_like_them(shape):
+    with pytest.raises((SpecError, TaskError)):
+        Inputs.of({"x": {"shape": shape}})
+    assert Inputs.of({"x": {"shape": [3, 4, 4]}}).shape == (3, 4, 4)

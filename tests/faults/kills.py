@@ -26,8 +26,13 @@ PLUGIN = str(Path(__file__).parent / "slow_plugin.py")
 PATIENCE = 120.0
 
 
-#: Strategies that fit models of graphs, and need a space with graphs: seconds for each run.
-HEAVY = frozenset({"bogk", "infonas.bo", "infonas.reinforce"})
+#: Strategies that fit models, or train supernets and embedders: seconds for each run.
+HEAVY = frozenset(
+    {
+        *("bogk", "bogk, pruned", "infonas.bo", "infonas.bo with dngo", "infonas.reinforce", "infonas.screen"),
+        *("darts_lp.search", "darts_lp.search of cells", "optuna.gp"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Case:
 
 
 def cases() -> list[Case]:
-    """Returns every strategy shipped that searches a space without networks, with pruners, nested and with work."""
+    """Returns every strategy shipped, with pruners, nested, with work, and with and without state."""
     strategies: dict[str, Any] = {
         "random": "random",
         "regularized_evolution": {"regularized_evolution": {"population_size": 6, "tournament_size": 3}},
@@ -60,14 +65,22 @@ def cases() -> list[Case]:
         "climb without state": "climb_unsaved",
         "stumble": "stumble",
         "qnas": {"qnas": {}},
-        "bogk": {"bogk": {}},
-        "optuna.tpe": {"optuna.tpe": {}},
+        "bogk": {"bogk": {"initial": 4}},
+        **{f"optuna.{name}": {f"optuna.{name}": {}} for name in ("tpe", "random", "nsga2", "nsga3", "qmc", "gp")},
+        **{f"optuna.{name}": {f"optuna.{name}": {}} for name in ("cmaes", "grid", "brute_force")},
         "emonas": {"emonas": {}},
         "successive_halving of random": {"successive_halving": {}},
         "asha of random": {"asha": {}},
         "asha of evolution": {"asha": {"inner": "regularized_evolution"}},
-        "infonas.reinforce": {"infonas.reinforce": {}},
-        "infonas.bo": {"infonas.bo": {}},
+        "infonas.reinforce": {"infonas.reinforce": {"episode": 4}},
+        "infonas.bo": {"infonas.bo": {"initial": 4, "per_round": 4, "pool": 100}},
+        "infonas.bo with dngo": {"infonas.bo": {"surrogate": "dngo", "kind": "mean", "initial": 4, "per_round": 4}},
+        "infonas.screen": {"infonas.screen": {"inner": "regularized_evolution", "factor": 3, "start": 4, "refit": 4}},
+        "infonas.screen of qnas": {"infonas.screen": {"inner": "qnas", "predictor": "forest", "factor": 3, "start": 4}},
+        "darts_lp.search": {"darts_lp.search": {"rounds": 3, "epochs": 1, "derive": 4, "logits": {"warmup": 0.0}}},
+        "darts_lp.search of cells": {
+            "darts_lp.search": {"rounds": 2, "epochs": 1, "derive": 3, "logits": {"warmup": 0.0}}
+        },
         "work": "slow.work",
     }
     found = []
@@ -77,15 +90,32 @@ def cases() -> list[Case]:
             extra["budget"] = {"trials": 24, "epochs": 4}
             extra["evaluator"] = {"slow": {}}
         else:
-            extra["budget"] = {"trials": 24}
-        if name in HEAVY:
-            extra |= {"space": "nasbench201", "budget": {"trials": 12}}
+            extra["budget"] = {"trials": 12 if name in HEAVY else 24}
+        if name.startswith("infonas"):
+            extra["space"] = {"small": {}}
+        elif name == "bogk":
+            extra["space"] = "nasbench201"
+        elif name.startswith("darts_lp"):
+            extra |= SUPERNET
+            extra["space"] = CELLS if "cells" in name else LAYERS
+        if name in ("emonas", "optuna.nsga2", "optuna.nsga3"):
+            extra["objectives"] = {"score": "max", "size": "min"}
+            extra["costs"] = ["size"]
         found.append(Case(name, extra))
-        if name in ("random", "regularized_evolution", "climb", "qnas", "optuna.tpe"):
+        if name in PRUNED:
             found.append(Case(f"{name}, pruned", {**extra, "stoppers": ["impatient"]}))
         if name in ("climb", "qnas"):
             found.append(Case(f"{name}, without snapshots", extra, snapshot_every=1000))
     return found
+
+
+#: Strategies that are also killed with a pruner beside them.
+PRUNED = ("random", "regularized_evolution", "climb", "qnas", "optuna.tpe", "bogk", "emonas", "infonas.screen of qnas")
+#: Spaces and data on which a supernet trains in a tenth of a second; trials are judged by the toy evaluator.
+BITS = {"weight_bits": [1, 4], "activation_bits": [2, 8]}
+LAYERS = {"darts_lp.layers": {"width": 0.125, "blocks": 1, "kernels": [1, 3], "first_last_bits": None, **BITS}}
+CELLS = {"darts_lp.cell": {"channels": 2, "layers": 3, "nodes": 2, **BITS}}
+SUPERNET: dict[str, Any] = {"task": {"image_classification": {"limit": 30, "batch_size": 16}}}
 
 
 def ended(path: Path) -> str:

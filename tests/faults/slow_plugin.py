@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+import signal
 import time
+from pathlib import Path
 from typing import ClassVar
 
 import nasplug as nas
 from nasplug.ledger.work import Work
+from nasplug.testing.synthetic import SyntheticSpace
 
 NASPLUG_CONTRACT = "2.0"
 
@@ -15,6 +20,8 @@ NASPLUG_CONTRACT = "2.0"
 @nas.hookimpl
 def register(catalog: nas.Catalog) -> None:
     catalog.evaluator("slow", f"{__name__}:Slow", summary="Continues what its parent trained.")
+    catalog.evaluator("mortal", f"{__name__}:Mortal", summary="Kills its own process, once in some trials.")
+    catalog.space("small", f"{__name__}:small", summary="The synthetic space of graphs, with 625 architectures.")
     catalog.strategy("slow.work", f"{__name__}:Worked", summary="Has something trained before every generation.")
 
 
@@ -40,6 +47,47 @@ class Slow:
         return nas.Evaluation(
             {"score": state["sum"]}, tuple(run.measurements), artifacts={"checkpoint": run.artifact(path)}
         )
+
+
+def small() -> SyntheticSpace:
+    """A space of graphs that an embedder sees in milliseconds."""
+    return SyntheticSpace(length=4)
+
+
+class Mortal:
+    """Kills its own process before, in the middle of or after some trials, the first time that they run.
+
+    Args:
+        folder: Folder that remembers who has died.
+        share: Share of the trials.
+        seed: Seed of the choice.
+    """
+
+    objectives: ClassVar = {"score": "max"}
+
+    def __init__(self, folder: str, share: float = 0.3, seed: int = 0) -> None:
+        self.folder, self.share, self.seed = Path(folder), share, seed
+
+    @nas.hookimpl
+    def evaluate(self, run):
+        rng = random.Random(f"{self.seed} {run.number}")
+        dies = rng.randrange(3) if rng.random() < self.share else -1
+        score = sum(gene == "a" for gene in run.trial.architecture.genotype) + run.rng("score").random()
+        for step in range(2):
+            if dies == step:
+                self._die(run.number)
+            reason = run.report(nas.Measurement(step, {"score": score * (step + 1) / 2}))
+            if reason:
+                return nas.Evaluation({"score": score}, tuple(run.measurements), pruned=reason)
+        if dies == 2:
+            self._die(run.number)
+        return nas.Evaluation({"score": score}, tuple(run.measurements))
+
+    def _die(self, number: int) -> None:
+        mark = self.folder / f"died-{number}"
+        if not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Worked:

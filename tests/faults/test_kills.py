@@ -9,6 +9,7 @@ import time
 import pytest
 
 from tests.faults import kills
+from tests.faults.crashes import crash_until_done, die_in_workers
 from tests.faults.kills import HEAVY, cases, kill_until_done, kill_workers_until_done, quiet_run
 from tests.faults.studies import toy
 from tests.faults.tally import Tally
@@ -43,6 +44,37 @@ def test_killed_workers_and_drivers_change_nothing(case, tmp_path):
     tally = Tally()
     for seed in range(3):
         kill_workers_until_done(case, expected, seed, tmp_path / "killed", tally)
+    tally.check()
+
+
+#: Of every kind of strategy one: with state, without, nested, with work, with a supernet, with an embedder.
+SHORT = ("climb, pruned", "asha of evolution", "work", "optuna.nsga2", "infonas.bo", "darts_lp.search")
+
+
+@pytest.mark.parametrize("case", [case for case in cases() if case.name in SHORT], ids=lambda case: case.name)
+def test_a_run_that_kills_itself_ends_as_a_quiet_one(case, tmp_path):
+    expected, _ = quiet_run(case, tmp_path / "quiet")
+    tally = Tally()
+    assert crash_until_done(case, expected, 7, tmp_path / "killed", tally, most=12) >= 3
+    tally.check()
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+def test_a_run_that_kills_itself_ends_as_a_quiet_one_every_time(case, tmp_path):
+    expected, _ = quiet_run(case, tmp_path / "quiet")
+    tally = Tally()
+    for seed in range(3):
+        crash_until_done(case, expected, seed, tmp_path / "killed", tally)
+    crash_until_done(case, expected, 5, tmp_path / "killed", tally, {"executor": "process", "workers": 2}, most=2)
+    tally.check()
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("case", LIGHT[::4], ids=lambda case: case.name)
+def test_workers_that_die_in_their_trials_change_nothing(case, tmp_path):
+    tally = Tally()
+    assert die_in_workers(case, 3, tmp_path, tally) > 0
     tally.check()
 
 

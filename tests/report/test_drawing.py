@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 import nasplug as nas
 from nasplug.report.families import family
-from nasplug.report.layout import chain_layout, is_chain, layered_layout, layers
+from nasplug.report.layout import Layout, chain_layout, is_chain, layered_layout, layers
 from nasplug.report.text import draw_text
 
 CELL = nas.Graph(
@@ -170,3 +170,10 @@ def test_large_graphs_are_described_instead():
     large = nas.Graph.chain(("conv_3_1_64",) * 300)
     assert not drawable(large)
     assert summary(large) == "302 nodes and 301 edges: 300 × convolution, 2 × input and output"
+
+
+def test_a_drawing_of_nothing_has_no_size():
+    empty = Layout((), ())
+    assert (empty.length, empty.breadth) == (0.0, 0.0)
+    assert (Layout(((2.0, 1.0),), ()).length, Layout(((2.0, 1.0),), ()).breadth) == (2.0, 1.0)
+    assert Layout(((0.0, 0.0),), (((3.0, 5.0),),)).length == 3.0, "edges count as well"

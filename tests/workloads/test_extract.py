@@ -107,3 +107,28 @@ def test_pools_of_any_dimensions_have_rows_of_their_own(dimensions, window, firs
 def test_inputs_that_do_not_fit_are_named():
     with pytest.raises(TaskError, match=r"cannot be read for 2 inputs: \(4,\) float32, \(7,\) float32"):
         extract(Two(), Inputs.of([[4], [7]]))
+
+
+def test_the_innermost_module_states_precision():
+    """A module inside another one that says something else knows better."""
+    inner = nn.Linear(4, 4)
+    outer = nn.Sequential(inner)
+    outer.weight_bits, inner.weight_bits, outer.input_bits = 8, 2, 4
+    found = extract(outer, (4,))
+    assert list(found.weight_bits) == [2]
+    assert list(found.input_bits) == [4], "what it does not state is said from outside"
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "kind"),
+    [
+        (nn.LayerNorm(4), (3, 4), "norm"),
+        (nn.GroupNorm(2, 4), (4, 3, 3), "norm"),
+        (nn.Softmax(-1), (4,), "softmax"),
+        (nn.LogSoftmax(-1), (4,), "softmax"),
+        (nn.Upsample(scale_factor=2), (2, 3, 3), "resize"),
+        (nn.Upsample(scale_factor=2, mode="bilinear"), (2, 3, 3), "resize"),
+    ],
+)
+def test_operators_without_products_have_rows_of_their_kind(layer, shape, kind):
+    assert kind in list(extract(layer, shape).operations)

@@ -98,3 +98,32 @@ def test_files_that_cannot_be_priced_say_why(tmp_path):
     onnx.save(model(node, shape=("n", 3, "h", "w")), tmp_path / "open.onnx")
     with pytest.raises(DataError, match="open"):
         read_onnx(tmp_path / "open.onnx")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "kind"), [(0.0, None, "relu"), (0.0, 6.0, "relu6"), (1.0, None, "clamp"), (-1.0, 1.0, "clamp")]
+)
+def test_a_clip_is_the_activation_that_its_bounds_make(tmp_path, low, high, kind):
+    from onnx import TensorProto, helper
+
+    bounds = {"low": low, "high": high}
+    made = helper.make_model(
+        helper.make_graph(
+            [
+                helper.make_node("Conv", ["x", "w"], ["c"], kernel_shape=[3, 3]),
+                helper.make_node("Clip", ["c", *(name for name, value in bounds.items() if value is not None)], ["y"]),
+            ],
+            "g",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2, 5, 5])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3, 3, 3])],
+            [
+                helper.make_tensor("w", TensorProto.FLOAT, [3, 2, 3, 3], [0.5] * 54),
+                *(helper.make_tensor(n, TensorProto.FLOAT, [], [v]) for n, v in bounds.items() if v is not None),
+            ],
+        ),
+        opset_imports=[helper.make_opsetid("", 17)],
+    )
+    onnx.save(made, str(tmp_path / "clip.onnx"))
+    found = read_onnx(tmp_path / "clip.onnx")
+    assert kind in str(found.post[0]) + str(found.operations[-1])
+    assert ("relu6" in str(found.post[0])) == (kind == "relu6")

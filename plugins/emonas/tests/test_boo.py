@@ -232,3 +232,10 @@ def test_a_network_that_decides_by_values_and_one_that_cannot_run():
 def test_an_evaluator_that_trains_nothing_is_named():
     with pytest.raises(SpecError, match="the evaluator gave no trained network"):
         run_search("random", costs={"boo": Boo()}, trials=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "bits"), [("float32", 32), ("float16", 16), ("bfloat16", 16), ("int8", 8), ("Q2.5", 8)]
+)
+def test_formats_have_the_bits_of_their_standard(name, bits):
+    assert BitFormat.parse(name).bits == bits

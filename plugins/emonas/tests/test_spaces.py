@@ -229,3 +229,8 @@ def test_cells_that_cannot_be_read():
         MicroSpace().parse(NORMAL[:9], REDUCTION)
     with pytest.raises(SpaceError, match="is not an option"):
         MicroSpace().parse([("max_pool_5x5", 0), *NORMAL[1:]], REDUCTION)
+
+
+def test_choices_are_named_after_their_phase_and_edge():
+    names = [choice.name for choice in MacroSpace(nodes=2, phases=3).choices]
+    assert names == [f"phase{phase}_{edge}" for phase in (1, 2, 3) for edge in ("1->2", "residual")]

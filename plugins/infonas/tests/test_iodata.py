@@ -145,3 +145,19 @@ def test_networks_of_different_widths_need_top_k():
     with pytest.raises(SpecError, match="set top_k"):
         make_targets(data, TargetSettings(top_k=None))
     assert make_targets(data, TargetSettings(top_k=3)).shape == (2, 1, 3)
+
+
+@pytest.mark.parametrize("key", ["genotypes", "scores"])
+def test_a_file_with_more_of_one_than_of_the_other_is_refused(tmp_path, key):
+    network = LabelledNetwork(
+        (0, 1), np.zeros((4, 3), np.float32), np.zeros((2, 3), np.float32), np.zeros(2, np.float32), 0.5
+    )
+    data = IOData("nasbench201", np.zeros((4, 1, 2, 2), np.uint8), np.zeros(4, np.int64), (network,))
+    path = data.save(tmp_path / "labelled.npz")
+    assert IOData.load(path).networks[0].score == 0.5
+    with np.load(path) as file:
+        arrays = dict(file.items())
+    arrays[key] = np.concatenate([arrays[key], arrays[key]])
+    np.savez(path, **arrays)
+    with pytest.raises(DataError, match=r"labelled\.npz: cannot read the labelled networks"):
+        IOData.load(path)

@@ -149,3 +149,13 @@ def test_nonsense_is_refused():
         VAESettings(head="tanh")
     with pytest.raises(DataError, match="at least 2 graphs, got 1"):
         GraphDataModule(cells(1))
+
+
+def test_a_regressor_may_take_no_steps_but_not_fewer():
+    from nasplug_infonas.models.regressor import RegressorSettings
+
+    assert RegressorSettings(steps=0).steps == 0
+    for wrong in ({"steps": -1}, {"code": 0}, {"width": 0}, {"dense": 0}, {"dropout": 1.0}, {"dropout": -0.1}):
+        with pytest.raises(SpecError, match="make no regressor"):
+            RegressorSettings(**wrong)
+    assert RegressorSettings(code=1, width=1, dense=1, dropout=0.0).code == 1

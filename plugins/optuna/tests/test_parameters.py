@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from nasplug_optuna import OptunaStrategy, to_optuna
-from nasplug_optuna.parameters import Parameters, distribution_of
+from nasplug_optuna.parameters import Parameters, _blank, distribution_of
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 import nasplug as nas
@@ -119,3 +119,14 @@ def test_ranges_are_held_at_their_values():
     assert parameters.fixed({"units": 32, "op": "pool"}, where="x") == {"units": 32, "op": 1}
     with pytest.raises(SpecError, match=r"'units' at 33(.|\n)*16..64"):
         parameters.fixed({"units": 33}, where="x")
+
+
+def test_inactive_choices_have_the_entry_that_every_vector_of_the_space_may_have():
+    """Of a range of real numbers 0 may lie outside; positions among options or steps always start at 0."""
+    for options, blank in (
+        ({"low": 0.5, "high": 2.0}, 0.5),
+        ({"low": 0.5, "high": 2.0, "step": 0.5}, 0),
+        ({"low": 16, "high": 64, "step": 16}, 0),
+        (("a", "b"), 0),
+    ):
+        assert _blank(nas.Choice("a", options)) == blank

@@ -378,3 +378,14 @@ def test_optuna_is_silent_and_its_level_is_restored(caplog, recwarn):
     assert [record for record in caplog.records if record.name.startswith("optuna")] == []
     assert [str(warning.message) for warning in recwarn] == []
     assert optuna.logging.get_verbosity() == before
+
+
+@pytest.mark.parametrize(
+    ("sampler", "ordered", "expected"),
+    [
+        *(("tpe", None, "numeric"), ("tpe", "all", "all"), ("tpe", "numeric", "numeric")),
+        *(("cmaes", None, "all"), ("qmc", "numeric", "numeric")),
+    ],
+)
+def test_how_choices_are_presented_is_the_users_or_the_samplers(sampler, ordered, expected):
+    assert OptunaStrategy(sampler, ordered=ordered).ordered == expected

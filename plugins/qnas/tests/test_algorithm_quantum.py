@@ -154,3 +154,17 @@ def test_update_refuses_a_gene_outside_its_node():
     nodes = QuantumNodes(1, [2, 3])
     with pytest.raises(ValueError, match="outside the choices"):
         nodes.update(np.array([[2, 2]]), 0.5, np.random.default_rng(0), rate=1.0)
+
+
+@pytest.mark.parametrize("count", [3, 6, 7, 10, 11, 13, 49])
+def test_the_largest_draw_is_the_last_choice(count):
+    """Sums of many equal shares are not exactly 1; no draw may fall between the two."""
+
+    class Largest:
+        def random(self, shape):
+            return np.full(shape, np.nextafter(1.0, 0.0))
+
+    nodes = QuantumNodes(2, [count, 2])
+    genes = nodes.observe(Largest(), 3)
+    assert genes.shape == (6, 2)
+    assert (genes == [count - 1, 1]).all()

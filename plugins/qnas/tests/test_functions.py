@@ -112,3 +112,17 @@ def test_unknown_names_get_a_suggestion():
         function_set("conv11").encode(["conv_3_164"])
     with pytest.raises(SpecError, match="gene 11 of node 1"):
         function_set("conv11").decode([0, 11])
+
+
+@pytest.mark.parametrize(
+    ("name", "convolutions"),
+    [
+        ("conv6", [f"conv_{k}_1_{w}" for k in (1, 3, 5) for w in (64, 128)]),
+        ("conv9", [*(f"conv_1_1_{w}" for w in (32, 64)), *(f"conv_3_1_{w}" for w in (32, 64, 128, 256))]),
+        ("conv15", [f"conv_{k}_1_{w}" for k in (1, 3, 5) for w in (64, 128, 256, 512)]),
+        ("res9", [f"{b}_3_1_{w}" for b in ("bv1", "bv1p") for w in (64, 128, 256)]),
+    ],
+)
+def test_the_published_sets_have_the_published_functions(name, convolutions):
+    names = [function.name for function in function_set(name).functions]
+    assert sorted(names) == sorted([*convolutions, "max_pool_2_2", "avg_pool_2_2", "no_op"])

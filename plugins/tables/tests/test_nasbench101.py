@@ -225,3 +225,18 @@ def test_graphs_of_cells_in_any_form_are_read():
     ):
         with pytest.raises(SpaceError):
             space.from_graph(wrong)
+
+
+@pytest.mark.parametrize(
+    "labels", [("input", "conv3x3-bn-relu"), ("conv3x3-bn-relu", "output"), ("output", "input"), ("input",), ()]
+)
+def test_graphs_that_do_not_run_from_input_to_output_are_refused(labels):
+    with pytest.raises(SpaceError, match="from its input to its output"):
+        NASBench101().from_graph(Graph(labels, tuple((i, i + 1) for i in range(len(labels) - 1))))
+
+
+def test_a_cell_comes_back_from_its_graph():
+    space = NASBench101()
+    for seed in range(10):
+        architecture = space.sample(np.random.default_rng(seed))
+        assert space.from_graph(space.graph(architecture)).key == architecture.key

@@ -86,3 +86,7 @@ def test_a_range_stays_a_number(log_range):
     y.sum().backward()
     assert torch.isfinite(y).all()
     assert torch.isfinite(module.low.grad).all()
+
+
+def test_its_printed_form_says_widths_and_channels():
+    assert repr(MixedLevels([1, 4], 3)) == "MixedLevels(bits=(1, 4), channels=3)"

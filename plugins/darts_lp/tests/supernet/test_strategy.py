@@ -244,3 +244,12 @@ run: {{storage: {tmp_path / "study.sqlite"}}}
 @pytest.mark.slow
 def test_worker_processes_give_the_same_trials():
     assert outcome(search(workers=2)) == outcome(search())
+
+
+def test_the_small_problem_of_the_suite_has_binary_weights_and_both_kernels():
+    from nasplug_darts_lp.supernet.strategy import _small_space
+
+    options = {choice.name.partition("_")[2]: choice.options for choice in _small_space().choices}
+    assert options["weight_bits"] == (1, 4)
+    assert options["activation_bits"] == (2, 8)
+    assert options["kernel"] == (1, 3)
