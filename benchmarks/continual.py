@@ -28,7 +28,6 @@ LEARNERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ewc": ("cgap.ewc", {}),
     "lwf": ("cgap.lwf", {}),
     "replay": ("cgap.replay", {"memory": True}),
-    "replay_union": ("cgap.replay", {"memory": True, "mix": "union"}),
     "pst": ("cgap.pst", {"memory": True}),
     "pst_faithful": ("cgap.pst", {"memory": True, "faithful": True}),
     "acquire": ("cgap.acquire", {"memory": True}),
@@ -76,7 +75,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--schedules", nargs="+", default=list(SCHEDULES))
     parser.add_argument("--learners", nargs="+", choices=list(LEARNERS), default=list(LEARNERS))
-    parser.add_argument("--train", type=int, default=3000)
+    parser.add_argument("--train", type=int, default=2000)
     parser.add_argument("--test", type=int, default=2000)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--memory", type=int, default=200)

@@ -69,6 +69,7 @@ def cases() -> list[Case]:
         **{f"optuna.{name}": {f"optuna.{name}": {}} for name in ("tpe", "random", "nsga2", "nsga3", "qmc", "gp")},
         **{f"optuna.{name}": {f"optuna.{name}": {}} for name in ("cmaes", "grid", "brute_force")},
         "emonas": {"emonas": {}},
+        "cgap.enas_s": {"cgap.enas_s": {"population": 6}},
         "successive_halving of random": {"successive_halving": {}},
         "asha of random": {"asha": {}},
         "asha of evolution": {"asha": {"inner": "regularized_evolution"}},

@@ -26,6 +26,8 @@ CLASSIFIERS = {
     "qnas.residual": {"nodes": 2},
     "emonas.macro": {"channels": 2},
     "emonas.micro": {"channels": 2},
+    "cgap.resnet": {"widths": [2]},
+    "cgap.blocks": {"depth": 1, "widths": [2]},
     "darts_lp.cell": {"channels": 2},
     "darts_lp.layers": {"width": 0.25},
     "nasbench101": {"channels": 8},

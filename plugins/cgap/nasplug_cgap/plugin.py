@@ -70,3 +70,18 @@ def register(catalog: Catalog) -> None:
         "nasplug_cgap.stability.cost:Roughness",
         summary="How rough the loss around the trained weights is, with a picture.",
     )
+    catalog.space(
+        "cgap.blocks",
+        "nasplug_cgap.enas.space:BlockSpace",
+        summary="Chains of blocks of MobileNetV2, ResNet and DenseNet with their widths: the space of ENAS-S.",
+    )
+    catalog.strategy(
+        "cgap.enas_s",
+        "nasplug_cgap.enas.strategy:ENASS",
+        summary="ENAS-S: generations chosen by accuracy and stability, on any space of named choices.",
+    )
+    catalog.strategy(
+        "cgap.select",
+        "nasplug_cgap.select:Select",
+        summary="Candidates of any strategy, of which the most stable go on from their weights.",
+    )

@@ -33,7 +33,8 @@ class Acquire(Learner):
         order: Seed that shuffles the classes; None means the order of the labels.
         memory: Samples that later stages train on, in equal shares for all classes seen.
         edge: Number of epochs of a later stage, as a part of those of the first one.
-        rate: Factor of the learning rate in later stages.
+        rate: Factor of the learning rate in later stages; None means the number of classes of the stage over that of
+            the first one, at most 1, and 1 if faithful.
         faithful: Whether to follow the authors' code.
         score: Importance of a unit: `grad_w`, `abs_w` or `abs_grad`.
         score_batches: Number of batches that gradients are averaged over; one if faithful.
@@ -52,7 +53,7 @@ class Acquire(Learner):
         order: int | None = 0,
         memory: Memory = Memory(),
         edge: float = 0.6,
-        rate: float = 1.0,
+        rate: float | None = None,
         faithful: bool = False,
         score: Score = "grad_w",
         score_batches: int = 8,
@@ -60,12 +61,13 @@ class Acquire(Learner):
         inherit_only: bool = False,
     ) -> None:
         super().__init__(schedule, order, inherit_only)
-        if edge <= 0.0 or rate <= 0.0 or score_batches < 1:
+        if edge <= 0.0 or (rate is not None and rate <= 0.0) or score_batches < 1:
             raise SpecError(
                 f"edge and rate must be > 0 and score_batches >= 1, got {edge}, {rate} and {score_batches}",
                 where=self.slug,
             )
-        self.memory, self.edge, self.rate = memory, edge, rate
+        self.memory, self.edge = memory, edge
+        self.rate = 1.0 if faithful and rate is None else rate
         self.faithful, self.score = faithful, score
         self.score_batches: int = 1 if faithful else score_batches
         self.norms: Norms = "free" if faithful else norms
@@ -95,7 +97,13 @@ class _Acquire(Segmented):
             steps = max(1, round(learner.edge * epochs))
             decay = steps if learner.faithful else None
             yield Phase(
-                "acquire", steps, lambda _: samples, callbacks=holding, free=free, rate=learner.rate, decay=decay
+                "acquire",
+                steps,
+                lambda _: samples,
+                callbacks=holding,
+                free=free,
+                rate=self.rate(stage, learner.rate),
+                decay=decay,
             )
         elif not inherited:
             yield Phase("train", epochs, lambda _: samples)

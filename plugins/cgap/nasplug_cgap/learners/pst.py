@@ -42,10 +42,12 @@ class PST(Learner):
         score: Importance of a unit: `grad_w`, `abs_w` or `abs_grad`.
         score_batches: Number of batches that gradients are averaged over; one if faithful.
         norms: Parts of batch normalisation that are frozen with units: `free`, `affine` or `all`; `free` if faithful.
+        rate: Factor of the learning rate in later stages; None means the number of classes of the stage over that of
+            the first one, at most 1, and 1 if faithful.
         inherit_only: Whether trials that start from new weights end after the first stage.
 
     Raises:
-        SpecError: There are no batches.
+        SpecError: A value is out of range.
     """
 
     slug = "cgap.pst"
@@ -59,15 +61,17 @@ class PST(Learner):
         score: Score = "grad_w",
         score_batches: int = 8,
         norms: Norms = "affine",
+        rate: float | None = None,
         inherit_only: bool = False,
     ) -> None:
         super().__init__(schedule, order, inherit_only)
-        if score_batches < 1:
-            raise SpecError(f"score_batches must be >= 1, got {score_batches}", where=self.slug)
+        if score_batches < 1 or (rate is not None and rate <= 0.0):
+            raise SpecError(f"score_batches must be >= 1 and rate > 0, got {score_batches} and {rate}", where=self.slug)
         self.memory = replace(memory, selection="first", shares="stage") if faithful else memory
         self.faithful, self.score = faithful, score
         self.score_batches: int = 1 if faithful else score_batches
         self.norms: Norms = "free" if faithful else norms
+        self.rate = 1.0 if faithful else rate
 
     @property
     def replay(self) -> Memory:
@@ -83,7 +87,7 @@ class PST(Learner):
 class _PST(Segmented):
     def __init__(self, course: Course, learner: PST) -> None:
         super().__init__(course, learner.score, learner.score_batches, learner.norms, head=learner.faithful)
-        self._memory = learner.memory
+        self._memory, self._rate = learner.memory, learner.rate
 
     def phases(self, stage: int, *, inherited: bool) -> Iterator[Phase]:
         course = self.course
@@ -96,7 +100,14 @@ class _PST(Segmented):
             mixed = mixture(course, self._memory, stage, balanced=True)
             free, holding = self.holding(self.frozen)
             last = max(1, round(0.1 * epochs))
-            yield Phase("train", max(1, epochs - last), lambda _: mixed, callbacks=holding, free=free)
+            yield Phase(
+                "train",
+                max(1, epochs - last),
+                lambda _: mixed,
+                callbacks=holding,
+                free=free,
+                rate=self.rate(stage, self._rate),
+            )
             balanced = self._balanced(stage)
             yield Phase("head", last, lambda _: balanced, head_only=True)
         if stage + 1 < len(course.sequence):

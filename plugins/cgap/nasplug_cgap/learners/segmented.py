@@ -65,6 +65,17 @@ class Segmented(Method):
         scores = unit_scores(course.network, self.layers, self._score, gradients)
         return important(scores, course.sequence.share(stage), self.frozen)
 
+    def rate(self, stage: int, given: float | None) -> float:
+        """Returns the factor of the learning rate in a later stage.
+
+        Args:
+            stage: Index of the stage.
+            given: Factor that was asked for; None means the number of classes of the stage over that of the first one,
+                at most 1, so that a few classes do not move a network that has learned many.
+        """
+        first, *_ = stages = self.course.sequence.stages
+        return min(1.0, len(stages[stage]) / len(first)) if given is None else given
+
     def freeze(self, masks: Mapping[str, Tensor]) -> None:
         """Adds a segment to the frozen ones."""
         self.frozen = union(self.frozen, masks)

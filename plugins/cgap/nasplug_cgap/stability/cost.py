@@ -72,6 +72,13 @@ class Stability:
         self.alpha, self.draws, self.samples, self.floor = alpha, 1 if faithful else draws, samples, floor
         self.faithful, self.schedule, self.stages, self.order, self.seed = faithful, schedule, stages, order, seed
 
+    @classmethod
+    def nasplug_conformance(cls) -> dict[str, object]:
+        """What `nasplug test-plugin` measures it on."""
+        from nasplug.tasks import ImageClassification
+
+        return {"make_task": lambda suite: ImageClassification(limit=200)}
+
     @hookimpl
     def cost(self, candidate: Candidate) -> dict[str, float]:
         """See the hook."""
@@ -158,6 +165,13 @@ class Roughness:
             parse_schedule(schedule, "roughness")
         self.points, self.radius, self.samples, self.drop = points, radius, samples, drop
         self.schedule, self.stages, self.order, self.seed = schedule, stages, order, seed
+
+    @classmethod
+    def nasplug_conformance(cls) -> dict[str, object]:
+        """What `nasplug test-plugin` measures it on."""
+        from nasplug.tasks import ImageClassification
+
+        return {"make_task": lambda suite: ImageClassification(limit=200)}
 
     @hookimpl
     def cost(self, candidate: Candidate) -> dict[str, float]:
