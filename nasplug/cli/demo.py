@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nasplug.cli import output
+from nasplug.cli import demo_segmentation, output
 from nasplug.cli.app import INTERRUPTED
 from nasplug.cli.loading import find_plugins
 from nasplug.cli.parser import Parser, natural, positive
@@ -44,7 +44,10 @@ def add_arguments(parser: Parser) -> None:
     """Adds the options of `nasplug demo`."""
     parser.add_argument("--out", metavar="DIR", default="runs/demo", help="folder to write; default: runs/demo")
     parser.add_argument("--seed", metavar="S", type=natural, default=0, help="seed of the whole search; default: 0")
-    parser.add_argument("--trials", metavar="N", type=positive, default=TRIALS, help=f"default: {TRIALS}")
+    parser.add_argument(
+        "--task", choices=("digits", "segmentation"), default="digits", help="data of the demo; default: digits"
+    )
+    parser.add_argument("--trials", metavar="N", type=positive, help=f"default: {TRIALS}, and 8 for segmentation")
     parser.add_argument(
         "--workers", metavar="N", type=positive, help=f"worker processes; default: one per core, at most {GENERATION}"
     )
@@ -58,32 +61,38 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Searches, trains the best network, tests it, and writes everything down."""
     found = find_plugins(arguments, warn=True)
-    _check(found)
+    _check(found, qnas=arguments.task == "digits")
+    if arguments.task == "segmentation":
+        demo_segmentation.check()
     out = _folder(arguments)
     spec = _spec(arguments, out)
     storage = str(spec.run.storage)
     from nasplug.cli.progress import LiveDisplay
     from nasplug.run.api import run_spec
 
-    print(_header(spec, arguments.seed), flush=True)
+    segmentation = arguments.task == "segmentation"
+    print(demo_segmentation.header(spec) if segmentation else _header(spec, arguments.seed), flush=True)
     out.mkdir(parents=True, exist_ok=True)
     _write_spec(spec, out / "search.yaml")
     try:
         study = run_spec(spec, trackers=[LiveDisplay()])
         best = study.best
-        result = _final(study, best, spec, found.catalog, out / "network")
+        result = None if segmentation else _final(study, best, spec, found.catalog, out / "network")
+        if segmentation:
+            demo_segmentation.show(study, best)
     except KeyboardInterrupt:
         print(f"\nnasplug: stopped; every finished trial is in {storage}", file=sys.stderr)
         print(f"Go on with: {_again(arguments, out)}", file=sys.stderr)
         print(f"(the search alone: {output.command('run', '--resume', storage)})", file=sys.stderr)
         return INTERRUPTED
-    _print_result(study, best, result)
-    _print_files(study, best, out)
+    if result is not None:
+        _print_result(study, best, result)
+    _print_files(study, best, out, "val_dice" if segmentation else "val_acc")
     return 0
 
 
-def _check(found: Discovery) -> None:
-    """Everything the demo needs, before it begins.
+def _check(found: Discovery, *, qnas: bool) -> None:
+    """Everything the demo needs, before it begins; Q-NAS only where it searches.
 
     Raises:
         MissingExtraError: Something is not installed.
@@ -91,7 +100,7 @@ def _check(found: Discovery) -> None:
     for module in ("torch", "pytorch_lightning", "torchmetrics", "safetensors", "sklearn"):
         if not available(module):
             raise MissingExtraError(f"{module} is not installed", where="demo", fix='pip install "nasplug[train]"')
-    if not found.catalog.has("strategy", "qnas"):
+    if qnas and not found.catalog.has("strategy", "qnas"):
         reason = next((plugin.error for plugin in found.broken if plugin.name == "qnas"), None)
         raise MissingExtraError(
             "the demo searches with Q-NAS, which is not installed",
@@ -113,7 +122,12 @@ def _folder(arguments: argparse.Namespace) -> Path:
 
 
 def _again(arguments: argparse.Namespace, out: Path) -> str:
-    given = (("--out", str(out), "runs/demo"), ("--seed", arguments.seed, 0), ("--trials", arguments.trials, TRIALS))
+    given = (
+        ("--task", arguments.task, "digits"),
+        ("--out", str(out), "runs/demo"),
+        ("--seed", arguments.seed, 0),
+        ("--trials", arguments.trials, None),
+    )
     words = [word for name, value, default in given if value != default for word in (name, str(value))]
     return output.command("demo", *words)
 
@@ -121,6 +135,10 @@ def _again(arguments: argparse.Namespace, out: Path) -> str:
 def _spec(arguments: argparse.Namespace, out: Path) -> RunSpec:
     from nasplug.run.spec import RunSpec
 
+    if arguments.task == "segmentation":
+        return demo_segmentation.specification(
+            arguments.trials, arguments.workers, arguments.seed, out, arguments.plugin
+        )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = arguments.workers or min(cores, GENERATION)
     return RunSpec.parse(
@@ -132,7 +150,7 @@ def _spec(arguments: argparse.Namespace, out: Path) -> RunSpec:
             "costs": ["params", "macs"],
             "objectives": {"val_acc": "max"},
             "constraints": ["macs <= 1e6"],
-            "budget": {"trials": arguments.trials, "epochs": EPOCHS},
+            "budget": {"trials": arguments.trials or TRIALS, "epochs": EPOCHS},
             "run": {
                 "executor": "process" if workers > 1 else "inline",
                 "workers": workers,
@@ -237,18 +255,20 @@ def _print_result(study: Study, best: Trial, result: Result) -> None:
         print(f"  {name:40}  {'not tested' if accuracy is None else f'{100 * accuracy:.1f} %'}")
 
 
-def _print_files(study: Study, best: Trial, out: Path) -> None:
+def _print_files(study: Study, best: Trial, out: Path, metric: str) -> None:
     storage = str(out / "study.sqlite")
     try:
         report = str(study.report(out / "report.html"))
     except MissingExtraError as error:
         report = f"not written: {error.what}; {error.fix}"
     files = {"report": report, "study": storage, "network": str(out / "network"), "search": str(out / "search.yaml")}
+    if not (out / "network").is_dir():
+        del files["network"]
     print()
     for name, path in files.items():
         print(f"{name:8}  {path}")
     print("\nTry next:")
-    print(f"  {output.command('trials', storage, '--sort', 'val_acc', '--limit', '10')}")
+    print(f"  {output.command('trials', storage, '--sort', metric, '--limit', '10')}")
     print(f"  {output.command('cost', f'{storage}#{best.number}', '--target', 'cpu')}")
     print(f"  {output.command('run', str(out / 'search.yaml'), '--set', 'run.seed=1', *_elsewhere(out))}")
 

@@ -16,7 +16,7 @@ from nasplug.ledger.intervals import share
 if TYPE_CHECKING:
     from nasplug.export.exporter import Found
 
-_PIPELINES = {"classes": "image-classification"}
+_PIPELINES = {"classes": "image-classification", "mask": "image-segmentation"}
 
 
 def write_card(found: Found, path: Path) -> Path:

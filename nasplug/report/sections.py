@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nasplug.ledger.study import Study
 
 #: Keys of a specification whose components may add sections, for studies that are read from a file.
-_KEYS = ("strategy", "costs", "build", "stoppers", "callbacks", "trackers")
+_KEYS = ("task", "strategy", "costs", "build", "stoppers", "callbacks", "trackers")
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,6 +206,8 @@ def compose(
     _check_task(space, task, evaluator, spec)
 
     manager = Manager([("space", Base()), (f"evaluator:{spec.evaluator.name}", evaluator)])
+    if task is not None and hasattr(task, "sections"):  # tasks add to the report, and have no other hook
+        manager.register(task, "task")
     if isinstance(space, HasHyperparameters):
         manager.register(Fill(space), "hyperparameters")
     target = None if spec.target is None else find_target(spec.target, catalog, manager)

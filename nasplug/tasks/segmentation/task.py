@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from nasplug.contract.errors import DataError, SpecError, TaskError
+from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.jsondata import Json
 from nasplug.contract.wording import plural
 from nasplug.data.volumes.division import Parts, divide, divisions
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nasplug.contract.records import Scalar
+    from nasplug.ledger.study import Study
+    from nasplug.report.section import Section
     from nasplug.tasks.segmentation.augment import Transform
     from nasplug.tasks.segmentation.data import SegmentationData
     from nasplug.tasks.segmentation.module import SegmentationModule
@@ -60,7 +63,7 @@ class Segmentation:
         TaskError: A setting of the training is, or the loss takes no weights of classes.
     """
 
-    answers = "classes"
+    answers = "mask"
     shapes_need_data = True
 
     def __init__(
@@ -241,6 +244,13 @@ class Segmentation:
             voxels = np.sum([self.cases.facts.cases[case].voxels for case in self.parts.train], axis=0)
             weights = torch.tensor(balanced_weights(voxels.tolist()), dtype=torch.float32)
         return SegmentationModule(network, self.cases, self.patch_size, self._loss, self.scoring, settings, weights)
+
+    @hookimpl
+    def sections(self, study: Study) -> list[Section]:
+        """Adds images, masks and errors of the best network to the report."""
+        from nasplug.tasks.segmentation.sections import sections
+
+        return sections(self, study)
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_prepared": None}

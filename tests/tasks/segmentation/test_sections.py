@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+import nasplug as nas
+from nasplug.evaluate.folds import CrossValidation
+from nasplug.report.sections import sections as shown
+from nasplug.tasks.segmentation import Scoring
+from nasplug.tasks.segmentation.evaluation import answers
+
+
+def search(space, task, **more):
+    return nas.search(space=space, task=task, **{"trials": 1, "epochs": 1, "seed": 1, **more})
+
+
+def test_cases_are_answered_as_the_training_scored_them(space, make_task):
+    task = make_task(patches={"per_epoch": 16})
+    study = search(space, task, epochs=2)
+    found = list(answers(task, study, study.best))
+    assert [each.case for each in found] == list(task.parts.val)
+    mean = sum(sum(each.score.dice) / 2 for each in found) / len(found)
+    assert mean == pytest.approx(study.best.metrics["val_dice"], abs=1e-4)
+    assert found[0].answer.shape == (20, 18, 16)
+
+
+def test_every_fold_answers_with_its_own_network(space, make_task):
+    task = make_task(patches={"per_epoch": 16}, folds={"count": 2})
+    study = search(space, task, evaluator=CrossValidation(), epochs=2)
+    found = list(answers(task, study, study.best))
+    assert sorted(each.case for each in found) == sorted(set(range(6)) - set(task.parts.test))
+    for fold, stage in enumerate(study.best.stages.values()):
+        own = [sum(each.score.dice) / 2 for each in found if each.fold == fold]
+        assert sum(own) / len(own) == pytest.approx(stage["val_dice"], abs=1e-4)
+
+
+def test_the_report_has_tables_and_pictures(space, make_task, tmp_path):
+    task = make_task(2, patches={"per_epoch": 8}, folds={"count": 2}, scoring=Scoring(surface="always"))
+    study = search(space, task, evaluator=CrossValidation())
+    parts, notices = shown(study)
+    assert notices == []
+    first, cases, folds = parts
+    assert first.title == "Segmentation by trial 0"
+    assert first.table.columns[-2:] == ["HD95, mm", "surface Dice"]
+    assert [row[0] for row in first.table.rows] == ["core", "shell"]
+    assert len(first.pictures) == 2
+    assert len(cases.table.rows) == 5
+    assert [row[0] for row in folds.table.rows] == ["fold-0", "fold-1", "mean", "standard deviation"]
+    page = study.report(tmp_path / "report.html").read_text()
+    assert "Segmentation by trial 0" in page
+    assert "data:image/png" in page
+
+
+def test_nothing_is_added_without_weights(space, make_task):
+    task = make_task()
+    study = search(space, task, evaluator=nas.component("lightning", keep="none"))
+    assert task.sections(study) == []
