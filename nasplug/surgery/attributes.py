@@ -10,9 +10,20 @@ from torch import Tensor, nn
 from nasplug.contract.errors import SurgeryError
 from nasplug.surgery.groups import Channels
 from nasplug.surgery.plans import Plan
+from nasplug.surgery.rules.views import heads_of
 
 #: Attributes that no size of an axis is kept in, even if the number is the same.
 _OTHER = re.compile(r"kernel|stride|pad|dilation|depth|layers|window|patch|resolution|epoch|step|groups$")
+
+#: Sizes that the layers of torch keep; they follow from the shapes of the weights.
+_SIZED: dict[type[nn.Module], tuple[str, ...]] = {
+    nn.modules.conv._ConvNd: ("in_channels", "out_channels"),
+    nn.Linear: ("in_features", "out_features"),
+    nn.modules.batchnorm._NormBase: ("num_features",),
+    nn.GroupNorm: ("num_channels",),
+    nn.Embedding: ("num_embeddings", "embedding_dim"),
+    nn.PReLU: ("num_parameters",),
+}
 
 
 def attributes(channels: Channels, plan: Plan) -> dict[str, dict[str, int]]:
@@ -33,11 +44,17 @@ def attributes(channels: Channels, plan: Plan) -> dict[str, dict[str, int]]:
     """
     modules = dict(channels.twin.named_modules())
     found: dict[str, dict[str, int]] = {}
+    heads = {(size.module, plan.size(channels.channels[size.labels])) for size in channels.trace.sizes if size.heads}
     for size in channels.trace.sizes:
         old, new = len(size.labels), plan.size(channels.channels[size.labels])
         if old == new:
             continue
+        own = next((names for kind, names in _SIZED.items() if isinstance(modules[size.module], kind)), ())
         for name, value in vars(modules[size.module]).items():
+            if name in own:
+                continue  # follows from the shape of the weight
+            if (size.module, new) in heads and name not in heads_of(modules[size.module]):
+                continue  # a width that is as large as the number of heads
             if type(value) is int and value == old and not _OTHER.search(name):
                 _set(found, size.module, name, new)
     for each in channels.trace.grouped:

@@ -7,8 +7,9 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nasplug.contract.errors import SurgeryError
-from nasplug.contract.io import Inputs
+from nasplug.contract.io import Inputs, TensorSpec
 from nasplug.cost.counts import plain_operators
+from nasplug.surgery.modules import PlacedChannels
 from nasplug.surgery.rules import rule_of
 from nasplug.surgery.state import state_of, tensors_in
 from nasplug.surgery.trace import Trace
@@ -26,16 +27,30 @@ def traced(twin: nn.Module, inputs: Inputs) -> Trace:
     """
     trace = Trace(twin, rule_of)
     _run(trace, twin, inputs, training=False)
-    unused = [name for name, tensor in state_of(twin).items() if tensor.ndim > 0 and name not in trace.state]
-    if unused:  # such as heads that only training has
+    modules = dict(twin.named_modules())
+    unused = (
+        name
+        for name, tensor in state_of(twin).items()
+        if tensor.ndim > 0
+        and name not in trace.state
+        and not isinstance(modules[name.rpartition(".")[0]], PlacedChannels)
+    )
+    if next(unused, None) is not None:  # such as heads that only training has
         _run(trace, twin, inputs, training=True)
     return trace
 
 
+#: Inputs at once: a number that widths are hardly multiples of, so that nothing else has the size of a batch of heads.
+_BATCH = 43
+
+
+def _empty(spec: TensorSpec) -> torch.Tensor:
+    return torch.empty((_BATCH, *spec.shape), dtype=getattr(torch, spec.dtype), device="meta")
+
+
 def _run(trace: Trace, twin: nn.Module, inputs: Inputs, *, training: bool) -> None:
-    given, named = inputs.example(2)
-    args = tuple(each.to("meta") for each in given)
-    kwargs = {name: each.to("meta") for name, each in named.items()}
+    args = tuple(_empty(each) for each in inputs.args)
+    kwargs = {name: _empty(each) for name, each in inputs.kwargs.items()}
     trace.come((args, kwargs))
     modes = [(module, module.training) for module in twin.modules()]
     twin.train(training)

@@ -70,6 +70,10 @@ class Channels:
     Attributes:
         inputs: Inputs that the network was followed on.
         groups: Groups by name, in the order in which the network makes them, those of fixed size too.
+        trace: Trace of the pass.
+        twin: Copy of the network without numbers.
+        channels: Channel of every label.
+        inexact: Reason by name of groups whose size the code computes with.
     """
 
     inputs: Inputs
@@ -77,11 +81,25 @@ class Channels:
     trace: Trace = field(repr=False)
     twin: nn.Module = field(repr=False)
     channels: Labels = field(repr=False)
+    inexact: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    def refusing(self, reasons: Mapping[str, str]) -> Channels:
-        """Returns the same with the size of some groups fixed, for reasons by name."""
-        groups = {name: replace(group, fixed=group.fixed or reasons.get(name)) for name, group in self.groups.items()}
-        return replace(self, groups=groups)
+    def refusing(self, refused: Mapping[str, str], inexact: Mapping[str, str]) -> Channels:
+        """Returns the same with more flaws.
+
+        Args:
+            refused: Reason by name of groups whose size cannot change.
+            inexact: Reason by name of groups whose size the code computes with.
+        """
+        groups = {
+            name: replace(
+                group,
+                fixed=group.fixed or refused.get(name),
+                inexact_removal=group.inexact_removal or inexact.get(name),
+                inexact_split=group.inexact_split or inexact.get(name),
+            )
+            for name, group in self.groups.items()
+        }
+        return replace(self, groups=groups, inexact=dict(inexact))
 
     @classmethod
     def of_twin(cls, twin: nn.Module, inputs: Inputs) -> Channels:
@@ -141,17 +159,20 @@ def _groups(trace: Trace, channels: Labels, network: nn.Module) -> dict[str, Cha
     owner = np.concatenate([np.full(len(each), index) for index, each in enumerate(labels) if each is not None])
     place = np.concatenate([np.arange(len(each)) for each in labels if each is not None])
     channel = channels[np.concatenate([each for each in labels if each is not None])]
-    # Channels with the same number of indices along the same axes form a group: equal sums of random numbers.
-    weights = np.random.default_rng(0).integers(1, 2**62, len(keys), dtype=np.uint64)
+    # A group has as many indices along the same axes and in the same slices: equal sums of random numbers.
+    draws = np.random.default_rng(0)
+    weights = draws.integers(1, 2**62, len(keys), dtype=np.uint64)
     sums = np.zeros(int(channels.max()) + 1, np.uint64)
     np.add.at(sums, channel, weights[owner])
+    for part in trace.parts:  # what code takes by its position is a group of its own
+        np.add.at(sums, channels[part], draws.integers(1, 2**62, dtype=np.uint64))
     sort = np.lexsort((place, channel, owner, sums[channel]))
     owner, place, channel = owner[sort], place[sort], channel[sort]
     groups: list[tuple[int, int, str, tuple[Member, ...], Labels]] = []
     bounds = np.flatnonzero(np.diff(sums[channel])) + 1
-    for part in np.split(np.arange(len(channel)), bounds):
+    for chunk in np.split(np.arange(len(channel)), bounds):
         members = []
-        for rows in np.split(part, np.flatnonzero(np.diff(owner[part])) + 1):
+        for rows in np.split(chunk, np.flatnonzero(np.diff(owner[chunk])) + 1):
             name, axis = keys[owner[rows[0]]]
             found = np.unique(channel[rows])
             members.append((name, axis, trace.roles[name, axis], place[rows].reshape(len(found), -1)))

@@ -111,6 +111,7 @@ def plan(channels: Channels, edit: Edit) -> Plan:
         group = channels[name]
         numbers = _numbers(channels, group)
         units = _units(group, asked, edit)
+        _refuse_inexact(group, edit)
         if edit.do == "remove":
             factors[numbers[units]] = 0
         elif edit.do == "mask":
@@ -118,7 +119,6 @@ def plan(channels: Channels, edit: Edit) -> Plan:
         elif edit.do == "reorder":
             order[numbers] = numbers[units]
         else:
-            _refuse_inexact(group, edit)
             unique, counts = np.unique(units, return_counts=True)
             factors[numbers[unique]] += counts
         sizes[name] = int(factors[numbers].sum())
@@ -172,9 +172,8 @@ def _units(group: ChannelGroup, asked: int | Sequence[int], edit: Edit) -> Indic
 
 
 def _refuse_inexact(group: ChannelGroup, edit: Edit) -> None:
-    exact = edit.do == "split" or edit.init == "zero"
-    why = group.inexact_split if edit.do == "split" else group.inexact_removal
-    if exact and why is not None and not edit.inexact:
+    why = {"split": group.inexact_split, "grow": group.inexact_removal, "remove": group.inexact_removal}.get(edit.do)
+    if edit.keeps and why is not None and not edit.inexact:
         raise SurgeryError(
             f"{edit.do} would change what the network computes",
             where=f"surgery, {group.name}",

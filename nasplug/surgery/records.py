@@ -46,6 +46,11 @@ class Edit(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
         if not 0 <= self.noise < float("inf"):
             raise SurgeryError(f"noise is finite and not negative, not {self.noise}", where="surgery")
 
+    @property
+    def keeps(self) -> bool:
+        """Whether the network should compute the same afterwards, with silent channels where some are removed."""
+        return self.init == "zero"
+
     def to_plain(self, inputs: Inputs) -> JsonObject:
         """Returns the record as JSON data, with the inputs that the network is followed on."""
         plain: JsonObject = msgspec.to_builtins(self)

@@ -10,6 +10,7 @@ from torch import nn
 from nasplug.contract.errors import SurgeryError
 from nasplug.contract.io import Inputs, InputsLike
 from nasplug.cost.meta import meta_copy
+from nasplug.surgery.agreement import disagreement, numbers_follow
 from nasplug.surgery.changes import Changes, changes, make
 from nasplug.surgery.groups import Channels
 from nasplug.surgery.records import Edit
@@ -26,7 +27,8 @@ def channels_of(network: nn.Module, inputs: InputsLike) -> Channels:
         SurgeryError: The network does not run without numbers.
     """
     channels = Channels.of_twin(meta_copy(network), Inputs.of(inputs))
-    return channels.refusing(_refused(channels, list(channels.sizes)))
+    refused, inexact = _tried(channels, list(channels.sizes))
+    return channels.refusing(refused, inexact)
 
 
 def rehearsed(channels: Channels, wanted: Changes) -> Channels:
@@ -53,25 +55,47 @@ def rehearsed(channels: Channels, wanted: Changes) -> Channels:
     found = {name: group.size for name, group in after.groups.items()}
     if found != expected:
         wrong = next(name for name in {**expected, **found} if expected.get(name) != found.get(name))
-        raise SurgeryError(
-            "the edit leads to another network than it should",
-            where=where,
-            why=f"{wrong!r} has {found.get(wrong)} channels and should have {expected.get(wrong)}",
-            fix=fix,
-        )
-    return after.refusing(channels.refused)
+        why: str | None = f"{wrong!r} has {found.get(wrong)} channels and should have {expected.get(wrong)}"
+    else:
+        why = disagreement(channels, after, wanted.plan, wanted.placements)
+    if why is not None:
+        raise SurgeryError("the edit leads to another network than it should", where=where, why=why, fix=fix)
+    if wanted.edit.keeps and not wanted.edit.inexact:
+        place = numbers_follow(channels, after, wanted.placements)
+        if place is not None:
+            raise SurgeryError(
+                f"{wanted.edit.do} would change what the network computes",
+                where=where,
+                why=_NUMBER.format(place),
+                fix="leave the groups as they are, or say inexact=True and train on",
+            )
+    return after.refusing(channels.refused, channels.inexact)
 
 
-def _refused(channels: Channels, names: list[str]) -> dict[str, str]:
-    """Splits the first channel of all groups at once; where that fails, of each half of them."""
+_NUMBER = "{} computes with a number that follows from the number of channels"
+
+
+def _tried(channels: Channels, names: list[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Splits the first channel of all groups at once; where that fails, of each half of them.
+
+    Returns:
+        Reasons by group why its size cannot change, and why changing it changes what the network computes.
+    """
     if not names:
-        return {}
+        return {}, {}
     trial = Edit("split", dict.fromkeys(names, (0,)), inexact=True)
     try:
-        rehearsed(replace(channels, twin=copy.deepcopy(channels.twin)), changes(channels, trial))
+        wanted = changes(channels, trial)
+        after = rehearsed(replace(channels, twin=copy.deepcopy(channels.twin)), wanted)
+        place = numbers_follow(channels, after, wanted.placements)
     except SurgeryError as error:
         if len(names) == 1:
-            return {names[0]: f"its size is written in code: {error.why or error.what}"}
-        half = len(names) // 2
-        return {**_refused(channels, names[:half]), **_refused(channels, names[half:])}
-    return {}
+            return {names[0]: f"its size is written in code: {error.why or error.what}"}, {}
+    else:
+        if place is None:
+            return {}, {}
+        if len(names) == 1:
+            return {}, {names[0]: _NUMBER.format(place)}
+    half = len(names) // 2
+    (one, bent), (other, more) = _tried(channels, names[:half]), _tried(channels, names[half:])
+    return {**one, **other}, {**bent, **more}

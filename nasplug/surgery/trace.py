@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nasplug.surgery.labels import Axes, LabelBook, Labels, Role
+from nasplug.surgery.labels import Axes, Flaw, LabelBook, Labels, Role
 from nasplug.surgery.modules import PlacedChannels
 from nasplug.surgery.state import state_of, tensors_in
 
@@ -27,10 +28,12 @@ class Size:
     Attributes:
         module: Path of the module that ran.
         labels: Labels along the axis of that size.
+        heads: Whether it is a number of heads, by the name of the attribute that has it.
     """
 
     module: str
     labels: Labels
+    heads: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,8 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         sizes: Sizes that follow from channels.
         grouped: Modules whose number of groups does.
         pads: Places where silent channels are put among others.
+        parts: Labels of slices of channels: what is in one and what is not cannot be exchanged.
+        numbers: Module that ran, operator, and numbers that it was called with, for all that compute with numbers.
         operators: Names of the operators that ran inside of each module, itself and not its children.
     """
 
@@ -119,6 +124,8 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.sizes: list[Size] = []
         self.grouped: list[Grouped] = []
         self.pads: list[Padded] = []
+        self.parts: list[Labels] = []
+        self.numbers: list[tuple[str, str, tuple[float, ...]]] = []
         self.operators: dict[str, list[str]] = {}
         self._names = {id(tensor): name for name, tensor in state_of(network).items()}
         self._modules = dict(network.named_modules())
@@ -128,6 +135,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._starts: list[int] = []
         self._owners: list[tuple[str, int]] = []
         self._computed: set[int] = set()
+        self._bent: set[int] = set()
         self._placing = 0
 
     # -- for rules -----------------------------------------------------------------------------------------------
@@ -189,16 +197,40 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return
         name, axis = self._owners[index]
         own = self.state[name][axis]
-        if own is not None and labels[0] <= own[-1]:
-            self.roles.setdefault((name, axis), role)
+        if own is None or labels[0] > own[-1]:
+            return
+        before = self.roles.get((name, axis))
+        if before in (None, "along"):
+            self.roles[name, axis] = role
+        elif role not in (before, "along"):
+            self.book.fix([labels], f"{name} makes channels in one place and reads them in another")
+
+    def reads(self, weight: Tensor, labels: Labels | None) -> None:
+        """Says that a weight, or what is computed from it, reads channels along an axis."""
+        self.role(labels, "in")
+        if labels is not None and id(weight) in self._bent:
+            for kind in _FLAWS:
+                self.book.flaw(kind, labels, f"a weight of {self.where} is changed by a function before it is read")
+
+    def bend(self, tensor: Tensor) -> None:
+        """Says that a tensor is not proportional to the weight that it is computed from."""
+        self._bent.add(id(tensor))
+        self._kept.append(tensor)
+
+    def part(self, labels: Labels, part: Labels) -> None:
+        """Remembers that code takes some of the channels by their position."""
+        self.followed(labels)
+        self.followed(part)
+        if len(part) < len(labels):
+            self.parts.append(part)
 
     def computed(self, tensor: Tensor) -> bool:
         """Whether a tensor follows from the inputs, and not from weights alone."""
         return id(tensor) in self._computed
 
-    def followed(self, size: Labels) -> None:
+    def followed(self, size: Labels, *, heads: bool = False) -> None:
         """Remembers a size that the code of the module that runs may have written down."""
-        self.sizes.append(Size(self.module, size))
+        self.sizes.append(Size(self.module, size, heads))
 
     def padded(self, before: Labels, after: Labels) -> None:
         """Remembers where silent channels were put among others."""
@@ -224,13 +256,21 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs: Mapping[str, Any] | None = None,
     ) -> object:
         given = kwargs or {}
-        result: object = func(*args, **given)
+        quick = _QUICK.get(func.overloadpacket.__name__)
+        result: object = func(*args, **given) if quick is None else quick(*args)
         self.operators.setdefault(self.module, []).append(str(func))
         if self._placing:
             self.come(result)
             return result
         if any(self.computed(tensor) for tensor in tensors_in((args, given))):
             self.come(result)
+        elif any(id(tensor) in self._bent for tensor in tensors_in((args, given))):
+            for tensor in tensors_in(result):
+                self.bend(tensor)
+        pointwise = torch.Tag.pointwise in func.tags
+        numbers = tuple(_numbers((args, given), whole=pointwise or "full" in str(func)))
+        if numbers or pointwise:
+            self.numbers.append((self.module, str(func), numbers))
         self._rule_of(func)(self, Call(func, args, given, result))
         return result
 
@@ -264,6 +304,34 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for handle in handles:
                 handle.remove()
 
+
+#: Flaws of channels that operators mix.
+_FLAWS: tuple[Flaw, Flaw] = ("removal", "split")
+
+
+def _numbers(value: object, *, whole: bool) -> Iterator[float]:
+    """Numbers in arguments: whole ones that are not sizes, all others, and those in tensors of one element."""
+    if isinstance(value, float) or (whole and type(value) is int):
+        yield float(value)
+    elif isinstance(value, Tensor):
+        if not value.is_meta and value.numel() == 1 and not value.is_complex():
+            yield float(value)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _numbers(item, whole=whole)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _numbers(item, whole=whole)
+
+
+def _normalised(inputs: Tensor, *state: object) -> tuple[Tensor, Tensor, Tensor]:
+    """Shapes of a batch normalisation; torch's own way runs through dozens of operators."""
+    size = inputs.shape[1] if state[4] else 0
+    return torch.empty_like(inputs), inputs.new_empty(size), inputs.new_empty(size)
+
+
+#: Shapes of results that torch takes long to find on the meta device.
+_QUICK: dict[str, Callable[..., object]] = {"native_batch_norm": _normalised}
 
 #: How an operator passes channels on.
 Rule = Callable[[Trace, Call], None]

@@ -69,10 +69,10 @@ def _along(trace: Trace, call: Call) -> None:
 def _spatial(trace: Trace, call: Call) -> None:
     """Poolings, resizing and padding of everything behind the channels."""
     axes = trace.axes(call.args[0])
+    kept = len(axes) - next(int(letter) for letter in call.name if letter in "123")
+    trace.book.fix(axes[kept:], f"{call.operator} in {trace.where} changes its size")
     for tensor in tensors_in(call.result):
-        kept = min(2, tensor.ndim)
-        trace.book.fix(axes[kept:], f"{call.operator} in {trace.where} changes its size")
-        trace.put(tensor, [axis if index < kept else None for index, axis in enumerate(axes)])
+        trace.put(tensor, [*axes[:kept], *[None] * (tensor.ndim - kept)])
 
 
 def _scaled(trace: Trace, channel: Labels | None, state: object) -> Labels | None:

@@ -20,6 +20,17 @@ def combine(trace: Trace, call: Call) -> None:
     axes = joined(trace, operands, outputs[0].shape, call.operator)
     for output in outputs:
         trace.put(output, axes)
+    if not any(trace.computed(operand) for operand in operands) and not _is_linear(call, operands):
+        for output in outputs:
+            trace.bend(output)
+
+
+def _is_linear(call: Call, operands: Sequence[Tensor]) -> bool:
+    """Whether the result is proportional to each operand."""
+    name = call.name.rstrip("_")
+    if name == "mul":
+        return len({id(operand) for operand in operands}) == len(operands)
+    return name == "neg" or (name == "div" and len(operands) == 1 and operands[0] is call.args[0])
 
 
 def joined(trace: Trace, operands: Sequence[Tensor], shape: Sequence[int], operator: str) -> list[Labels | None]:

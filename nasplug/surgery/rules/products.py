@@ -20,7 +20,7 @@ def _convolution(trace: Trace, call: Call) -> None:
     made = first
     if groups == 1:
         made, read = (second, first) if transposed else (first, second)
-        trace.role(read, "in")
+        trace.reads(weight, read)
         trace.role(made, "out")
         _meet(trace, channel, read, "a convolution")
     else:
@@ -72,9 +72,12 @@ def _multiply(trace: Trace, left: Tensor, right: Tensor, result: Tensor) -> None
                 reason = f"two computed tensors are multiplied along it in {trace.where}"
                 trace.book.flaw("split", labels, reason)
                 trace.book.flaw("removal", labels, f"{reason}, and may be scaled by its size")
+    if not trace.computed(left) and not trace.computed(right):
+        trace.book.fix([inner, other], f"two weights are multiplied along it in {trace.where}")
+        trace.bend(result)
     for weight, reads, makes in ((right, other, columns), (left, inner, rows)):
         if not trace.computed(weight):
-            trace.role(reads, "in")
+            trace.reads(weight, reads)
             trace.role(makes, "out")
     _meet(trace, inner, other, "a product")
     ends = [axis for axis, kept in ((rows, left.ndim > 1), (columns, right.ndim > 1)) if kept]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from nasplug.surgery.labels import Labels
 from nasplug.surgery.rules.pointwise import joined
@@ -53,7 +53,7 @@ def _view(trace: Trace, call: Call) -> None:
         trace.followed(labels)
         for axis, found in _divided(trace, grid):
             out[after[axis]] = found
-            trace.followed(found)
+            trace.followed(found, heads=len(found) in heads_of(trace.running_module).values())
     trace.put(call.result, out)
 
 
@@ -108,12 +108,23 @@ def _resized(trace: Trace, shape: Sequence[int], varies: Sequence[int]) -> int:
     It is only a guess, and the change is tried before it is believed.
     """
     numbers = {name: value for name, value in vars(trace.running_module).items() if type(value) is int}
-    heads = {value for name, value in numbers.items() if "head" in name and "dim" not in name}
+    heads = set(heads_of(trace.running_module).values())
     named = [axis for axis in varies if shape[axis] in heads]
+    if len(named) > 1 and named[-1] == len(shape) - 1:
+        named.pop()  # the width of a head, which may be as large
     if named:
         return named[-1]  # the one behind a factor 3 for queries, keys and values, which may be as large
     free = [axis for axis in varies if shape[axis] not in numbers.values()]
     return max(free or varies, key=lambda axis: shape[axis])
+
+
+def heads_of(module: nn.Module) -> dict[str, int]:
+    """Attributes of a module that are numbers of heads, by their names."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if type(value) is int and "head" in name and "dim" not in name
+    }
 
 
 def _permute(trace: Trace, call: Call) -> None:
@@ -182,8 +193,7 @@ def _slice(trace: Trace, call: Call) -> None:
     labels = axes[dim]
     if labels is not None:
         part = labels[start:end:step]
-        trace.followed(labels)
-        trace.followed(part)
+        trace.part(labels, part)
         axes[dim] = part
     trace.put(call.result, axes)
 
@@ -198,7 +208,7 @@ def _split(trace: Trace, call: Call) -> None:
         own = list(axes)
         if labels is not None:
             piece = labels[start : start + part.shape[dim]]
-            trace.followed(piece)
+            trace.part(labels, piece)
             own[dim] = piece
             start += part.shape[dim]
         trace.put(part, own)
@@ -266,8 +276,9 @@ def _pad(trace: Trace, call: Call) -> None:
         labels, low, high = axes[dim], amounts[2 * index], amounts[2 * index + 1]
         if labels is None or low == high == 0:
             continue
-        if low < 0 or high < 0:
-            trace.book.fix([labels], f"channels are cropped in {trace.where}")
+        if low < 0 or high < 0 or (len(call.args) > 2 and call.args[2] != 0):
+            how = "cropped" if low < 0 or high < 0 else "padded with another number than 0"
+            trace.book.fix([labels], f"channels are {how} in {trace.where}")
             axes[dim] = None
             continue
         padded = np.concatenate([trace.book.new(low), labels, trace.book.new(high)])
@@ -309,7 +320,8 @@ def _pixel_shuffle(trace: Trace, call: Call) -> None:
         rows = labels.reshape(call.result.shape[-3], -1)
         trace.book.tie(rows, rows[:, :1])
         axes[-3] = rows[:, 0]
-    trace.put(call.result, axes)
+    trace.book.fix(axes[-2:], f"{call.operator} in {trace.where} changes its size")
+    trace.put(call.result, [*axes[:-2], None, None])
 
 
 def _rolled(trace: Trace, call: Call) -> None:
