@@ -150,6 +150,7 @@ def _timm() -> dict[str, Case]:
         **dict.fromkeys(("mobilevit_xxs", "res2net50_14w_8s", "resnest14d", "mixnet_s", "hrnet_w18_small"), image),
         **dict.fromkeys(("cspresnet50", "nf_resnet26", "dla34", "vovnet39a", "skresnet18", "efficientvit_b0"), image),
         "inception_v3": (3, 96, 96),
+        "ghostnet_050": (3, 128, 128),  # statistics of 64 pixels are of single ones at the end
     }
     cases = {name: Case(partial(from_timm, name), shape) for name, shape in plain.items()}
     sizes = {

@@ -1,8 +1,8 @@
 """Surgery on networks of many families: is the function preserved, do gradients, records, ONNX and costs agree?
 
-Run with `uv run python benchmarks/surgery.py [--only TEXT]`. Double precision, random weights and statistics, batches
+Run with `uv run python benchmarks/surgery.py [--only PATTERN]`. Double precision, random weights and statistics, batches
 of 4. Differences are relative to the largest output, over `eval` and `train` mode. Times are the smallest
-of several. `--only` measures networks whose name has the text, and keeps the recorded results of all others.
+of several. `--only` measures networks whose names match, and keeps the recorded results of all others.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -257,7 +258,7 @@ def write(results: dict[str, Any]) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Measures and records."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="text in the names of networks to measure")
+    parser.add_argument("--only", default="", help="regular expression for the names of networks to measure")
     parser.add_argument("--fresh", type=Path, help="folder of records, for the fresh process")
     arguments = parser.parse_args(argv)
     warnings.simplefilter("ignore")
@@ -270,7 +271,7 @@ def main(argv: list[str] | None = None) -> None:
     results: dict[str, Any] = json.loads(path.read_text())["results"] if arguments.only and path.is_file() else {}
     with tempfile.TemporaryDirectory() as folder:
         for name, case in cases().items():
-            if arguments.only not in name:
+            if not re.search(arguments.only, name):
                 continue
             start = time.perf_counter()
             try:
