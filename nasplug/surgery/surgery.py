@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 
 from torch import nn
@@ -125,6 +126,19 @@ class Surgery:
             groups: All channels by group, in their new order.
         """
         return self.apply(edit_of("reorder", groups))
+
+    def preview(self, edit: Edit) -> nn.Module:
+        """Returns the network as an edit would make it, on the meta device, where it has shapes and no numbers.
+
+        Args:
+            edit: Edit to look at; the network itself is not touched.
+
+        Raises:
+            SurgeryError: The edit cannot be made.
+        """
+        twin: nn.Module = copy.deepcopy(self.channels.twin)
+        make(twin, changes(self.channels, edit))
+        return twin
 
     def apply(self, edit: Edit) -> JsonObject:
         """Makes an edit.

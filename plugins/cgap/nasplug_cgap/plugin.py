@@ -70,6 +70,11 @@ def register(catalog: Catalog) -> None:
         "nasplug_cgap.stability.cost:Roughness",
         summary="How rough the loss around the trained weights is, with a picture.",
     )
+    catalog.callback(
+        "cgap",
+        "nasplug_cgap.growth.plugin:CGaP",
+        summary="Trains networks by continuous growth and pruning.",
+    )
     catalog.space(
         "cgap.blocks",
         "nasplug_cgap.enas.space:BlockSpace",

@@ -1,0 +1,270 @@
+"""Continuous growth and pruning inside of a Lightning Trainer."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor, nn
+
+from nasplug.contract.errors import SpecError
+from nasplug.contract.io import Inputs
+from nasplug.contract.jsondata import JsonObject
+from nasplug.cost.counts import count_macs, count_params
+from nasplug.surgery import Surgery, repeat, scores
+from nasplug_cgap.growth.settings import Settings
+from nasplug_cgap.growth.sizes import Sizes
+from nasplug_cgap.growth.steps import changing, grow, prune, silence, sow
+
+if TYPE_CHECKING:
+    from nasplug.contract.protocols import HardwareTarget
+
+#: Key of the edits in a checkpoint.
+EDITS = "nasplug_cgap_edits"
+
+#: Callbacks that keep a copy of the weights, which would keep its shapes.
+_COPIES = ("StochasticWeightAveraging", "WeightAveraging", "EMAWeightAveraging")
+
+
+class Growing(Callback):
+    """Grows and prunes a network while it trains.
+
+    The network is cut to a seed before the first step, grows beside its most important channels until its capacity,
+    loses the least important weights and then channels, and trains on as a small dense network.
+    Logged at every epoch: `cgap/params`, `cgap/macs`, `cgap/train_flops` (sum so far), `cgap/width/GROUP`,
+    and the estimates of the hardware target. A checkpoint resumes in any phase.
+
+    Args:
+        settings: Settings.
+        network: Function that finds the network in the LightningModule.
+        inputs: Inputs of the network, or None to take them from the module's `example_input_array`.
+        target: Hardware target whose estimates can be limits.
+        edit: Function that takes the record of each change.
+        seed: Seed of the noise on new channels.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        network: Callable[[LightningModule], nn.Module],
+        inputs: Inputs | None,
+        target: HardwareTarget | None = None,
+        edit: Callable[[JsonObject], None] | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.phase = "sow"
+        self.edits: list[JsonObject] = []
+        self.train_flops = 0.0
+        self._network_of, self._inputs, self._target = network, inputs, target
+        self._say, self._seed = edit, seed
+        self._surgery: Surgery | None = None
+        self._masks: dict[str, Tensor] = {}
+        self._scores: list[dict[str, Tensor]] = []
+        self._per_input = 0.0
+        self._start: float | None = None
+        self._restored = False
+
+    # -- before training -----------------------------------------------------------------------------------------
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Refuses what cannot follow a changing network, and lets a checkpoint's structure come before its weights."""
+        if stage != "fit":
+            return
+        if trainer.world_size > 1:
+            raise SpecError(
+                "a network that grows trains in one process",
+                where="cgap",
+                why="the others would not follow its changes",
+                fix="use devices: 1",
+            )
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if type(callback).__name__ in _COPIES:
+                raise SpecError(
+                    f"{type(callback).__name__} keeps a copy of the weights at the start",
+                    where="cgap",
+                    fix="average weights in a second training, after growth and pruning",
+                )
+        network = self._network_of(pl_module)
+        if self._inputs is None:
+            from nasplug.lightning.calls import inputs_of_example
+
+            self._inputs = inputs_of_example(pl_module.example_input_array)
+        if self._inputs is None:
+            raise SpecError(
+                "the inputs of the network are not known",
+                where="cgap",
+                fix="set example_input_array in the LightningModule, or inputs=... of the plugin",
+            )
+        self._sizes = Sizes(network, self._inputs, self._target)
+        self._capacity = self._sizes.limits(self.settings.growth.capacity, "capacity", network)
+        keep = self.settings.pruning.keep
+        self._keep = None if keep is None else self._sizes.limits(keep, "keep", network)
+        changing(Surgery(network, self._inputs), self.settings)
+        load = pl_module.on_load_checkpoint
+
+        def rebuilt(checkpoint: dict[str, Any]) -> None:
+            edits = checkpoint.get(EDITS, [])
+            if edits and not self.edits:
+                repeat(network, edits)
+                for record in edits:
+                    self._record(record)
+            load(checkpoint)
+
+        pl_module.on_load_checkpoint = rebuilt  # type: ignore[method-assign]
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Cuts the network to its seed, unless it comes from a checkpoint."""
+        network = self._network_of(pl_module)
+        assert self._inputs is not None
+        self._surgery = Surgery(network, self._inputs, trainer.optimizers)
+        if self.phase == "sow":
+            self._done(sow(self._surgery, self.settings, self._sizes, self._capacity))
+            self.phase = "grow"
+        self._count(network)
+
+    # -- while it trains -----------------------------------------------------------------------------------------
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Takes the masks of a checkpoint from its weights: what is silent is exactly zero."""
+        self.surgery.optimizers = tuple(trainer.optimizers)
+        if self._restored and self.phase == "prune":
+            self._mask(pl_module, share=None)
+        self._restored = False
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        """Keeps silent weights silent, counts work, and changes the structure when it is time."""
+        self.train_flops += self._per_input * _size(batch)
+        if self.phase == "done":
+            return
+        if self._masks:
+            self._silence(pl_module)
+        step, steps = trainer.global_step, int(trainer.estimated_stepping_batches)
+        epoch = max(1, steps // max(1, trainer.max_epochs or 1))
+        every = max(
+            1, round(epoch * (self.settings.growth.every if self.phase == "grow" else self.settings.pruning.every))
+        )
+        due = step % every == 0
+        if every - step % every < self.settings.score_batches or due:
+            self._scores.append(
+                scores(self.surgery.network, changing(self.surgery, self.settings), self._by, seed=step)
+            )
+        if due:
+            self._step(pl_module, step, steps)
+            self._scores = []
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Logs widths and sizes."""
+        network = self.surgery.network
+        values = {f"cgap/width/{name}": float(size) for name, size in self.surgery.sizes.items()}
+        values |= {"cgap/params": float(count_params(network)), "cgap/train_flops": self.train_flops}
+        assert self._inputs is not None
+        values["cgap/macs"] = float(count_macs(network, self._inputs))
+        if self._target is not None:
+            names = dict.fromkeys(self._capacity, 0.0)
+            values |= {f"cgap/{name}": value for name, value in self._sizes.of(network, names).items()}
+        pl_module.log_dict(values)
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, object]:
+        """Everything but the edits, which must be there before the weights."""
+        return {"phase": self.phase, "train_flops": self.train_flops, "start": self._start}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on where the checkpoint was written."""
+        self.phase, self.train_flops, self._start = (state_dict[key] for key in ("phase", "train_flops", "start"))
+        self._restored = True
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, object]) -> None:
+        """Keeps the edits beside the weights."""
+        checkpoint[EDITS] = [dict(record) for record in self.edits]
+
+    # -- the work ------------------------------------------------------------------------------------------------
+
+    @property
+    def surgery(self) -> Surgery:
+        """Surgery of the network in training."""
+        assert self._surgery is not None, "training has not started"
+        return self._surgery
+
+    @property
+    def _by(self) -> Any:
+        return self.settings.score
+
+    def _step(self, pl_module: LightningModule, step: int, steps: int) -> None:
+        progress = step / steps
+        if self.phase == "grow":
+            full = False
+            if progress <= self.settings.growth.until:
+                record, full = grow(
+                    self.surgery, self.settings, self._sizes, self._capacity, self._mean(), self._seed + step
+                )
+                self._done(record)
+            if full or progress >= self.settings.growth.until:
+                self.phase, self._start = "prune", progress
+        else:
+            self._prune(pl_module, progress)
+
+    def _prune(self, pl_module: LightningModule, progress: float) -> None:
+        start = self._start or 0.0
+        done = min(1.0, (progress - start) / max(self.settings.pruning.until - start, 1e-9))
+        cubic = 1 - (1 - done) ** 3
+        self._mask(pl_module, share=self.settings.pruning.weights * cubic)
+        limit = None
+        if self._keep is not None:
+            now = self._sizes.of(self.surgery.network, self._keep, "keep")
+            limit = {name: now[name] + (end - now[name]) * min(1.0, cubic) for name, end in self._keep.items()}
+        self._done(prune(self.surgery, self.settings, self._sizes, self._keep, limit, self._mean()))
+        self._mask(pl_module, share=None)
+        if done >= 1.0:
+            self.phase, self._masks = "done", {}
+
+    def _mean(self) -> Mapping[str, Tensor]:
+        return {name: torch.stack([each[name] for each in self._scores]).mean(0) for name in self._scores[0]}
+
+    def _mask(self, pl_module: LightningModule, share: float | None) -> None:
+        """Chooses silent weights anew, or takes those that are zero."""
+        network = self._network_of(pl_module)
+        groups = changing(self.surgery, self.settings)
+        if share is not None:
+            self._masks = silence(network, groups, share)
+            self._silence(pl_module)
+        else:
+            weights = dict(network.named_parameters())
+            names = {member.tensor for group in groups for member in group.members if member.role == "out"}
+            self._masks = {name: (weights[name] != 0).to(weights[name]) for name in names if name in weights}
+
+    @torch.no_grad()
+    def _silence(self, pl_module: LightningModule) -> None:
+        weights = dict(self._network_of(pl_module).named_parameters())
+        for name, mask in self._masks.items():
+            weights[name].mul_(mask)
+
+    def _done(self, record: JsonObject | None) -> None:
+        if record is not None:
+            self._record(record)
+            self._count(self.surgery.network)
+
+    def _record(self, record: JsonObject) -> None:
+        self.edits.append(record)
+        if self._say is not None:
+            self._say(record)
+
+    def _count(self, network: nn.Module) -> None:
+        self._per_input = self._sizes.train_flops(network)
+
+
+def _size(batch: object) -> int:
+    """Number of inputs in a batch: the first axis of its first tensor."""
+    from nasplug.surgery.state import tensors_in
+
+    with contextlib.suppress(StopIteration):
+        return int(next(tensors_in(batch)).shape[0])
+    return 0
