@@ -112,6 +112,23 @@ class Campaign:
                 kills.kill_until_done(case, expected, seconds, seed, work, tally)
 
 
+def sums(tally: Tally) -> dict[str, int]:
+    """Returns how many faults of several kinds there were."""
+    groups = {
+        "kills": ("kill", "crash", "death of a worker"),
+        "corrupt_studies": ("study file",),
+        "files_of_strangers": ("damaged file", "file of a stranger", "hostile file"),
+        "plugins": ("plugin",),
+        "executors_and_clocks": ("executor", "clock"),
+        "full_disks": ("full disk",),
+    }
+    counted = {kind: sum(found.values()) for kind, found in tally.counts.items()}
+    return {
+        name: sum(count for kind, count in counted.items() if kind.partition(":")[0] in parts)
+        for name, parts in groups.items()
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30.0)
@@ -147,7 +164,7 @@ def main() -> None:
     total = Tally()
     for seed in seeds:
         total.merge(Tally.load(arguments.out / str(seed) / "tally.json"))
-    record("faults", {"seeds": seeds, **total.to_json()})
+    record("faults", {"seeds": seeds, "sums": sums(total), **total.to_json()})
     print("\n".join(total.notes))
 
 

@@ -70,7 +70,8 @@ class Odd(InlineExecutor):
         if self.how == "duplicated and changed":
             changed = [one.with_(metrics={"val_acc": 9.0}) for one in self.told if isinstance(one, Trial)]
             return [*done, *self.rng.sample(changed, min(3, len(changed)))]
-        return self._lie(done) if self.how in LIES and self._now() else done
+        lies = self.how in LIES and self.how not in ("raises in submit", "raises in start")
+        return self._lie(done) if lies and self._now() else done
 
     def _now(self) -> bool:
         self.left -= 1

@@ -30,6 +30,7 @@ PATIENCE = 120.0
 HEAVY = frozenset(
     {
         *("bogk", "bogk, pruned", "infonas.bo", "infonas.bo with dngo", "infonas.reinforce", "infonas.screen"),
+        *("infonas.screen of qnas", "infonas.screen of qnas, pruned"),
         *("darts_lp.search", "darts_lp.search of cells", "optuna.gp"),
     }
 )

@@ -12,7 +12,7 @@ from tests.faults.tally import Tally
 @pytest.mark.parametrize("read", HOSTILE, ids=lambda read: read.__name__)
 def test_files_of_strangers(read, tmp_path):
     tally = Tally()
-    for seed in range(150):
+    for seed in range(60):
         read(seed, tmp_path, tally)
     tally.check()
 
@@ -21,6 +21,6 @@ def test_files_of_strangers(read, tmp_path):
 def test_a_full_disk_at_any_write(case, tmp_path):
     expected, _ = quiet_run(case, tmp_path / "quiet")
     tally = Tally()
-    for seed in range(8):
+    for seed in range(4):
         fill_disk(case, expected, seed, tmp_path / "full", tally)
     tally.check()
