@@ -6,8 +6,8 @@
     python benchmarks/mutants.py --seed 1 --count 60          # a further sample, for tests written after the first
 
 Mutants are drawn per package (`_mutation.py` says from what) and put, one at a time, into a copy of the tree. Tests run
-in tiers until one fails: (1) files of tests of the module's name, and those of the same folder that import it;
-(2) the files of tests of the package that name most often what the module defines; (3) all fast tests of the package
+in tiers until one fails: (1) files of tests of the module's name, and those of the same folder that import it or what it defines;
+(2) the files of tests of the package that name most often what the module defines and the line says; (3) all fast tests of the package
 that reach the line. What reaches it is recorded by one run of all of them with probes before the lines of all mutants
 that are left. A run beyond its time limit is a kill, once the same tests without the mutant have kept the limit; a
 failed test counts only if it passes without the mutant.
@@ -51,6 +51,7 @@ HEAVY = (
     *("safetensors.torch", "sklearn.ensemble", "torchvision", "timm"),
 )
 LIMIT = 300.0
+DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 PROBE = """import os
 from pathlib import Path
 seen = set()
@@ -226,7 +227,11 @@ class Tree:
         within = near(mutant.file)
         stem = parts[-1] if parts[-1] != "__init__" else parts[-2].removeprefix("nasplug_")
         dotted, parent = ".".join(parts).removesuffix(".__init__"), ".".join(parts[:-1])
-        imports = rf"\b{re.escape(dotted)}\b(?!\.)|from {re.escape(parent)} import [^\n]*\b{stem}\b"
+        defined = [
+            n.name for n in ast.parse((self.folder / mutant.file).read_text()).body if isinstance(n, DEFINITIONS)
+        ]
+        public = "|".join([stem, *(name for name in defined if not name.startswith("_"))])
+        imports = rf"\b{re.escape(dotted)}\b(?!\.)|from \w*\.?{re.escape(parent)} import [^\n]*\b(?:{public})\b"
         found = [
             name
             for name, text in self.tests.items()
@@ -237,16 +242,19 @@ class Tree:
     def second(self, mutant: Mutant) -> list[str]:
         """Files of tests of the second tier: those that name most often what is around the line and in its module."""
         tree = ast.parse((self.folder / mutant.file).read_text())
-        kinds = (ast.FunctionDef, ast.ClassDef)
-        around = {
-            n.name for n in ast.walk(tree) if isinstance(n, kinds) and n.lineno <= mutant.line <= (n.end_lineno or 0)
-        }
-        weights = {node.name: 1 for node in tree.body if isinstance(node, kinds)} | dict.fromkeys(around, 10)
+        here = [
+            n for n in ast.walk(tree) if getattr(n, "lineno", 0) <= mutant.line <= (getattr(n, "end_lineno", 0) or 0)
+        ]
+        around = {n.name for n in here if isinstance(n, DEFINITIONS)}
+        said = {n.value for n in here if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+        words = {word for text in said for word in re.findall(r"\w{5,}", text)}
+        weights = {node.name: 1 for node in tree.body if isinstance(node, DEFINITIONS)}
+        weights |= dict.fromkeys(words, 5) | dict.fromkeys(around, 10)
         within, first, scores = tests_of(package(mutant.file)) + "/", self.first(mutant), dict[str, int]()
         for name, text in self.tests.items():
             if name.startswith(within) and not name.startswith("tests/faults/") and name not in first:
-                words = Counter(re.findall(r"\w+", text))
-                scores[name] = sum(min(words[word], 9) * weight for word, weight in weights.items() if len(word) > 4)
+                counts = Counter(re.findall(r"\w+", text))
+                scores[name] = sum(min(counts[word], 9) * weight for word, weight in weights.items() if len(word) > 4)
         best = sorted(scores, key=lambda name: (-scores[name], len(self.tests[name])))
         return [name for name in best if scores[name]][:5]
 
@@ -272,7 +280,8 @@ class Tree:
         seen = {tuple(line.split("\t")) for line in reached.read_text().splitlines()}
         found = {}
         for number, mutant in mutants.items():
-            wanted = {mutant.file} if mutant.imported else {str(number)}
+            at_import = mutant.imported or (str(number), "") in seen  # such as what fills a table of the module
+            wanted = {mutant.file} if at_import else {str(number)}
             tests = set()
             for what, test in seen:
                 if what in wanted and test:
