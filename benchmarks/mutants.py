@@ -6,11 +6,11 @@
     python benchmarks/mutants.py --seed 1 --count 60          # a further sample, for tests written after the first
 
 Mutants are drawn per package (`_mutation.py` says from what) and put, one at a time, into a copy of the tree. Tests run
-in tiers until one fails: (1) files of tests of the module's name, and those of the same folder that import it or what it defines;
-(2) the files of tests of the package that name most often what the module defines and the line says; (3) all fast tests of the package
-that reach the line. What reaches it is recorded by one run of all of them with probes before the lines of all mutants
-that are left. A run beyond its time limit is a kill, once the same tests without the mutant have kept the limit; a
-failed test counts only if it passes without the mutant.
+in tiers until one fails: (1) files of tests of the module's name, and those of the same folder that import it or what
+it defines; (2) the files of tests of the package that name most often what the module defines and the line says; (3)
+all fast tests of the package that reach the line. What reaches it is recorded by one run of all of them with probes
+before the lines of all mutants that are left. A run beyond its time limit is a kill, once the same tests without the
+mutant have kept the limit; a failed test counts only if it passes without the mutant.
 
 Runs are forks of one process that has imported the heavy libraries and no part of nasplug.
 """
