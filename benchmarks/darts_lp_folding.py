@@ -18,15 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import timm
 import torch
 from _record import record
 from nasplug_darts_lp.folding import agreement, export_onnx, fold, run_onnx, save, size
-from nasplug_darts_lp.folding.modules import Thresholds
+from nasplug_darts_lp.folding.modules import Comparison
 from nasplug_darts_lp.layers.quantise import calibrate, quantise
 from nasplug_darts_lp.quantisers import ACTIVATIONS, WEIGHTS
 from safetensors.torch import save_file
 from torch import nn
+
+from nasplug.export.onnx import exported
 
 SHAPE = (3, 16, 16)
 
@@ -108,7 +111,7 @@ def many(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         folded = fold(network, SHAPE)
         images = float(rng.choice([0.3, 1.0, 4.0])) * torch.randn(arguments.images, *SHAPE)
         found = agreement(network, folded, images)
-        kinds = [module.integer for module in folded.modules() if isinstance(module, Thresholds)]
+        kinds = [module.integer for module in folded.modules() if isinstance(module, Comparison)]
         counts = {
             **{"networks": 1, "residual": int(residual), "integers": found.integers, "differing": found.differing},
             **{"outputs": found.outputs, "differing_outputs": found.differing_outputs},
@@ -159,6 +162,43 @@ def sizes(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return rows
 
 
+def runtimes(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Bytes and time of ONNX files of 8 bits beside those in floating point, by turns, with one thread."""
+    rows: dict[str, Any] = {}
+    for name in arguments.runtime:
+        torch.manual_seed(0)
+        base = timm.create_model(name, num_classes=1000, exportable=True).eval()
+        images = torch.randn(1, 3, 64, 64)
+        network = quantise(base, weight_bits=8, activation_bits=8)
+        calibrate(network, [torch.randn(2, 3, 64, 64)])
+        folded = fold(network.eval(), (3, 64, 64))
+        paths = {
+            "float": exported(base, torch.randn(2, 3, 64, 64), folder / "float.onnx"),
+            "folded": export_onnx(folded, folder / "folded.onnx", check=0),
+        }
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        sessions = {key: onnxruntime.InferenceSession(str(path), options) for key, path in paths.items()}
+        seconds: dict[str, list[float]] = {key: [] for key in paths}
+        for _ in range(40):
+            for key, session in sessions.items():
+                started = time.perf_counter()
+                session.run(None, {"input": images.numpy()})
+                seconds[key].append(time.perf_counter() - started)
+        medians = {key: float(np.median(times)) for key, times in seconds.items()}
+        sizes = {key: path.stat().st_size for key, path in paths.items()}
+        floats = sum(tensor.numel() * tensor.element_size() for tensor in base.state_dict().values())
+        rows[name] = {
+            "onnx_bytes": sizes,
+            "onnx_bytes_ratio": sizes["folded"] / sizes["float"],
+            "stored_bytes_ratio": size(folded).total / floats,
+            "seconds": medians,
+            "seconds_ratio": medians["folded"] / medians["float"],
+        }
+        print(name, rows[name], flush=True)
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", type=int, default=200)
@@ -166,6 +206,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--onnx", type=int, default=20, help="number of networks that onnxruntime runs as well")
     parser.add_argument("--model", nargs="*", default=["resnet18", "mobilenetv2_100"])
+    parser.add_argument("--runtime", nargs="*", default=["resnet18", "mobilenetv3_small_050"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=None, help="folder of the JSON; default: results beside the script")
     arguments = parser.parse_args()
@@ -174,11 +215,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         random_networks = many(arguments, Path(name))
         models = sizes(arguments, Path(name))
+        runtime = runtimes(arguments, Path(name))
     result = {
         "settings": {key: value for key, value in vars(arguments).items() if key not in ("out", "seed")},
         "seeds": [arguments.seed],
         "random_networks": random_networks,
         "sizes": models,
+        "runtime": runtime,
         "seconds": time.perf_counter() - started,
     }
     packages = ("nasplug-darts-lp", "timm", "onnxruntime")

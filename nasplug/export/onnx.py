@@ -17,6 +17,7 @@ from nasplug.optional import require
 
 if TYPE_CHECKING:
     import torch
+    from onnx import ModelProto
     from torch import Tensor, nn
 
     from nasplug.export.exporter import Found
@@ -135,10 +136,10 @@ def exported(
         given = _arguments(network, args, kwargs or {})
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            torch.onnx.export(
+            program = torch.onnx.export(
                 network,
                 args,
-                str(path),
+                None,
                 kwargs=dict(kwargs or {}),
                 input_names=list(_names(given)),
                 output_names=["output"],
@@ -148,6 +149,8 @@ def exported(
                 verbose=False,
                 **options,
             )
+            assert program is not None
+            _save(program.model_proto, path)
     except Exception as error:  # the exporter refuses in many ways
         raise TaskError(
             "the network cannot be written as ONNX",
@@ -158,6 +161,20 @@ def exported(
     finally:
         logger.setLevel(level)
     return path
+
+
+def _save(model: ModelProto, path: Path) -> None:
+    """Writes a model without what the exporter notes at every node: lines of source code, and paths of this machine."""
+    onnx = require("onnx", extra="onnx", purpose="export to ONNX")
+    for function in (model.graph, *model.functions):
+        for node in function.node:
+            node.ClearField("metadata_props")
+            node.ClearField("doc_string")
+        for value in function.value_info:
+            value.ClearField("metadata_props")
+        function.ClearField("metadata_props")
+        function.ClearField("doc_string")
+    onnx.save(model, str(path))
 
 
 def dynamic_shapes(

@@ -1,4 +1,4 @@
-"""The packages behind loggers, where they are installed: what a person finds in them after a search in two processes."""
+"""The packages behind loggers, where they are installed: what is in them after a search in two processes."""
 
 from __future__ import annotations
 

@@ -104,6 +104,19 @@ def test_a_bare_file_takes_what_the_network_takes(found, tmp_path):
     torch.testing.assert_close(run_onnx(tmp_path / "network.onnx", images)[0], expected, rtol=1e-4, atol=1e-4)
 
 
+def test_a_file_tells_nothing_of_the_machine_and_stores_little_beside_its_tensors(found, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    study = found("grey")
+    Onnx(raw=False).export(Found.of(study, study.best), tmp_path)
+    written = (tmp_path / "network.onnx").read_bytes()
+    assert b"stack_trace" not in written
+    assert b"site-packages" not in written
+    assert b".py" not in written
+    tensors = sum(len(tensor.raw_data) for tensor in onnx.load(str(tmp_path / "network.onnx")).graph.initializer)
+    assert tensors < len(written) < tensors + 6000
+
+
 def test_the_folder_is_a_model_repository(found, tmp_path):
     study = found("grey")
     written = Folder().export(Found.of(study, study.best), tmp_path)

@@ -11,7 +11,17 @@ from torch import Tensor, fx, nn
 
 from nasplug.contract.errors import SpecError, TaskError
 from nasplug_darts_lp.folding.chains import Chain, chain_to
-from nasplug_darts_lp.folding.modules import CodePool, IntegerConv2d, IntegerLinear, Rescale, Rows, Thresholds
+from nasplug_darts_lp.folding.lines import line_through
+from nasplug_darts_lp.folding.modules import (
+    CodePool,
+    EvenThresholds,
+    IntegerConv2d,
+    IntegerLinear,
+    Requantise,
+    Rescale,
+    Rows,
+    Thresholds,
+)
 from nasplug_darts_lp.folding.thresholds import integer_thresholds
 from nasplug_darts_lp.folding.tracing import input_of, shape_of, trace
 from nasplug_darts_lp.layers.exact import ExactBatchNorm2d, ExactBatchNormAct2d
@@ -71,8 +81,9 @@ def fold(network: nn.Module, input_shape: Sequence[int]) -> FoldedNetwork:
 
     Every quantised layer becomes codes, that is comparisons with thresholds; a product of bytes with 32-bit sums; and
     where needed, a product and a sum that bring the sums back to values. Where all that lies between two layers is
-    monotone for each channel, the comparisons are with integers. Elsewhere, as behind the addition of a residual
-    block, values are kept and compared: one scale and one shift before the comparison.
+    monotone for each channel, the comparisons are with integers; from 4 bits on a multiplication and a sum per channel
+    take the place of the thresholds, if they give the same code for every accumulator. Elsewhere, as behind the
+    addition of a residual block, values are kept and compared: one scale and one shift before the comparison.
 
     The result is that of the network in inference mode, exactly: the same codes and the same sums everywhere, and the
     same outputs to the last bit. Layers with products exact in no type (see `QuantConv2d.exact_type`) do not
@@ -154,7 +165,11 @@ class _Folding:
             if chain is None:
                 wanted = quantiser.static().thresholds.clone()
                 codes = self._call(node, "rows", Rows(), source) if rows else source
-                codes = self._call(node, "codes", Thresholds(wanted, None, factor), codes)
+                shared = bool((wanted == wanted[:1]).all())
+                comparison: nn.Module = Thresholds(wanted[:1].clone() if shared else wanted, None, factor)
+                if shared and EvenThresholds.even(wanted[0]):
+                    comparison = EvenThresholds(wanted[0], factor)
+                codes = self._call(node, "codes", comparison, codes)
             else:
                 codes = self._compare_sums(node, chain, quantiser.static().thresholds, factor)
             sums = self._call(node, "product", product, codes)
@@ -192,7 +207,10 @@ class _Folding:
             return found.reshape(sums.shape)
 
         wanted, signs = integer_thresholds(value, thresholds, origin.bound)
-        comparison = Thresholds(wanted, None if bool((signs == 1).all()) else signs, factor)
+        line = line_through(wanted, origin.bound)
+        comparison: nn.Module = Thresholds(wanted, None if bool((signs == 1).all()) else signs, factor)
+        if line is not None:
+            comparison = Requantise(signs * line[0], line[1], wanted.shape[1], factor)
         codes = self._call(node, "codes", comparison, origin.node)
         for index, pool in enumerate(chain.pools):
             codes = self._call(node, f"pool{index}", CodePool(pool), codes)

@@ -14,11 +14,22 @@ from nasplug_darts_lp.quantisers.base import per_channel
 WEIGHT_ZERO = 128
 
 
-class Thresholds(nn.Module):
+class Comparison(nn.Module):
+    """What turns numbers into codes.
+
+    Attributes:
+        integer: Whether the numbers are accumulators.
+    """
+
+    integer: bool
+
+
+class Thresholds(Comparison):
     """Codes from comparisons, channel by channel.
 
     Args:
-        thresholds: (C, 2^bits - 1), ascending; float32 for values, int32 for accumulators.
+        thresholds: (C, 2^bits - 1), ascending; float32 for values, int32 for accumulators; one row if all channels have
+            the same.
         signs: (C,), 1, or -1 where a channel's accumulators are compared with their sign changed, as falling functions
             of them need it; None where all are 1.
         factor: Code per level, 1, or 2 for a signed bit.
@@ -32,11 +43,7 @@ class Thresholds(nn.Module):
         self.register_buffer("thresholds", thresholds)
         self.register_buffer("signs", signs)
         self.factor = factor
-
-    @property
-    def integer(self) -> bool:
-        """Whether it compares accumulators."""
-        return not self.thresholds.is_floating_point()
+        self.integer = not thresholds.is_floating_point()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, C, ...), or (N, ..., C) in front of a linear layer, to uint8 of the same shape."""
@@ -49,6 +56,88 @@ class Thresholds(nn.Module):
         """What is printed."""
         channels, steps = self.thresholds.shape
         return f"channels={channels}, levels={steps + 1}, of={'accumulators' if self.integer else 'values'}"
+
+
+class EvenThresholds(Comparison):
+    """Codes of values from evenly spaced thresholds: an estimate by a line, and one comparison on either side of it.
+
+    Thresholds of a uniform quantiser lie on a line up to the rounding of each. The estimate is wrong by one at most,
+    so that comparisons with the two thresholds around it give the code, exactly.
+
+    Args:
+        thresholds: (2^bits - 1,), float32, ascending, the same for all channels; `even` says whether it can be.
+        factor: Code per level.
+    """
+
+    integer = False
+    thresholds: Tensor
+
+    def __init__(self, thresholds: Tensor, factor: int) -> None:
+        super().__init__()
+        self.register_buffer("thresholds", thresholds.clone())
+        self.steps, self.factor = len(thresholds), factor
+        first, last = float(thresholds[0]), float(thresholds[-1])
+        self.slope = (self.steps - 1) / (last - first)
+        self.offset = 1.0 - first * self.slope
+
+    @classmethod
+    def even(cls, thresholds: Tensor) -> bool:
+        """Whether the estimate is wrong by one at most, for all values."""
+        if len(thresholds) < 15 or not bool(thresholds.isfinite().all()) or not thresholds[0] < thresholds[-1]:
+            return False
+        made = cls(thresholds, 1)
+        at = torch.arange(1, made.steps + 1)
+        below = torch.nextafter(thresholds, torch.full_like(thresholds, -torch.inf))
+        # The estimate is monotone: between two thresholds it lies between what it is at these ends.
+        right = (made._estimate(thresholds) - at).abs() <= 1
+        left = (made._estimate(below) - (at - 1)).abs() <= 1
+        return bool((right & left).all())
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(N, C, ...) of type float32 to uint8 of the same shape."""
+        ends = torch.full((1,), torch.inf)
+        rows = torch.cat([-ends, self.thresholds, ends])
+        near = self._estimate(inputs)
+        found = near + (inputs >= rows[near + 1]).to(torch.int64) - (inputs < rows[near]).to(torch.int64)
+        return (found * self.factor).to(torch.uint8)
+
+    def _estimate(self, inputs: Tensor) -> Tensor:
+        line = torch.floor(inputs * self.slope + self.offset)
+        return line.clamp(0.0, float(self.steps)).to(torch.int64)
+
+    def extra_repr(self) -> str:
+        """What is printed."""
+        return f"levels={self.steps + 1}, of=values"
+
+
+class Requantise(Comparison):
+    """Codes of accumulators by a multiplication and a sum, exactly those of comparisons; see `lines`.
+
+    Args:
+        slope: (C,), float64; negative where a channel's values fall with its accumulators.
+        offset: (C,), float64.
+        steps: Number of thresholds that this replaces, 2^bits - 1.
+        factor: Code per level, 1, or 2 for a signed bit.
+    """
+
+    slope: Tensor
+    offset: Tensor
+    integer = True
+
+    def __init__(self, slope: Tensor, offset: Tensor, steps: int, factor: int) -> None:
+        super().__init__()
+        self.register_buffer("slope", slope)
+        self.register_buffer("offset", offset)
+        self.steps, self.factor = steps, factor
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(N, C, ...) of type int32 to uint8 of the same shape."""
+        line = inputs.to(torch.float64) * per_channel(self.slope, inputs) + per_channel(self.offset, inputs)
+        return (torch.floor(line).clamp(0.0, float(self.steps)) * float(self.factor)).to(torch.uint8)
+
+    def extra_repr(self) -> str:
+        """What is printed."""
+        return f"channels={len(self.slope)}, levels={self.steps + 1}, of=accumulators"
 
 
 class IntegerConv2d(nn.Module):

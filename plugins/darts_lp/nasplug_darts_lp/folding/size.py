@@ -11,7 +11,13 @@ from torch import Tensor, nn
 
 from nasplug.evaluate.tensors import save_tensors
 from nasplug_darts_lp.folding.fold import FoldedNetwork
-from nasplug_darts_lp.folding.modules import WEIGHT_ZERO, IntegerConv2d, IntegerLinear, Thresholds
+from nasplug_darts_lp.folding.modules import (
+    WEIGHT_ZERO,
+    Comparison,
+    IntegerConv2d,
+    IntegerLinear,
+    Thresholds,
+)
 
 
 @dataclass(frozen=True)
@@ -20,7 +26,7 @@ class Size:
 
     Attributes:
         weights: Whole-number weights, packed bit by bit.
-        thresholds: Thresholds of all comparisons, 4 bytes each.
+        thresholds: Thresholds of all comparisons, 4 bytes each, or the two numbers that replace those of a channel.
         others: Scales, biases, and layers in floating point.
     """
 
@@ -67,7 +73,7 @@ def size(folded: FoldedNetwork) -> Size:
     for name, tensor in packed(folded).items():
         module = folded.body.get_submodule(name.rpartition(".")[0])
         product = isinstance(module, (IntegerConv2d, IntegerLinear))
-        kind = "weights" if product else "thresholds" if isinstance(module, Thresholds) else "others"
+        kind = "weights" if product else "thresholds" if isinstance(module, Comparison) else "others"
         kinds[kind] += tensor.numel() * tensor.element_size()
     return Size(**kinds)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from nasplug_darts_lp.folding import agreement, fold
-from nasplug_darts_lp.folding.modules import Thresholds
+from nasplug_darts_lp.folding.modules import Comparison
 from nasplug_darts_lp.layers.quantise import quantise
 from nasplug_darts_lp.quantisers import ACTIVATIONS, WEIGHTS
 from torch import nn
@@ -48,14 +48,19 @@ def test_random_networks_are_exact(images, plain, ready, residual, seed):
 def test_comparisons_are_of_whole_numbers_where_nothing_is_added(images, parts, plain, ready):
     network = ready(plain())
     folded = fold(network, (3, 11, 11))
-    assert [part.integer for part in parts(folded, Thresholds)] == [False, True, True, True]
+    assert [part.integer for part in parts(folded, Comparison)] == [
+        False,
+        True,
+        True,
+        True,
+    ]
     assert agreement(network, folded, images()).exact
     assert not [module for module in folded.modules() if isinstance(module, nn.BatchNorm2d)], "folded away"
 
 
 def test_residual_additions_are_compared_as_values(parts, ready, residual):
     folded = fold(ready(residual()), (3, 11, 11))
-    kinds = [part.integer for part in parts(folded, Thresholds)]
+    kinds = [part.integer for part in parts(folded, Comparison)]
     assert kinds.count(True) >= 2, "inside the blocks"
     assert kinds.count(False) >= 2, "behind the additions"
 
