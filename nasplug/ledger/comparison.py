@@ -12,6 +12,7 @@ import msgspec
 from nasplug.contract.errors import StorageError
 from nasplug.contract.jsondata import Json
 from nasplug.contract.records import Objective, Trial
+from nasplug.contract.wording import plural
 from nasplug.ledger import intervals
 from nasplug.ledger.facts import Facts
 from nasplug.ledger.intervals import Interval
@@ -47,12 +48,13 @@ class Difference(msgspec.Struct, frozen=True):
         if self.kind == "ratio":
             size, word = (self.value, "smaller") if self.value >= 1 else (1 / self.value, "larger")
             return f"{self.name} the same" if f"{size:.3g}" == "1" else f"{self.name} {size:.3g}x {word}"
-        said = f"{self.name} {100 * self.value:+.1f} points" if self.points else f"{self.name} {self.value:+.3g}"
+        change = f"{100 * self.value:+.1f}"
+        said = " ".join((self.name, change, "points")) if self.points else f"{self.name} {self.value:+.3g}"
         if self.interval is not None:
             said += " [{}, {}]".format(
                 *(f"{100 * end:+.1f}" if self.points else f"{end:+.3g}" for end in self.interval)
             )
-        return f"{said} over {self.seeds} seeds" if self.seeds > 1 else said
+        return f"{said} over {plural(self.seeds, 'seed')}" if self.seeds > 1 else said
 
     def to_json(self) -> dict[str, Json]:
         """Returns plain data: `{"ratio": 12.3}`, or `{"difference": -0.003, "interval": [-0.02, 0.01], "seeds": 1}`."""
