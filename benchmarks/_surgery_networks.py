@@ -173,7 +173,6 @@ def _torchvision() -> dict[str, Case]:
     image = (3, 64, 64)
     return {
         "torchvision shufflenet": Case(partial(from_torchvision, "shufflenet_v2_x0_5"), image),
-        "torchvision mnasnet": Case(partial(from_torchvision, "mnasnet0_5"), image),
         "torchvision googlenet": Case(
             partial(from_torchvision, "googlenet", aux_logits=False, init_weights=False), image
         ),

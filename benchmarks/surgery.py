@@ -1,8 +1,9 @@
 """Surgery on networks of many families: is the function preserved, do gradients, records, ONNX and costs agree?
 
-Run with `uv run python benchmarks/surgery.py [--only PATTERN]`. Double precision, random weights and statistics, batches
-of 4. Differences are relative to the largest output, over `eval` and `train` mode. Times are the smallest
-of several. `--only` measures networks whose names match, and keeps the recorded results of all others.
+Run with `uv run python benchmarks/surgery.py [--only PATTERN]`. Double precision, random weights and statistics,
+batches of 4. Differences are relative to the largest output, over `eval` and `train` mode. Times are the smallest of
+several. `--only` measures networks whose names match, and keeps the recorded results of all others. At the end, the
+table of docs/surgery.md is printed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import os
 import re
 import subprocess
@@ -136,24 +138,27 @@ def preserved(surgery: Surgery, calls: Calls) -> dict[str, float]:
     return found
 
 
-def smallest(do: Callable[[], object], repeats: int = 5, limit: float = 20.0) -> float:
-    """Smallest time in seconds of up to five runs, fewer if they take too long together."""
-    times: list[float] = []
-    while len(times) < repeats and sum(times) < limit:
-        start = time.perf_counter()
+def smallest(do: Callable[[], object], repeats: int = 5, limit: float = 20.0) -> tuple[float, float]:
+    """Smallest time and processor time in seconds of up to five runs, fewer if they take too long together."""
+    times: list[tuple[float, float]] = []
+    while len(times) < repeats and sum(wall for wall, _ in times) < limit:
+        start, processor = time.perf_counter(), time.process_time()
         do()
-        times.append(time.perf_counter() - start)
-    return min(times)
+        times.append((time.perf_counter() - start, time.process_time() - processor))
+    return min(wall for wall, _ in times), min(cpu for _, cpu in times)
 
 
 def timed(case: Case) -> dict[str, float]:
     """Times of the analysis, of an edit of one group, and of one edit of all groups."""
     network, inputs = case.build(), inputs_of(case, "float32")
-    found = {"analysis": smallest(lambda: channels_of(network, inputs), 3)}
+    found: dict[str, float] = {}
+    found["analysis"], found["analysis_cpu"] = smallest(lambda: channels_of(network, inputs), 3)
     surgery = Surgery(network, inputs)
     sizes = list(surgery.sizes)
-    found["edit"] = smallest(lambda: surgery.split({sizes[0]: [0]}, inexact=True))
-    found["edit_all"] = smallest(lambda: surgery.split(dict.fromkeys(sizes, (0,)), inexact=True))
+    one = {sizes[0]: [0]}
+    found["edit"], found["edit_cpu"] = smallest(lambda: surgery.split(one, inexact=True))
+    every = dict.fromkeys(sizes, (0,))
+    found["edit_all"], found["edit_all_cpu"] = smallest(lambda: surgery.split(every, inexact=True))
     return found
 
 
@@ -236,6 +241,12 @@ def fresh(folder: Path) -> None:
 def write(results: dict[str, Any]) -> None:
     """Records results and how many of them are as they should be."""
     whole = {name: each for name, each in results.items() if "error" not in each}
+    for each in whole.values():
+        largest = max(each["largest_difference"].values(), default=0.0)
+        each["exponent"] = math.ceil(math.log10(largest)) if largest > 0 else -16
+        each["milliseconds"] = round(1000 * each["seconds"].get("edit_cpu", each["seconds"]["edit"]))
+        each["refused_groups"] = sum(each["refused"].values())
+        each["inexact_groups"] = max(sum(each[kind].values()) for kind in ("inexact_removal", "inexact_split"))
     worst = [max(each["largest_difference"].values(), default=0.0) for each in whole.values()]
     fresh = [each.get("fresh_process") for each in whole.values()]
     sized = [each["built_at_size"]["equal"] for each in whole.values() if "built_at_size" in each]
@@ -253,6 +264,21 @@ def write(results: dict[str, Any]) -> None:
     }
     packages = ("timm", "torchvision", "monai", "onnxruntime")
     record("surgery", {"seeds": [SEED], "batch": BATCH} | summary | {"results": results}, packages=packages)
+
+
+def table() -> str:
+    """The table of docs/surgery.md."""
+    results = json.loads((RESULTS / "surgery.json").read_text())["results"]
+    lines = ["| network | groups | inexact | refused | difference | edit, ms |", "|---|---|---|---|---|---|"]
+    for name, each in results.items():
+        if "error" in each:
+            lines.append(f"| {name} | | | | {each['error']} | |")
+            continue
+        way = f"surgery:results.{name}"
+        numbers = [f"{each[key]}<!-- {way}.{key} -->" for key in ("groups", "inexact_groups", "refused_groups")]
+        time = f"{each['milliseconds']}<!-- {way}.milliseconds -->"
+        lines.append(f"| {name} | {' | '.join(numbers)} | 10^{each['exponent']}<!-- {way}.exponent --> | {time} |")
+    return "\n".join(lines)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -285,6 +311,7 @@ def main(argv: list[str] | None = None) -> None:
             name, value = json.loads(line)
             results[name]["fresh_process"] = value
     write(results)
+    print(table())
 
 
 if __name__ == "__main__":
