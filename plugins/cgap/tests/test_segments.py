@@ -159,6 +159,15 @@ def test_they_remember():
     assert acquired["memory_bytes"] == 24 * 64
 
 
+def test_a_network_of_a_head_alone_has_nothing_to_freeze():
+    class Heads(Nets):
+        def build(self, architecture, task):
+            return nn.Sequential(nn.Flatten(), nn.Linear(64, task.outputs))
+
+    study = nas.search(blobs(), space=Heads(), evaluator=PST(SCHEDULE, memory=Memory(12)), trials=1, epochs=1)
+    assert study.trials[0].state == "complete", study.trials[0].failure
+
+
 def test_the_authors_memory():
     learner = PST(memory=Memory(50), faithful=True)
     assert (learner.memory.selection, learner.memory.shares, learner.memory.size) == ("first", "stage", 50)

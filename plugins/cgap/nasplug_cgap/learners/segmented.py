@@ -101,6 +101,8 @@ class Segmented(Method):
         rng = np.random.default_rng(course.seed(f"scores:{stage}"))
         drawn = rng.permutation(samples)
         weights = {layer.name: weight_of(network, layer.name) for layer in self.layers}
+        if not weights:
+            return {}
         sums = {name: torch.zeros_like(weight) for name, weight in weights.items()}
         training, count = network.training, 0
         network.to(course.device).eval()
