@@ -98,6 +98,8 @@ def main() -> None:
             some = [item for item in found if (item["learner"], item["schedule"]) == (name, schedule)]
             figures = {key: mean_sd([item["metrics"][key] for item in some]) for key in FIGURES}
             figures["memory_bytes"] = some[0]["metrics"]["memory_bytes"]
+            work = figures["acquire_flops_per_image"]["mean"]
+            figures["acquire_mflops_per_image"] = None if work is None else work / 1e6
             first = [item["stages"]["classes-0"]["seen_acc"] for item in some]
             figures["first_stage_acc"] = mean_sd(first)
             summary.setdefault(schedule, {})[name] = figures
