@@ -17,7 +17,10 @@ from nasplug.data.arrays import ImageArrays
 from nasplug.data.npz import Npz
 from nasplug.data.source import ImageSource
 
-DATA = "CIFAR-10 (JPEG): a part of the training images; figures are on test images, by which nothing is chosen"
+DATA = (
+    "CIFAR-10 (JPEG): a part of the training images; figures are on test images, by which nothing is chosen but, "
+    "once and with a seed that is not recorded, norms of PST"
+)
 
 
 @cache

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from _continual import DATA, kept, mean_sd, task
+from _continual import kept, mean_sd, task
 from _record import record
 from nasplug_cgap.growth.settings import Growth, Pruning
 from nasplug_cgap.resnet import ResNetSpace
@@ -122,7 +122,7 @@ def main() -> None:
             },
         }
     result = {
-        "data": DATA,
+        "data": "CIFAR-10 (JPEG): a part of the training images; figures are on test images, by which nothing is chosen",
         "settings": settings,
         "network": f"ResNet-{6 * arguments.blocks + 2}, width {arguments.width}, stem with stride 2, projections",
         "seeds": arguments.seeds,
