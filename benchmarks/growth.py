@@ -25,6 +25,7 @@ from nasplug_cgap.resnet import ResNetSpace
 import nasplug as nas
 from nasplug.cost.counts import count_macs, count_params
 
+DATA = "CIFAR-10 (JPEG): a part of the training images; figures are on test images, by which nothing is chosen"
 METHODS = ("full", "cgap", "prune", "uniform", "uniform_work")
 SHAPE = (3, 32, 32)
 
@@ -122,7 +123,7 @@ def main() -> None:
             },
         }
     result = {
-        "data": "CIFAR-10 (JPEG): a part of the training images; figures are on test images, by which nothing is chosen",
+        "data": DATA,
         "settings": settings,
         "network": f"ResNet-{6 * arguments.blocks + 2}, width {arguments.width}, stem with stride 2, projections",
         "seeds": arguments.seeds,
