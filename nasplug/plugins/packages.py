@@ -32,8 +32,11 @@ class Package:
 PACKAGES: dict[str, Package] = {
     "nasplug-bogk": Package("search with graph kernels", {"strategy": ("bogk",), "command": ("motifs",)}),
     "nasplug-cgap": Package(
-        "learn classes in stages, and search for stable networks",
-        {**dict.fromkeys(("strategy", "space", "task", "evaluator"), ("cgap",)), "cost": ("stability", "roughness")},
+        "grow and prune networks, learn classes in stages, and search for stable networks",
+        {
+            **dict.fromkeys(("strategy", "space", "task", "evaluator", "callback"), ("cgap",)),
+            "cost": ("stability", "roughness"),
+        },
     ),
     "nasplug-darts-lp": Package(
         "train networks of low precision, and search by gradients",

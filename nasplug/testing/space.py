@@ -81,7 +81,7 @@ class SpaceConformance:
     @property
     def output(self) -> OutputKind:
         """Kind of output of the networks: a vector, unless the space says that it produces others alone."""
-        produces: tuple[OutputKind, ...] = getattr(self.space, "produces", ("vector",))
+        produces: tuple[OutputKind, ...] = getattr(self.space, "produces", None) or ("vector",)
         return "vector" if "vector" in produces else produces[0]
 
     def shapes(self, input_shape: tuple[int, ...]) -> Shapes:

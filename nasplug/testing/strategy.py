@@ -177,8 +177,9 @@ class StrategyConformance:
         assert len(watch.works) == len(set(watch.works)), "the same work is done twice"
         path = tmp_path / "study.sqlite"
         killed = _Watching(stop_at=len(watch.works))
-        with pytest.raises(Interrupted):
+        with pytest.raises(PluginError) as ended:  # names the executor that raised
             self.search(executor=killed, storage=path, snapshot_every=0.0)
+        assert isinstance(ended.value.__cause__, Interrupted), ended.value
         again = _Watching()
         assert outcome(self.search(executor=again, storage=path, snapshot_every=0.0)) == outcome(whole)
         assert again.works[0] == killed.works[-1], "what was interrupted is asked for again first"

@@ -30,7 +30,9 @@ def test_the_baseline_stands_beside_the_trials(cli, spec):
     height = best["trials"][0]["objectives"]["height"]
     assert f"The best against the baseline: height {height - 20:+.3g}" in done.out
     assert best["baseline"]["label"] == "x=5 y=5"
-    assert best["trials"][0]["against_baseline"] == {"height": {"difference": height - 20}}
+    assert best["trials"][0]["against_baseline"] == {
+        "height": {"difference": height - 20, "interval": None, "seeds": 1}
+    }
     for command in ("trials", "pareto"):
         lines = cli(command, "runs/search.sqlite").out.splitlines()
         assert lines[1].startswith("baseline  x=5 y=5")

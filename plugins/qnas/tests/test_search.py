@@ -84,8 +84,10 @@ def test_the_announcement_is_light():
     assert json.loads(done.stdout.replace("'", '"')) == [
         "space qnas.conv",
         "space qnas.residual",
+        "space qnas.segmentation",
         "strategy qnas",
         "task qnas.classification",
+        "task qnas.segmentation_task",
     ]
 
 
