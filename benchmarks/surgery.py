@@ -230,9 +230,11 @@ def fresh(folder: Path) -> None:
         try:
             network = built(known[name], seed=1)
             repeat(network, json.loads(path.read_text()))
-            network.load_state_dict(torch.load(folder / f"{name}.pt"))
+            network.load_state_dict(torch.load(folder / f"{name}.pt", weights_only=True))
             with torch.no_grad():
-                result = relative(torch.load(folder / f"{name}.out.pt"), Calls(known[name])(network.eval()))
+                result = relative(
+                    torch.load(folder / f"{name}.out.pt", weights_only=True), Calls(known[name])(network.eval())
+                )
         except Exception as error:
             result = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         print(json.dumps([name, result]), flush=True)
