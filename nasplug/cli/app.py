@@ -52,13 +52,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-#: Commands that run what the person names. All others read a file, which may come from a stranger.
-RUNNING = frozenset({"demo", "run", "bench", "test-plugin"})
+#: Commands of the core that run what the person names. All others read a file, which may come from a stranger; those of
+#: plugins say it by `executes = True`.
+RUNNING = frozenset({"demo", "run", "test-plugin"})
 
 
 @runtime_checkable
 class Command(Protocol):
-    """What a command's module has; commands of plugins are objects with the two methods."""
+    """What a command's module has; commands of plugins are objects with the two methods.
+
+    A command of a plugin that runs what the person names, such as a specification, has the attribute `executes = True`.
+    Class paths are refused to all others unless the person adds `--trust`.
+    """
 
     def add_arguments(self, parser: Parser) -> None:
         """Adds options and arguments."""
@@ -122,7 +127,8 @@ def _dispatch(words: list[str]) -> int:
     _add_global(parser)
     command.add_arguments(parser)
     arguments = parser.parse_args(rest, known)
-    if arguments.trust or name in RUNNING:
+    executes = name in RUNNING if name in COMMANDS else getattr(command, "executes", False) is True
+    if arguments.trust or executes:
         return command.run(arguments)
     with untrusted(arguments.plugin):
         return command.run(arguments)

@@ -92,6 +92,41 @@ def test_plugin_commands_with_subcommands(cli):
     assert "invalid choice: 'word'" in wrong.err
 
 
+TWO_COMMANDS = """
+import nasplug as nas
+from nasplug.plugins.trust import trusted
+
+
+@nas.hookimpl
+def register(catalog: nas.Catalog) -> None:
+    catalog.command("reads", f"{__name__}:Reads")
+    catalog.command("executes", f"{__name__}:Executes")
+
+
+class Reads:
+    @staticmethod
+    def add_arguments(parser):
+        pass
+
+    @staticmethod
+    def run(arguments):
+        print(trusted())
+        return 0
+
+
+class Executes(Reads):
+    executes = True
+"""
+
+
+def test_only_plugin_commands_that_say_so_run_what_a_person_names(cli, tmp_path):
+    file = tmp_path / "two_commands.py"
+    file.write_text(TWO_COMMANDS, encoding="utf-8")
+    assert cli("--plugin", str(file), "reads").out.strip() == "False"
+    assert cli("--plugin", str(file), "reads", "--trust").out.strip() == "True"
+    assert cli("--plugin", str(file), "executes").out.strip() == "True"
+
+
 def test_a_broken_plugin_file_is_named(cli, tmp_path):
     (tmp_path / "broken.py").write_text("import nothing_like_this")
     done = cli("--plugin", "broken.py", "plugins")

@@ -15,6 +15,8 @@ from nasplug.contract.errors import SpecError
 from nasplug.contract.wording import plural
 from nasplug.optional import require
 
+#: The person names spaces and strategies to run.
+executes = True
 SUMMARY = "Compare strategies on a table of results: regret curves over many seeds."
 
 
