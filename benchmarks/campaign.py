@@ -1,6 +1,7 @@
 """All experiments that need a GPU, as one queue that stops in time and goes on with the next call.
 
-The queue is ordered by value: the tests that need a GPU; how fast trainings are, alone and packed on the card; the
+The queue is ordered by value: the tests that need a GPU; how fast trainings are, alone and packed on the card; growth
+and pruning at real size (`torch-pruning` installed beside); the
 quantisers on CIFAR-10 (JPEG); the precision search at equal bit operations; EMONAS and Q-NAS at longer trainings. Many
 trainings run at the same time, each in a process of its own, with the images and their augmentation on the card. Each
 writes its record below `--out` as it ends; what fails is recorded with its traceback, and the queue goes on. No

@@ -75,10 +75,11 @@ class Entry:
 
 def queue(settings: Settings) -> list[Entry]:
     """All entries, the most valuable first."""
-    from campaign_tasks import checks, precision, quantisers, studies
+    from campaign_tasks import checks, growth, precision, quantisers, studies
 
     return [
         *checks.entries(settings),
+        *growth.entries(settings),
         *quantisers.entries(settings),
         *precision.entries(settings),
         *studies.entries(settings),

@@ -18,6 +18,7 @@ from campaign_tasks.entries import Entry
 #: Experiments that are merged into a result, and who does it.
 SUMMARIES = {
     "campaign_checks": "checks:summary",
+    "campaign_growth": "growth:summary",
     "campaign_quantisers": "quantisers:summary",
     "campaign_precision": "precision:summary",
     "campaign_emonas": "studies:summary",
