@@ -1,4 +1,4 @@
-"""Everything that an edit changes in a network: tensors, attributes, padding modules."""
+"""Everything that an edit changes in a network: tensors, attributes, padding modules, whole modules."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from nasplug.surgery.attributes import attributes, set_attributes
+from nasplug.surgery.dropping import drop, dropped
 from nasplug.surgery.groups import Channels
 from nasplug.surgery.placement import place, placements
 from nasplug.surgery.plans import AxisPlan, Indices, Plan, plan
@@ -24,12 +25,14 @@ class Changes:
         plan: New indices of every axis.
         attributes: New values by module and attribute.
         placements: Channels padded at the front and source of every channel, by module that pads.
+        dropped: Paths of the modules that are taken out.
     """
 
     edit: Edit
     plan: Plan
     attributes: Mapping[str, Mapping[str, int]]
     placements: Mapping[str, tuple[int, Indices]]
+    dropped: tuple[str, ...] = ()
 
     @property
     def tensors(self) -> tuple[str, ...]:
@@ -44,7 +47,7 @@ def changes(channels: Channels, edit: Edit) -> Changes:
         SurgeryError: It cannot be made.
     """
     done = plan(channels, edit)
-    return Changes(edit, done, attributes(channels, done), placements(channels, done))
+    return Changes(edit, done, attributes(channels, done), placements(channels, done), dropped(channels, edit))
 
 
 def make(network: nn.Module, wanted: Changes) -> dict[Tensor, Sequence[AxisPlan]]:
@@ -57,4 +60,6 @@ def make(network: nn.Module, wanted: Changes) -> dict[Tensor, Sequence[AxisPlan]
     set_attributes(network, wanted.attributes, wanted.tensors)
     for module, (low, sources) in wanted.placements.items():
         place(network, module, low, sources)
+    for module in wanted.dropped:
+        drop(network, module, wanted.edit.fill)
     return changed

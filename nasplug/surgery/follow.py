@@ -12,7 +12,7 @@ from nasplug.cost.counts import plain_operators
 from nasplug.surgery.modules import PlacedChannels
 from nasplug.surgery.rules import rule_of
 from nasplug.surgery.state import state_of, tensors_in
-from nasplug.surgery.trace import Trace
+from nasplug.surgery.trace import Trace, shape_of
 
 
 def traced(twin: nn.Module, inputs: Inputs) -> Trace:
@@ -54,8 +54,6 @@ def _run(trace: Trace, twin: nn.Module, inputs: Inputs, *, training: bool) -> No
     trace.come((args, kwargs))
     modes = [(module, module.training) for module in twin.modules()]
     twin.train(training)
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
     try:
         with torch.no_grad(), plain_operators(), sdpa_kernel(SDPBackend.MATH), trace.running(twin), trace:
             result = twin(*args, **kwargs)
@@ -67,8 +65,9 @@ def _run(trace: Trace, twin: nn.Module, inputs: Inputs, *, training: bool) -> No
             fix="the network must run on such inputs without decisions that depend on values",
         ) from error
     finally:
-        torch.backends.mha.set_fastpath_enabled(before)
         for module, mode in modes:
             module.training = mode
     for tensor in tensors_in(result):
+        if not training:
+            trace.outputs.append(shape_of(tensor))
         trace.book.fix(trace.axes(tensor), "it is an output of the network")

@@ -13,6 +13,7 @@ from nasplug.contract.errors import SurgeryError, did_you_mean
 from nasplug.contract.io import Inputs
 from nasplug.surgery.follow import traced
 from nasplug.surgery.labels import Labels, Role
+from nasplug.surgery.modules import Dropped
 from nasplug.surgery.state import state_of
 from nasplug.surgery.trace import Trace
 
@@ -141,6 +142,16 @@ class Channels:
     def sizes(self) -> dict[str, int]:
         """Number of channels of every group whose size can change."""
         return {group.name: group.size for group in self}
+
+    @property
+    def droppable(self) -> tuple[str, ...]:
+        """Paths of the modules that return the shape that they are given, as `Surgery.drop` needs it."""
+        modules = self.twin.named_modules()
+        return tuple(
+            name
+            for name, module in modules
+            if name and not isinstance(module, Dropped) and self.trace.reshapes(name) is None
+        )
 
     @property
     def refused(self) -> dict[str, str]:

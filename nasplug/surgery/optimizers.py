@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +64,20 @@ def follow(optimizer: Optimizer, changed: Mapping[Tensor, Sequence[AxisPlan]]) -
                 for axis in axes:
                     value = moved(value, axis, copied=any(part in key for part in _SCALES))
                 state[key] = value
+
+
+def forget(optimizer: Optimizer, gone: Collection[Tensor]) -> None:
+    """Takes parameters out of an optimizer; its groups stay, even empty, since schedulers count them.
+
+    Args:
+        optimizer: Optimizer of a network.
+        gone: Parameters that the network does not have any more.
+    """
+    known = {id(tensor) for tensor in gone}
+    for group in optimizer.param_groups:
+        group["params"][:] = [tensor for tensor in group["params"] if id(tensor) not in known]
+    for tensor in gone:
+        optimizer.state.pop(tensor, None)
 
 
 def _state(optimizer: Optimizer, tensor: Tensor) -> dict[str, object]:

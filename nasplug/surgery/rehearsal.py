@@ -45,12 +45,16 @@ def rehearsed(channels: Channels, wanted: Changes) -> Channels:
         SurgeryError: The network does not run afterwards, or has other channels than it should.
     """
     make(channels.twin, wanted)
-    where = f"surgery, {wanted.edit.do} in {', '.join(wanted.edit.groups):.200}"
+    where = f"surgery, {wanted.edit.do} in {', '.join((*wanted.edit.groups, *wanted.dropped)):.200}"
     fix = "edit other groups; a module that keeps a number of channels must keep it as an attribute of its own"
     try:
         after = Channels.of_twin(channels.twin, channels.inputs)
     except SurgeryError as error:
         raise SurgeryError("the network does not run after the edit", where=where, why=error.why, fix=fix) from error
+    if wanted.dropped:
+        if after.trace.outputs != channels.trace.outputs:
+            raise SurgeryError("the network returns other shapes after the edit", where=where, fix="drop other modules")
+        return after
     expected = wanted.plan.sizes
     found = {name: group.size for name, group in after.groups.items()}
     if found != expected:

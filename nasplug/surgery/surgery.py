@@ -13,14 +13,14 @@ from nasplug.contract.jsondata import Json, JsonObject
 from nasplug.cost.meta import meta_copy
 from nasplug.surgery.changes import changes, make
 from nasplug.surgery.groups import Channels
-from nasplug.surgery.optimizers import check_optimizer, follow
-from nasplug.surgery.records import Edit, edit_of, read
+from nasplug.surgery.optimizers import check_optimizer, follow, forget
+from nasplug.surgery.records import Edit, Fill, edit_of, read
 from nasplug.surgery.refusals import refuse_copies
 from nasplug.surgery.rehearsal import channels_of, rehearsed
 
 
 class Surgery:
-    """Grows, splits, removes, silences and reorders channels of a network in place.
+    """Grows, splits, removes, silences and reorders channels of a network in place, and drops whole modules.
 
     Parameters stay the objects that they are, so that optimizers, schedulers and loggers that hold them go on. Every
     edit is first made on a copy without numbers, which is then followed again: if that is not the network that the edit
@@ -46,12 +46,16 @@ class Surgery:
         self.optimizers = tuple(optimizers)
         self.records: list[JsonObject] = []
         self._channels: Channels | None = None
+        self._tried = True
 
     @property
     def channels(self) -> Channels:
         """The channel groups of the network as it is now."""
         if self._channels is None:
-            self._channels = channels_of(self.network, self.inputs)
+            if self._tried:
+                self._channels = channels_of(self.network, self.inputs)
+            else:
+                self._channels = Channels.of_twin(meta_copy(self.network), self.inputs)
         return self._channels
 
     @property
@@ -127,6 +131,18 @@ class Surgery:
         """
         return self.apply(edit_of("reorder", groups))
 
+    def drop(self, modules: Sequence[str], *, fill: Fill = "input") -> JsonObject:
+        """Takes whole modules out, such as residual blocks: what they were given, or zeros, stands for their result.
+
+        Groups are found anew afterwards, and may have other names: where a block is passed by, the channels in front of
+        it and behind it are the same.
+
+        Args:
+            modules: Paths of modules that return the shape that they are given; `channels.droppable` has all of them.
+            fill: `input` passes the first argument on; `zero` silences a branch whose result is added to something.
+        """
+        return self.apply(edit_of("drop", {}, modules=tuple(modules), fill=fill))
+
     def preview(self, edit: Edit) -> nn.Module:
         """Returns the network as an edit would make it, on the meta device, where it has shapes and no numbers.
 
@@ -156,9 +172,14 @@ class Surgery:
         if edit.do != "mask":
             self._channels = None  # its copy without numbers is changed even if the edit is refused then
             self._channels = rehearsed(channels, change)
+        before = set(self.network.parameters())
         changed = make(self.network, change)
+        gone = before - set(self.network.parameters())
         for optimizer in self.optimizers:
             follow(optimizer, changed)
+            forget(optimizer, gone)
+        if change.dropped and self._tried:
+            self._channels = None  # other groups, whose sizes were not tried yet
         record = edit.to_plain(self.inputs)
         self.records.append(record)
         return record
@@ -179,7 +200,6 @@ def repeat(network: nn.Module, records: Sequence[Mapping[str, Json]]) -> nn.Modu
         edit, inputs = read(record)
         if surgery is None or surgery.inputs != inputs:
             surgery = Surgery(network, inputs)
-            # What could be edited then can be edited now; every edit is rehearsed anyway.
-            surgery._channels = Channels.of_twin(meta_copy(network), inputs)
+            surgery._tried = False  # what could be edited then can be edited now; every edit is rehearsed anyway
         surgery.apply(edit)
     return network

@@ -6,19 +6,24 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from nasplug.cost.running import RunningModules
 from nasplug.surgery.labels import Axes, Flaw, LabelBook, Labels, Role
 from nasplug.surgery.modules import PlacedChannels
 from nasplug.surgery.state import state_of, tensors_in
 
 if TYPE_CHECKING:
     from torch._ops import OpOverload
+
+
+#: Type and sizes of a tensor.
+Shape: TypeAlias = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,8 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         parts: Labels of slices of channels: what is in one and what is not cannot be exchanged.
         numbers: Module that ran, operator, and numbers that it was called with, for all that compute with numbers.
         operators: Names of the operators that ran inside of each module, itself and not its children.
+        passed: First argument and result of every call of a module, as `shape_of` has them, by path.
+        outputs: Results of the network in inference, as `shape_of` has them.
     """
 
     def __init__(self, network: nn.Module, rule_of: Callable[[OpOverload], Rule]) -> None:
@@ -127,11 +134,13 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.parts: list[Labels] = []
         self.numbers: list[tuple[str, str, tuple[float, ...]]] = []
         self.operators: dict[str, list[str]] = {}
+        self.passed: dict[str, list[tuple[Shape | None, Shape | None]]] = {}
+        self.outputs: list[Shape | None] = []
         self._names = {id(tensor): name for name, tensor in state_of(network).items()}
         self._modules = dict(network.named_modules())
         self._axes: dict[int, Axes] = {}
         self._kept: list[Tensor] = []
-        self._stack: list[str] = []
+        self._running = RunningModules()
         self._starts: list[int] = []
         self._owners: list[tuple[str, int]] = []
         self._computed: set[int] = set()
@@ -143,7 +152,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
     @property
     def module(self) -> str:
         """Path of the innermost module that runs."""
-        return self._stack[-1] if self._stack else ""
+        return self._running.path
 
     @property
     def running_module(self) -> nn.Module:
@@ -236,6 +245,21 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Remembers where silent channels were put among others."""
         self.pads.append(Padded(self.module, before, after))
 
+    def reshapes(self, path: str) -> str | None:
+        """Returns why a module does not return the shape that it is given, or None if it does.
+
+        Args:
+            path: Path of the module.
+        """
+        if path not in self.passed:
+            return "it was not called"
+        for given, made in self.passed[path]:
+            if given is None or made is None:
+                return f"it {'is not called with' if given is None else 'does not return'} one tensor"
+            if given != made:
+                return f"it maps {_said(given)} to {_said(made)}"
+        return None
+
     def _place(self, module: PlacedChannels, given: Tensor, output: Tensor) -> None:
         axes = list(self.axes(given))
         before = axes[1]
@@ -282,27 +306,33 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @contextmanager
     def running(self, network: nn.Module) -> Iterator[None]:
-        """Keeps the path of the module that runs."""
-        handles = []
-        for name, module in network.named_modules():
+        """Keeps the path of the module that runs, and the shapes that modules are called with."""
 
-            def enter(module: nn.Module, _: object, name: str = name) -> None:
-                self._stack.append(name)
-                self._placing += isinstance(module, PlacedChannels)
+        def enter(name: str, module: nn.Module) -> None:
+            self._placing += isinstance(module, PlacedChannels)
 
-            def leave(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-                if isinstance(module, PlacedChannels):
-                    self._placing -= 1
-                    self._place(module, inputs[0], output)
-                self._stack.pop()
+        def leave(
+            name: str, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], output: object
+        ) -> None:
+            given = args[0] if args else next(iter(kwargs.values()), None)
+            self.passed.setdefault(name, []).append((shape_of(given), shape_of(output)))
+            if isinstance(module, PlacedChannels):
+                self._placing -= 1
+                if isinstance(given, Tensor) and isinstance(output, Tensor):
+                    self._place(module, given, output)
 
-            handles.append(module.register_forward_pre_hook(enter))
-            handles.append(module.register_forward_hook(leave))
-        try:
+        with self._running.watching(network, enter, leave):
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
+
+
+def shape_of(value: object) -> Shape | None:
+    """Type and sizes of a tensor; None for anything else."""
+    return (str(value.dtype), *value.shape) if isinstance(value, Tensor) else None
+
+
+def _said(shape: Shape) -> str:
+    kind, _, *sizes = shape
+    return f"(N, {', '.join(map(str, sizes))}) of {str(kind).removeprefix('torch.')}"
 
 
 #: Flaws of channels that operators mix.

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Hashable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nasplug.contract.errors import TaskError
@@ -21,6 +21,7 @@ from nasplug.contract.io import Inputs, InputsLike
 from nasplug.cost.counts import plain_operators
 from nasplug.cost.meta import meta_copy
 from nasplug.cost.products import products_of, refuse, without_rule
+from nasplug.cost.running import RunningModules
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
 from nasplug.workloads.operators import CONSTANTS, HANDLERS, PRODUCTS, Call
 from nasplug.workloads.workload import Workload
@@ -69,7 +70,7 @@ def _recorded(copied: nn.Module, network: nn.Module, known: Inputs, bits: int, d
     args, kwargs = known.example(device=device)
     args, kwargs = tuple(map(torch.zeros_like, args)), {name: torch.zeros_like(each) for name, each in kwargs.items()}
     copied.eval()
-    with torch.no_grad(), plain_operators(), _plain_attention(), recorder.names(copied), recorder:
+    with torch.no_grad(), plain_operators(), sdpa_kernel(SDPBackend.MATH), recorder.running.watching(copied), recorder:
         for tensor in (*args, *kwargs.values()):
             recorder.made(tensor, INPUT)
         copied(*args, **kwargs)
@@ -86,7 +87,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._rows: dict[int, int] = {}
         self._states: set[int] = set()  # tensors made of nothing, such as the state that recurrent layers start from
         self._kept: list[Tensor] = []  # identities must not be used again
-        self._stack: list[tuple[str, nn.Module]] = []
+        self.running = RunningModules()
         self._densities: dict[str, float] = {}
         self._held: set[Hashable] = set()  # weights that a row has
         self._derived: dict[int, Hashable] = {}  # what constants in a storage were computed from
@@ -127,14 +128,13 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def name(self, operator: str) -> str:
         """Name for a row made now."""
-        here = self._stack[-1][0] if self._stack else ""
-        return here or operator
+        return self.running.path or operator
 
     def stated(self) -> dict[str, float]:
         """Precision and sparsity that the surrounding modules state."""
         found: dict[str, float] = {}
         for name in ("weight_bits", "input_bits", "output_bits", "weight_density", "input_density"):
-            for _, module in reversed(self._stack):
+            for module in reversed(list(self.running)):
                 value = getattr(module, name, None)
                 if isinstance(value, (int, float)) and not isinstance(value, bool):
                     found[name] = value
@@ -143,7 +143,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def density(self) -> float:
         """Share of the current module's weights that are not exactly zero; 1 where they have no numbers."""
-        name = self._stack[-1][0] if self._stack else ""
+        name = self.running.path
         if name not in self._densities:
             weight = getattr(self._network.get_submodule(name), "weight", None)
             known = isinstance(weight, Tensor) and weight.device.type != "meta" and weight.numel() > 0
@@ -185,26 +185,6 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.made(output, row)
         return result
 
-    @contextmanager
-    def names(self, network: nn.Module) -> Iterator[None]:
-        """Keeps the stack of modules while they run."""
-        handles = []
-        for name, module in network.named_modules():
-
-            def enter(module: nn.Module, _: object, name: str = name) -> None:
-                self._stack.append((name, module))
-
-            def leave(*_: object) -> None:
-                self._stack.pop()
-
-            handles.append(module.register_forward_pre_hook(enter))
-            handles.append(module.register_forward_hook(leave))
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
 
 def _flat(value: object) -> Iterator[object]:
     if isinstance(value, (list, tuple)):
@@ -215,17 +195,3 @@ def _flat(value: object) -> Iterator[object]:
             yield from _flat(item)
     else:
         yield value
-
-
-@contextmanager
-def _plain_attention() -> Iterator[None]:
-    """Attention as the matrix products it is made of, not as one fused operator."""
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)

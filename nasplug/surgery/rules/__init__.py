@@ -21,7 +21,7 @@ _RULES: dict[str, Rule] = {**VIEWS, **PRODUCTS, **CHANNELWISE}
 #: Operators that make tensors from sizes; their results follow no channel.
 _MAKERS = frozenset(
     {"empty", "zeros", "ones", "full", "arange", "new_zeros", "new_ones", "new_empty", "new_full", "scalar_tensor"}
-    | {"empty_like", "zeros_like", "ones_like", "full_like", "rand", "randn", "randint", "rand_like", "randn_like"}
+    | {"rand", "randn", "randint"}
 )
 
 #: Pointwise operators that torch does not mark as such.

@@ -345,10 +345,17 @@ def _kept(trace: Trace, call: Call) -> None:
         trace.put(tensor, trace.axes(call.args[0]))
 
 
+def _like(trace: Trace, call: Call) -> None:
+    """A tensor of the size of another one, alike for all of its channels."""
+    if trace.computed(call.args[0]):
+        trace.put(call.result, trace.axes(call.args[0]))
+
+
 VIEWS: dict[str, Rule] = {
     **dict.fromkeys(("detach", "alias", "lift_fresh"), _same),
     **dict.fromkeys(("clone", "contiguous", "_to_copy", "bernoulli", "native_dropout"), _kept),
     **dict.fromkeys(("copy_", "copy"), _written),
+    **dict.fromkeys(("empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like"), _like),
     **dict.fromkeys(("view", "_unsafe_view", "reshape", "unflatten", "_reshape_alias"), _view),
     "permute": _permute,
     **dict.fromkeys(("transpose", "t", "transpose_"), _transpose),
