@@ -23,7 +23,7 @@ from nasplug.data.volumes.settings import Preparation
 from nasplug.data.volumes.source import VolumeSource
 
 #: Part of every key; raise it when the meaning of prepared files changes.
-FORMAT = 1
+FORMAT = 2
 #: Voxels of each class of a case among which centres of patches are drawn.
 _CENTRES = 10_000
 
@@ -125,8 +125,9 @@ def _prepare(folder: Path, source: VolumeSource, facts: Fingerprint, preparation
         grid = Grid.of(volume.label.shape, volume.affine, spacing, slices)
         image = np.stack([scale.apply(channel) for scale, channel in zip(found, volume.image, strict=True)])
         label = grid.label(volume.label)
-        np.save(folder / f"image{position}.npy", grid.image(image))
-        np.save(folder / f"label{position}.npy", label)
+        # The last axis varies slowest, so that a slice lies in one piece.
+        np.save(folder / f"image{position}.npy", np.asfortranarray(grid.image(image)))
+        np.save(folder / f"label{position}.npy", np.asfortranarray(label))
         np.save(folder / f"truth{position}.npy", volume.label)
         np.save(folder / f"centres{position}.npy", _centres(label, len(facts.classes)))
         return grid

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -15,11 +17,17 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from nasplug.contract.errors import DataError
 from nasplug.data.volumes.division import Parts
 from nasplug.data.volumes.prepared import Prepared
-from nasplug.tasks.segmentation.augment import patch_transform
+from nasplug.tasks.segmentation.augment import standard_transform
+from nasplug.tasks.segmentation.cutting import Cutter
 from nasplug.tasks.segmentation.settings import Patches
 
 if TYPE_CHECKING:
-    from nasplug.tasks.segmentation.augment import Transform
+    from nasplug.tasks.segmentation.augment import Sample, Transform
+
+#: Intensities, classes and centres of a case, in files.
+Mapped: TypeAlias = tuple[NDArray[np.float32], NDArray[np.uint8], list[NDArray[np.int64]]]
+#: Cases whose files a process keeps mapped; each takes three descriptors.
+_MAPPED = 64
 
 
 class Request(int):
@@ -63,29 +71,39 @@ class PatchData(Dataset[tuple[Tensor, Tensor]]):
         transform: Transform | None = None,
     ) -> None:
         self._cases, self._positions = cases, tuple(positions)
-        self._cut = patch_transform(size, len(cases.facts.classes), patches.foreground, patches.augment)
+        self._cut = Cutter(size, patches.foreground, patches.augment != "none")
+        self._vary = standard_transform(len(size)) if patches.augment == "standard" else None
         self._further = transform
+        self._mapped: OrderedDict[int, Mapped] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._positions)
 
     def __getitem__(self, request: Request) -> tuple[Tensor, Tensor]:
         """Returns intensities (C, *size), float32, and classes (1, *size), int64."""
-        case = self._positions[request]
-        self._cut.set_random_state(request.seed)
-        found = self._cut(
-            {
-                "image": self._cases.image(case),
-                "label": self._cases.label(case)[None],
-                "centres": self._cases.centres(case),
-            }
-        )
-        sample = found[0] if isinstance(found, list) else found
-        if self._further is not None:
-            if hasattr(self._further, "set_random_state"):
-                self._further.set_random_state(request.seed + 1)
-            sample = self._further(sample)
+        rng = np.random.default_rng(request.seed)
+        patch, mask = self._cut(*self._map(self._positions[request]), rng)
+        if self._vary is None and self._further is None:
+            return torch.from_numpy(patch), torch.from_numpy(mask).long()
+        sample: Sample = {"image": torch.from_numpy(patch), "label": torch.from_numpy(mask)}
+        for number, step in enumerate(filter(None, (self._vary, self._further))):
+            if hasattr(step, "set_random_state"):
+                step.set_random_state(request.seed + number)
+            sample = step(sample)
         return _plain(sample["image"]).float(), _plain(sample["label"]).long()
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_mapped": OrderedDict()}  # a pickled map is a copy of the file
+
+    def _map(self, case: int) -> Mapped:
+        """The files of a case; those used last stay mapped, as opening them takes longer than cutting."""
+        if case in self._mapped:
+            self._mapped.move_to_end(case)
+            return self._mapped[case]
+        if len(self._mapped) >= _MAPPED:
+            self._mapped.popitem(last=False)
+        self._mapped[case] = (self._cases.image(case), self._cases.label(case), self._cases.centres(case))
+        return self._mapped[case]
 
 
 class PatchSampler(Sampler[Request]):

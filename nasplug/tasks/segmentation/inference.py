@@ -33,7 +33,7 @@ def segment(network: Callable[[Tensor], object], image: Tensor, patch: Sequence[
     """
     inferers = require("monai.inferers", extra="medical", purpose="segment volumes by windows")
     flat = len(patch) == 2
-    batch = image.permute(3, 0, 1, 2) if flat else image[None]
+    batch = (image.permute(3, 0, 1, 2) if flat else image[None]).contiguous()
 
     def answer(windows: Tensor) -> Tensor:
         return outputs_of(network(windows))[0]
