@@ -84,12 +84,17 @@ def cases() -> list[Case]:
             "darts_lp.search": {"rounds": 2, "epochs": 1, "derive": 3, "logits": {"warmup": 0.0}}
         },
         "work": "slow.work",
+        "cgap.select": {"cgap.select": {"candidates": 5, "keep": 2, "by": "score", "direction": "max"}},
+        "cgap.grow of evolution": {"cgap.grow": {"inner": "regularized_evolution", "growth": 2, "pruning": 1}},
     }
     found = []
     for name, strategy in strategies.items():
         extra: dict[str, Any] = {"strategy": strategy, "plugins": [*toy(Path()).plugins, PLUGIN]}
         if "halving" in name or "asha" in name:
             extra["budget"] = {"trials": 24, "epochs": 4}
+            extra["evaluator"] = {"slow": {}}
+        elif name.startswith("cgap.grow"):
+            extra["budget"] = {"trials": 24, "epochs": 5}
             extra["evaluator"] = {"slow": {}}
         else:
             extra["budget"] = {"trials": 12 if name in HEAVY else 24}

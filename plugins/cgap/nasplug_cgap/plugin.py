@@ -90,3 +90,8 @@ def register(catalog: Catalog) -> None:
         "nasplug_cgap.select:Select",
         summary="Candidates of any strategy, of which the most stable go on from their weights.",
     )
+    catalog.strategy(
+        "cgap.grow",
+        "nasplug_cgap.growth.strategy:Grow",
+        summary="Continuous growth and pruning in stages that are trials, of which the best networks grow on.",
+    )

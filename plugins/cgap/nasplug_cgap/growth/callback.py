@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from nasplug.contract.errors import SpecError
 from nasplug.contract.io import Inputs
 from nasplug.contract.jsondata import JsonObject
+from nasplug.contract.wording import plural
 from nasplug.cost.counts import count_macs, count_params
 from nasplug.surgery import Surgery, repeat, scores
+from nasplug_cgap.growth.refusals import refuse
 from nasplug_cgap.growth.settings import Settings
 from nasplug_cgap.growth.sizes import Sizes
 from nasplug_cgap.growth.steps import changing, grow, prune, silence, sow
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
 
 #: Key of the edits in a checkpoint.
 EDITS = "nasplug_cgap_edits"
-
-#: Callbacks that keep a copy of the weights, which would keep its shapes.
-_COPIES = ("StochasticWeightAveraging", "WeightAveraging", "EMAWeightAveraging")
 
 
 class Growing(Callback):
@@ -44,6 +43,7 @@ class Growing(Callback):
         target: Hardware target whose estimates can be limits.
         edit: Function that takes the record of each change.
         seed: Seed of the noise on new channels.
+        edits: Changes that the network has gone through already, where a trial continues the training of another one.
     """
 
     def __init__(
@@ -54,11 +54,12 @@ class Growing(Callback):
         target: HardwareTarget | None = None,
         edit: Callable[[JsonObject], None] | None = None,
         seed: int = 0,
+        edits: Sequence[JsonObject] = (),
     ) -> None:
         super().__init__()
         self.settings = settings
         self.phase = "sow"
-        self.edits: list[JsonObject] = []
+        self.edits: list[JsonObject] = list(edits)
         self.train_flops = 0.0
         self._network_of, self._inputs, self._target = network, inputs, target
         self._say, self._seed = edit, seed
@@ -73,23 +74,11 @@ class Growing(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Refuses what cannot follow a changing network, and lets a checkpoint's structure come before its weights."""
+        network = self._network_of(pl_module)
+        self._expect_checkpoints(network, pl_module)
         if stage != "fit":
             return
-        if trainer.world_size > 1:
-            raise SpecError(
-                "a network that grows trains in one process",
-                where="cgap",
-                why="the others would not follow its changes",
-                fix="use devices: 1",
-            )
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if type(callback).__name__ in _COPIES:
-                raise SpecError(
-                    f"{type(callback).__name__} keeps a copy of the weights at the start",
-                    where="cgap",
-                    fix="average weights in a second training, after growth and pruning",
-                )
-        network = self._network_of(pl_module)
+        refuse(trainer)
         if self._inputs is None:
             from nasplug.lightning.calls import inputs_of_example
 
@@ -101,10 +90,11 @@ class Growing(Callback):
                 fix="set example_input_array in the LightningModule, or inputs=... of the plugin",
             )
         self._sizes = Sizes(network, self._inputs, self._target)
-        self._capacity = self._sizes.limits(self.settings.growth.capacity, "capacity", network)
-        keep = self.settings.pruning.keep
-        self._keep = None if keep is None else self._sizes.limits(keep, "keep", network)
+        self._measure_limits(network)
         changing(Surgery(network, self._inputs), self.settings)
+
+    def _expect_checkpoints(self, network: nn.Module, pl_module: LightningModule) -> None:
+        """Makes the module repeat the changes of a checkpoint before its weights are loaded."""
         load = pl_module.on_load_checkpoint
 
         def rebuilt(checkpoint: dict[str, Any]) -> None:
@@ -113,6 +103,13 @@ class Growing(Callback):
                 repeat(network, edits)
                 for record in edits:
                     self._record(record)
+            elif edits != self.edits:
+                raise SpecError(
+                    f"the checkpoint has {plural(len(edits), 'change')} of structure, and the network "
+                    f"{len(self.edits)} already",
+                    where="cgap",
+                    fix="load it into a module built anew, with a callback built anew",
+                )
             load(checkpoint)
 
         pl_module.on_load_checkpoint = rebuilt  # type: ignore[method-assign]
@@ -121,6 +118,7 @@ class Growing(Callback):
         """Cuts the network to its seed, unless it comes from a checkpoint."""
         network = self._network_of(pl_module)
         assert self._inputs is not None
+        self._measure_limits(network)  # a checkpoint knows the network that shares refer to
         self._surgery = Surgery(network, self._inputs, trainer.optimizers)
         if self.phase == "sow":
             self._done(sow(self._surgery, self.settings, self._sizes, self._capacity))
@@ -145,18 +143,16 @@ class Growing(Callback):
             return
         if self._masks:
             self._silence(pl_module)
-        step, steps = trainer.global_step, int(trainer.estimated_stepping_batches)
-        epoch = max(1, steps // max(1, trainer.max_epochs or 1))
-        every = max(
-            1, round(epoch * (self.settings.growth.every if self.phase == "grow" else self.settings.pruning.every))
-        )
-        due = step % every == 0
-        if every - step % every < self.settings.score_batches or due:
+        left = self._left(trainer)
+        if left is None:
+            return
+        step = trainer.global_step
+        if left < self.settings.score_batches:
             self._scores.append(
                 scores(self.surgery.network, changing(self.surgery, self.settings), self._by, seed=step)
             )
-        if due:
-            self._step(pl_module, step, steps)
+        if not left:
+            self._step(pl_module, step, int(trainer.estimated_stepping_batches))
             self._scores = []
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -175,11 +171,17 @@ class Growing(Callback):
 
     def state_dict(self) -> dict[str, object]:
         """Everything but the edits, which must be there before the weights."""
-        return {"phase": self.phase, "train_flops": self.train_flops, "start": self._start}
+        return {
+            "phase": self.phase,
+            "train_flops": self.train_flops,
+            "start": self._start,
+            "reference": self._sizes.reference_params,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes on where the checkpoint was written."""
         self.phase, self.train_flops, self._start = (state_dict[key] for key in ("phase", "train_flops", "start"))
+        self._sizes.reference_params = state_dict["reference"]
         self._restored = True
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, object]) -> None:
@@ -198,23 +200,42 @@ class Growing(Callback):
     def _by(self) -> Any:
         return self.settings.score
 
+    def _measure_limits(self, network: nn.Module) -> None:
+        self._capacity = self._sizes.limits(self.settings.growth.capacity, "capacity", network)
+        keep = self.settings.pruning.keep
+        self._keep = None if keep is None else self._sizes.limits(keep, "keep", network)
+
+    def _left(self, trainer: Trainer) -> int | None:
+        """Training steps until the next change of structure, 0 where it is due, None where none is to come."""
+        steps = int(trainer.estimated_stepping_batches)
+        epoch = max(1, steps // max(1, trainer.max_epochs or 1))
+        settings = self.settings.growth if self.phase == "grow" else self.settings.pruning
+        every = max(1, round(epoch * settings.every))
+        return -trainer.global_step % every
+
     def _step(self, pl_module: LightningModule, step: int, steps: int) -> None:
         progress = step / steps
         if self.phase == "grow":
-            full = False
-            if progress <= self.settings.growth.until:
-                record, full = grow(
-                    self.surgery, self.settings, self._sizes, self._capacity, self._mean(), self._seed + step
-                )
-                self._done(record)
+            full = progress <= self.settings.growth.until and self._grow(self.settings.growth.rate, step)
             if full or progress >= self.settings.growth.until:
                 self.phase, self._start = "prune", progress
-        else:
-            self._prune(pl_module, progress)
-
-    def _prune(self, pl_module: LightningModule, progress: float) -> None:
+            return
         start = self._start or 0.0
         done = min(1.0, (progress - start) / max(self.settings.pruning.until - start, 1e-9))
+        self._prune(pl_module, done)
+        if done >= 1.0:
+            self._wake()
+
+    def _grow(self, rate: float, step: int) -> bool:
+        """Grows once; whether the capacity is reached."""
+        record, full = grow(
+            self.surgery, self.settings, self._sizes, self._capacity, self._mean(), rate, self._seed + step
+        )
+        self._done(record)
+        return full
+
+    def _prune(self, pl_module: LightningModule, done: float) -> None:
+        """Prunes once, up to a share of all that is to go."""
         cubic = 1 - (1 - done) ** 3
         self._mask(pl_module, share=self.settings.pruning.weights * cubic)
         limit = None
@@ -223,8 +244,10 @@ class Growing(Callback):
             limit = {name: now[name] + (end - now[name]) * min(1.0, cubic) for name, end in self._keep.items()}
         self._done(prune(self.surgery, self.settings, self._sizes, self._keep, limit, self._mean()))
         self._mask(pl_module, share=None)
-        if done >= 1.0:
-            self.phase, self._masks = "done", {}
+
+    def _wake(self) -> None:
+        """Ends pruning: what is silent trains again."""
+        self.phase, self._masks = "done", {}
 
     def _mean(self) -> Mapping[str, Tensor]:
         return {name: torch.stack([each[name] for each in self._scores]).mean(0) for name in self._scores[0]}

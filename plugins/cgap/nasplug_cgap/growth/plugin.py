@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.io import Inputs, InputsLike, inputs_of
+from nasplug_cgap.growth.orders import order_of
 from nasplug_cgap.growth.settings import Growth, Pruning, Settings
 
 if TYPE_CHECKING:
@@ -54,11 +55,18 @@ class CGaP:
 
     @hookimpl
     def configure_callbacks(self, run: TrialRun) -> Sequence[Callback]:
-        """One callback; none for a network that has grown already, which is trained as it is."""
-        if run.trial.edits:
+        """One callback; none for a network that has grown already and starts anew, which is trained as it is.
+
+        Raises:
+            TrialError: The order of a strategy cannot be read.
+        """
+        inherits = run.trial.proposal.inherits
+        continues = inherits is not None and inherits.mode == "training"
+        if run.trial.edits and not continues:
             return []
         from nasplug.lightning.network import network_of
         from nasplug_cgap.growth.callback import Growing
+        from nasplug_cgap.growth.ordered import Ordered
 
         alone = run.study.task is None
 
@@ -66,7 +74,11 @@ class CGaP:
             return network_of(module, self._attribute) if alone else run.network
 
         inputs = self._inputs if alone else inputs_of(run.task)
-        return [Growing(self.settings, network, inputs, run.target, run.edit, run.trial.seed)]
+        edits = [record for record in run.trial.edits if "surgery" in record]
+        order = order_of(run.trial.proposal.info, f"trial {run.number}, cgap")
+        if order is None:
+            return [Growing(self.settings, network, inputs, run.target, run.edit, run.trial.seed, edits)]
+        return [Ordered(order, self.settings, network, inputs, run.target, run.edit, run.trial.seed, edits)]
 
     @hookimpl
     def sections(self, study: Study) -> Sequence[Section]:

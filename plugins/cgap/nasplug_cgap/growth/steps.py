@@ -68,32 +68,39 @@ def grow(
     sizes: Sizes,
     capacity: Mapping[str, float],
     score: Mapping[str, Tensor],
+    rate: float,
     seed: int,
 ) -> tuple[JsonObject | None, bool]:
     """Splits the best channels of every group, fewer of them where the capacity ends.
+
+    Args:
+        surgery: Surgery of the network.
+        settings: Settings.
+        sizes: Measures of networks.
+        capacity: Sizes at which growth ends.
+        score: Scores of all channels, by group.
+        rate: Share of a group's channels that are split, rounded up.
+        seed: Seed of the noise on new channels.
 
     Returns:
         Record of the edit, None where nothing could grow, and whether the capacity is reached.
     """
     groups = changing(surgery, settings)
 
-    def chosen(rate: float) -> dict[str, list[int]]:
+    def chosen(share: float) -> dict[str, list[int]]:
         wanted = {}
         for group in groups:
-            count = math.ceil(rate * group.size) if rate == settings.growth.rate else math.floor(rate * group.size)
+            count = math.ceil(share * group.size) if share == rate else math.floor(share * group.size)
             if count:
                 wanted[group.name] = sorted(score[group.name].argsort(descending=True)[:count].tolist())
         return wanted
 
-    def fits(rate: float) -> bool:
-        units = chosen(rate)
+    def fits(share: float) -> bool:
+        units = chosen(share)
         return not units or sizes.within(surgery.preview(edit_of("split", units)), capacity)
 
-    rate, full = settings.growth.rate, False
-    if not fits(rate):
-        full = True
-        rate = _largest(fits, 0.0, rate)
-    units = chosen(rate)
+    full = not fits(rate)
+    units = chosen(_largest(fits, 0.0, rate) if full else rate)
     if not units:
         return None, full
     return surgery.split(units, share=settings.growth.share, noise=settings.growth.noise, seed=seed), full
