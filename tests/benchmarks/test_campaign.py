@@ -265,3 +265,59 @@ def test_of_several_records_the_one_that_is_done_is_merged(tmp_path):
     assert found["alone"]["double_st-eager"]["steps_per_second"] == 3
     assert found["failed"] == {}
     assert found["machine"] == {"gpu": "none"}, "that of the records"
+
+
+def test_nothing_starts_where_a_package_is_missing_or_too_old():
+    from campaign_tasks.preflight import lacking
+
+    assert not lacking(["nasplug[train]", "pebble>=5"])
+    (missing,) = lacking(["no-such-package-here>=1"])
+    assert missing == "no-such-package-here>=1 is not installed, the campaign needs it"
+    (old,) = lacking(["pebble>=999"])
+    assert old.startswith("pebble is ")
+    assert old.endswith(", the campaign needs >=999")
+
+
+def test_requirements_of_own_packages_are_looked_at(monkeypatch):
+    from campaign_tasks import preflight
+
+    versions = {"nasplug": "0.1", "pluggy": "1.6.0"}
+    monkeypatch.setattr(preflight.metadata, "version", versions.__getitem__)
+    requires = ["pluggy>=1.7", 'timm>=1; extra == "timm"']
+    monkeypatch.setattr(preflight.metadata, "requires", lambda name: requires)
+    assert preflight.lacking(["nasplug"]) == ["pluggy is 1.6.0, nasplug needs >=1.7"]
+
+
+def grown(row, seed, **changes):
+    result = {"method": row, "network": "resnet", "seed": seed, "test_acc": 0.8, "params": 50, "macs": 40, "work": 30}
+    return {"arguments": {"recipe": {}}, "result": result | {"npu": {"latency_s": 1.0, "mode": "a"}} | changes}
+
+
+def test_growth_is_compared_within_a_seed():
+    from campaign_tasks import growth
+
+    whole = {"params": 100, "macs": 100, "work": 100, "npu": {"latency_s": 4.0, "mode": "a"}}
+    done = [grown("full", seed, test_acc=0.9 + seed / 100, **whole) for seed in (0, 1)]
+    done += [grown("cgap", 0, test_acc=0.89), grown("cgap", 1, test_acc=0.92), grown("uniform", 1, test_acc=0.9)]
+    rows = growth.summary(done)["summary"]["resnet"]
+    assert rows["cgap"]["over_full"]["mean"] == pytest.approx((0.89 - 0.90 + 0.92 - 0.91) / 2)
+    assert {key: rows["cgap"][f"{key}_of_full"] for key in ("params", "macs", "work")} == {
+        "params": 0.5,
+        "macs": 0.4,
+        "work": 0.3,
+    }
+    assert rows["cgap"]["npu_of_full"] == {"latency_s": 0.25}
+    assert rows["uniform"]["cgap_over_it"]["mean"] == pytest.approx(0.02)
+
+
+def test_rows_of_equal_work_wait_for_what_they_are_equal_to(tmp_path):
+    from campaign_tasks import growth
+    from campaign_tasks.entries import Settings
+
+    by_name = {entry.name: entry for entry in growth.entries(Settings(tmp_path, tmp_path))}
+    assert by_name["vgg-uniform_work-2"].needs == ("campaign_growth/vgg-cgap-2",)
+    assert set(by_name["resnet-prune_work-0"].needs) == {
+        "campaign_growth/resnet-cgap-0",
+        "campaign_growth/resnet-prune-0",
+    }
+    assert by_name["resnet-full-0"].needs == ()
