@@ -257,7 +257,6 @@ def train(
     return {
         **{"method": method, "network": recipe.network, "seed": seed, "width": width, "epochs": epochs},
         "test_acc": test_acc,
-        "diverged": not all(bool(value.isfinite().all()) for value in network.state_dict().values()),
         "params": count_params(final),
         "macs": count_macs(final, SHAPE),
         "work": work.flops,

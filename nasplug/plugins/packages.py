@@ -30,6 +30,10 @@ class Package:
 
 #: By distribution.
 PACKAGES: dict[str, Package] = {
+    "nasplug-ablation": Package(
+        "say what the parts of a module, its data and its training are worth",
+        {**dict.fromkeys(("strategy", "space", "task", "wrapper"), ("ablation",)), "command": ("ablate",)},
+    ),
     "nasplug-bogk": Package("search with graph kernels", {"strategy": ("bogk",), "command": ("motifs",)}),
     "nasplug-cgap": Package(
         "grow and prune networks, learn classes in stages, and search for stable networks",

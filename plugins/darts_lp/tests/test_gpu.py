@@ -1,4 +1,4 @@
-"""Quantised networks and searches on a GPU; the same on the CPU, so that the tests themselves do not age unseen."""
+"""Quantised networks and searches on a GPU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 import nasplug as nas
 
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
+pytestmark = pytest.mark.gpu
 
 
 def trained(kind, device, steps=4):
@@ -34,10 +34,9 @@ def trained(kind, device, steps=4):
 
 
 @pytest.mark.parametrize("kind", list(ACTIVATIONS))
-@pytest.mark.parametrize("device", DEVICES)
-def test_a_quantised_network_trains_as_on_the_cpu_and_folds(kind, device, monkeypatch):
+def test_a_quantised_network_trains_as_on_the_cpu_and_folds(kind, monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
-    network, losses = trained(kind, device)
+    network, losses = trained(kind, "cuda")
     assert losses[0] == pytest.approx(trained(kind, "cpu", 1)[1][0], rel=2e-2)
     frozen = freeze(network).cpu()
     found = agreement(frozen, fold(frozen, (3, 9, 9)), torch.randn(8, 3, 9, 9))
@@ -45,16 +44,15 @@ def test_a_quantised_network_trains_as_on_the_cpu_and_folds(kind, device, monkey
 
 
 @pytest.mark.parametrize("mixing", ["softmax", "gumbel_hard"])
-@pytest.mark.parametrize("device", DEVICES)
-def test_the_supernet_trains_and_its_network_too(mixing, device):
+def test_the_supernet_trains_and_its_network_too(mixing):
     study = nas.search(
         nas.component("image_classification", limit=128, batch_size=32),
         space=nas.component(
             "darts_lp.layers", width=0.25, blocks=1, operations=["conv"], kernels=[3], weight_bits=[1, 4]
         ),
-        strategy=nas.component("darts_lp.search", rounds=1, epochs=1, mixing={"kind": mixing}),
+        strategy=nas.component("darts_lp.search", rounds=1, epochs=1, mixing={"kind": mixing}, device="cuda"),
         trials=1,
-        device=device,
+        device="cuda",
         progress=False,
         batch=1,
     )

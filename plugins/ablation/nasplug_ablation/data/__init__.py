@@ -1,0 +1,1 @@
+"""Features and augmentations that leave the data of a trial."""

@@ -1,0 +1,1 @@
+"""Modules that leave a network: what is called, what may take their place, and who must follow."""

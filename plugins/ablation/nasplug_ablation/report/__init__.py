@@ -1,0 +1,1 @@
+"""What a study has found: differences with intervals, verdicts, tables and a picture."""

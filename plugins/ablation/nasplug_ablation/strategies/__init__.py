@@ -1,0 +1,1 @@
+"""Which variants a study trains, and in which order."""
