@@ -161,6 +161,8 @@ class Tree:
                     os.dup2(os.open(os.devnull, os.O_RDWR), stream)
                 import pytest
 
+                # Processes that tests start would import this script as their program, and cannot.
+                vars(sys.modules["__main__"]).pop("__file__", None)
                 arguments = [*tests, "-q", "-n0", "-p", "no:cacheprovider", *skipped, *options]
                 os._exit(int(pytest.main(arguments, plugins=[Reports(lines)])))
             finally:
