@@ -29,7 +29,17 @@ from tests.faults.tally import Tally
 
 #: Shares of the steps: part of the campaign and its weight.
 WEIGHTS = {
-    **{"corrupt": 60, "forge": 10, "hostile": 12, "strangers": 2, "kill": 2, "crash": 2, "disk": 4, "plugin": 3},
+    **{
+        "corrupt": 60,
+        "forge": 10,
+        "hostile": 12,
+        "strangers": 2,
+        "kill": 2,
+        "crash": 2,
+        "disk": 4,
+        "plugin": 3,
+        "hang": 1,
+    },
     **{"executor": 3, "clock": 3, "death": 0.1, "workers": 0.1, "driver": 0.1, "heavy": 0.03},
 }
 #: Trials are judged by an evaluator of the campaign that can die.
@@ -95,6 +105,8 @@ class Campaign:
             crashes.die_in_workers(rng.choice([case for case in self.cases if case.name in MORTAL]), seed, work, tally)
         elif part == "plugin":
             plugins.misbehave(rng.choice(plugins.HOOKS), rng.choice([*plugins.RAISED, *plugins.VALUES]), tally)
+        elif part == "hang":
+            plugins.hang(rng.choice(plugins.HANGING), tally, after=rng.randrange(4))
         else:
             heavy = part == "heavy"
             case = rng.choice([c for c in self.cases if part in ANY or (c.name in kills.HEAVY) == heavy])

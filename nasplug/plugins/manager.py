@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from pathlib import Path
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 import pluggy
 
 from nasplug.contract.errors import NasplugError, PluginError, SpecError
 from nasplug.contract.hookspecs import PROJECT, StudySpecs
+from nasplug.plugins.watchdog import OverdueError, Watchdog, position
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,16 +24,21 @@ class Manager:
 
     Args:
         plugins: Name and plugin, registered at once.
+        watchdog: Watchdog that looks after the calls.
 
     Attributes:
         hook: Calls hooks: `manager.hook.propose(study=..., count=...)`.
+        watchdog: The watchdog, if there is one.
     """
 
-    def __init__(self, plugins: Iterable[tuple[str, object]] = ()) -> None:
+    def __init__(self, plugins: Iterable[tuple[str, object]] = (), watchdog: Watchdog | None = None) -> None:
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(StudySpecs)
         self.hook: pluggy.HookRelay = self._manager.hook
         self._names: dict[str, str] = {}
+        self.watchdog: Watchdog | None = None
+        if watchdog is not None:
+            self.watched_by(watchdog)
         for name, plugin in plugins:
             self.register(plugin, name)
 
@@ -51,6 +57,27 @@ class Manager:
         except ValueError as error:
             raise SpecError(f"{name} is named twice", where="specification", why=str(error)) from error
 
+    def watched_by(self, watchdog: Watchdog) -> Callable[[], None]:
+        """Lets a watchdog look after all calls, and returns what ends that."""
+        self.watchdog = watchdog
+        undo = self._manager.add_hookcall_monitoring(watchdog.before, watchdog.after)
+
+        def end() -> None:
+            self.watchdog = None
+            undo()
+
+        return end
+
+    @contextlib.contextmanager
+    def watched(self, watchdog: Watchdog) -> Iterator[None]:
+        """Lets a watchdog look after all calls as long as the context lasts."""
+        with watchdog.awake():
+            undo = self.watched_by(watchdog)
+            try:
+                yield
+            finally:
+                undo()
+
     def call(self, hook: str, **arguments: object) -> Any:
         """Calls a hook; what a plugin raises becomes an error that names it.
 
@@ -59,7 +86,7 @@ class Manager:
         """
         try:
             return getattr(self.hook, hook)(**arguments)
-        except (NasplugError, KeyboardInterrupt):
+        except (NasplugError, KeyboardInterrupt, OverdueError):
             raise
         except BaseException as error:
             raise _fault(error, f"{self._raiser(hook, error)}, hook {hook}") from error
@@ -68,14 +95,23 @@ class Manager:
         """Calls a method of a plugin; what it raises becomes an error that names it.
 
         Raises:
-            PluginError: It raised something other than an error of ours.
+            PluginError: It raised something other than an error of ours, or took longer than a hook may.
         """
+        watchdog = self.watchdog
+        call = None if watchdog is None else watchdog.enter(method, name)
         try:
             return function(*arguments, **more)
         except (NasplugError, KeyboardInterrupt):
             raise
+        except OverdueError as late:
+            if late.call is call:
+                raise late.error from None
+            raise
         except BaseException as error:
             raise _fault(error, f"{name}, {method}") from error
+        finally:
+            if watchdog is not None and call is not None:
+                watchdog.leave(call)
 
     def _raiser(self, hook: str, error: BaseException) -> str:
         """The name of the plugin out of whose hook an error came."""
@@ -129,8 +165,7 @@ class Manager:
 def _fault(error: BaseException, where: str) -> PluginError:
     frame, location = error.__traceback__, ""
     while frame is not None:
-        code = frame.tb_frame.f_code
-        location = f"in {code.co_qualname} ({Path(code.co_filename).name}, line {frame.tb_lineno})"
+        location = position(frame.tb_frame, frame.tb_lineno)
         frame = frame.tb_next
     return PluginError(
         f"raised {type(error).__name__}: {error}",

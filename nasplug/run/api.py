@@ -27,6 +27,7 @@ from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.component import instantiate
 from nasplug.plugins.discovery import discover, version
 from nasplug.plugins.trust import trusted, untrusted
+from nasplug.plugins.watchdog import WARNING, Watchdog, check_limit
 from nasplug.run.assemble import Assembly, compose
 from nasplug.run.baseline import kept_baseline, plain_baseline
 from nasplug.run.earlier import updated
@@ -87,6 +88,8 @@ def search(
     clock: str | None = None,
     rehearse: bool = True,
     give_up_after: int = GIVE_UP_AFTER,
+    hook_warning: float = WARNING,
+    hook_limit: float | None = None,
     plugins: Sequence[str | Path] = (),
     progress: bool | None = None,
 ) -> Study:
@@ -129,6 +132,8 @@ def search(
         clock: Metric with the seconds a trial takes: run the batch on a simulated clock, see `RunOptions`.
         rehearse: Try one batch before the first trial, to find mistakes that would meet every trial.
         give_up_after: Number of trials that fail alike, without a success, after which the run ends; 0 for never.
+        hook_warning: Seconds until a hook that has not returned is named, beside `evaluate`; 0 for never.
+        hook_limit: Seconds that a hook may take, beside `evaluate`; then the run ends, and can be resumed.
         plugins: Paths of single-file plugins.
         progress: Show a live display: bars in a terminal or a notebook, lines elsewhere; default: not elsewhere.
 
@@ -164,6 +169,8 @@ def search(
         "clock": clock,
         "rehearse": rehearse,
         "give_up_after": give_up_after,
+        "hook_warning": hook_warning,
+        "hook_limit": hook_limit,
     }
     spec = RunSpec.parse(
         {
@@ -235,6 +242,7 @@ def run_spec(
         raise SpecError(
             "a time limit cannot be kept inside one process", where="run.time_limit", fix="run.executor: process"
         )
+    check_limit(spec.run.hook_limit)
     if not executor.separate and "torch" in sys.modules:
         import torch
 
@@ -265,7 +273,8 @@ def run_spec(
             baseline=kept_baseline(stored, spec.baseline, kinds),
         )
         try:
-            search.run()
+            with assembly.manager.watched(Watchdog(spec.run.hook_warning, spec.run.hook_limit)):
+                search.run()
         finally:
             # A killed run did not write its end, which says as much.
             meta["runs"][-1]["ended"] = datetime.now(UTC).isoformat(timespec="seconds")

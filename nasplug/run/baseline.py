@@ -201,7 +201,8 @@ class Baseline:
 
 def unhindered(manager: Manager) -> Manager:
     """Returns the plugins of a run without those that stop trainings, and without the strategy."""
-    return Manager((name, plugin) for name, plugin in manager.named() if not name.startswith(("stopper:", "strategy:")))
+    plugins = [each for each in manager.named() if not each[0].startswith(("stopper:", "strategy:"))]
+    return Manager(plugins, manager.watchdog)
 
 
 def _timm_maker(network: Component) -> Callable[[Task], nn.Module]:

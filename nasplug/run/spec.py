@@ -14,6 +14,7 @@ from nasplug.contract.jsondata import Json
 from nasplug.contract.records import Constraint, Objective
 from nasplug.ledger.facts import part_of
 from nasplug.plugins.component import Component, plain
+from nasplug.plugins.watchdog import WARNING
 from nasplug.run.baseline import BaselineSpec
 from nasplug.run.giving_up import GIVE_UP_AFTER
 from nasplug.run.hyperparameters import with_hyperparameters
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 #: Options that change how fast or where a run goes, not what a trial that ends by itself returns; a resumed run may
 #: change them. `time_limit` decides which trials may end by themselves: those recorded as timeouts stay so on resume.
 FREE_OPTIONS = frozenset(
-    {"executor", "workers", "device", "gpus", "storage", "time_limit", "keep", "rehearse", "give_up_after"}
+    {
+        *("executor", "workers", "device", "gpus", "storage", "time_limit", "keep", "rehearse", "give_up_after"),
+        *("hook_warning", "hook_limit"),
+    }
 )
 
 #: Arguments of components that say where files lie. Only the last part of a path belongs to a study: data may move.
@@ -78,6 +82,8 @@ class RunOptions:
             that would meet every trial is found before the budget is spent. It changes no trial.
         give_up_after: Number of trials that fail in the same way, without one that succeeds, after which the run ends;
             0 never ends it.
+        hook_warning: Seconds after which a hook that has not returned is named, beside `evaluate`; 0 never names one.
+        hook_limit: Seconds that a hook may take, beside `evaluate`; then the run ends, and can be resumed.
     """
 
     executor: Component = field(default_factory=lambda: Component("inline"))
@@ -94,6 +100,8 @@ class RunOptions:
     clock: str | None = None
     rehearse: bool = True
     give_up_after: int = GIVE_UP_AFTER
+    hook_warning: float = WARNING
+    hook_limit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -195,11 +203,14 @@ class RunSpec:
             ("run.threads", run.threads, 1),
             ("run.seed", run.seed, 0),
             ("run.give_up_after", run.give_up_after, 0),
+            ("run.hook_warning", run.hook_warning, 0),
             ("budget.epochs", budget.epochs, 0),
             ("budget.trials", 1 if budget.trials is None else budget.trials, 1),
         ):
             if value < least:
                 raise SpecError(f"{value} is too small", where=name, fix=f"give at least {least}")
+        if run.hook_limit is not None and run.hook_limit <= 0:
+            raise SpecError(f"expected seconds > 0, got {run.hook_limit}", where="run.hook_limit")
         read_keep(run.keep)
         if run.executor.name == "inline" and run.workers > 1:
             raise SpecError(

@@ -1,9 +1,10 @@
-"""Plugins that raise, exit, or answer what the contract does not say, in every hook."""
+"""Plugins that raise, exit, hang, or answer what the contract does not say, in every hook."""
 
 from __future__ import annotations
 
 import pathlib
 import tempfile
+import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -41,6 +42,11 @@ HOOKS = (
 )  # fmt: skip
 #: Whose failure belongs to one candidate: no other trial need fail alike.
 CANDIDATES = frozenset({"evaluate", "metric", "report", "measurement", "step", "artifact", "edits", "edit", "stage"})
+#: Hooks that the watchdog looks after; the others are part of an evaluation, which `run.time_limit` ends.
+HANGING = (
+    *("propose", "sample", "observe", "state_dict", "load_state_dict", "tracker"),
+    *("cost", "build", "configure_data", "configure_callbacks", "should_prune"),
+)
 
 
 class Space(nas.ChoiceSpace):
@@ -157,6 +163,27 @@ class Watcher(nas.Tracker):
         type(self).answer("tracker", None)
 
 
+def _search(answer: Callable[[str, Any], Any], hook: str, path: pathlib.Path, trials: int, **run: float) -> nas.Study:
+    """Runs a search whose plugins ask `answer` what to do."""
+    Watcher.answer = staticmethod(answer)
+    objects = {
+        "space": Space(answer),
+        "strategy": Strategy(answer),
+        "evaluator": Evaluator(answer, hook),
+        "costs[0]": Cost(answer),
+        "stoppers[0]": Pruner(answer),
+        "callbacks[0]": Callbacks(answer),
+        "build[0]": Wrapper(answer),
+        "trackers[0]": Watcher(),
+    }
+    plain: dict[str, Any] = {}
+    for key, value in objects.items():
+        item = {"class_path": f"{__name__}.{type(value).__name__}"}
+        plain[key.split("[")[0]] = [item] if "[" in key else item
+    spec = RunSpec.parse({**plain, "budget": {"trials": trials}, "run": {"storage": str(path), **run}})
+    return nas.run_spec(spec, objects=objects, snapshot_every=0)
+
+
 def misbehave(hook: str, how: str, tally: Tally) -> str:
     """Runs a search whose plugin misbehaves in one hook, and counts what came of it.
 
@@ -172,28 +199,12 @@ def misbehave(hook: str, how: str, tally: Tally) -> str:
         return VALUES[how]
 
     calm = False
-    Watcher.answer = staticmethod(answer)
     kind, note = f"plugin: {hook} {how if how in RAISED else 'lies'}", how
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "s.sqlite"
 
         def search(trials: int) -> nas.Study:
-            objects = {
-                "space": Space(answer),
-                "strategy": Strategy(answer),
-                "evaluator": Evaluator(answer, hook),
-                "costs[0]": Cost(answer),
-                "stoppers[0]": Pruner(answer),
-                "callbacks[0]": Callbacks(answer),
-                "build[0]": Wrapper(answer),
-                "trackers[0]": Watcher(),
-            }
-            plain: dict[str, Any] = {}
-            for key, value in objects.items():
-                item = {"class_path": f"{__name__}.{type(value).__name__}"}
-                plain[key.split("[")[0]] = [item] if "[" in key else item
-            spec = RunSpec.parse({**plain, "budget": {"trials": trials}, "run": {"storage": str(path)}})
-            return nas.run_spec(spec, objects=objects, snapshot_every=0)
+            return _search(answer, hook, path, trials)
 
         try:
             with limit(60):
@@ -221,3 +232,46 @@ def misbehave(hook: str, how: str, tally: Tally) -> str:
     else:
         tally.add(kind, "failed" if failed else "survived")
     return ""
+
+
+def hang(hook: str, tally: Tally, after: int = 0) -> str:
+    """Runs a search whose plugin never returns from one hook, ends it by `run.hook_limit`, and resumes it.
+
+    Args:
+        hook: Hook of the plugin, one of `HANGING`.
+        tally: Gets the outcome.
+        after: Number of calls of the hook that return.
+
+    Returns:
+        The message.
+    """
+    left, kind, text = after, f"plugin: {hook} hangs", ""
+
+    def quiet(asked: str, default: Any) -> Any:
+        return default
+
+    def answer(asked: str, default: Any) -> Any:
+        nonlocal left
+        if asked == hook:
+            left -= 1
+            if left < 0:
+                time.sleep(3600)
+        return default
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "s.sqlite"
+        expected = [trial.proposal for trial in _search(quiet, "", path.with_name("quiet.sqlite"), 8).trials]
+        try:
+            with limit(60):
+                if hook == "load_state_dict":
+                    _search(quiet, "", path, 4)
+                _search(answer, hook, path, 8, hook_limit=0.2)
+        except Hung:
+            tally.add(kind, "hung")
+            return ""
+        except NasplugError as error:
+            text = str(error)
+        found = [trial.proposal for trial in _search(quiet, "", path, 8).trials]
+        named = "was ended after" in text and any(word in text for word in ("hook ", "_dict", "tracker "))
+        tally.add(kind, "different" if found != expected else "refused" if named else "traceback", text)
+    return text

@@ -8,7 +8,7 @@ import nasplug as nas
 from nasplug.contract.errors import PluginError
 from nasplug.contract.records import Failure, Proposal, Trial
 from nasplug.run.giving_up import GIVE_UP_AFTER, GiveUp
-from tests.faults.plugins import HOOKS, RAISED, VALUES, misbehave
+from tests.faults.plugins import HANGING, HOOKS, RAISED, VALUES, hang, misbehave
 from tests.faults.tally import Tally
 
 
@@ -32,6 +32,21 @@ def test_a_plugin_that_always_fails_does_not_spend_the_budget(hook):
 @pytest.mark.parametrize("hook", ["propose", "observe", "state_dict", "load_state_dict", "sample", "tracker"])
 def test_the_place_of_the_fault_is_said(hook):
     assert "in misbehave.<locals>.answer (plugins.py, line" in misbehave(hook, "raises", Tally())
+
+
+#: What is named for those that are no hooks of their own.
+WITHIN = {"sample": "hook propose", "state_dict": "state_dict", "load_state_dict": "load_state_dict", "tracker": ""}
+
+
+@pytest.mark.parametrize("hook", HANGING)
+def test_a_hook_that_never_returns_is_ended_by_name(hook):
+    tally = Tally()
+    text = hang(hook, tally)
+    assert text.count("was ended after") == 1
+    assert WITHIN.get(hook, f"hook {hook}") in text.splitlines()[0]
+    assert "in hang.<locals>.answer (plugins.py, line" in text
+    hang(hook, tally, after=3 if hook != "load_state_dict" else 0)
+    tally.check()
 
 
 def _failed(number, message="a, hook cost: ValueError: 3 of 5", plugin="a, hook cost"):

@@ -16,6 +16,7 @@ from typing import Self
 
 from nasplug.contract.errors import NasplugError, PluginError, SpecError
 from nasplug.contract.jsondata import JsonObject
+from nasplug.plugins.watchdog import Watchdog
 from nasplug.run.assemble import Assembly, compose
 from nasplug.run.executors.devices import device_of
 from nasplug.run.jobs import Message
@@ -70,6 +71,9 @@ class Bootstrap:
         # Pickle made by the driver of this very run a moment ago, over its own pipe; never from a file.
         ready = pickle.loads(self.objects)
         assembly = compose(spec, catalog, ready, with_strategy=False)
+        watchdog = Watchdog(spec.run.hook_warning, spec.run.hook_limit)
+        assembly.manager.watched_by(watchdog)
+        watchdog.begin()  # as long as the process lives
         run, torch = spec.run, sys.modules.get("torch")
         found = 0 if torch is None or run.device == "cpu" else torch.cuda.device_count()
         device = device_of(index, run.workers, run.device, run.gpus, found)
