@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -150,7 +152,6 @@ def _timm() -> dict[str, Case]:
         **dict.fromkeys(("mobilevit_xxs", "res2net50_14w_8s", "resnest14d", "mixnet_s", "hrnet_w18_small"), image),
         **dict.fromkeys(("cspresnet50", "nf_resnet26", "dla34", "vovnet39a", "skresnet18", "efficientvit_b0"), image),
         "inception_v3": (3, 96, 96),
-        "ghostnet_050": (3, 128, 128),  # statistics of 64 pixels are of single ones at the end
     }
     cases = {name: Case(partial(from_timm, name), shape) for name, shape in plain.items()}
     sizes = {
@@ -202,7 +203,12 @@ def _monai() -> dict[str, Case]:
         "BasicUNet 2-D": Case(
             partial(basic, features=(4, 4, 8, 8, 16, 4)), flat, partial(basic, features=(6, 6, 12, 12, 24, 6))
         ),
-        "SegResNet 3-D": Case(partial(segres, init_filters=8), deep, partial(segres, init_filters=16)),
+        "SegResNet 3-D": Case(
+            partial(segres, init_filters=8),
+            deep,
+            # A channel is a group of the normalisation: twice as many of them, as large as before.
+            partial(segres, init_filters=16, norm=("GROUP", {"num_groups": 16})),
+        ),
         "DynUNet 2-D": Case(partial(dyn2, filters=narrow), flat, partial(dyn2, filters=wide)),
         "DynUNet 3-D": Case(partial(dyn3, filters=narrow), deep, partial(dyn3, filters=wide)),
         "AttentionUnet 2-D": Case(partial(attention, channels=narrow), flat, partial(attention, channels=wide)),
@@ -211,6 +217,17 @@ def _monai() -> dict[str, Case]:
         "VNet 3-D": Case(partial(from_monai, "VNet", spatial_dims=3, **plain), (1, 16, 16, 16)),
     }
     return {f"monai {name}": case for name, case in cases.items()}
+
+
+def _kinds() -> dict[str, Case]:
+    """Users' modules of the tests, those of which can change."""
+    sys.path.append(str(Path(__file__).parents[1]))
+    from tests.surgery.kinds import KINDS
+
+    names = ("Siamese", "Looped", "Rearranged", "SubPixels", "Unshuffled", "Excited", "Separate", "GroupedQueries")
+    names += ("Rotary", "Encoder", "Normed", "Decoder", "Pyramid", "Auxiliary", "ByShape", "Prototypes", "Einsums")
+    names += ("Cells", "Sequences", "Gated", "Mixed", "Spatial", "Cosine", "Selected", "Merged", "Dense", "Positions")
+    return {f"user's {name}": Case(*KINDS[name]) for name in names}
 
 
 def cases() -> dict[str, Case]:
@@ -222,4 +239,4 @@ def cases() -> dict[str, Case]:
         "cifar vgg16": Case(cifar_vgg, image, partial(cifar_vgg, 10), onnx=True),
         "user's two streams": Case(TwoStreams, {"image": (3, 16, 16), "table": (7,)}, partial(TwoStreams, 20, 30)),
     }
-    return {**own, **_timm(), **_torchvision(), **_monai()}
+    return {**own, **_kinds(), **_timm(), **_torchvision(), **_monai()}

@@ -52,7 +52,7 @@ def built(case: Case, seed: int = SEED) -> nn.Module:
     torch.manual_seed(seed)
     network = case.build().double()
     for module in network.modules():
-        for name in ("p", "drop_prob", "attn_drop_p", "dropout_rate"):
+        for name in ("p", "drop_prob", "attn_drop_p", "dropout_rate", "drop_rate"):
             if isinstance(getattr(module, name, None), float):
                 setattr(module, name, 0.0)
     for name, tensor in (*network.named_parameters(), *network.named_buffers()):
@@ -155,7 +155,7 @@ def timed(case: Case) -> dict[str, float]:
     found["analysis"], found["analysis_cpu"] = smallest(lambda: channels_of(network, inputs), 3)
     surgery = Surgery(network, inputs)
     sizes = list(surgery.sizes)
-    one = {sizes[0]: [0]}
+    one = dict.fromkeys((sizes[0], *surgery.channels[sizes[0]].partners), (0,))
     found["edit"], found["edit_cpu"] = smallest(lambda: surgery.split(one, inexact=True))
     every = dict.fromkeys(sizes, (0,))
     found["edit_all"], found["edit_all_cpu"] = smallest(lambda: surgery.split(every, inexact=True))

@@ -14,6 +14,7 @@ from nasplug.contract.io import Inputs
 from nasplug.surgery.follow import traced
 from nasplug.surgery.labels import Labels, Role
 from nasplug.surgery.modules import Dropped
+from nasplug.surgery.partners import partners
 from nasplug.surgery.state import state_of
 from nasplug.surgery.trace import Trace
 
@@ -49,6 +50,8 @@ class ChannelGroup:
         fixed: Reason why the number of channels cannot change, or None.
         inexact_removal: Reason why removing silent channels changes what the network computes, or None.
         inexact_split: Reason why splitting channels does, or None.
+        partners: Names of the groups that code takes as pieces of the same size, such as the halves of `x.chunk(2, 1)`:
+            they must change by the same number of channels in the same edit.
     """
 
     name: str
@@ -57,6 +60,7 @@ class ChannelGroup:
     fixed: str | None = None
     inexact_removal: str | None = None
     inexact_split: str | None = None
+    partners: tuple[str, ...] = ()
 
     @property
     def maker(self) -> Member:
@@ -196,6 +200,7 @@ def _groups(trace: Trace, channels: Labels, network: nn.Module) -> dict[str, Cha
         axes = tuple(Member(name, axis, role, places[ranks]) for name, axis, role, places in members)
         groups.append((order[made[0]], int(first.min()), made[0], axes, found))
     named: dict[str, ChannelGroup] = {}
+    names: dict[int, str] = {}
     for _, _, tensor, members_, found in sorted(groups, key=lambda group: group[:2]):
         base = tensor.rpartition(".")[0] if tensor.endswith(".weight") else tensor
         name, count = base or tensor, 1
@@ -207,7 +212,11 @@ def _groups(trace: Trace, channels: Labels, network: nn.Module) -> dict[str, Cha
             reasons[0] = "no weight reads the channels"
         if reasons[0] is not None and all(member.role != "out" for member in members_):
             continue  # positions of a table or a mask, not channels
-        named[name] = ChannelGroup(name, len(found), members_, *reasons)
+        fixed, removal, split = reasons
+        named[name] = ChannelGroup(name, len(found), members_, fixed, removal, split)
+        names.update(dict.fromkeys(found.tolist(), name))
+    for name, others in partners(trace.pieces, channels, names).items():
+        named[name] = replace(named[name], partners=others)
     return named
 
 

@@ -46,7 +46,9 @@ def rehearsed(channels: Channels, wanted: Changes) -> Channels:
     """
     make(channels.twin, wanted)
     where = f"surgery, {wanted.edit.do} in {', '.join((*wanted.edit.groups, *wanted.dropped)):.200}"
-    fix = "edit other groups; a module that keeps a number of channels must keep it as an attribute of its own"
+    fix = _unequal(channels, wanted) or (
+        "edit other groups; a module that keeps a number of channels must keep it as an attribute of its own"
+    )
     try:
         after = Channels.of_twin(channels.twin, channels.inputs)
     except SurgeryError as error:
@@ -59,6 +61,8 @@ def rehearsed(channels: Channels, wanted: Changes) -> Channels:
     found = {name: group.size for name, group in after.groups.items()}
     if found != expected:
         wrong = next(name for name in {**expected, **found} if expected.get(name) != found.get(name))
+        if expected.get(wrong) == 1:
+            fix = "keep two channels or more: one head, or one group, does not show which axis holds it"
         why: str | None = f"{wrong!r} has {found.get(wrong)} channels and should have {expected.get(wrong)}"
     else:
         why = disagreement(channels, after, wanted.plan, wanted.placements)
@@ -74,6 +78,16 @@ def rehearsed(channels: Channels, wanted: Changes) -> Channels:
                 fix="leave the groups as they are, or say inexact=True and train on",
             )
     return after.refusing(channels.refused, channels.inexact)
+
+
+def _unequal(channels: Channels, wanted: Changes) -> str | None:
+    """What to do where groups that code takes as equal pieces would differ in size."""
+    sizes = wanted.plan.sizes
+    for name in wanted.edit.groups:
+        other = next((each for each in channels.groups[name].partners if sizes[each] != sizes[name]), None)
+        if other is not None:
+            return f"change {name!r} and {other!r} by the same number: code takes them as equal pieces of one tensor"
+    return None
 
 
 _NUMBER = "{} computes with a number that follows from the number of channels"

@@ -116,6 +116,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         grouped: Modules whose number of groups does.
         pads: Places where silent channels are put among others.
         parts: Labels of slices of channels: what is in one and what is not cannot be exchanged.
+        pieces: Labels of the equal pieces of every tensor that was divided by one size.
         numbers: Module that ran, operator, and numbers that it was called with, for all that compute with numbers.
         operators: Names of the operators that ran inside of each module, itself and not its children.
         passed: First argument and result of every call of a module, as `shape_of` has them, by path.
@@ -132,6 +133,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.grouped: list[Grouped] = []
         self.pads: list[Padded] = []
         self.parts: list[Labels] = []
+        self.pieces: list[tuple[Labels, ...]] = []
         self.numbers: list[tuple[str, str, tuple[float, ...]]] = []
         self.operators: dict[str, list[str]] = {}
         self.passed: dict[str, list[tuple[Shape | None, Shape | None]]] = {}

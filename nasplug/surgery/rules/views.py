@@ -203,15 +203,18 @@ def _split(trace: Trace, call: Call) -> None:
     dim = (call.args[2] if len(call.args) > 2 else call.kwargs.get("dim", 0)) % source.ndim
     axes = trace.axes(source)
     labels = axes[dim]
-    start = 0
+    pieces: list[Labels] = []
     for part in call.result:
         own = list(axes)
         if labels is not None:
+            start = sum(map(len, pieces))
             piece = labels[start : start + part.shape[dim]]
             trace.part(labels, piece)
             own[dim] = piece
-            start += part.shape[dim]
+            pieces.append(piece)
         trace.put(part, own)
+    if len(pieces) > 1 and isinstance(call.args[1], int) and len({len(piece) for piece in pieces}) == 1:
+        trace.pieces.append(tuple(pieces))
 
 
 def _unbind(trace: Trace, call: Call) -> None:
@@ -324,6 +327,28 @@ def _pixel_shuffle(trace: Trace, call: Call) -> None:
     trace.put(call.result, [*axes[:-2], None, None])
 
 
+def _pixel_unshuffle(trace: Trace, call: Call) -> None:
+    axes = list(trace.axes(call.args[0]))
+    labels = axes[-3]
+    trace.book.fix(axes[-2:], f"{call.operator} in {trace.where} changes its size")
+    made = None if labels is None else np.repeat(labels, call.args[1] ** 2)
+    trace.put(call.result, [*axes[:-3], made, None, None])
+
+
+def _glu(trace: Trace, call: Call) -> None:
+    """The first half times a function of the second one."""
+    axes = list(trace.axes(call.args[0]))
+    dim = (call.args[1] if len(call.args) > 1 else -1) % len(axes)
+    labels = axes[dim]
+    if labels is not None:
+        first, second = labels[: len(labels) // 2], labels[len(labels) // 2 :]
+        for half in (first, second):
+            trace.part(labels, half)
+        trace.book.tie(first, second)
+        axes[dim] = first
+    trace.put(call.result, axes)
+
+
 def _rolled(trace: Trace, call: Call) -> None:
     axes = list(trace.axes(call.args[0]))
     dims = call.args[-1] if len(call.args) > 1 else call.kwargs.get("dims", ())
@@ -373,6 +398,8 @@ VIEWS: dict[str, Rule] = {
     **dict.fromkeys(("index", "_unsafe_index"), _index),
     "index_select": _index_select,
     "pixel_shuffle": _pixel_shuffle,
+    "pixel_unshuffle": _pixel_unshuffle,
+    "glu": _glu,
     **dict.fromkeys(("roll", "flip"), _rolled),
     **dict.fromkeys(("as_strided", "as_strided_"), _strided),
 }
