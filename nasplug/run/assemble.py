@@ -206,6 +206,9 @@ def compose(
     _check_task(space, task, evaluator, spec)
 
     manager = Manager([("space", Base()), (f"evaluator:{spec.evaluator.name}", evaluator)])
+    for part in (getattr(space, "inner", None), space):  # a space knows best what its networks can pass on
+        if part is not None and hooks_of(part):
+            manager.register(part, f"space:{spec.space.name}" if part is space else "space, inside")
     if task is not None and hasattr(task, "sections"):  # tasks add to the report, and have no other hook
         manager.register(task, "task")
     if isinstance(space, HasHyperparameters):

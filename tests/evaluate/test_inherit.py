@@ -125,3 +125,34 @@ def test_weights_that_are_lost_or_others_fail_the_child_alone(train, tmp_path, d
     trial = train(strategy=strategy, trials=2, storage=tmp_path / "s.sqlite").trials[1]
     assert trial.state == "failed"
     assert ("is missing" if damage == "missing" else "is not the one that this trial wrote") in trial.failure.message
+
+
+def passing_on(space):
+    """Gives a space a hook of its own: what two widths share is filled with sevens."""
+
+    class PassingOn(type(space)):
+        @nas.hookimpl
+        def inherit(self, run, network, weights):
+            with torch.no_grad():
+                for name, tensor in network.state_dict().items():
+                    shared = zip(tensor.shape, weights[name].shape, strict=True)
+                    tensor[tuple(slice(min(sizes)) for sizes in shared)] = 7
+            return True
+
+    space.__class__ = PassingOn
+    return space
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_space_may_pass_weights_on_by_itself(train, project, wrapped):
+    space = passing_on(project.Widths(("none",)))
+    if wrapped:
+        space = nas.HyperparameterSpace(space, {"lr": [0.01, 0.02]})
+    child = [(16, "tanh", "none"), (0.01,)] if wrapped else (16, "tanh", "none")
+    heirs = Heirs([child], first=[(8, "tanh", "none"), (0.01,)] if wrapped else (8, "tanh", "none"))
+    study = train(strategy=heirs, trials=2, space=space)
+    second = study.trials[1]
+    assert second.state == "complete", second.failure
+    weights = next(value for value in study.network(second).state_dict().values() if value.ndim == 2)
+    assert (weights[:8] == 7).all()
+    assert not (weights[8:] == 7).any()
