@@ -67,6 +67,10 @@ PACKAGES: dict[str, Package] = {
     "nasplug-qnas": Package(
         "search with Q-NAS, and in its spaces", dict.fromkeys(("strategy", "space", "task"), ("qnas",))
     ),
+    "nasplug-reduction": Package(
+        "make trained networks smaller",
+        {**dict.fromkeys(("strategy", "space", "task"), ("reduction",)), "command": ("shrink",)},
+    ),
     "nasplug-tables": Package(
         "search and compare strategies on tables of results",
         {

@@ -1,0 +1,38 @@
+"""Announces the package to nasplug; imports nothing of the methods themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nasplug.contract.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from nasplug.plugins.catalog import Catalog
+
+NASPLUG_CONTRACT = "2.0"
+
+
+@hookimpl
+def register(catalog: Catalog) -> None:
+    """Names and locations only."""
+    catalog.space(
+        "reduction",
+        "nasplug_reduction.space:ReductionSpace",
+        summary="Everything smaller than one trained network: widths of channel groups and blocks, with its weights.",
+    )
+    catalog.task(
+        "reduction", "nasplug_reduction.task:reduction", summary="The training and the data of your trained model."
+    )
+    catalog.strategy(
+        "reduction.uniform",
+        "nasplug_reduction.strategies.uniform:Uniform",
+        summary="All widths by the same factor: the baseline of every reduction.",
+    )
+    catalog.strategy(
+        "reduction.greedy",
+        "nasplug_reduction.strategies.greedy:Greedy",
+        summary="NetAdapt: step by step, the cut that costs least accuracy.",
+    )
+    catalog.command(
+        "shrink", "nasplug_reduction.command:command", summary="make a trained model smaller, with weights and ONNX"
+    )

@@ -1,0 +1,117 @@
+"""What all reductions have in common: the original network first, and the network beside the uniform one at the end."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nasplug.contract.errors import SpecError
+from nasplug.contract.records import Architecture, Proposal, Trial
+from nasplug.ledger.work import Work
+from nasplug_reduction.strategies.routine import Routine, RoutineStrategy, space_of
+
+if TYPE_CHECKING:
+    from nasplug.ledger.view import StudyView
+
+ORIGINAL, UNIFORM, FOUND, STEP, CANDIDATE = "original", "uniform", "found", "step", "candidate"
+#: A share of the original network's parameters, or shares by cost.
+Keep = float | Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a search hands over.
+
+    Attributes:
+        architecture: Found network.
+        weights: Trial whose weights it starts from; None for those of the original network.
+        epochs: Number of epochs that these weights were trained.
+    """
+
+    architecture: Architecture
+    weights: Trial | None
+    epochs: int
+
+
+class Reduction(RoutineStrategy):
+    """Measures the original network, searches, and trains what was found beside the uniform network of the same budget.
+
+    Args:
+        keep: Share of the original network's parameters, such as 0.25, or shares by cost: `{macs: 0.5}`.
+        at_most: Largest values by cost, such as `{npu/latency_s: 0.002}`.
+        final_epochs: Number of epochs that the found network is trained in the end.
+        compare: Whether to train the uniform network too, for as many epochs as the found one in all.
+
+    Raises:
+        SpecError: There is no budget, or one that is out of range.
+    """
+
+    def __init__(
+        self,
+        keep: Keep | None = None,
+        at_most: Mapping[str, float] | None = None,
+        final_epochs: int = 10,
+        compare: bool = True,
+    ) -> None:
+        shares = {"params": keep} if isinstance(keep, (int, float)) else dict(keep or {})
+        self.keep: dict[str, float] = {name: float(share) for name, share in shares.items()}
+        self.at_most: dict[str, float] = {name: float(limit) for name, limit in (at_most or {}).items()}
+        if not self.keep and not self.at_most:
+            raise SpecError(
+                "there is no budget", where="reduction", fix="give keep: 0.25, or at_most: {params: 100000}"
+            )
+        for name, share in self.keep.items():
+            if not 0 < share < 1:
+                raise SpecError(
+                    f"keep of {name} must lie between 0 and 1, got {share:g}",
+                    where="reduction",
+                    fix="write a share such as 0.25, or at_most for a number",
+                )
+        for name, limit in self.at_most.items():
+            if not limit > 0:
+                raise SpecError(f"at_most of {name} must be > 0, got {limit:g}", where="reduction")
+        if final_epochs < 0:
+            raise SpecError(f"final_epochs must be >= 0, got {final_epochs}", where="reduction")
+        self.final_epochs, self.compare = final_epochs, compare
+
+    @abstractmethod
+    def most_trials(self, groups: int) -> int:
+        """Largest number of trials of the strategy, for the budget of a run and its display.
+
+        Args:
+            groups: Number of choices of the space.
+        """
+
+    @abstractmethod
+    def search(
+        self, study: StudyView, facts: Mapping[str, Any]
+    ) -> Generator[Work | list[Proposal], Any, Result | None]:
+        """Yields like a routine, and returns what was found.
+
+        Args:
+            study: The study.
+            facts: Answer of `nasplug_reduction.planning.survey`.
+        """
+
+    def routine(self, study: StudyView) -> Routine:
+        """Original network, search, and the final trainings."""
+        space = space_of(study)
+        facts = yield self.survey()
+        yield [study.proposal(space.full, epochs=0, role=ORIGINAL)]
+        found = yield from self.search(study, facts)
+        final = []
+        spent = self.final_epochs
+        if found is not None:
+            spent += found.epochs
+            final.append(
+                study.proposal(found.architecture, epochs=self.final_epochs, weights_of=found.weights, role=FOUND)
+            )
+        if self.compare or found is None:
+            final.append(study.proposal(space.from_vector(facts["uniform"][-1]), epochs=spent, role=UNIFORM))
+        yield final
+
+    def survey(self, sizes: int = 1) -> Work:
+        """The work that finds out what the budget means."""
+        return Work("nasplug_reduction.planning:survey", {"keep": self.keep, "at_most": self.at_most, "sizes": sizes})

@@ -1,0 +1,108 @@
+"""`shrink` and its command: modules and checkpoints of users, unchanged."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from nasplug_reduction import load, shrink
+
+from nasplug.cli import main
+from nasplug.contract.errors import SpecError, StorageError
+
+
+@pytest.mark.parametrize(("model", "weights"), [("Lit", "w.ckpt"), ("Whole", "whole.ckpt"), ("plain", "plain.pt")])
+def test_a_users_model(project, tmp_path, model, weights):
+    reduced = shrink(
+        f"own_project:{model}",
+        project / weights,
+        "own_project.Data",
+        keep=0.4,
+        epochs=2,
+        strategy="reduction.uniform",
+    )
+    assert [row.name for row in reduced.rows] == ["original", "uniform"]
+    assert reduced.original.metrics["val_acc"] > 0.9  # the checkpoint counts, without any training
+    assert reduced.found.costs["params"] <= 0.4 * reduced.original.costs["params"]
+    assert reduced.found.metrics["val_acc"] > 0.6
+    folder = reduced.write(tmp_path / "small")
+    assert {path.name for path in folder.iterdir()} == {
+        *("reduction.json", "weights.safetensors", "result.json", "curve.png")
+    }
+    again = load(folder)
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.equal(again(x), reduced.network(x))
+
+
+def test_a_trained_module_and_data_as_objects(project):
+    import own_project
+
+    module = own_project.Lit.load_from_checkpoint(project / "w.ckpt")
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    reduced = shrink(module, data=own_project.Data(), keep=0.4, epochs=1, strategy="reduction.uniform")
+    assert type(reduced.network) is type(module.net)
+    assert reduced.found.costs["params"] < reduced.original.costs["params"]
+    assert all(torch.equal(value, module.state_dict()[name]) for name, value in before.items())
+
+
+def test_the_command(project, tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    words = ["shrink", "own_project:Lit", "--weights", str(project / "w.ckpt"), "--data", "own_project.Data"]
+    words += ["--keep", "0.4", "--epochs", "1", "--strategy", "reduction.uniform", "--out", str(tmp_path / "out")]
+    assert main([*words, "--onnx", str(tmp_path / "small.onnx"), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in result["rows"]] == ["original", "uniform"]
+    assert result["written"] == [str(tmp_path / "out"), str(tmp_path / "small.onnx")]
+    from nasplug.export.onnx import run_onnx
+
+    x = torch.randn(2, 3, 8, 8)
+    (answer,) = run_onnx(tmp_path / "small.onnx", x)
+    assert torch.allclose(answer, load(tmp_path / "out")(x), atol=1e-4)
+    # The same again takes the study that is there.
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert "original" in shown
+    assert "written" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["own_project:Lit", "--data", "own_project.Data", "--keep", "0.5"], "has no trained weights"),
+        (["own_project:Lit", "--weights", "absent.ckpt", "--keep", "0.5"], "there is no weights file"),
+        (["own_project:Lot", "--weights", "W", "--keep", "0.5"], "cannot import 'own_project:Lot'"),
+        (["own_project:Lit", "--weights", "W", "--data", "own_project.Data"], "there is no budget"),
+        (
+            ["own_project:Lit", "--weights", "W", "--data", "own_project.Data", "--keep", "0.001"],
+            "no network of the space has params <= ",
+        ),
+        (
+            ["own_project:Lit", "--weights", "W", "--data", "own_project.Data", "--keep", "0.5", "--metric", "val_f2"],
+            "val_f2",
+        ),
+        (["own_project:Lit", "--weights", "W", "--latency", "2ms"], "--latency is measured on a target"),
+        (["own_project:Lit", "--weights", "W", "--latency", "2", "--target", "cpu"], "cannot read '2'"),
+        (
+            ["own_project:Lit", "--weights", "W", "--set", "width=8", "--keep", "0.5"],
+            "has shape (12, 3, 3, 3) in the file",
+        ),
+    ],
+)
+def test_bad_input_is_one_message(project, tmp_path, capsys, words, message):
+    words = [str(project / "w.ckpt") if word == "W" else word for word in words]
+    code = main(["shrink", *words, "--epochs", "0", "--strategy", "reduction.uniform", "--out", str(tmp_path / "out")])
+    shown = capsys.readouterr().err
+    assert code in (2, 3)
+    assert message in shown
+    assert "Traceback" not in shown
+
+
+def test_a_folder_without_a_network(tmp_path):
+    with pytest.raises(StorageError, match="not a reduced network"):
+        load(tmp_path)
+
+
+def test_a_metric_is_read():
+    with pytest.raises(SpecError, match="cannot read the metric"):
+        shrink("nasplug_reduction.example:small_resnet", "random", "digits", metric="val_acc:up", keep=0.5)
