@@ -43,10 +43,14 @@ class Picky:
             raise ValueError("Did you swap low and high?")
 
 
+class Unreadable:
+    __signature__ = "not a signature"
+
+
 @pytest.fixture
 def catalog():
     catalog = Catalog()
-    for cls in (Inner, Outer, Free, Picky):
+    for cls in (Inner, Outer, Free, Picky, Unreadable):
         catalog.strategy(cls.__name__.lower(), f"{__name__}:{cls.__name__}")
     return catalog
 
@@ -142,3 +146,10 @@ def test_one_annotation_for_type_checkers_does_not_hide_the_others(catalog):
     catalog.strategy("hidden", f"{__name__}:PartlyHidden")
     made = make(catalog, {"hidden": {"inner": "inner"}})
     assert type(made.inner) is type(make(catalog, "inner"))
+
+
+def test_a_class_whose_arguments_cannot_be_known_is_refused_by_name(catalog):
+    with pytest.raises(SpecError) as caught:
+        make(catalog, "unreadable")
+    assert str(caught.value).startswith("strategy: unreadable: this cannot be configured")
+    assert "__signature__" in str(caught.value)

@@ -162,6 +162,15 @@ class _PlainHyperparameters(Callback):
         checkpoint.pop("hyper_parameters", None)
 
 
+def test_callbacks_of_plugins_come_right_behind(fit):
+    trainer, _, _ = fit("params", "median", callbacks=[Curve()], objectives={"val_acc": "max"})
+    at = next(i for i, callback in enumerate(trainer.callbacks) if isinstance(callback, Plugins))
+    own = trainer.callbacks[at].callbacks
+    assert own
+    assert trainer.callbacks[at + 1 : at + 1 + len(own)] == own
+    assert [isinstance(callback, Curve) for callback in trainer.callbacks[at + 1 + len(own) :]][:2] == [True, True]
+
+
 def test_instances(fit):
     curve = Curve()
     _, _, rows = fit(Params(), curve, {"class_path": "nasplug.builtin.counts.Macs"}, epochs=1)

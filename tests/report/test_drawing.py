@@ -39,6 +39,18 @@ def test_a_chain_wraps_in_reading_order():
     assert [bool(route) for route in layout.routes] == [False, True, False, True]
 
 
+@pytest.mark.parametrize("length", [1, 6, 10, 17, 30, 200])
+def test_rows_of_a_chain_are_as_long_as_the_page_is_wide(length):
+    from nasplug.report.drawing import _GAP, _MARGIN, _ROOM, _plan
+
+    plan = _plan(nas.Graph.chain(["x" * length] * 60), ["x" * length] * 62)
+    left, right = min(x for x, _ in plan.boxes), max(x for x, _ in plan.boxes)
+    room = _ROOM - 2 * _MARGIN
+    columns = len({round(x, 6) for x, _ in plan.boxes})
+    assert columns == 1 or right - left + plan.width + _GAP <= room + 1e-9
+    assert (columns + 1) * (plan.width + _GAP) > room, "another box fits"
+
+
 def test_layers_are_longest_paths():
     assert layers(CELL) == [0, 1, 1, 1, 2, 2, 3]
 

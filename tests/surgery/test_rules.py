@@ -21,6 +21,10 @@ from tests.surgery.test_agreement import Between
         (lambda x: x.roll(1, 1), "moves single channels"),
         (lambda x: x[:, :1] * x, "a single channel meets many"),
         (lambda x: F.max_pool2d(x.movedim(1, -1), (1, 2)).repeat(1, 1, 1, 2).movedim(-1, 1), "changes its size"),
+        (lambda x: x[:, torch.tensor([1, 0, 2, 3, 4, 5, 6, 7])], "it is looked up in"),
+        (lambda x: x[:, :, torch.tensor([0, 1, 2, 3]), torch.tensor([0, 1, 2, 3])].unsqueeze(-1), "it is looked up in"),
+        (lambda x: x.index_select(1, torch.arange(7, -1, -1, device=x.device)), "it is looked up in"),
+        (lambda x: x.as_strided((len(x), 8, 2, 8), (128, 16, 8, 1)), "memory is laid out anew"),
         (lambda x: x + torch.linspace(0, 1, x.shape[1], device=x.device)[:, None, None], "a size of its own"),
     ],
 )
@@ -98,3 +102,17 @@ def test_recurrent_layers_are_refused_by_reason() -> None:
     channels = channels_of(Recurrent(), (4, 5))
     assert channels.sizes == {}
     assert "lstm (LSTM) is not followed" in channels.refused["lstm.weight_hh_l0"]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x[:, :, torch.tensor([3, 0], device=x.device)],
+        lambda x: x.index_select(2, torch.tensor([3, 0, 1], device=x.device)),
+        lambda x: x.as_strided(x.shape, x.stride()),
+    ],
+)
+def test_looking_up_rows_leaves_the_channels_free(function: Callable[[Tensor], Tensor]) -> None:
+    channels = channels_of(Between(function), (3, 4, 4))
+    assert channels["first"].size == 8
+    assert "first" not in channels.refused

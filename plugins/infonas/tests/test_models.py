@@ -159,3 +159,14 @@ def test_a_regressor_may_take_no_steps_but_not_fewer():
         with pytest.raises(SpecError, match="make no regressor"):
             RegressorSettings(**wrong)
     assert RegressorSettings(code=1, width=1, dense=1, dropout=0.0).code == 1
+
+
+@pytest.mark.parametrize("mode", ["dense", "concat"])
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_every_step_halves_the_image_and_doubles_its_channels_and_nothing_else_does(mode, steps):
+    from nasplug_infonas.models.regressor import ImageRegressor, RegressorSettings
+
+    regressor = ImageRegressor(10, 3, 7, RegressorSettings(mode, code=4, width=8, steps=steps, dense=6))
+    images = torch.randn(2, 3 if mode == "dense" else 3 + 4, 16, 16)
+    assert regressor.convolutions(images).shape == (2, 8 * 2**steps, 16 >> steps, 16 >> steps)
+    assert regressor(torch.randn(2, 2, 5), torch.randn(2, 3, 16, 16)).shape == (2, 7)

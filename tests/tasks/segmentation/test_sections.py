@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 import nasplug as nas
@@ -48,6 +50,21 @@ def test_the_report_has_tables_and_pictures(space, make_task, tmp_path):
     page = study.report(tmp_path / "report.html").read_text()
     assert "Segmentation by trial 0" in page
     assert "data:image/png" in page
+
+
+def test_every_class_has_a_box_with_its_cases():
+    from types import SimpleNamespace
+
+    from nasplug.tasks.segmentation.sections import _boxes
+
+    dice = [(0.2, 0.9), (0.4, math.nan), (0.6, 0.7)]
+    figure = _boxes([SimpleNamespace(score=SimpleNamespace(dice=each)) for each in dice], ["core", "shell"])
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["core", "shell"]
+    medians = {tuple(line.get_ydata()) for line in axes.lines}
+    assert (0.4, 0.4) in medians
+    assert (0.8, 0.8) in medians
+    assert [points.get_offsets()[:, 1].tolist() for points in axes.collections] == [[0.2, 0.4, 0.6], [0.9, 0.7]]
 
 
 def test_nothing_is_added_without_weights(space, make_task):

@@ -68,3 +68,24 @@ def test_empty_channels_have_some_scale():
     for kind in WEIGHTS:
         quantiser = weight_quantiser(kind, 2, 2)
         assert torch.isfinite(quantiser(torch.zeros(2, 3))).all()
+
+
+@pytest.mark.parametrize("kind", list(WEIGHTS))
+@pytest.mark.parametrize(("before", "after"), [(1, 4), (2, 8), (8, 3), (4, 4)])
+def test_other_bits_are_those_of_a_quantiser_made_with_them(kind, before, after):
+    torch.manual_seed(0)
+    weight = torch.randn(3, 2, 3, 3)
+    quantiser, made = weight_quantiser(kind, before, 3), weight_quantiser(kind, after, 3)
+    quantiser.set_bits(after)
+    assert quantiser.bits == after
+    assert quantiser.largest == made.largest
+    assert quantiser.integers(weight)[0].abs().max() <= made.largest
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 8), (8, 3), (1, 5)])
+def test_learned_steps_keep_their_range_when_the_bits_change(before, after):
+    quantiser = weight_quantiser("lsq", before, 2)
+    quantiser.train()(torch.randn(2, 3, 3, 3))
+    reach = quantiser.step.detach() * quantiser.largest
+    quantiser.set_bits(after)
+    assert torch.allclose(quantiser.step.detach() * quantiser.largest, reach)
