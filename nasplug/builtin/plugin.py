@@ -46,6 +46,11 @@ def register(catalog: Catalog) -> None:
         "nasplug.export.exporter:Folder",
         summary="A model repository: model.safetensors, config.json and the model card.",
     )
+    catalog.exporter(
+        "monai_bundle",
+        "nasplug.export.exporter:MonaiBundle",
+        summary="A MONAI bundle of a segmentation, which monai.bundle runs on NIfTI files.",
+    )
     catalog.tracker(
         "jsonl", "nasplug.builtin.trackers:JsonLines", summary="Appends every event to a file as one line of JSON."
     )

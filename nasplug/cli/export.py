@@ -23,8 +23,8 @@ def add_arguments(parser: Parser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="format to write: bundle (the default), onnx, program, folder, model_card, or that of a plugin; may be "
-        "repeated",
+        help="format to write: bundle (the default), onnx, program, folder, model_card, monai_bundle, or that of a "
+        "plugin; may be repeated",
     )
     parser.add_argument("--onnx", metavar="PATH", help="write the network as ONNX too, checked with onnxruntime")
     parser.add_argument(

@@ -54,11 +54,14 @@ class Shapes:
     Attributes:
         inputs: Inputs of the network.
         output: Output of the network.
+        voxel_spacing: Size of a voxel along each axis of a patch, for spaces that build networks for it; empty if the
+            task does not know it.
         objectives: None.
     """
 
     inputs: Inputs
     output: OutputSpec
+    voxel_spacing: tuple[float, ...] = ()
     objectives: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -273,7 +276,8 @@ def _build(data: Mapping[str, Any], catalog: Catalog | None, objects: Mapping[st
 def _shapes(data: Mapping[str, Any]) -> Shapes:
     """What flows in and out; bundles of earlier versions name one shape and a number of outputs."""
     if "inputs" in data:
-        return Shapes(Inputs.of(data["inputs"]), OutputSpec.of(data["output"]))
+        spacing = tuple(map(float, data.get("voxel_spacing", ())))
+        return Shapes(Inputs.of(data["inputs"]), OutputSpec.of(data["output"]), spacing)
     return Shapes(Inputs.of(tuple(data["input_shape"])), OutputSpec.of(None, data["outputs"]))
 
 

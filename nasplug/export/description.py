@@ -47,6 +47,7 @@ def describe(found: Found) -> dict[str, Any]:
         "outputs": found.output.channels,
         "inputs": found.inputs.to_plain(),
         "output": {"kind": found.output.kind, "channels": found.output.channels},
+        "voxel_spacing": list(getattr(study.task, "voxel_spacing", ())),
         **facts(found),
         "metrics": _finite(trial.metrics),
         "costs": _finite(trial.costs),

@@ -176,3 +176,17 @@ class Folder:
         from nasplug.export.card import write_card
 
         return {**write_files(found, folder, REPOSITORY), "card": write_card(found, folder / "README.md")}
+
+
+class MonaiBundle:
+    """`monai_bundle`: a MONAI bundle that `python -m monai.bundle run` executes on NIfTI files, without nasplug.
+
+    For networks of the task `segmentation` on volumes. Reading, intensities, orientation, spacing and windows are in
+    its configuration; masks lie on the grid of their files. Needs the extra `medical`.
+    """
+
+    def export(self, found: Found, folder: Path) -> Mapping[str, Path]:
+        """Writes `configs/inference.json`, `configs/metadata.json`, `models/model.ts` and `docs/README.md`."""
+        from nasplug.export.monai_bundle import write_monai_bundle
+
+        return write_monai_bundle(found, folder)

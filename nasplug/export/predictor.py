@@ -15,11 +15,13 @@ from nasplug.contract.errors import DataError, StorageError, TrustError
 from nasplug.contract.jsondata import parse_json
 from nasplug.data.preprocessing import Preprocessing
 from nasplug.data.rows import Rows, way_of
+from nasplug.export.segmenter import Segmenter
 from nasplug.optional import require
 
 #: Samples that a network gets at once.
 BATCH = 64
 
+#: From a batch of a network's input to its answers.
 Run = Callable[[NDArray[Any]], NDArray[np.float64]]
 #: File, number of the row if it has rows, and the raw data of one sample.
 Sample = tuple[Path, int | None, NDArray[Any]]
@@ -126,7 +128,7 @@ class Predictor:
         return answers
 
 
-def open_network(path: Path, *, trust: bool = False) -> Predictor:
+def open_network(path: Path, *, trust: bool = False) -> Predictor | Segmenter:
     """Opens an exported network: a folder, an ONNX file or a program of `torch.export`.
 
     Args:
@@ -145,7 +147,7 @@ def open_network(path: Path, *, trust: bool = False) -> Predictor:
     from nasplug.export.bundle import read_bundle, read_description
 
     facts = read_description(path)
-    return Predictor(_torch(read_bundle(path, trust=trust), facts, str(path)), facts, str(path))
+    return _opened(_torch(read_bundle(path, trust=trust)), facts, str(path))
 
 
 def data_files(paths: Iterable[Path], suffixes: Collection[str]) -> list[Path]:
@@ -159,11 +161,12 @@ def data_files(paths: Iterable[Path], suffixes: Collection[str]) -> list[Path]:
         DataError: A path does not exist, or there is no such file.
     """
     found: list[Path] = []
+    endings = tuple(suffixes)
     for path in paths:
         if not path.exists():
             raise DataError(f"{str(path)!r} does not exist", where="predict", fix="check the path")
         inside = (
-            sorted(item for item in path.rglob("*") if item.suffix.lower() in suffixes) if path.is_dir() else [path]
+            sorted(item for item in path.rglob("*") if item.name.lower().endswith(endings)) if path.is_dir() else [path]
         )
         if not inside:
             raise DataError(
@@ -175,7 +178,7 @@ def data_files(paths: Iterable[Path], suffixes: Collection[str]) -> list[Path]:
     return found
 
 
-def _open_onnx(path: Path) -> Predictor:
+def _open_onnx(path: Path) -> Predictor | Segmenter:
     from nasplug.export.onnx import METADATA
 
     onnxruntime = require("onnxruntime", extra="onnx", purpose="run ONNX files")
@@ -193,10 +196,10 @@ def _open_onnx(path: Path) -> Predictor:
         (name,) = inputs
         return np.asarray(session.run(None, {name: given})[0], np.float64)
 
-    return Predictor(_prepared(run, facts, str(path)), facts, str(path))
+    return _opened(run, facts, str(path))
 
 
-def _open_program(path: Path, *, trust: bool) -> Predictor:
+def _open_program(path: Path, *, trust: bool) -> Predictor | Segmenter:
     if not trust:
         raise TrustError(
             "a program of torch.export may run code while it is read",
@@ -214,10 +217,17 @@ def _open_program(path: Path, *, trust: bool) -> Predictor:
     except Exception as error:
         raise StorageError("this is not a program of torch.export", where=str(path), why=str(error)) from error
     facts = _facts(extra[EXTRA], path)
-    return Predictor(_torch(module, facts, str(path)), facts, str(path))
+    return _opened(_torch(module), facts, str(path))
 
 
-def _torch(network: Any, facts: Mapping[str, Any], where: str) -> Run:
+def _opened(run: Run, facts: Mapping[str, Any], where: str) -> Predictor | Segmenter:
+    kind = facts.get("preprocessing")
+    if isinstance(kind, Mapping) and kind.get("kind") == "volume":
+        return Segmenter(run, facts, where)
+    return Predictor(_prepared(run, facts, where), facts, where)
+
+
+def _torch(network: Any) -> Run:
     import torch
 
     def run(given: NDArray[Any]) -> NDArray[np.float64]:
@@ -225,7 +235,7 @@ def _torch(network: Any, facts: Mapping[str, Any], where: str) -> Run:
             answer: NDArray[np.float64] = network(torch.from_numpy(np.ascontiguousarray(given))).double().numpy()
         return answer
 
-    return _prepared(run, facts, where)
+    return run
 
 
 def _way(facts: Mapping[str, Any], where: str) -> Preprocessing | Rows:

@@ -182,11 +182,9 @@ def spacing_of(task: Task) -> list[float]:
     """Returns the size of a voxel along each axis of a task's patch; 1 where the task does not know it.
 
     Args:
-        task: Task, whose `cases` are prepared volumes if it is a segmentation.
+        task: Task, with `voxel_spacing` if it knows it.
     """
-    dimensions = len(task.input_shape) - 1
-    grids = getattr(getattr(task, "cases", None), "grids", None)
-    return [1.0] * dimensions if not grids else list(grids[0].spacing[:dimensions])
+    return list(getattr(task, "voxel_spacing", ())) or [1.0] * (len(task.input_shape) - 1)
 
 
 def _nets() -> Any:

@@ -219,6 +219,9 @@ def _activation(call: Call) -> int:
 
 
 def _batch_norm(call: Call) -> int:
+    """Batch normalisation with kept statistics is an affine map; with those of its input, as of instances, a norm."""
+    if any(value is True for value in (call.arg(3, "training"), call.arg(5, "training"))):
+        return call.row("norm")
     return call.recorder.builder.normalise(call.sources[0], call.recorder.name(call.operator), **call.of_input())
 
 

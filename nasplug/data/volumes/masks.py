@@ -16,6 +16,8 @@ from nasplug.data.volumes.nifti import classes_of
 from nasplug.data.volumes.source import VolumeSource, listed
 from nasplug.optional import require
 
+#: Names of the channels of grey and of coloured pictures.
+CHANNELS = (("grey",), ("red", "green", "blue"))
 ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
 
@@ -76,27 +78,20 @@ class MaskFolder(VolumeSource):
             grey = _opened(found[0].images[0]).ndim == 2
         ordered = dict(sorted(self.classes.items(), key=lambda item: item[1]))
         files = tuple(path for case in found for path in (*case.images, case.label) if path is not None)
-        channels = ("grey",) if grey else ("red", "green", "blue")
+        channels = CHANNELS[0] if grey else CHANNELS[1]
         return CaseList(found, tuple(ordered), channels, str(folder), tuple(ordered.values()), files)
 
     def read(self, case: Case, cases: CaseList) -> Volume:
         """See the base class."""
         assert case.label is not None
-        pixels = _opened(case.images[0])
-        if pixels.ndim == 2:
-            pixels = pixels[..., None]
-        if len(cases.channels) == 1:
-            pixels = pixels[..., :3].mean(-1, keepdims=True)
-        elif pixels.shape[-1] == 1:
-            pixels = pixels.repeat(3, -1)
+        image = read_channels(case.images[0], len(cases.channels))
         mask = _opened(case.label, indices=True)
-        if mask.shape != pixels.shape[:2]:
+        if mask.shape != image.shape[1:3]:
             raise DataError(
-                f"image and label have different shapes: {pixels.shape[:2]} and {mask.shape}",
+                f"image and label have different shapes: {image.shape[1:3]} and {mask.shape}",
                 where=f"{case.images[0]} and {case.label}",
                 fix="resize the mask by the nearest neighbour",
             )
-        image = np.moveaxis(pixels[..., :3].astype(np.float32), -1, 0)[..., None]
         return Volume(image, classes_of(mask[..., None], cases.values, str(case.label)), affine_of((1, 1, 1)))
 
     def _part(self, folder: Path, split: str) -> list[Case]:
@@ -114,6 +109,42 @@ class MaskFolder(VolumeSource):
             name = f"{split}/{path.stem}" if split else path.stem
             found.append(Case(name, patient_of(path.stem, self.patient), (path,), mask, split))
         return found
+
+
+def read_channels(path: Path, channels: int) -> NDArray[np.float32]:
+    """Reads the pixels of a picture.
+
+    Args:
+        path: Path of the file.
+        channels: 1 for grey values, 3 for colours; what the file holds is brought to that.
+
+    Returns:
+        Intensities (C, H, W, 1).
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    pixels = _opened(path)
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    if pixels.shape[-1] == 2:  # grey and alpha
+        pixels = pixels[..., :1]
+    if channels == 1:
+        pixels = pixels[..., :3].mean(-1, keepdims=True)
+    elif pixels.shape[-1] == 1:
+        pixels = pixels.repeat(3, -1)
+    return np.moveaxis(pixels[..., :3].astype(np.float32), -1, 0)[..., None]
+
+
+def write_mask(mask: NDArray[np.int32], path: Path) -> None:
+    """Writes a mask as a grey picture.
+
+    Args:
+        mask: Value of each pixel (H, W).
+        path: File to write.
+    """
+    image_module = require("PIL.Image", extra="train", purpose="write image files")
+    image_module.fromarray(mask.astype(np.uint8 if mask.max() <= 255 else np.uint16)).save(path)
 
 
 def _opened(path: Path, indices: bool = False) -> NDArray[np.generic]:

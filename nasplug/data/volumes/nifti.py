@@ -62,6 +62,40 @@ def read_case(case: Case, cases: CaseList) -> Volume:
     return Volume(np.stack(channels), classes_of(mask, cases.values, str(case.label)), affine)
 
 
+def read_channels(path: Path, channels: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Reads one file with all channels of an image.
+
+    Args:
+        path: Path of the file.
+        channels: Number of channels that it must hold.
+
+    Returns:
+        Intensities (C, X, Y, Z), and the map from voxel positions to millimetres (4, 4).
+
+    Raises:
+        DataError: The file is missing or damaged, or has other dimensions.
+    """
+    array, affine = _load(path)
+    return _channels(array, channels, path), affine
+
+
+def write_mask(mask: NDArray[np.int32], image: Path, path: Path) -> None:
+    """Writes a mask with the directions, the place and the spacing of an image.
+
+    Args:
+        mask: Value of each voxel (X, Y, Z).
+        image: File of the image.
+        path: File to write.
+    """
+    nibabel = require("nibabel", extra="medical", purpose="write NIfTI files")
+    of = nibabel.load(image)
+    kind = np.uint8 if mask.min() >= 0 and mask.max() <= 255 else np.int16
+    header = of.header.copy()
+    header.set_data_dtype(kind)
+    header["cal_min"] = header["cal_max"] = 0  # the range of intensities to display
+    nibabel.save(nibabel.Nifti1Image(mask.astype(kind), of.affine, header), path)
+
+
 def classes_of(mask: NDArray[Any], values: Sequence[int], where: str) -> NDArray[np.uint8]:
     """Returns the position of the class of each voxel.
 

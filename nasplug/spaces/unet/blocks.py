@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-#: Factor on the channels inside an inverted block.
-EXPANSION = 3
+from nasplug.spaces.unet.levels import EXPANSION
 
 
 class Layers:

@@ -12,12 +12,14 @@ from nasplug.data.volumes.plan import strides_of
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
 from nasplug.spaces.medical import check_patches, spacing_of
+from nasplug.spaces.unet.levels import Level
+from nasplug.spaces.unet.workload import unet_workload
 
 if TYPE_CHECKING:
     from torch import nn
 
     from nasplug.contract.io import Inputs
-    from nasplug.spaces.unet.network import Level
+    from nasplug.workloads.workload import Workload
 
 BLOCKS = ("conv", "residual", "inverted", "separable")
 SKIPS = ("concat", "add", "gate")
@@ -109,8 +111,6 @@ class UNetSpace(ChoiceSpace):
 
     def levels(self, architecture: Architecture, task: Task) -> tuple[Level, ...]:
         """Returns the levels that are built for a task's patch, the finest first."""
-        from nasplug.spaces.unet.network import Level
-
         made: dict[str, Any] = self.active(architecture)
         patch = task.input_shape[1:]
         strides = [*strides_of(patch, spacing_of(task)), *[[1] * len(patch)] * (made["depth"] + 1)]
@@ -142,6 +142,13 @@ class UNetSpace(ChoiceSpace):
         network = UNet(levels, channels, task.outputs, len(patch), made["norm"], made["up"], deep)
         factors = [math.prod(level.stride[axis] for level in levels[:-1]) for axis in range(len(patch))]
         return Padded(network, factors)
+
+    def workload(self, architecture: Architecture, task: Task) -> Workload:
+        """The workload that would be read off the built network."""
+        made: dict[str, Any] = self.active(architecture)
+        return unet_workload(
+            self.levels(architecture, task), task.input_shape, task.outputs, str(made["norm"]), str(made["up"])
+        )
 
     def graph(self, architecture: Architecture) -> Graph:
         """The blocks of both ways, with the skips as edges of their own."""

@@ -126,6 +126,11 @@ class Segmentation:
         return self._patches.batch_size or self._proposal.batch_size
 
     @property
+    def voxel_spacing(self) -> tuple[float, ...]:
+        """Size of a voxel along each axis of a patch, in millimetres; that of the first case where cases differ."""
+        return self.cases.grids[0].spacing[: self.dimensions]
+
+    @property
     def _proposal(self) -> Any:
         facts = self.cases.facts
         spacing = wanted_spacing(facts, self._preparation)
@@ -154,18 +159,22 @@ class Segmentation:
     @property
     def preprocessing(self) -> dict[str, Json]:
         """What happens to a volume before a network gets it, as plain data."""
+        from nasplug.data.volumes.way import VolumeWay
+
         facts = self.cases.facts
         spacing = wanted_spacing(facts, self._preparation)
-        return {
-            "kind": "volume",
-            "orientation": "RAS",
-            "slices": self.cases.slices,
-            "spacing": None if spacing is None else [float(size) for size in spacing],
-            "channels": [channel.name for channel in facts.channels],
-            "intensity": [asdict(scale) for scale in self.cases.scales],
-            "patch": list(self.patch_size),
-            "overlap": self.scoring.overlap,
-        }
+        return VolumeWay(
+            slices=self.cases.slices,
+            spacing=None if spacing is None else (float(spacing[0]), float(spacing[1]), float(spacing[2])),
+            channels=tuple(channel.name for channel in facts.channels),
+            intensity=self.cases.scales,
+            patch=self.patch_size,
+            overlap=self.scoring.overlap,
+            windows=self.scoring.windows,
+            flips=self.scoring.flips,
+            values=tuple(self.data.load().values),
+            nan=self._preparation.nan,
+        ).to_plain()
 
     def describe_data(self) -> str:
         """Says in one line what the data are."""

@@ -71,3 +71,11 @@ def test_an_exploration_says_which_layers_cost_nothing():
     builder.row("other", [builder.conv(-1, 4, 3)], "strange")
     with pytest.warns(UserWarning, match="1 layer, such as 'strange'"):
         explore(builder.build(), preset("wu32"), {"macs": [16, 32]})
+
+
+def test_normalisation_by_statistics_of_the_input_costs_time():
+    def seconds(norm):
+        network = nn.Sequential(nn.Conv3d(4, 8, 3, padding=1, bias=False), norm).eval()
+        return NPU("wu32", unsupported="cpu").totals(extract(network, (4, 16, 16, 16)))["latency_s"]
+
+    assert seconds(nn.InstanceNorm3d(8, affine=True)) > seconds(nn.BatchNorm3d(8))

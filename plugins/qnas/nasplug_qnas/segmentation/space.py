@@ -11,9 +11,11 @@ from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
 from nasplug_qnas.functions import natural_key
 from nasplug_qnas.segmentation.topology import KERNELS, UNET_CELLS, Gene, Layer, decode
+from nasplug_qnas.segmentation.workload import segmentation_workload
 
 if TYPE_CHECKING:
     from nasplug.contract.io import Inputs
+    from nasplug.workloads.workload import Workload
 
 Search: TypeAlias = Literal["joint", "blocks", "topology"]
 
@@ -108,6 +110,11 @@ class SegmentationSpace(ChoiceSpace):
                 edges.append((layer.skip + 2, position + 2))
         edges.append((len(layers) + 1, len(layers) + 2))
         return Graph(("input", "stem", *(str(layer.gene) for layer in layers), "output"), tuple(edges))
+
+    def workload(self, architecture: Architecture, task: Task) -> Workload:
+        """The workload that would be read off the built network."""
+        layers = self.layers(architecture)
+        return segmentation_workload(layers, task.input_shape, task.outputs, self.stem, self.published_output)
 
     def check_inputs(self, inputs: Inputs) -> None:
         """Refuses everything but one slice or volume.
