@@ -36,29 +36,41 @@ class Part(ImageSource):
         path: The file.
         train: Number of training images.
         test: Number of test images; None means that validation images are held out of the training images instead.
+        halved: Whether images have half the height and width, every pixel the mean of four.
     """
 
     path: str
     train: int
     test: int | None
+    halved: bool = False
 
     def load(self) -> ImageArrays:
         """Reads the images."""
         whole = _whole(self.path)
-        x, y = whole.x_train[: self.train], whole.y_train[: self.train]
+        x, y = self._sized(whole.x_train[: self.train]), whole.y_train[: self.train]
         if self.test is None:
             return ImageArrays(x, y, classes=whole.classes, where=self.path)
         assert whole.x_test is not None
         assert whole.y_test is not None
-        return ImageArrays(x, y, whole.x_test[: self.test], whole.y_test[: self.test], classes=whole.classes)
+        x_test = self._sized(whole.x_test[: self.test])
+        return ImageArrays(x, y, x_test, whole.y_test[: self.test], classes=whole.classes)
+
+    def _sized(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        if not self.halved:
+            return images
+        count, height, width, channels = images.shape
+        fours = images.reshape(count, height // 2, 2, width // 2, 2, channels)
+        return fours.mean((2, 4)).round().astype(images.dtype)
 
 
-def task(data: Path, train: int, test: int | None, lr: float = 0.05) -> nas.ImageClassification:
+def task(
+    data: Path, train: int, test: int | None, lr: float = 0.05, *, halved: bool = False
+) -> nas.ImageClassification:
     """Images with shifts and mirroring, SGD with momentum and a cosine for every phase."""
     training = nas.Training(optimizer="sgd", lr=lr, momentum=0.9, weight_decay=5e-4, schedule="cosine")
     split = {} if test is not None else {"split": nas.data.Split(val_fraction=0.2, test_fraction=0.0)}
     return nas.ImageClassification(
-        Part(str(data), train, test), batch_size=64, augment="crop_flip", training=training, **split
+        Part(str(data), train, test, halved), batch_size=64, augment="crop_flip", training=training, **split
     )
 
 

@@ -1,10 +1,10 @@
 """ENAS-S beside random search and a search for accuracy alone, at equal evaluations.
 
-On eight classes of CIFAR-10 (JPEG), networks of the space `cgap.blocks` are trained for a few epochs. Searches see
-validation images held out of the training images: `enas_s` and `enas_s_faithful` search for accuracy and stability,
-`accuracy` is the same evolution for accuracy alone, `random` draws at random and takes the most accurate. The winner of
-each is trained on the eight classes with another seed and acquires the other two (Acquisitive Learning); accuracy,
-forgetting and size are then those on test images.
+On eight classes of CIFAR-10 (JPEG) at 16 x 16 pixels, networks of the space `cgap.blocks` are trained for a few epochs.
+Searches see validation images held out of the training images: `enas_s` and `enas_s_faithful` search for accuracy and
+stability, `accuracy` is the same evolution for accuracy alone, `random` draws at random and takes the most accurate.
+The winner of each is trained on the eight classes with another seed and acquires the other two (Acquisitive Learning);
+accuracy, forgetting and size are then those on test images.
 
 Run: OMP_NUM_THREADS=1 python benchmarks/enas_s.py --data cifar10_jpeg.npz
 """
@@ -42,7 +42,7 @@ def run(name: str, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
     space = nas.component("cgap.blocks", depth=arguments.depth, widths=arguments.widths)
     measured = nas.component("stability", alpha=0.8, draws=8, schedule=SCHEDULE, order=seed, faithful=faithful)
     study = nas.search(
-        StageTask(task(arguments.data, arguments.train, None), SCHEDULE, order=seed),
+        StageTask(task(arguments.data, arguments.train, None, halved=True), SCHEDULE, order=seed),
         space=space,
         strategy=nas.component(strategy, **options),
         costs=[measured, "params"],
@@ -55,7 +55,7 @@ def run(name: str, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
     )
     best = study.best
     again = nas.search(
-        task(arguments.data, arguments.train, arguments.test),
+        task(arguments.data, arguments.train, arguments.test, halved=True),
         space=space,
         strategy=_One(best.architecture.genotype),
         evaluator=nas.component("cgap.acquire", schedule=SCHEDULE, order=seed, memory={"size": arguments.memory}),
@@ -102,13 +102,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--searches", nargs="+", choices=list(SEARCHES), default=list(SEARCHES))
     parser.add_argument("--depth", type=int, default=1)
-    parser.add_argument("--widths", type=int, nargs="+", default=[8, 16, 24, 32])
-    parser.add_argument("--population", type=int, default=6)
-    parser.add_argument("--trials", type=int, default=18)
-    parser.add_argument("--train", type=int, default=1500)
-    parser.add_argument("--test", type=int, default=2000)
+    parser.add_argument("--widths", type=int, nargs="+", default=[8, 16, 24])
+    parser.add_argument("--population", type=int, default=5)
+    parser.add_argument("--trials", type=int, default=10)
+    parser.add_argument("--train", type=int, default=800)
+    parser.add_argument("--test", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--final-epochs", type=int, default=8)
+    parser.add_argument("--final-epochs", type=int, default=6)
     parser.add_argument("--memory", type=int, default=200)
     parser.add_argument("--work", type=Path, default=Path("runs/enas_s"))
     parser.add_argument("--out", type=Path, default=None, help="folder of the JSON; default: results beside the script")
@@ -127,7 +127,7 @@ def main() -> None:
     }
     result = {
         "data": DATA,
-        "settings": settings | {"schedule": SCHEDULE},
+        "settings": settings | {"schedule": SCHEDULE, "pixels": 16},
         "seeds": arguments.seeds,
         "summary": summary,
         "seconds": sum(item["seconds"] for item in found),

@@ -3,11 +3,13 @@
 CIFAR-10 (JPEG), a small residual network. All rows train by the same schedule; `uniform` has the width whose
 parameters come nearest to those that growth ended with, trained for as many epochs (`uniform`) and for about the same
 work (`uniform_work`). `prune` trains the whole network and loses as many channels, step by step, by the same scores.
+`torch_pruning_l2`, `_taylor` and `_group` lose them by that library in as many epochs, and to the same parameters;
+`_work` behind a name says that its epochs are those that come nearest to the work of `cgap`.
 Figures are on test images, by which nothing is chosen. Work is counted for every step on the network that it was.
 
 Sizes are for one core: accuracies are far below those of full trainings, and compare rows only.
 
-Run: OMP_NUM_THREADS=1 python benchmarks/growth.py --data cifar10_jpeg.npz
+Run: OMP_NUM_THREADS=1 python benchmarks/growth.py --data cifar10_jpeg.npz   (with torch-pruning on the path)
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import _growth_peers as peers
+import torch
 from _continual import kept, mean_sd, task
 from _record import record
 from nasplug_cgap.growth.settings import Growth, Pruning
@@ -26,7 +30,9 @@ import nasplug as nas
 from nasplug.cost.counts import count_macs, count_params
 
 DATA = "CIFAR-10 (JPEG): a part of the training images; figures are on test images, by which nothing is chosen"
-METHODS = ("full", "cgap", "prune", "uniform", "uniform_work")
+PEERS = tuple(f"torch_pruning_{kind}" for kind in peers.KINDS)
+PRUNED = ("prune", *PEERS)
+METHODS = ("full", "cgap", "uniform", "uniform_work", *PRUNED, *(f"{name}_work" for name in PRUNED))
 SHAPE = (3, 32, 32)
 
 
@@ -43,10 +49,20 @@ def built(arguments: argparse.Namespace, width: int) -> Any:
 
 def run(name: str, seed: int, arguments: argparse.Namespace, width: int, epochs: int) -> dict[str, Any]:
     """One training."""
+    base = name.removesuffix("_work")
+    if base in PEERS:
+        torch.manual_seed(seed)
+        network, kind = built(arguments, width), base.removeprefix("torch_pruning_")
+        same = task(arguments.data, arguments.train, arguments.test)
+        found = peers.train(same, network, kind, arguments.keep, seed, epochs)
+        print(
+            name, seed, width, epochs, {key: round(found[key], 4) for key in ("val_acc", "params", "work")}, flush=True
+        )
+        return {"method": name, "seed": seed, "width": width, **found}
     started = time.perf_counter()
     pruning = Pruning(keep=arguments.keep, weights=0.5)
     growth = Growth(seed=0.25, capacity=0.6) if name == "cgap" else Growth(seed=1.0, until=0.0)
-    changing = name in ("cgap", "prune")
+    changing = base in ("cgap", "prune")
     study = nas.search(
         task(arguments.data, arguments.train, arguments.test),
         space=space(arguments, width),
@@ -105,10 +121,13 @@ def main() -> None:
         found += [
             grown,
             once("full", seed, arguments.width, arguments.epochs),
-            once("prune", seed, arguments.width, arguments.epochs),
             once("uniform", seed, narrow, arguments.epochs),
             once("uniform_work", seed, narrow, longer),
         ]
+        for name in PRUNED:
+            pruned = once(name, seed, arguments.width, arguments.epochs)
+            shorter = max(1, round(arguments.epochs * grown["work"] / pruned["work"]))
+            found += [pruned, once(f"{name}_work", seed, arguments.width, shorter)]
     summary: dict[str, Any] = {}
     for name in METHODS:
         some = [item for item in found if item["method"] == name]
@@ -132,7 +151,7 @@ def main() -> None:
         "runs": found,
     }
     folder_of = {} if arguments.out is None else {"folder": arguments.out}
-    record("growth", result, packages=("nasplug-cgap",), **folder_of)
+    record("growth", result, packages=("nasplug-cgap", "torch-pruning"), **folder_of)
 
 
 if __name__ == "__main__":

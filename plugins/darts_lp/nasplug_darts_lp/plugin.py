@@ -23,6 +23,11 @@ def register(catalog: Catalog) -> None:
         "nasplug_darts_lp.layers.callback:QuantisationSchedule",
         summary="Warm-up in floating point, decreasing bit widths and distillation while a quantised network trains.",
     )
+    catalog.callback(
+        "darts_lp.quantise_after",
+        "nasplug_darts_lp.layers.after:QuantiseAfter",
+        summary="Quantises a network that has trained in floating point, such as one that grew, and trains it on.",
+    )
     catalog.space(
         "darts_lp.layers",
         "nasplug_darts_lp.spaces.layers.space:LayersSpace",

@@ -152,6 +152,7 @@ class Growing(Callback):
                 scores(self.surgery.network, changing(self.surgery, self.settings), self._by, seed=step)
             )
         if not left:
+            self._refuse_others()
             self._step(pl_module, step, int(trainer.estimated_stepping_batches))
             self._scores = []
 
@@ -199,6 +200,19 @@ class Growing(Callback):
     @property
     def _by(self) -> Any:
         return self.settings.score
+
+    def _refuse_others(self) -> None:
+        """Refuses to edit a network whose layers somebody else has exchanged meanwhile."""
+        known = {name for name, _ in self.surgery.channels.twin.named_parameters()}
+        other = known ^ {name for name, _ in self.surgery.network.named_parameters()}
+        if other:
+            doing = "grows" if self.phase == "grow" else "shrinks"
+            raise SpecError(
+                f"the layers of the network were exchanged while it still {doing}",
+                where="cgap",
+                why=f"{min(other)!r} came or went since the last change",
+                fix="let the other plugin begin after pruning.until of the training",
+            )
 
     def _measure_limits(self, network: nn.Module) -> None:
         self._capacity = self._sizes.limits(self.settings.growth.capacity, "capacity", network)

@@ -64,7 +64,45 @@ def quantise(
         SpecError: Bits out of range, or an unknown option.
         UnknownNameError: An unknown kind of quantiser.
     """
-    quantised = copy.deepcopy(network)
+    settings: dict[str, Any] = {"weight_bits": weight_bits, "activation_bits": activation_bits, "weights": weights}
+    settings |= {"activations": activations, "first_last_bits": first_last_bits, "skip": skip, "layers": layers}
+    return exchange(copy.deepcopy(network), **settings, **options)
+
+
+def exchange(
+    network: nn.Module,
+    *,
+    weight_bits: int | None = 4,
+    activation_bits: int | None = 4,
+    activations: str = "double_st",
+    weights: str = "uniform",
+    first_last_bits: int | None = 8,
+    skip: Sequence[str] = (),
+    layers: Mapping[str, Mapping[str, Any]] | None = None,
+    **options: Any,
+) -> nn.Module:
+    """Quantises a network in place, with its own weights, which an optimizer may hold; see `quantise`.
+
+    Args:
+        network: Any module; its layers are exchanged.
+        weight_bits: Bits of the weights.
+        activation_bits: Bits of the inputs of the layers.
+        activations: Kind of their quantiser.
+        weights: Kind of the quantiser of weights.
+        first_last_bits: Bits of the first and the last layer.
+        skip: Names of modules that stay as they are.
+        layers: Other settings for layers by name.
+        **options: Options of the activation quantiser.
+
+    Returns:
+        The network itself, or what stands for it if it is a layer.
+
+    Raises:
+        TaskError: A module that cannot be quantised, by its name, or an unknown name in `skip` or `layers`.
+        SpecError: Bits out of range, or an unknown option.
+        UnknownNameError: An unknown kind of quantiser.
+    """
+    quantised = network
     names = [name for name, _ in quantised.named_modules()]
     _check_names("skip", skip, names)
     found = {
