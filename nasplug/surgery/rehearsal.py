@@ -47,7 +47,7 @@ def rehearsed(channels: Channels, wanted: Changes) -> Channels:
     make(channels.twin, wanted)
     where = f"surgery, {wanted.edit.do} in {', '.join((*wanted.edit.groups, *wanted.dropped)):.200}"
     fix = _unequal(channels, wanted) or (
-        "edit other groups; a module that keeps a number of channels must keep it as an attribute of its own"
+        "edit other groups, or let the code take numbers of channels from its tensors, as in `x.shape[1]`"
     )
     try:
         after = Channels.of_twin(channels.twin, channels.inputs)

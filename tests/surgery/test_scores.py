@@ -63,3 +63,31 @@ def test_activations_are_the_mean_over_all_batches(batches: int) -> None:
         network(images[0])  # nobody measures any more
     assert torch.allclose(means["0"], maps.abs().mean(dim=(0, 2, 3)).double(), rtol=1e-5)
     assert torch.allclose(means["2"], hidden.abs().mean(dim=0).double(), rtol=1e-5)
+
+
+def test_random_scores_follow_the_seed_and_differ_by_group() -> None:
+    network = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 1))
+    groups = list(channels_of(network, (2,)))
+    one, other = scores(network, groups, "random", seed=1), scores(network, groups, "random", seed=1)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert not torch.equal(one["0"], one["2"])
+    assert not torch.equal(one["0"], score(network, groups[0], "random", seed=2))
+
+
+def test_what_has_no_score_is_named(network: Joined) -> None:
+    group = channels_of(network, (2,))["one"]
+    with pytest.raises(SurgeryError, match="no gradient to score by"):
+        score(network, group, "taylor")
+    with pytest.raises(SurgeryError, match="did you mean 'taylor'"):
+        score(network, group, "tailor")  # type: ignore[arg-type]
+    plain = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    with pytest.raises(SurgeryError, match="no normalisation scales its channels"):
+        score(plain, channels_of(plain, (2,))["0"], "bn_scale")
+
+
+def test_a_channel_of_several_places_has_the_sum_of_them() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 4, 1, bias=False), nn.GroupNorm(2, 4), nn.Conv2d(4, 1, 1))
+    network[0].weight.data = torch.tensor([1.0, -2.0, 3.0, 4.0]).reshape(4, 1, 1, 1)
+    group = channels_of(network, (1, 2, 2))["0"]
+    assert group.size == 2
+    assert score(network, group).tolist() == [3.0, 7.0]
