@@ -11,12 +11,13 @@ Run: python benchmarks/regret.py nasbench101 TABLES   (or nasbench201_cifar10, .
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
-from _record import record
+from _record import RESULTS, record
 from nasplug_tables.bench import Comparison, compare
 from nasplug_tables.bench.plot import draw
 
@@ -40,6 +41,9 @@ OTHERS = {
 }
 CHOICES = {
     "qnas": nas.component("qnas", preset="table"),
+    "qnas anchored": nas.component("qnas", preset="anchored"),
+    "qnas anchored, fixed distributions": nas.component("qnas", preset="anchored", evolution={"max_update": 0.0}),
+    "qnas with repeats": nas.component("qnas", preset="table", evolution={"redraws": 0}),
     "qnas without crossover": nas.component("qnas", preset="table", evolution={"gene_crossover": "none"}),
     "qnas strong": nas.component("qnas", preset="strong"),
     "qnas cifar2022": nas.component("qnas", preset="cifar2022"),
@@ -72,6 +76,21 @@ def summary(found: Comparison) -> dict:
     }
 
 
+def joined(before: dict, now: dict) -> dict:
+    """New rows in the place of old ones; the head of the record is that of the new rows.
+
+    Raises:
+        SystemExit: The rows are not comparable: other seeds, another number of queries, other rules.
+    """
+    if before["settings"] != now["settings"]:
+        raise SystemExit(f"the recorded rows have other settings: {before['settings']}, now {now['settings']}")
+    kept = {
+        part: {**before[part], **rows} for part, rows in now.items() if isinstance(rows, dict) and part != "settings"
+    }
+    dates = before.get("rows_of", dict.fromkeys(before["regret"], before["date"]))
+    return now | kept | {"rows_of": {label: date for label, date in dates.items() if label not in now["regret"]}}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("suite", choices=SUITES)
@@ -81,6 +100,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=150)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", nargs="+", help="labels")
+    parser.add_argument("--keep", action="store_true", help="keep the recorded rows of what is not run again")
     parser.add_argument("--picture", type=Path, help="folder for regret.png")
     parser.add_argument("--out", type=Path, default=None, help="folder of the JSON; default: results beside the script")
     arguments = parser.parse_args()
@@ -105,8 +125,12 @@ def main() -> None:
         print("  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)))
     if arguments.picture:
         draw(found, arguments.picture)
-    folder = {} if arguments.out is None else {"folder": arguments.out}
-    record(f"regret_{arguments.suite}", summary(found), packages=("scipy", "optuna"), **folder)
+    folder = arguments.out or RESULTS
+    name, result = f"regret_{arguments.suite}", summary(found)
+    before = folder / f"{name}.json"
+    if arguments.keep and before.is_file():
+        result = joined(json.loads(before.read_text()), result)
+    record(name, result, packages=("scipy", "optuna"), folder=folder)
 
 
 if __name__ == "__main__":

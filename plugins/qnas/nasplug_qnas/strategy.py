@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -11,6 +11,7 @@ import numpy as np
 from nasplug.contract.errors import SpecError
 from nasplug.contract.grammar import divide
 from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.jsondata import Json
 from nasplug.contract.protocols import HasVector
 from nasplug.contract.records import Proposal, Scalar, Trial
 from nasplug.ledger.view import StudyView
@@ -49,10 +50,10 @@ class QNAS:
     Source: Szwarcman, Civitarese and Vellasco, Applied Soft Computing 120:108674, 2022.
 
     Args:
-        preset: `strong`, the setting of SegQNAS (`segqnas2023` by its published name), in which the distributions
-            converge; `cifar2022`, the published
-            setting of Q-NAS on CIFAR, which stays close to sampling from the space's prior; or `table`, for budgets
-            of some 150 evaluations, with crossover of architectures.
+        preset: `strong`, the setting of SegQNAS, in which the distributions converge, without repeated candidates
+            (`segqnas2023` is the published one, with them); `cifar2022`, the published setting of Q-NAS on CIFAR,
+            which stays close to sampling from the space's prior; for budgets of some 150 evaluations `table`, with
+            crossover of architectures, or `anchored`, which varies survivors by the distributions.
         evolution: Settings of the evolution that differ from the preset's.
         hyperparameters: Values handed to the training by name: ranges and choices are evolved, such as
             `{low: 1e-4, high: 1e-1, log: true}`, `[0.0, 0.9]` or `[adam, sgd]`; anything else is a fixed value.
@@ -66,7 +67,7 @@ class QNAS:
 
     def __init__(
         self,
-        preset: Literal["strong", "cifar2022", "segqnas2023", "table"] = "strong",
+        preset: Literal["strong", "cifar2022", "segqnas2023", "table", "anchored"] = "strong",
         evolution: Changes[QNASSettings] = None,
         hyperparameters: Mapping[str, Any] | None = None,
         max_generations: int | None = None,
@@ -84,6 +85,7 @@ class QNAS:
         self._algorithm: QNASAlgorithm | None = None
         self._encoding = Encoding((), {})
         self._stored: Mapping[str, Any] | None = None
+        self._read, self._seen = 0, set[tuple[object, ...]]()
         self._forget_generation()
 
     def _forget_generation(self) -> None:
@@ -106,7 +108,7 @@ class QNAS:
             if algorithm.pending is None:
                 if algorithm.should_stop or algorithm.generation == self.max_generations:
                     return []
-                algorithm.ask(study.rng("qnas.ask", algorithm.generation))
+                algorithm.ask(study.rng("qnas.ask", algorithm.generation), self._repeats(study))
                 self._forget_generation()
             self._candidates = algorithm.pending or []
             self._facts = {
@@ -137,19 +139,30 @@ class QNAS:
         algorithm.tell(fitness, study.rng("qnas.tell", algorithm.generation), failed)
         self._forget_generation()
 
+    def _repeats(self, study: StudyView) -> Callable[[Candidate], bool]:
+        """What says of each candidate in turn whether it, or one that gives the same network, was proposed before."""
+        for trial in study.trials[self._read :]:
+            self._seen.add(trial.proposal.identity())
+        self._read = len(study.trials)
+        seen = self._seen | {trial.proposal.identity() for trial in study.pending}
+
+        def repeats(candidate: Candidate) -> bool:
+            identity = self._decoded(study, candidate).identity()
+            known = identity in seen
+            seen.add(identity)
+            return known
+
+        return repeats
+
+    def _decoded(self, study: StudyView, candidate: Candidate, **info: Json) -> Proposal:
+        space: Any = study.space
+        hyperparameters = {**self._fixed, **self._encoding.hyperparameters(candidate)}
+        return Proposal(space.from_vector(self._encoding.vector(candidate)), hyperparameters, info=info)
+
     def _proposal(self, study: StudyView, generation: int, index: int) -> Proposal:
         candidate = self._candidates[index]
-        space: Any = study.space
-        return Proposal(
-            space.from_vector(self._encoding.vector(candidate)),
-            {**self._fixed, **self._encoding.hyperparameters(candidate)},
-            info={
-                "generation": generation,
-                "individual": index,
-                "quantum_individual": candidate.parent,
-                **self._facts,
-            },
-        )
+        where: dict[str, Json] = {"generation": generation, "individual": index, "quantum_individual": candidate.parent}
+        return self._decoded(study, candidate, **where, **self._facts)
 
     def _machine(self, study: StudyView) -> QNASAlgorithm:
         """The algorithm, made when the space is first known."""
@@ -197,6 +210,7 @@ class QNAS:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores `state_dict`; the algorithm follows when the space is known."""
         self._algorithm, self._stored = None, state["algorithm"]
+        self._read, self._seen = 0, set()
         self._forget_generation()
         self._handed_out = int(state["handed_out"])
         self._results = {int(index): result for index, result in state["results"].items()}

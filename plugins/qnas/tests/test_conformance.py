@@ -13,6 +13,11 @@ class TestStrong(StrategyConformance):
         return QNAS(evolution={"quantum_individuals": 3, "repetition": 2})
 
 
+class TestAnchored(StrategyConformance):
+    def make_strategy(self):
+        return QNAS("anchored")
+
+
 class TestEvolvingNumbersWithElitism(StrategyConformance):
     def make_strategy(self):
         return QNAS(

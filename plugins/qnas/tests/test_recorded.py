@@ -13,10 +13,10 @@ from nasplug.testing.search import run_search
 RECORDED = Path(__file__).with_name("recorded.json")
 FLOATS = {"lr": [1e-4, 1e-1, "log"], "momentum": [0.0, 0.999]}
 SEARCHES = {
-    "strong": {"qnas": {"hyperparameters": {**FLOATS, "optimizer": "sgd"}}},
+    "strong": {"qnas": {"preset": "segqnas2023", "hyperparameters": {**FLOATS, "optimizer": "sgd"}}},
     "cifar2022": {"qnas": {"preset": "cifar2022", "hyperparameters": FLOATS}},
     "table": {"qnas": {"preset": "table", "hyperparameters": {"decay": [0.1, 0.999]}}},
-    "architecture": {"qnas": {"preset": "table"}},
+    "architecture": {"qnas": {"preset": "table", "evolution": {"redraws": 0}}},
 }
 
 

@@ -205,6 +205,9 @@ def test_every_setting_can_be_given_over_the_preset():
         "crossover_rate": 0.1,
         "gene_crossover": "uniform",
         "gene_crossover_rate": 0.2,
+        "sampling": "distributions",
+        "redrawn": 0.7,
+        "redraws": 3,
         "replacement": "elitism",
         "update_interval": 7,
         "update_rate": 0.3,
@@ -278,3 +281,40 @@ def test_inside_successive_halving_a_generation_sees_the_lowest_rung():
 
 def test_synthetic_space_is_fit_for_it():
     assert isinstance(SyntheticSpace(), ChoiceSpace)
+
+
+def keys(study):
+    return [(trial.architecture.key, tuple(sorted(trial.hyperparameters.items()))) for trial in study.trials]
+
+
+@pytest.mark.parametrize("preset", ["strong", "table", "anchored"])
+def test_no_candidate_comes_twice(preset):
+    study = run_search(QNAS(preset), trials=90, batch=5)
+    assert len(set(keys(study))) == 90
+
+
+def test_published_presets_repeat_candidates():
+    study = run_search(QNAS("segqnas2023"), space=SyntheticSpace(3), trials=63, batch=9, seed=1)
+    other = run_search(QNAS("strong"), space=SyntheticSpace(3), trials=63, batch=9, seed=1)
+    assert len(set(keys(study))) < len(set(keys(other)))
+
+
+def test_a_space_that_is_exhausted_is_repeated():
+    study = run_search(QNAS("strong"), space=SyntheticSpace(1), trials=18, batch=9)
+    assert len(study.trials) == 18
+    assert len(set(keys(study))) == 4
+
+
+@pytest.mark.parametrize("preset", ["strong", "anchored"])
+def test_what_was_enqueued_is_not_proposed_again(preset):
+    first = run_search(QNAS(preset), trials=9, batch=9, seed=3).trials
+    wanted = [list(trial.architecture.genotype) for trial in first[:4]]
+    study = run_search(QNAS(preset), trials=13, batch=9, seed=3, enqueue=wanted)
+    assert len(set(keys(study))) == 13
+
+
+def test_same_networks_with_other_hyperparameters_are_no_repeats():
+    strategy = QNAS("strong", hyperparameters={"lr": [0.1, 1.0]})
+    study = run_search(strategy, space=SyntheticSpace(1), trials=18, batch=9)
+    assert len({trial.architecture.key for trial in study.trials}) <= 4
+    assert len(set(keys(study))) == 18

@@ -16,7 +16,7 @@ import nasplug as nas
 from nasplug.contract.records import Evaluation
 from nasplug.testing import StrategyConformance, run_search
 
-PRESETS = ("strong", "cifar2022", "table")
+PRESETS = ("strong", "cifar2022", "table", "anchored")
 
 
 @cache

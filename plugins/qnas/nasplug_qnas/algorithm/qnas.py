@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from nasplug.contract.errors import SpecError, StorageError
 from nasplug.contract.ranges import FloatRange, IntRange
 from nasplug.contract.wording import plural
+from nasplug_qnas.algorithm.anchoring import anchored
 from nasplug_qnas.algorithm.arrays import BoolArray, FloatArray, IntArray, check_shape
 from nasplug_qnas.algorithm.crossover import gene_crossover, numeric_crossover
 from nasplug_qnas.algorithm.penalty import reduction_penalty, reduction_table
@@ -42,7 +43,8 @@ class QNASAlgorithm:
     What is drawn, in this order:
 
     - `ask`: r, one number; genes (N, L); pulses (N, H); from g = 1 on, the mask of the numeric crossover (N, H) and,
-      if that option is on, N and then (N, L) numbers for the crossover of genes.
+      if that option is on, N and then (N, L) numbers for the crossover of genes, or the changes of anchored
+      individuals; last, whatever replaces repeats.
     - `tell`: only if g is an update generation: the mask of the nodes (Q, L), then that of the pulses (Q, H).
 
     The same r is the intensity of crossover and update of its generation, so it is part of the state in between.
@@ -97,10 +99,8 @@ class QNASAlgorithm:
         """Candidates that wait for their fitness, or None; lets a resumed search continue inside a generation."""
         if self._pending is None:
             return None
-        return [
-            Candidate(tuple(genes.tolist()), self.pulses.decode(values), i % self.settings.quantum_individuals)
-            for i, (genes, values) in enumerate(zip(self._pending.genes, self._pending.numeric, strict=True))
-        ]
+        rows = zip(self._pending.genes, self._pending.numeric, strict=True)
+        return [self._candidate(genes, values, i) for i, (genes, values) in enumerate(rows)]
 
     @property
     def survivors(self) -> list[Individual]:
@@ -127,8 +127,14 @@ class QNASAlgorithm:
             return False
         return stagnated([record.best for record in self.history], self.settings.patience, self.settings.min_gain)
 
-    def ask(self, rng: np.random.Generator) -> list[Candidate]:
+    def ask(self, rng: np.random.Generator, known: Callable[[Candidate], bool] | None = None) -> list[Candidate]:
         """Proposes the N candidates of the next generation.
+
+        Args:
+            rng: Source of randomness.
+            known: Predicate of candidates that were proposed before, earlier ones of this generation included; it is
+                asked once for every candidate in turn, and again for each that replaces it. Ignored if repeats are
+                allowed.
 
         Raises:
             RuntimeError: If the previous generation still waits for its fitness.
@@ -138,27 +144,43 @@ class QNASAlgorithm:
                 f"Q-NAS: generation {self.generation} still waits for its fitness. Call tell() before the next ask(); "
                 "the candidates are in `pending`."
             )
-        settings = self.settings
         intensity = float(rng.random())
-        genes = self.nodes.observe(rng, settings.repetition)
-        numeric = self.pulses.observe(rng, settings.repetition)
-        if self._survivors is not None:
-            usable = ~self._survivors.failed
-            numeric = numeric_crossover(
-                numeric, self._survivors.numeric, intensity, rng, rate=settings.crossover_rate, usable=usable
-            )
-            genes = gene_crossover(
-                genes,
-                self._survivors.genes,
-                settings.gene_crossover,
-                rng,
-                rate=settings.gene_crossover_rate,
-                usable=usable,
-            )
+        genes, numeric = self._drawn(rng, intensity)
+        for i in range(len(genes) if known is not None and self.settings.redraws else 0):
+            for _ in range(self.settings.redraws):
+                if not known(self._candidate(genes[i], numeric[i], i)):
+                    break
+                others, numbers = self._drawn(rng, intensity)
+                genes[i], numeric[i] = others[i], numbers[i]
+            else:
+                known(self._candidate(genes[i], numeric[i], i))
         self._pending = _Pending(genes, numeric, intensity)
         candidates = self.pending
         assert candidates is not None
         return candidates
+
+    def _drawn(self, rng: np.random.Generator, intensity: float) -> tuple[IntArray, FloatArray]:
+        """A generation of genes (N, L) and pulses (N, H)."""
+        settings, survivors = self.settings, self._survivors
+        genes = self.nodes.observe(rng, settings.repetition)
+        numeric = self.pulses.observe(rng, settings.repetition)
+        if survivors is None:
+            return genes, numeric
+        usable = ~survivors.failed
+        numeric = numeric_crossover(
+            numeric, survivors.numeric, intensity, rng, rate=settings.crossover_rate, usable=usable
+        )
+        if settings.sampling == "anchored":
+            variable = np.asarray(self.nodes.choices) > 1
+            for i in np.flatnonzero(usable):
+                distributions = self.nodes.probabilities[i % settings.quantum_individuals]
+                genes[i] = anchored(survivors.genes[i], distributions, variable, settings.redrawn, rng)
+            return genes, numeric
+        crossover, rate = settings.gene_crossover, settings.gene_crossover_rate
+        return gene_crossover(genes, survivors.genes, crossover, rng, rate=rate, usable=usable), numeric
+
+    def _candidate(self, genes: IntArray, values: FloatArray, index: int) -> Candidate:
+        return Candidate(tuple(genes.tolist()), self.pulses.decode(values), index % self.settings.quantum_individuals)
 
     def tell(
         self,
@@ -296,6 +318,8 @@ class QNASAlgorithm:
                 where="Q-NAS",
             )
         before = self.state_dict()
+        # Settings that are younger than the stored state had the values of their defaults.
+        state = {**state, "settings": asdict(QNASSettings()) | dict(state["settings"])}
         for part in ("settings", "ranges", "scales"):
             changed = [
                 f"{key} was {state[part].get(key)!r}, is {before[part].get(key)!r}"
