@@ -25,6 +25,9 @@ def register(catalog: Catalog) -> None:
         "nasplug.builtin.successive_halving:Asha",
         summary="Asynchronous successive halving over any strategy.",
     )
+    catalog.strategy(
+        "repeat", "nasplug.builtin.repeat:Repeat", summary="Trains given networks again, each time with a fresh seed."
+    )
     catalog.executor(
         "inline", "nasplug.run.executors.inline:InlineExecutor", summary="One job at a time in this process."
     )

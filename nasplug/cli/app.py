@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("nasplug.cli.run", "run a search from a specification, or resume it"),
     "trials": ("nasplug.cli.trials", "list the trials of a study"),
     "pareto": ("nasplug.cli.pareto", "show the best trials of a study and their hypervolume"),
+    "recommend": ("nasplug.cli.recommend", "tell which network of a study to take; train the best again to be sure"),
     "compare": ("nasplug.cli.compare", "show several studies side by side"),
     "report": ("nasplug.cli.report", "write a study's report: one HTML page"),
     "watch": ("nasplug.cli.watch", "serve a study's report on this machine while the search runs"),

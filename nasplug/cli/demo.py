@@ -69,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     storage = str(spec.run.storage)
     from nasplug.cli.progress import LiveDisplay
     from nasplug.run.api import run_spec
+    from nasplug.run.recommendation import recommend
 
     segmentation = arguments.task == "segmentation"
     print(demo_segmentation.header(spec) if segmentation else _header(spec, arguments.seed), flush=True)
@@ -76,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     _write_spec(spec, out / "search.yaml")
     try:
         study = run_spec(spec, trackers=[LiveDisplay()])
-        best = study.best
+        best = recommend(study, storage, found.catalog).trial
         result = None if segmentation else _final(study, best, spec, found.catalog, out / "network")
         if segmentation:
             demo_segmentation.show(study, best)

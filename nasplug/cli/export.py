@@ -16,7 +16,7 @@ SUMMARY = "Write a found network to files: weights, architecture, ONNX."
 def add_arguments(parser: Parser) -> None:
     """Adds the options of `nasplug export`."""
     parser.add_argument("file", metavar="FILE", help="the study file")
-    parser.add_argument("--trial", metavar="N", type=natural, help="number of the trial; default: the best")
+    parser.add_argument("--trial", metavar="N", type=natural, help="number of the trial; default: the recommended one")
     parser.add_argument("--out", metavar="DIR", help="the folder to write; default: FILE without its ending, -trial-N")
     parser.add_argument(
         "--format",
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     formats = list(dict.fromkeys(arguments.format or ["bundle"]))
     exporters = [instantiate("exporter", Component(name), catalog, where="--format") for name in formats]
     study, _ = open_study(arguments.file, arguments)
-    trial = pick_trial(study, arguments.trial, arguments.file)
+    trial = pick_trial(study, arguments.trial, arguments.file, catalog)
     found = Found.of(study, trial)
     out = Path(arguments.out) if arguments.out else beside(arguments.file, f"-trial-{trial.number}")
     out.mkdir(parents=True, exist_ok=True)

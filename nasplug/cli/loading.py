@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nasplug.contract.records import Trial
     from nasplug.ledger.facts import Facts
     from nasplug.ledger.study import Study
+    from nasplug.plugins.catalog import Catalog
     from nasplug.plugins.discovery import Discovery
     from nasplug.run.assemble import Assembly
     from nasplug.run.spec import RunSpec
@@ -145,14 +146,27 @@ def open_study(path: str | Path, arguments: argparse.Namespace) -> tuple[Study, 
     return study, assembly
 
 
-def pick_trial(study: Study, number: int | None, path: str | Path) -> Trial:
-    """The trial of that number, or the best one.
+def pick_trial(study: Study, number: int | None, path: str | Path, catalog: Catalog | None = None) -> Trial:
+    """The trial of that number, or the recommended one, with a line on stderr if that is not the best one measured.
+
+    Args:
+        study: The study.
+        number: Number that the person gave.
+        path: The study file.
+        catalog: Catalog to look the strategy up in, which may recommend another trial than the best one.
 
     Raises:
         StudyError: There is none.
     """
     if number is None:
-        return study.best
+        from nasplug.cli import output
+        from nasplug.run.recommendation import recommend
+
+        found = recommend(study, path, catalog)
+        if found.trial.number != found.best.number:
+            chosen, best = (output.titled(one.number, study.label(one)) for one in (found.trial, found.best))
+            output.warn(f"taking {chosen}, {found.reason}; the best value measured is that of {best}: --trial chooses")
+        return study.trial(found.trial.number)
     try:
         return study.trial(number)
     except StudyError as error:

@@ -27,7 +27,7 @@ RESULT = "retrain.json"
 def add_arguments(parser: Parser) -> None:
     """Adds the options of `nasplug retrain`."""
     parser.add_argument("file", metavar="FILE", help="the study file")
-    parser.add_argument("--trial", metavar="N", type=natural, help="number of the trial; default: the best")
+    parser.add_argument("--trial", metavar="N", type=natural, help="number of the trial; default: the recommended one")
     parser.add_argument(
         "--epochs", metavar="E", type=positive, help="number of epochs; default: ten times as many as in the search"
     )
@@ -56,13 +56,13 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Trains, tests, writes weights and `retrain.json`, prints the result."""
     study = read_study(arguments.file)
-    trial = pick_trial(study, arguments.trial, arguments.file)
     path = Path(arguments.file)
+    stored = stored_spec(path)
+    catalog = find_plugins(arguments, more=stored.plugins).catalog
+    trial = pick_trial(study, arguments.trial, arguments.file, catalog)
     out = Path(arguments.out) if arguments.out else beside(path, f"-retrain-{trial.number}")
     if (out / RESULT).exists():
         raise StorageError("this folder holds an earlier retraining", where=str(out), fix="give another one with --out")
-    stored = stored_spec(path)
-    catalog = find_plugins(arguments, more=stored.plugins).catalog
     epochs = arguments.epochs or 10 * max(1, study.budget_of(trial).epochs)
     from nasplug.cli.progress import EpochDisplay
     from nasplug.export.retrain import retrain

@@ -209,6 +209,21 @@ class StudySpecs:
 
     # -- afterwards ----------------------------------------------------------------------------------------------
 
+    @hookspec(firstresult=True)
+    def recommend(self, study: StudyView) -> int | None:
+        """Names the trial whose network to take from a search with one objective. Asked of the strategy.
+
+        The trial with the best measured value is often the luckiest one; a strategy with a model of the results knows
+        better. Its answer depends on the trials of the study alone: the strategy may be a new object that has proposed
+        and observed nothing.
+
+        Args:
+            study: The study, with its space.
+
+        Returns:
+            Number of a trial that is complete and keeps the constraints; None for no opinion, which takes the best.
+        """
+
     @hookspec
     def sections(self, study: Study) -> Sequence[Section] | None:
         """Adds sections to the report of a study.

@@ -221,6 +221,19 @@ class BayesianOptimisation:
         process.believe(targets(study, trials, self.transform, study.rng("bogk.scalarise", number)))
         return process, trials
 
+    @hookimpl
+    def recommend(self, study: StudyView) -> int | None:
+        """The finished trial of which the process expects most, once it has seen more than random architectures."""
+        trials = usable(study)
+        if len(study.objectives) > 1 or len(trials) < max(2, self.initial):
+            return None
+        process, observed = self.posterior(study, trials)
+        expected = process.smoothed()
+        candidates = [place for place, trial in enumerate(observed) if study.is_candidate(trial)]
+        if not candidates:
+            return None
+        return observed[max(candidates, key=lambda place: (expected[place], -place))].number
+
     def graph(self, study: StudyView, architecture: Architecture) -> Graph:
         """The architecture's graph as the kernel sees it."""
         graph = self._graphs.get(architecture.key)

@@ -14,7 +14,7 @@ from nasplug.contract.errors import SpecError, UnknownNameError
 from nasplug.contract.records import Failure, Proposal, Trial
 from nasplug.ledger.ledger import Ledger
 from nasplug.testing import SyntheticCost, SyntheticEvaluator, SyntheticSpace, outcome, run_search
-from nasplug.testing.synthetic import best_accuracy
+from nasplug.testing.synthetic import OPERATIONS, accuracy, best_accuracy
 
 SPACE = SyntheticSpace()
 
@@ -197,3 +197,21 @@ def test_values_that_are_missing_or_infinite_do_no_harm():
 def test_bad_settings_are_refused(settings, error, text):
     with pytest.raises(error, match=text):
         BayesianOptimisation(**settings)
+
+
+def test_it_recommends_by_the_posterior_which_is_less_fooled_by_noise():
+    found = {"measured": [], "posterior": []}
+    for seed in range(6):
+        study = run_search("random", evaluator=SyntheticEvaluator(noise=0.2), trials=60, seed=seed)
+        number = BayesianOptimisation().recommend(study)
+        for name, trial in (("measured", study.best), ("posterior", study.trial(number))):
+            options = tuple(OPERATIONS.index(each) for each in trial.architecture.genotype)
+            found[name].append(accuracy(options, 9))
+    assert sum(found["posterior"]) > sum(found["measured"]) + 0.05
+
+
+def test_it_has_no_opinion_on_few_trials_or_several_objectives():
+    study = run_search(BayesianOptimisation(initial=10), trials=6)
+    assert BayesianOptimisation(initial=10).recommend(study) is None
+    both = run_search(BayesianOptimisation(initial=3), objectives={"val_acc": "max", "params": "min"}, trials=8)
+    assert BayesianOptimisation(initial=3).recommend(both) is None

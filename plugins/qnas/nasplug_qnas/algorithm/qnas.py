@@ -146,7 +146,23 @@ class QNASAlgorithm:
             )
         intensity = float(rng.random())
         genes, numeric = self._drawn(rng, intensity)
-        for i in range(len(genes) if known is not None and self.settings.redraws else 0):
+        if known is not None and self.settings.redraws:
+            self._replace_repeats(genes, numeric, known, rng, intensity)
+        self._pending = _Pending(genes, numeric, intensity)
+        candidates = self.pending
+        assert candidates is not None
+        return candidates
+
+    def _replace_repeats(
+        self,
+        genes: IntArray,
+        numeric: FloatArray,
+        known: Callable[[Candidate], bool],
+        rng: np.random.Generator,
+        intensity: float,
+    ) -> None:
+        """Draws rows again, in place, as long as they are known and attempts are left."""
+        for i in range(len(genes)):
             for _ in range(self.settings.redraws):
                 if not known(self._candidate(genes[i], numeric[i], i)):
                     break
@@ -154,10 +170,6 @@ class QNASAlgorithm:
                 genes[i], numeric[i] = others[i], numbers[i]
             else:
                 known(self._candidate(genes[i], numeric[i], i))
-        self._pending = _Pending(genes, numeric, intensity)
-        candidates = self.pending
-        assert candidates is not None
-        return candidates
 
     def _drawn(self, rng: np.random.Generator, intensity: float) -> tuple[IntArray, FloatArray]:
         """A generation of genes (N, L) and pulses (N, H)."""
