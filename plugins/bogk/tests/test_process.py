@@ -179,3 +179,16 @@ def test_linear_kernels_have_no_lengthscale():
     graphs = some_graphs(5)
     short, long = (EmbeddingKernel((Part(part.embedding, 0, length),), "linear") for length in (0.1, 10.0))
     assert (short.gram(graphs) == long.gram(graphs)).all()
+
+
+@pytest.mark.parametrize("kernel", [Given(), make_kernel("wl", "rbf")], ids=["given", "wl"])
+def test_where_everything_is_known_samples_are_what_is_known(kernel):
+    """Without noise the posterior there has no width: its covariance is zero up to rounding, on either side."""
+    graphs = [Graph.chain(("conv",) * n) for n in (1, 2, 4, 7)]
+    y = np.array([0.3, -0.2, 1.0, -1.1])
+    process = GaussianProcess(kernel, noise=1e-8)
+    process.add(graphs, y)
+    for seed in range(5):
+        again = [*graphs, graphs[0], graphs[2]]
+        drawn = process.sample(again, np.random.default_rng(seed))
+        np.testing.assert_allclose(drawn, [*y, y[0], y[2]], atol=2e-3)

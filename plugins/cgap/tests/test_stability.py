@@ -174,3 +174,21 @@ def test_bad_settings(make):
 def test_without_a_task():
     with pytest.raises(SpecError, match="add a task"):
         held_out(None, "stability")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_every_surface_has_axes_and_one_scale_of_colours(count):
+    from nasplug_cgap.stability.picture import draw
+
+    steps = np.linspace(-1.0, 1.0, 5)
+    bowl = steps[:, None] ** 2 + 2.0 * steps**2 + 0.1
+    trials = [
+        nas.Trial(number, nas.Proposal(nas.Architecture("s", (number,), str(number))), costs={"roughness/mse": 0.25})
+        for number in (3, 8)[:count]
+    ]
+    figure = draw([Landscape(steps, bowl * 10**index) for index in range(count)], trials)
+    *axes, bar = figure.axes
+    assert [each.get_title() for each in axes] == ["trial 3, roughness 0.25", "trial 8, roughness 0.25"][:count]
+    assert bar.get_ylabel() == "log10 of the loss"
+    limits = {tuple(each.collections[0].get_clim()) for each in axes}
+    assert len(limits) == 1
