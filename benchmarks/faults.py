@@ -119,7 +119,7 @@ class Campaign:
                 crashes.crash_until_done(case, expected, seed, work, tally)
             elif part == "driver":
                 run = {"executor": "process", "workers": rng.choice((1, 2))}
-                crashes.crash_until_done(case, expected, seed, work, tally, run, most=3)
+                crashes.crash_until_done(case, expected, seed, work, tally, run, most=12)
             else:
                 kills.kill_until_done(case, expected, seconds, seed, work, tally)
 

@@ -181,12 +181,13 @@ def test_linear_kernels_have_no_lengthscale():
     assert (short.gram(graphs) == long.gram(graphs)).all()
 
 
-@pytest.mark.parametrize("kernel", [Given(), make_kernel("wl", "rbf")], ids=["given", "wl"])
-def test_where_everything_is_known_samples_are_what_is_known(kernel):
+@pytest.mark.parametrize("noise", [0.0, 1e-8])
+@pytest.mark.parametrize("kernel", [Given(), make_kernel("wl"), make_kernel("wl", "rbf")], ids=["given", "wl", "rbf"])
+def test_where_everything_is_known_samples_are_what_is_known(kernel, noise):
     """Without noise the posterior there has no width: its covariance is zero up to rounding, on either side."""
     graphs = [Graph.chain(("conv",) * n) for n in (1, 2, 4, 7)]
     y = np.array([0.3, -0.2, 1.0, -1.1])
-    process = GaussianProcess(kernel, noise=1e-8)
+    process = GaussianProcess(kernel, noise=noise)
     process.add(graphs, y)
     for seed in range(5):
         again = [*graphs, graphs[0], graphs[2]]
