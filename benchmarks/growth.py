@@ -101,6 +101,7 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=1)
     parser.add_argument("--width", type=int, default=24)
     parser.add_argument("--keep", type=float, default=0.36, help="share of the parameters to end with")
+    parser.add_argument("--pruned", nargs="+", choices=PRUNED, default=list(PRUNED), help="rows that are pruned")
     parser.add_argument("--work", type=Path, default=Path("runs/growth"))
     parser.add_argument("--out", type=Path, default=None, help="folder of the JSON; default: results beside the script")
     arguments = parser.parse_args()
@@ -124,12 +125,12 @@ def main() -> None:
             once("uniform", seed, narrow, arguments.epochs),
             once("uniform_work", seed, narrow, longer),
         ]
-        for name in PRUNED:
+        for name in arguments.pruned:
             pruned = once(name, seed, arguments.width, arguments.epochs)
             shorter = max(1, round(arguments.epochs * grown["work"] / pruned["work"]))
             found += [pruned, once(f"{name}_work", seed, arguments.width, shorter)]
     summary: dict[str, Any] = {}
-    for name in METHODS:
+    for name in (name for name in METHODS if any(item["method"] == name for item in found)):
         some = [item for item in found if item["method"] == name]
         whole = [next(o for o in found if (o["method"], o["seed"]) == ("full", item["seed"])) for item in some]
         pairs = list(zip(some, whole, strict=True))

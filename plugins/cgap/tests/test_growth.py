@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
 import torch
-from nasplug_cgap.growth.callback import EDITS, Growing
+from nasplug_cgap.growth.callback import EDITS, TORCH, Growing
 from nasplug_cgap.growth.plugin import CGaP
+from nasplug_cgap.growth.refusals import refuse
 from nasplug_cgap.growth.settings import Growth, Pruning, Settings
 from nasplug_cgap.growth.steps import changing, silence, silent_share
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import nasplug as nas
-from nasplug.contract.errors import SpecError
+from nasplug.contract.errors import NasplugError, SpecError
 from nasplug.run.spec import RunSpec
 from nasplug.surgery import Surgery, repeat
 
@@ -49,6 +51,9 @@ class Module(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         x, y = batch
         return nn.functional.cross_entropy(self.network(x), y)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
+        self.log("val_loss", self.training_step(batch, index))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=0.05, momentum=0.9)
@@ -177,6 +182,75 @@ def test_averaged_weights_and_missing_inputs_are_refused(tmp_path: Path) -> None
     module.example_input_array = None
     with pytest.raises(SpecError, match="inputs of the network are not known"):
         trainer(tmp_path, 2, nas.Plugins(plugin())).fit(module)
+
+
+def test_a_checkpoint_of_another_torch_or_structure_is_not_taken_in_silence(tmp_path: Path) -> None:
+    first = trainer(tmp_path, 3, nas.Plugins(plugin()))
+    first.fit(Module())
+    first.save_checkpoint(tmp_path / "last.ckpt")
+    kept = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    torch.save({**kept, TORCH: "1.0"}, tmp_path / "old.ckpt")
+    module, callbacks = Module(), nas.Plugins(plugin())
+    with pytest.warns(UserWarning, match=r"written with torch 1\.0"):
+        trainer(tmp_path, 4, callbacks).fit(module, ckpt_path=tmp_path / "old.ckpt", weights_only=True)
+    torch.save({**kept, EDITS: kept[EDITS][:-1]}, tmp_path / "other.ckpt")
+    with pytest.raises(SpecError, match="of structure, and the network"):
+        trainer(tmp_path, 5, callbacks).fit(module, ckpt_path=tmp_path / "other.ckpt", weights_only=True)
+
+
+def test_a_grown_checkpoint_is_read_for_validation(tmp_path: Path) -> None:
+    first, module = trainer(tmp_path, 3, nas.Plugins(plugin())), Module()
+    first.fit(module)
+    first.save_checkpoint(tmp_path / "last.ckpt")
+    fresh = Module()
+    trainer(tmp_path, 3, nas.Plugins(plugin())).validate(
+        fresh, fresh.train_dataloader(), ckpt_path=tmp_path / "last.ckpt", weights_only=True, verbose=False
+    )
+    for name, value in fresh.state_dict().items():
+        assert torch.equal(value, module.state_dict()[name]), name
+
+
+@pytest.mark.parametrize(("processes", "strategy"), [(2, "SingleDeviceStrategy"), (1, "DDPStrategy")])
+def test_several_processes_are_refused(processes: int, strategy: str) -> None:
+    known = type(strategy, (), {})()
+    with pytest.raises(SpecError, match="trains in one process") as refused:
+        refuse(SimpleNamespace(world_size=processes, strategy=known, callbacks=[]))  # type: ignore[arg-type]
+    assert strategy in str(refused.value)
+
+
+class ByValue(nn.Module):
+    """Its way depends on the numbers inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = network()
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.body(images)
+        return logits if logits.sum() > 0 else -logits
+
+
+@pytest.mark.parametrize(
+    ("given", "why"), [(ByValue(), "does not run"), (nn.Sequential(nn.Flatten(), nn.Linear(64, 4)), "can grow")]
+)
+def test_networks_that_cannot_be_followed_or_grow_are_refused(tmp_path: Path, given: nn.Module, why: str) -> None:
+    module = Module()
+    module.network = given
+    before = {name: value.clone() for name, value in given.state_dict().items()}
+    with pytest.raises(NasplugError, match=why) as refused:
+        trainer(tmp_path, 2, nas.Plugins(plugin())).fit(module)
+    assert "Do: " in str(refused.value) or "\n" in str(refused.value)
+    assert all(torch.equal(value, before[name]) for name, value in given.state_dict().items())
+
+
+def test_layers_that_others_exchange_meanwhile_are_refused(tmp_path: Path) -> None:
+    class Exchange(pl.Callback):
+        def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+            if trainer.current_epoch == 1:
+                module.network[1] = nn.Identity()  # type: ignore[index,operator]
+
+    with pytest.raises(SpecError, match="exchanged while it still"):
+        trainer(tmp_path, 6, nas.Plugins(plugin()), Exchange()).fit(Module())
 
 
 @pytest.mark.parametrize(

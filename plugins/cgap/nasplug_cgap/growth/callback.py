@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,8 @@ from nasplug_cgap.growth.steps import changing, grow, prune, silence, sow
 if TYPE_CHECKING:
     from nasplug.contract.protocols import HardwareTarget
 
-#: Key of the edits in a checkpoint.
-EDITS = "nasplug_cgap_edits"
+#: Keys of the edits, and of torch's version, in a checkpoint.
+EDITS, TORCH = "nasplug_cgap_edits", "nasplug_cgap_torch"
 
 
 class Growing(Callback):
@@ -69,6 +70,7 @@ class Growing(Callback):
         self._per_input = 0.0
         self._start: float | None = None
         self._restored = False
+        self._reference: int | None = None
 
     # -- before training -----------------------------------------------------------------------------------------
 
@@ -99,6 +101,7 @@ class Growing(Callback):
 
         def rebuilt(checkpoint: dict[str, Any]) -> None:
             edits = checkpoint.get(EDITS, [])
+            _check_torch(str(checkpoint.get(TORCH, torch.__version__)))
             if edits and not self.edits:
                 repeat(network, edits)
                 for record in edits:
@@ -148,11 +151,11 @@ class Growing(Callback):
             return
         step = trainer.global_step
         if left < self.settings.score_batches:
+            self._refuse_others()
             self._scores.append(
                 scores(self.surgery.network, changing(self.surgery, self.settings), self._by, seed=step)
             )
         if not left:
-            self._refuse_others()
             self._step(pl_module, step, int(trainer.estimated_stepping_batches))
             self._scores = []
 
@@ -182,12 +185,13 @@ class Growing(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes on where the checkpoint was written."""
         self.phase, self.train_flops, self._start = (state_dict[key] for key in ("phase", "train_flops", "start"))
-        self._sizes.reference_params = state_dict["reference"]
+        self._reference = state_dict["reference"]
         self._restored = True
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, object]) -> None:
         """Keeps the edits beside the weights."""
         checkpoint[EDITS] = [dict(record) for record in self.edits]
+        checkpoint[TORCH] = str(torch.__version__)
 
     # -- the work ------------------------------------------------------------------------------------------------
 
@@ -215,6 +219,8 @@ class Growing(Callback):
             )
 
     def _measure_limits(self, network: nn.Module) -> None:
+        if self._reference is not None:
+            self._sizes.reference_params = self._reference
         self._capacity = self._sizes.limits(self.settings.growth.capacity, "capacity", network)
         keep = self.settings.pruning.keep
         self._keep = None if keep is None else self._sizes.limits(keep, "keep", network)
@@ -296,6 +302,16 @@ class Growing(Callback):
 
     def _count(self, network: nn.Module) -> None:
         self._per_input = self._sizes.train_flops(network)
+
+
+def _check_torch(written: str) -> None:
+    """Says that a training goes on with another torch, which may compute and draw other numbers."""
+    if written != str(torch.__version__):
+        warnings.warn(
+            f"cgap: the checkpoint was written with torch {written}, and this is torch {torch.__version__}: the "
+            "structure is the recorded one, but the training goes on with other numbers than it would have",
+            stacklevel=2,
+        )
 
 
 def _size(batch: object) -> int:
