@@ -45,10 +45,22 @@ def change(network: nn.Module, plan: Plan, edit: Edit) -> dict[Tensor, Sequence[
         for axis in axes:
             value = _values(value, axis, edit, generator, fresh, buffer=buffer)
             gradient = None if gradient is None else moved(gradient, axis)
+        _forget_shape(tensor)
         tensor.data = value
         tensor.grad = gradient
         changed[tensor] = axes
     return changed
+
+
+def _forget_shape(tensor: Tensor) -> None:
+    """Lets autograd make the node that accumulates a gradient anew.
+
+    It knows the shape, and lives as long as anything that was computed from the tensor, such as the loss of the last
+    step. torch renews it where the type changes.
+    """
+    if tensor.requires_grad:
+        other = torch.float16 if tensor.dtype == torch.float32 else torch.float32
+        tensor.data = tensor.new_empty(0, dtype=other)
 
 
 def moved(tensor: Tensor, axis: AxisPlan, *, copied: bool = False) -> Tensor:

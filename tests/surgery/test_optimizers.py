@@ -51,3 +51,42 @@ def test_state_of_another_shape_is_refused_and_nothing_changes(kind: type[torch.
         surgery.remove({"0": [1]})
     assert net[0].weight.shape == (6, 4)
     assert surgery.records == []
+
+
+def test_momentum_moves_and_the_next_step_is_that_of_the_smaller_network() -> None:
+    net = network()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.5)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.5)
+    step(net, optimizer)
+    schedule.step()
+    momentum = optimizer.state[net[0].weight]["momentum_buffer"].clone()
+    weight = net[0].weight.detach().clone()
+    Surgery(net, (4,), [optimizer]).remove({"0": [0, 3]})
+    kept = [1, 2, 4, 5]
+    assert torch.equal(optimizer.state[net[0].weight]["momentum_buffer"], momentum[kept])
+    optimizer.zero_grad()
+    net(torch.ones(3, 4)).square().sum().backward()
+    gradient = net[0].weight.grad.clone()
+    optimizer.step()
+    # the schedule holds the same optimizer: the rate is halved already
+    expected = weight[kept] - 0.05 * (0.5 * momentum[kept] + gradient)
+    torch.testing.assert_close(net[0].weight.detach(), expected)
+
+
+def test_several_optimizers_follow_each_its_parameters() -> None:
+    net = network()
+    optimizers = [torch.optim.Adam(net[0].parameters()), torch.optim.SGD(net[2].parameters(), lr=0.1, momentum=0.9)]
+    for optimizer in optimizers:
+        step(net, optimizer)
+    Surgery(net, (4,), optimizers).split({"0": [2]})
+    assert optimizers[0].state[net[0].weight]["exp_avg"].shape == (7, 4)
+    assert optimizers[1].state[net[2].weight]["momentum_buffer"].shape == (2, 7)
+    assert net[2].weight not in optimizers[0].state  # nothing is made where there was none
+
+
+def test_lbfgs_is_refused_for_modules_too() -> None:
+    net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+    optimizer = torch.optim.LBFGS(net.parameters())
+    with pytest.raises(SurgeryError, match="one vector of all weights"):
+        Surgery(net, (4,), [optimizer]).drop(["0"])
+    assert isinstance(net[0], nn.Linear)

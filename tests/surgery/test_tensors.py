@@ -107,3 +107,19 @@ def test_equal_seeds_give_equal_networks() -> None:
 
     assert torch.equal(grown(1), grown(1))
     assert not torch.equal(grown(1), grown(2))
+
+
+@pytest.mark.parametrize("edit", ["remove", "split"])
+def test_what_was_computed_before_may_live_on(edit: str) -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1)).double()
+    calls: list[tuple[int, ...]] = []
+    network[0].weight.register_post_accumulate_grad_hook(lambda weight: calls.append(tuple(weight.grad.shape)))
+    x = torch.ones(2, 3, dtype=torch.float64)
+    loss = network(x).sum()  # autograd keeps the shape of the weights as long as it is there
+    loss.backward()
+    getattr(Surgery(network, {"shape": [3], "dtype": "float64"}), edit)({"0": [1]})
+    network.zero_grad()
+    network(x).sum().backward()
+    assert network[0].weight.dtype == torch.float64
+    assert calls == [(4, 3), (3, 3) if edit == "remove" else (5, 3)]
+    assert loss.grad_fn is not None
