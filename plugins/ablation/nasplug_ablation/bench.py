@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -74,6 +76,7 @@ class Workbench:
     def __init__(self, source: Source, features: Features | None = None) -> None:
         self.source = source
         self._features = features or Features()
+        self._made: dict[str, LightningModule] = {}
 
     # -- the whole -----------------------------------------------------------------------------------------------
 
@@ -84,9 +87,15 @@ class Workbench:
             changes: Hyperparameters that differ from the base.
             seed: Seed of its weights.
         """
-        with undisturbed():
-            seed_everything(seed)
-            return built(self.source, changes or {})
+        key = json.dumps([changes or {}, seed], sort_keys=True, default=repr)
+        if key not in self._made:
+            with undisturbed():
+                seed_everything(seed)
+                self._made[key] = built(self.source, changes or {})
+        try:  # a copy is made sooner than another one
+            return copy.deepcopy(self._made[key])
+        except Exception:  # a user's module may hold anything
+            return self._made.pop(key)
 
     @cached_property
     def module(self) -> LightningModule:
@@ -131,7 +140,7 @@ class Workbench:
     @cached_property
     def base(self) -> Base:
         """The whole module in one step."""
-        module, step = self.module, self._step(self.batch)
+        module, step = self.fresh(), self._step(self.batch)
         readers = Readers(module)
         trace = watch(module, step)
         with readers:
@@ -176,10 +185,7 @@ class Workbench:
                 planned.notes.append("the first batch is the same without it")
             return planned
         repairs = bool(dropped or {"rewire", "replace"} & set(planned.policies.values()))
-        module = self._tried(planned, changes, calls_of(flat), batch, repairs=repairs)
-        if not dropped:
-            self._refuse_unchanged(planned, changes, calls_of(flat), batch)
-        planned.params, planned.macs = _params(module), self._macs(module, batch)
+        self._try(planned, changes, calls_of(flat), batch, repairs=repairs, must_differ=bool(planned.edits))
         return planned
 
     def _batch(self, flat: Sequence[Component]) -> Any:
@@ -236,7 +242,7 @@ class Workbench:
             raise NoPolicy(f"{last} comes before {first}")
         return siblings[start : end + 1]
 
-    def _tried(
+    def _try(
         self,
         planned: Planned,
         changes: JsonObject,
@@ -244,27 +250,37 @@ class Workbench:
         batch: Any,
         *,
         repairs: bool,
-    ) -> nn.Module:
-        """Makes the variant and runs it in both modes; layers that must follow are found and written down."""
+        must_differ: bool,
+    ) -> None:
+        """Makes the variant and runs it in both modes: what must follow, whether it differs, what it weighs."""
         repairing = Repairs(self.base.first_input, allowed=repairs)
         try:
-            module = apply(self.fresh(changes), planned.edits, calls)
+            module = self._variant(planned, changes, calls)
         except NasplugError:
             raise
         except Exception as error:
             raise NoPolicy(f"it cannot be taken away: {type(error).__name__}: {_line(error)}") from error
-        for training in (True, False):
-            try:
-                trace = watch(module, self._step(batch), before=repairing.before, training=training)
-            except Exception as error:
-                failed = getattr(getattr(error, "trace", None), "failed", "")
-                where = f" in {failed}" if failed else ""
-                raise NoPolicy(f"without it the step fails{where}: {type(error).__name__}: {_line(error)}") from error
-            if training and (planned.edits or repairs):
-                self._check_end(trace, planned)
-        planned.renewed = list(repairing.made)
+        try:
+            with without_constants(module):
+                trace = watch(module, self._step(batch), before=repairing.before)
+            self._check_end(trace, planned)
+            planned.macs = self._macs(module, batch, repairing)
+        except NoPolicy:
+            raise
+        except Exception as error:
+            failed = getattr(getattr(error, "trace", None), "failed", "")
+            where = f" in {failed}" if failed else ""
+            raise NoPolicy(f"without it the step fails{where}: {type(error).__name__}: {_line(error)}") from error
+        if must_differ and trace.same_answers(self._unlike):
+            raise NoPolicy("nothing changes without it: the step answers the same, to the last digit")
+        planned.params, planned.renewed = _params(module), list(repairing.made)
         planned.edits += [{"path": path, "resize": sizes} for path, sizes in repairing.made.items()]
-        return module
+
+    def _variant(self, planned: Planned, changes: JsonObject, calls: Mapping[str, Callable[..., object]]) -> nn.Module:
+        whole = self.fresh(changes)
+        with undisturbed():
+            seed_everything(0)
+            return apply(whole, planned.edits, calls)
 
     def _check_end(self, trace: Trace, planned: Planned) -> None:
         """The last module behind those that went must answer what it did, in its shape."""
@@ -287,20 +303,14 @@ class Workbench:
         calls = trace.calls.get(path)
         return calls[-1].output if calls else None
 
-    def _refuse_unchanged(
-        self, planned: Planned, changes: JsonObject, calls: Mapping[str, Callable[..., object]], batch: Any
-    ) -> None:
-        module = apply(self.fresh(changes), planned.edits, calls)
-        with without_constants(module):
-            trace = watch(module, self._step(batch))
-        if trace.same_answers(self._unlike) and not (changes and not planned.edits):
-            raise NoPolicy("nothing changes without it: the step answers the same, to the last digit")
-
-    def _macs(self, module: nn.Module, batch: Any) -> int | None:
+    def _macs(self, module: nn.Module, batch: Any, repairing: Repairs | None = None) -> int | None:
+        """Runs the module in evaluation mode and counts; None where a step that runs has what nobody can count."""
+        before = None if repairing is None else repairing.before
         try:
             with plain_operators(), FlopCounterMode(display=False, custom_mapping=FORMULAS) as counter:
-                watch(module, self._step(batch), training=False)
-        except Exception:  # counting is a convenience: a step that runs without it may use operators it cannot follow
+                watch(module, self._step(batch), before=before, training=False)
+        except Exception:
+            watch(module, self._step(batch), before=before, training=False)
             return None
         return int(counter.get_total_flops()) // 2 // max(1, samples_in(self.batch))
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Parameters of a block that is worth a trial of its own, as a share of the network.
 _SHARE = 0.005
+#: Share of the parameters from which a part is divided further.
+_MOST_OF = 0.5
 #: Components that are proposed without being asked for.
 _MOST = 24
 
@@ -162,7 +164,7 @@ def blocks(path: str, trial: Trial) -> list[dict[str, object]]:
         size = sum(parameter.numel() for parameter in part.parameters())
         if size < _SHARE * total or any(name.startswith(f"{other}.") for other in found):
             continue
-        if size > 0.9 * total and len(list(part.children())) > 1:
+        if size > _MOST_OF * total and next(part.children(), None) is not None:  # its parts say more
             continue
         try:
             bench.plan([Component("module", name, name)])

@@ -27,14 +27,14 @@ class Block(nn.Module):
 
 
 class Images(nn.Module):
-    """Stem, two residual blocks, a stage of stride 2, a gate, a branch that is joined, a head."""
+    """Stem, two residual blocks, a gate, a stage of stride 2, a branch that is joined, a head."""
 
     def __init__(self, classes=3):
         super().__init__()
         self.stem = nn.Conv2d(2, 8, 3, padding=1)
         self.blocks = nn.Sequential(Block(8, 8), Block(8, 8))
         self.stage = nn.Sequential(Block(8, 16, 2), nn.BatchNorm2d(16), nn.ReLU())
-        self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(16, 16, 1), nn.Sigmoid())
+        self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 8, 1), nn.Sigmoid())
         self.side = nn.Conv2d(16, 4, 1)
         self.drop = nn.Dropout(0.1)
         self.never = nn.Linear(3, 3)
@@ -42,8 +42,8 @@ class Images(nn.Module):
         self.head = nn.Linear(20, classes)
 
     def forward(self, x):
-        x = self.stage(self.blocks(self.stem(x)))
-        x = x * self.gate(x)
+        x = self.blocks(self.stem(x))
+        x = self.stage(x * self.gate(x))
         x = torch.cat([x, self.side(x)], 1)
         return self.head(self.nothing(self.drop(x.mean((2, 3)))))
 
