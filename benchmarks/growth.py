@@ -102,6 +102,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=24)
     parser.add_argument("--keep", type=float, default=0.36, help="share of the parameters to end with")
     parser.add_argument("--pruned", nargs="+", choices=PRUNED, default=list(PRUNED), help="rows that are pruned")
+    parser.add_argument("--equal-work", nargs="*", choices=PRUNED, default=list(PRUNED), help="those at equal work too")
     parser.add_argument("--work", type=Path, default=Path("runs/growth"))
     parser.add_argument("--out", type=Path, default=None, help="folder of the JSON; default: results beside the script")
     arguments = parser.parse_args()
@@ -128,7 +129,9 @@ def main() -> None:
         for name in arguments.pruned:
             pruned = once(name, seed, arguments.width, arguments.epochs)
             shorter = max(1, round(arguments.epochs * grown["work"] / pruned["work"]))
-            found += [pruned, once(f"{name}_work", seed, arguments.width, shorter)]
+            found.append(pruned)
+            if name in arguments.equal_work:
+                found.append(once(f"{name}_work", seed, arguments.width, shorter))
     summary: dict[str, Any] = {}
     for name in (name for name in METHODS if any(item["method"] == name for item in found)):
         some = [item for item in found if item["method"] == name]
