@@ -34,12 +34,14 @@ KERNELS = {
 }
 OTHERS = {
     "bogk": "bogk",
+    "local_search": "local_search",
     "optuna.tpe": "optuna.tpe",
     "qnas": nas.component("qnas", preset="table"),
     "infonas.screen over evolution": nas.component("infonas.screen", inner=nas.component("regularized_evolution")),
     "infonas.screen over qnas": nas.component("infonas.screen", inner=nas.component("qnas", preset="table")),
 }
 CHOICES = {
+    "local_search": "local_search",
     "qnas": nas.component("qnas", preset="table"),
     "qnas anchored": nas.component("qnas", preset="anchored"),
     "qnas anchored, fixed distributions": nas.component("qnas", preset="anchored", evolution={"max_update": 0.0}),

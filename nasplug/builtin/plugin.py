@@ -16,6 +16,11 @@ def register(catalog: Catalog) -> None:
         summary="Aging evolution: tournament, mutation, and the oldest dies.",
     )
     catalog.strategy(
+        "local_search",
+        "nasplug.builtin.local_search:LocalSearch",
+        summary="Climbs by single changes, and begins anew where no neighbour is better.",
+    )
+    catalog.strategy(
         "successive_halving",
         "nasplug.builtin.successive_halving:SuccessiveHalving",
         summary="Short trainings for many, long ones for the best of every rung; over any strategy.",

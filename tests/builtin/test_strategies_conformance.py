@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nasplug.builtin.local_search import LocalSearch
 from nasplug.builtin.random import RandomSearch
 from nasplug.builtin.regularized_evolution import RegularizedEvolution
 from nasplug.builtin.successive_halving import Asha, SuccessiveHalving
@@ -26,6 +27,11 @@ class TestEvolution(StrategyConformance):
 class TestEvolutionWithCrossover(StrategyConformance):
     def make_strategy(self):
         return RegularizedEvolution(population_size=12, tournament_size=4, crossover=0.5)
+
+
+class TestLocalSearch(StrategyConformance):
+    def make_strategy(self):
+        return LocalSearch(starts=4, neighbours=6)
 
 
 class TestSuccessiveHalving(StrategyConformance):
