@@ -246,7 +246,7 @@ def write(results: dict[str, Any]) -> None:
     for each in whole.values():
         largest = max(each["largest_difference"].values(), default=0.0)
         each["exponent"] = math.ceil(math.log10(largest)) if largest > 0 else -16
-        each["milliseconds"] = round(1000 * each["seconds"]["edit"])
+        each["milliseconds"] = round(1000 * each["seconds"]["edit_cpu"])
         each["refused_groups"] = sum(each["refused"].values())
         each["inexact_groups"] = max(sum(each[kind].values()) for kind in ("inexact_removal", "inexact_split"))
     worst = [max(each["largest_difference"].values(), default=0.0) for each in whole.values()]
