@@ -1,0 +1,227 @@
+"""Enhanced Q-NAS beside ResNet-18, VGG-11 and GoogLeNet on slices of chest CT, all trained alike from scratch.
+
+Slices of one source (a paper or a case) stay in one part, as the archive divides them; `check_sources` refuses others.
+A search sees training and validation slices; its best network is trained anew, with every network by the same task, and
+tested once for each seed: balanced accuracy and AUC, with an interval of Student's t over seeds. Peers may start from
+weights in a file (`--weights NAME=FILE`), which the record names.
+
+    uv run python benchmarks/covid_ct.py --data ../shared/data/covid_ct/covid_ct.npz --scale tiny
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from _record import record
+
+import nasplug as nas
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes of a run: side of the slices, slices per part (None takes all), and what trainings may use."""
+
+    side: int
+    limit: int | None
+    trials: int
+    epochs: int
+    final_epochs: int
+    seeds: int
+    nodes: int
+    width: int
+
+
+SCALES = {
+    "tiny": Scale(32, 60, 4, 1, 2, 1, 6, 8),  # for busy cores: it shows that every arm runs, and decides nothing
+    "small": Scale(64, None, 40, 5, 30, 3, 10, 32),
+    "full": Scale(96, None, 300, 20, 100, 5, 20, 64),
+}
+#: Peer by name: the network of timm or torchvision.
+PEERS = {"resnet18": "timm", "vgg11_bn": "timm", "googlenet": "torchvision"}
+
+
+def check_sources(split: np.ndarray, group: np.ndarray, y: np.ndarray) -> None:
+    """Refuses slices of one source in two parts. A group is numbered within its class."""
+    for label in np.unique(y):
+        for source in np.unique(group[y == label]):
+            parts = np.unique(split[(y == label) & (group == source)])
+            if len(parts) > 1:
+                raise SystemExit(f"source {source} of class {label} is in parts {parts.tolist()}")
+
+
+def parts_of(path: Path, scale: Scale) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Images (N, 1, H, W) from 0 to 1 and labels (N,) of each part."""
+    import torch
+
+    with np.load(path) as file:
+        x, y, split, group = (file[name] for name in ("x", "y", "split", "group"))
+    check_sources(split, group, y)
+    images = torch.from_numpy(x.astype(np.float32) / 255)[:, None]
+    images = torch.nn.functional.interpolate(images, size=(scale.side, scale.side), mode="area").numpy()
+    found = {}
+    for index, name in enumerate(("train", "val", "test")):
+        where = np.flatnonzero(split == index)
+        if scale.limit is not None:
+            where = np.random.default_rng(0).permutation(where)[: scale.limit]
+        found[name] = images[where], y[where].astype(np.int64)
+    return found
+
+
+def archive(parts: dict, work: Path) -> Path:
+    """The parts as an archive that the source `npz` reads; the search never opens the test."""
+    path = work / "covid_ct.npz"
+    arrays = {}
+    for name, (x, y) in parts.items():
+        arrays |= {f"x_{name}": np.rint(255 * x).astype(np.uint8), f"y_{name}": y}
+    np.savez(path, **arrays)
+    return path
+
+
+def peer(name: str, weights: Path | None):
+    """An untrained network for grey slices and two classes, or one with weights of a file where they fit."""
+    import torch
+    from torch import nn
+
+    if PEERS[name] == "timm":
+        import timm
+
+        network = timm.create_model(name, num_classes=2, in_chans=1)
+    else:
+        import torchvision
+
+        network = torchvision.models.googlenet(weights=None, num_classes=2, aux_logits=False, init_weights=True)
+        network.conv1.conv = nn.Conv2d(1, 64, 7, 2, 3, bias=False)
+    if weights is not None:
+        given = torch.load(weights, weights_only=True)
+        own = network.state_dict()
+        fitting = {key: value for key, value in given.items() if key in own and own[key].shape == value.shape}
+        network.load_state_dict({**own, **fitting})
+    return network
+
+
+def scores(network, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """Balanced accuracy and AUC."""
+    import torch
+    from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+    network.eval()
+    with torch.inference_mode():
+        answers = torch.cat([network(part).softmax(1)[:, 1] for part in torch.from_numpy(x).split(64)]).numpy()
+    return {
+        "balanced_accuracy": float(balanced_accuracy_score(y, answers > 0.5)),
+        "auc": float(roc_auc_score(y, answers)),
+    }
+
+
+def train(network, parts: dict, scale: Scale, seed: int) -> None:
+    """The training of all networks: AdamW, one cycle, flips and shifts of an eighth of the side."""
+    import torch
+
+    x, y = (torch.from_numpy(each) for each in parts["train"])
+    rng = torch.Generator().manual_seed(seed)
+    steps = scale.final_epochs * -(-len(x) // 32)
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
+    for _ in range(scale.final_epochs):
+        network.train()
+        order = torch.randperm(len(x), generator=rng)
+        for batch in order.split(32):
+            images = x[batch]
+            if torch.rand((), generator=rng) < 0.5:
+                images = images.flip(-1)
+            far = scale.side // 8
+            shift = torch.randint(-far, far + 1, (2,), generator=rng).tolist()
+            images = torch.roll(images, shift, (-2, -1))
+            optimizer.zero_grad()
+            if len(batch) > 1:
+                torch.nn.functional.cross_entropy(network(images), y[batch]).backward()
+                optimizer.step()
+            schedule.step()
+
+
+def found(parts: dict, scale: Scale, seed: int, work: Path):
+    """Builds the best network of a search by Enhanced Q-NAS; says what the search cost in seconds."""
+    started = time.perf_counter()
+    study = nas.search(
+        nas.component(
+            "qnas.classification",
+            data=nas.component("npz", path=str(archive(parts, work))),
+            training={"schedule": "cyclic"},
+        ),
+        space=nas.component("qnas.conv", nodes=scale.nodes, width=scale.width),
+        strategy=nas.component("qnas", preset="strong", evolution={"quantum_individuals": max(2, scale.trials // 4)}),
+        trials=scale.trials,
+        epochs=scale.epochs,
+        seed=seed,
+        storage=work / f"qnas-{seed}.sqlite",
+        progress=False,
+    )
+    return study.space.build(study.best.architecture, study.task), time.perf_counter() - started
+
+
+def interval(values: list[float]) -> dict[str, float | None]:
+    """Mean, and the ends of the 95 % interval of Student's t over seeds."""
+    from scipy.stats import t
+
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return {"mean": mean, "low": None, "high": None}
+    half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
+    return {"mean": mean, "low": mean - half, "high": mean + half}
+
+
+def main() -> None:
+    import torch
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="covid_ct.npz")
+    parser.add_argument("--scale", choices=SCALES, default="tiny")
+    parser.add_argument("--weights", nargs="*", default=[], metavar="NAME=FILE", help="weights of a peer")
+    parser.add_argument("--work", type=Path, default=Path("runs/covid_ct"))
+    arguments = parser.parse_args()
+    scale = SCALES[arguments.scale]
+    weights = {name: Path(file) for name, _, file in (each.partition("=") for each in arguments.weights)}
+    work = (arguments.work / arguments.scale).resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    parts = parts_of(arguments.data, scale)
+    runs: dict[str, list[dict]] = {}
+    for seed in range(scale.seeds):
+        for name in ("enhanced_qnas", *PEERS):
+            kept = work / f"{name}-{seed}.json"
+            if not kept.is_file():
+                torch.manual_seed(seed)
+                network, seconds = (
+                    found(parts, scale, seed, work) if name == "enhanced_qnas" else (peer(name, weights.get(name)), 0.0)
+                )
+                train(network, parts, scale, seed)
+                parameters = sum(each.numel() for each in network.parameters())
+                said = {"params": parameters, "search_seconds": seconds, **scores(network, *parts["test"])}
+                kept.write_text(json.dumps(said))
+            runs.setdefault(name, []).append(json.loads(kept.read_text()))
+            print(seed, name, runs[name][-1], flush=True)
+    result = {
+        name: {
+            "params": each[-1]["params"],
+            "balanced_accuracy": interval([run["balanced_accuracy"] for run in each]),
+            "auc": interval([run["auc"] for run in each]),
+        }
+        for name, each in runs.items()
+    }
+    facts = {
+        "seeds": list(range(scale.seeds)),
+        "scale": arguments.scale,
+        "settings": asdict(scale),
+        "images": {name: len(y) for name, (_, y) in parts.items()},
+        "weights": {name: file.name for name, file in weights.items()},
+        "not_run": [f"scale {each}" for each in SCALES if each != arguments.scale],
+    }
+    print(record("covid_ct", {**facts, "results": result}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,260 @@
+"""Searches for segmentation networks beside networks of MONAI, at one training budget, on slices of two data sets.
+
+The space of SegQNAS is searched by Q-NAS, random search and regularized evolution, the space `unet` by EMONAS; UNet,
+SegResNet, AttentionUnet and DynUNet, configured as nnU-Net would, are trained as they are. Every search sees training
+and validation cases only. Its best network is then trained anew, alike for all arms, and tested once per case: Dice of
+each class, HD95. Differences to DynUNet are paired by patient.
+
+What is finished is kept in `--work`; `--arms` and `--data-sets` run a part. The record names what was not run.
+
+    uv run python benchmarks/segmentation_search.py --data ../shared/data --scale tiny
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from _record import record
+
+import nasplug as nas
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes of a run: cases of each part (None takes all), patch, and what searches and trainings may use."""
+
+    cases: tuple[int, int, int] | None
+    patch: dict[str, list[int]]
+    per_epoch: int | None
+    trials: int
+    epochs: int
+    final_epochs: int
+    seeds: int
+    nodes: int
+    stem: int
+    widths: tuple[int, ...]
+    max_depth: int
+
+
+PATCHES = {"hippocampus": [48, 64], "acdc": [128, 128]}
+SCALES = {
+    # For two busy cores: it shows that every arm runs, and decides nothing.
+    "tiny": Scale((6, 3, 6), {"hippocampus": [32, 32], "acdc": [64, 64]}, 32, 4, 1, 2, 1, 4, 4, (4, 8), 2),
+    # For an idle machine of two cores: hours.
+    "small": Scale((60, 20, 40), PATCHES, 640, 24, 3, 15, 3, 8, 8, (8, 16), 3),
+    # For a GPU. Ten trainings of DynUNet at `final_epochs` are 1,000 epochs; a search takes 100 x 10.
+    "full": Scale(None, PATCHES, None, 100, 10, 100, 5, 10, 16, (8, 16, 24, 32), 4),
+}
+DATA = {"hippocampus": "msd_hippocampus/msd_hippocampus.npz", "acdc": "acdc_cardiac2d/acdc_cardiac2d.npz"}
+SEARCHES = ("segqnas_qnas", "segqnas_random", "segqnas_evolution", "unet_emonas")
+BASELINES = ("unet", "segresnet", "attention_unet", "dynunet")
+REFERENCE = "dynunet"
+TARGET = "wu32"
+
+
+def subset(source: Path, scale: Scale, work: Path, name: str) -> Path:
+    """An archive with the first cases of each part, as the data set divides them."""
+    if scale.cases is None:
+        return source
+    path = work / f"{name}-{'-'.join(map(str, scale.cases))}.npz"
+    if path.is_file():
+        return path
+    with np.load(source) as file:
+        arrays = {key: file[key] for key in file.files}
+    of = arrays.get("patient", np.arange(len(arrays["split"])))
+    kept = np.zeros(len(of), bool)
+    for part, count in enumerate(scale.cases):
+        patients = list(dict.fromkeys(of[arrays["split"] == part].tolist()))[:count]
+        kept |= np.isin(of, patients)
+    np.savez(path, **{k: v[kept] if v.ndim and len(v) == len(of) else v for k, v in arrays.items()})
+    return path
+
+
+def space_of(arm: str, scale: Scale):
+    """The space of a search, as a component."""
+    if arm == "unet_emonas":
+        return nas.component("unet", max_depth=scale.max_depth, widths=list(scale.widths))
+    return nas.component("qnas.segmentation", nodes=scale.nodes, stem=scale.stem)
+
+
+def strategy_of(arm: str, scale: Scale):
+    """The strategy of a search; generations are a quarter of its trials."""
+    size = max(2, scale.trials // 4)
+    if arm.endswith("qnas"):
+        return nas.component("qnas", preset="strong", evolution={"quantum_individuals": size})
+    if arm.endswith("evolution"):
+        return nas.component("regularized_evolution", population_size=2 * size, tournament_size=2)
+    if arm.endswith("emonas"):
+        return nas.component("emonas", population=size, offspring=size)
+    return nas.component("random")
+
+
+def task_of(path: Path, name: str, scale: Scale):
+    """The task: the same for searches and final trainings."""
+    from nasplug.data.volumes import NpzVolumes
+    from nasplug.tasks.segmentation import Patches, Scoring, Segmentation
+
+    return Segmentation(
+        NpzVolumes(str(path), channels=["MRI"]),
+        2,
+        Patches(size=scale.patch[name], batch_size=16, per_epoch=scale.per_epoch),
+        scoring=Scoring(overlap=0.25, windows=16),
+        training=nas.Training(lr=3e-3),
+    )
+
+
+def search(arm: str, task, scale: Scale, seed: int, work: Path):
+    """Best network of a search, or the network of a baseline, and what the search cost in seconds."""
+    if arm in BASELINES:
+        from nasplug.spaces.medical import MonaiSpace
+
+        space = MonaiSpace([arm])
+        return space, space.sample(np.random.default_rng(0)), 0.0, 0
+    objectives = {"val_dice": "max", "macs": "min"} if arm.endswith("emonas") else {"val_dice": "max"}
+    started = time.perf_counter()
+    study = nas.search(
+        task,
+        space=space_of(arm, scale),
+        strategy=strategy_of(arm, scale),
+        objectives=objectives,
+        trials=scale.trials,
+        epochs=scale.epochs,
+        seed=seed,
+        storage=work / f"{arm}-{seed}.sqlite",
+        progress=False,
+    )
+    failed = sum(trial.state == "failed" for trial in study.trials)
+    return study.space, study.best.architecture, time.perf_counter() - started, failed
+
+
+def train(space, architecture, task, scale: Scale, seed: int):
+    """Trains a network anew and tests it once."""
+    import torch
+    from pytorch_lightning import Trainer
+
+    from nasplug.run.seeding import seed_everything
+
+    seed_everything(seed)
+    module = task.module(space.build(architecture, task), {})
+    quiet = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+    options = dict.fromkeys(quiet, False)
+    trainer = Trainer(max_epochs=scale.final_epochs, num_sanity_val_steps=0, limit_val_batches=0, **options)
+    data = task.datamodule()
+    started = time.perf_counter()
+    trainer.fit(module, datamodule=data)
+    seconds = time.perf_counter() - started
+    with torch.inference_mode():
+        trainer.test(module, datamodule=data, verbose=False)
+    facts = task.cases.facts.cases
+    cases = {facts[each.case].patient: {"dice": each.dice, "hd95": each.hd95} for each in module.table}
+    return module.network, cases, seconds
+
+
+def costs(network, task) -> dict[str, float]:
+    """Parameters, products, and what the network costs on a small accelerator beside a microcontroller."""
+    from nasplug_npu.unit import NPU
+
+    from nasplug.workloads.extract import extract
+
+    workload = extract(network.cpu().eval(), task.input_shape)
+    found = NPU(TARGET, unsupported="cpu").totals(workload)
+    priced = {key: float(value) for key, value in found.items() if key in ("latency_s", "energy_j")}
+    parameters = sum(each.numel() for each in network.parameters())
+    return {"params": parameters, "macs": int(workload.macs.sum()), **priced}
+
+
+def one(name: str, arm: str, path: Path, scale: Scale, seed: int, work: Path) -> dict:
+    """One search with its final training, or what is kept of it."""
+    kept = work / f"{arm}-{seed}.json"
+    if kept.is_file():
+        return json.loads(kept.read_text())
+    task = task_of(path, name, scale)
+    space, architecture, seconds, failed = search(arm, task, scale, seed, work)
+    network, cases, trained = train(space, architecture, task, scale, seed)
+    found = {
+        "genotype": architecture.genotype,
+        "search_seconds": seconds,
+        "failed_trials": failed,
+        "train_seconds": trained,
+        **costs(network, task),
+        "classes": list(task.class_names[1:]),
+        "cases": cases,
+    }
+    kept.write_text(json.dumps(found))
+    return found
+
+
+def means(runs: list[dict]) -> dict:
+    """Means of an arm over seeds and cases: each class, their mean, and the spread over seeds."""
+    table = np.array([[case["dice"] for case in run["cases"].values()] for run in runs], float)
+    far = np.array([[case["hd95"] for case in run["cases"].values()] for run in runs], float)
+    per_seed = np.nanmean(table, axis=(1, 2))
+    return {
+        "dice": float(per_seed.mean()),
+        "dice_spread": float(per_seed.std(ddof=1)) if len(runs) > 1 else None,
+        "dice_of_class": dict(zip(runs[0]["classes"], np.nanmean(table, axis=(0, 1)).tolist(), strict=True)),
+        "hd95_mm": float(np.nanmean(far)),
+        **{key: statistics.mean(run[key] for run in runs) for key in runs[0] if key in _MEANS},
+    }
+
+
+_MEANS = ("params", "macs", "latency_s", "energy_j", "search_seconds", "train_seconds", "failed_trials")
+
+
+def paired(runs: list[dict], reference: list[dict]) -> dict:
+    """Difference of mean Dice per patient to the reference, in points: interval by bootstrap, and Wilcoxon's p."""
+    from scipy.stats import wilcoxon
+
+    def by_patient(of: list[dict]) -> np.ndarray:
+        return np.array([[np.nanmean(case["dice"]) for case in run["cases"].values()] for run in of]).mean(0)
+
+    difference = 100 * (by_patient(runs) - by_patient(reference))
+    draws = np.random.default_rng(0).integers(len(difference), size=(10_000, len(difference)))
+    low, high = np.percentile(difference[draws].mean(1), (2.5, 97.5)).tolist()
+    p = float(wilcoxon(difference).pvalue) if np.any(difference) else 1.0
+    return {"points": float(difference.mean()), "low": low, "high": high, "wilcoxon_p": p, "patients": len(difference)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with msd_hippocampus and acdc_cardiac2d")
+    parser.add_argument("--scale", choices=SCALES, default="tiny")
+    parser.add_argument("--data-sets", nargs="+", choices=DATA, default=list(DATA))
+    parser.add_argument("--arms", nargs="+", choices=(*SEARCHES, *BASELINES), default=[*BASELINES, *SEARCHES])
+    parser.add_argument("--work", type=Path, default=Path("runs/segmentation_search"))
+    arguments = parser.parse_args()
+    scale = SCALES[arguments.scale]
+    seeds = list(range(scale.seeds))
+    result: dict[str, dict] = {}
+    for name in arguments.data_sets:
+        work = (arguments.work / arguments.scale / name).resolve()
+        work.mkdir(parents=True, exist_ok=True)
+        path = subset(arguments.data.resolve() / DATA[name], scale, work, name)
+        runs = {}
+        for arm in arguments.arms:
+            runs[arm] = [one(name, arm, path, scale, seed, work) for seed in seeds]
+            print(name, arm, means(runs[arm]), flush=True)
+        result[name] = {arm: means(found) for arm, found in runs.items()}
+        for arm, found in runs.items():
+            if arm != REFERENCE and REFERENCE in runs:
+                result[name][arm]["to_dynunet"] = paired(found, runs[REFERENCE])
+    missing = [f"{name}: {arm}" for name in DATA for arm in (*SEARCHES, *BASELINES) if arm not in result.get(name, {})]
+    other = [f"scale {each}" for each in SCALES if each != arguments.scale]
+    facts = {
+        "seeds": seeds,
+        "scale": arguments.scale,
+        "settings": asdict(scale),
+        "target": TARGET,
+        "not_run": [*missing, *other, "volumes (3-D)", "DiNTS"],
+    }
+    print(record("segmentation_search", {**facts, "results": result}, packages=("monai",)))
+
+
+if __name__ == "__main__":
+    main()
