@@ -125,7 +125,7 @@ class Campaign:
 
 
 def sums(tally: Tally) -> dict[str, int]:
-    """Returns how many faults of several kinds there were."""
+    """Returns how many faults of several kinds there were, and how many of the kills met runs with worker processes."""
     groups = {
         "kills": ("kill", "crash", "death of a worker"),
         "corrupt_studies": ("study file",),
@@ -135,10 +135,12 @@ def sums(tally: Tally) -> dict[str, int]:
         "full_disks": ("full disk",),
     }
     counted = {kind: sum(found.values()) for kind, found in tally.counts.items()}
-    return {
+    found = {
         name: sum(count for kind, count in counted.items() if kind.partition(":")[0] in parts)
         for name, parts in groups.items()
     }
+    workers = ("crash: process", "kill: process", "death of a worker")
+    return found | {"kills_with_workers": sum(count for kind, count in counted.items() if kind.startswith(workers))}
 
 
 def main() -> None:
