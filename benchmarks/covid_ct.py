@@ -77,7 +77,7 @@ def archive(parts: dict, work: Path) -> Path:
     path = work / "covid_ct.npz"
     arrays = {}
     for name, (x, y) in parts.items():
-        arrays |= {f"x_{name}": np.rint(255 * x).astype(np.uint8), f"y_{name}": y}
+        arrays |= {f"x_{name}": np.rint(255 * x[:, 0]).astype(np.uint8), f"y_{name}": y}
     np.savez(path, **arrays)
     return path
 
