@@ -102,7 +102,9 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=24)
     parser.add_argument("--keep", type=float, default=0.36, help="share of the parameters to end with")
     parser.add_argument("--pruned", nargs="+", choices=PRUNED, default=list(PRUNED), help="rows that are pruned")
-    parser.add_argument("--equal-work", nargs="*", choices=PRUNED, default=list(PRUNED), help="those at equal work too")
+    parser.add_argument(
+        "--equal-work", nargs="*", choices=PRUNED, default=list(PRUNED), help="rows that are run at equal work too"
+    )
     parser.add_argument("--work", type=Path, default=Path("runs/growth"))
     parser.add_argument("--out", type=Path, default=None, help="folder of the JSON; default: results beside the script")
     arguments = parser.parse_args()
