@@ -69,7 +69,7 @@ PACKAGES: dict[str, Package] = {
     ),
     "nasplug-reduction": Package(
         "make trained networks smaller",
-        {**dict.fromkeys(("strategy", "space", "task"), ("reduction",)), "command": ("shrink",)},
+        {**dict.fromkeys(("strategy", "space", "task", "callback"), ("reduction",)), "command": ("shrink",)},
     ),
     "nasplug-tables": Package(
         "search and compare strategies on tables of results",

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from nasplug.contract.protocols import Task
 
 
 class Block(nn.Module):
@@ -43,3 +48,18 @@ def small_resnet() -> SmallResNet:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return SmallResNet()
+
+
+def images() -> Task:
+    """Makes a task of 48 small colour images of noise, for tests of what trains itself."""
+    from torch.utils.data import DataLoader, TensorDataset
+
+    from nasplug.tasks import LightningTask
+    from nasplug_reduction.task import classifier
+
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(48, 3, 16, 16, generator=generator)
+    y = torch.randint(0, 10, (48,), generator=generator)
+    loader = DataLoader(TensorDataset(x, y), 16)
+    arguments = {"outputs": 10}
+    return LightningTask(classifier, (loader, loader), input_shape=(3, 16, 16), outputs=10, module_args=arguments)

@@ -110,7 +110,8 @@ def options(size: int, each: int, levels: int, least: int, round_to: int) -> tup
         least: Smallest number of indices that stay.
         round_to: Number that widths are multiples of, the original one excepted.
     """
-    smallest = min(size, max(1, -(-least // each)))
+    # One head, or one group of a convolution, does not show surgery which axis holds it.
+    smallest = min(size, max(1 if each == 1 else 2, -(-least // each)))
     found = {size}
     for level in range(1, levels):
         width = max(smallest, round(size * level / levels))

@@ -109,8 +109,8 @@ class UserModel:
         return made
 
     def copy(self) -> nn.Module:
-        """Returns a copy of the network with its trained weights."""
-        return copy.deepcopy(self.network)
+        """Returns a copy of the network with its trained weights, in training mode."""
+        return copy.deepcopy(self.network).train()
 
     def answer(self, inputs: Inputs) -> object:
         """Returns what the network answers to two inputs, without numbers where that is possible.

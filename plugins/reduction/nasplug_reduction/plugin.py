@@ -33,6 +33,21 @@ def register(catalog: Catalog) -> None:
         "nasplug_reduction.strategies.greedy:Greedy",
         summary="NetAdapt: step by step, the cut that costs least accuracy.",
     )
+    catalog.strategy(
+        "reduction.evolution",
+        "nasplug_reduction.strategies.evolution:Evolution",
+        summary="Generations of networks that all use up the budget.",
+    )
+    catalog.strategy(
+        "reduction.supernet",
+        "nasplug_reduction.strategies.evolution:Supernet",
+        summary="Shared weights trained once; every size is cut from them and recalibrated.",
+    )
+    catalog.callback(
+        "reduction.distillation",
+        "nasplug_reduction.distillation:Distillation",
+        summary="The original network teaches the smaller ones.",
+    )
     catalog.command(
         "shrink", "nasplug_reduction.command:command", summary="make a trained model smaller, with weights and ONNX"
     )

@@ -99,8 +99,9 @@ def recalibrate(network: nn.Module, pl_module: LightningModule, loader: Any, bat
 def step(pl_module: LightningModule, batch: Any, index: int) -> Any:
     """Gives one batch to the module's `training_step`, moved and changed as a Trainer would do it."""
     batch = pl_module._apply_batch_transfer_handler(batch, device=pl_module.device)
-    taken = len(inspect.signature(pl_module.training_step).parameters)
-    return pl_module.training_step(*(batch, index)[:taken])
+    training_step = type(pl_module).training_step
+    taken = len(inspect.signature(training_step).parameters) - 1
+    return training_step(pl_module, *(batch, index)[:taken])
 
 
 @contextmanager

@@ -271,8 +271,13 @@ class ReductionSpace(ChoiceSpace):
 
     @hookimpl
     def configure_callbacks(self, run: TrialRun) -> list[Callback]:
-        """Measures the statistics of normalisations anew where something was taken out."""
+        """Takes shared weights if there are any, and measures statistics anew where something was taken out."""
         architecture = run.trial.architecture
+        shared = run.trial.proposal.info.get("supernet")
+        if architecture.space == self.name and shared is not None and run.trial.proposal.inherits is None:
+            from nasplug_reduction.supernet import put
+
+            put(run.network, self, architecture, run.study.work_folder(str(shared)))
         if architecture.space != self.name or not self.recalibrate or architecture.key == self.full.key:
             return []
         from nasplug.evaluate.trainer import as_callback

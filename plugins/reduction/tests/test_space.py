@@ -130,3 +130,8 @@ def test_a_block_is_passed_by():
 def test_only_what_adds_is_a_block():
     plain = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), nn.Flatten())
     assert ReductionSpace.from_model(nn.Sequential(plain, nn.Linear(8 * 64, 2)), (3, 8, 8)).blocks == ()
+
+
+def test_a_network_that_comes_for_inference_is_trained():
+    reduction = ReductionSpace.from_model(small_resnet().eval(), (3, 16, 16))
+    assert all(part.training for part in reduction.build(reduction.smallest).modules())
