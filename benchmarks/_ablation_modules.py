@@ -193,10 +193,10 @@ def rows() -> Split:
     return Split((x - x.mean(0)) / x.std(0), torch.tensor(data.target), 90, 16, names)
 
 
-def mlp() -> Classifier:
+def mlp(weight_decay: float = 0.01) -> Classifier:
     """Returns a perceptron with normalisation and dropout for the table."""
     body = (nn.Linear(13, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Dropout(0.2), nn.Linear(32, 32), nn.ReLU())
-    return Classifier(nn.Sequential(*body, nn.Linear(32, 3)), lr=0.01)
+    return Classifier(nn.Sequential(*body, nn.Linear(32, 3)), 0.01, weight_decay)
 
 
 def volumes() -> Split:

@@ -36,7 +36,7 @@ TIMM: dict[str, tuple[int, dict[str, Any]]] = {
     "cait_xxs24_224": (64, {"img_size": 64, "depth": 2, "depth_token_only": 1}),
     "vit_tiny_patch16_224": (64, {"img_size": 64, "depth": 2}),
     "swin_tiny_patch4_window7_224": (56, {"img_size": 56, "depths": (2, 2, 1, 1)}),
-    "mixer_s32_224": (64, {"img_size": 64, "num_blocks": 2}),
+    "mixer_s32_224": (64, {"img_size": 64}),
     "lcnet_035": (32, {}),
     "test_efficientnet": (32, {}),
     "test_nfnet": (32, {}),

@@ -87,13 +87,13 @@ class Factory:
 
     def __init__(self, function: Callable[..., Any], args: JsonObject, where: str) -> None:
         self.function, self.args, self.where = function, dict(args), where
+        self._parameters: dict[str, inspect.Parameter] = {}
+        self._open = False
         try:
             self._parameters = dict(inspect.signature(function).parameters)
-        except ValueError:
-            self._parameters = {}
-        self._open = not self._parameters or any(
-            item.kind is inspect.Parameter.VAR_KEYWORD for item in self._parameters.values()
-        )
+        except ValueError:  # built in C, without a signature: nothing can be checked
+            self._open = True
+        self._open |= any(item.kind is inspect.Parameter.VAR_KEYWORD for item in self._parameters.values())
         for name in self.args:
             self._check(name)
         missing = [

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from nasplug_ablation.bench import Workbench
 from nasplug_ablation.network.names import matching, of_type, one_module, several_modules
 from nasplug_ablation.resolving import resolve
+from nasplug_ablation.task import AblationTask
 from torch import nn
 
 from nasplug.contract.errors import NasplugError, SpecError
+from plugins.ablation.tests.conftest import Data, Lit
 
 PATHS = ["net", "net.a", "net.a.se", "net.b", "net.b.se", "net.layer1", "net.layer1.0", "net.layer2", "net.layer2.0"]
 
@@ -104,3 +107,12 @@ def test_groups_go_together_and_patterns_one_by_one(bench):
     assert [member.kind for member in mixed.flat()] == ["module", "feature"]
     (typed,) = resolve([{"type": "Dropout", "together": True}], bench)
     assert typed.name == "all Dropout"
+
+
+def test_a_function_without_arguments_has_no_hyperparameters():
+    def make():
+        return Lit()
+
+    bench = Workbench(AblationTask(make, Data))
+    with pytest.raises(SpecError, match="make has no argument 'lr'"):
+        resolve([{"hyperparameter": {"lr": 0.5}}], bench)
