@@ -16,6 +16,7 @@ from nasplug.report import selection, series
 from nasplug.report.formats import shorten, text
 from nasplug.report.importance import importance
 from nasplug.report.labels import label, space_of
+from nasplug.report.networks import drawings
 from nasplug.report.tables import broken_constraints, value_names
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def payload(study: Study, title: str, ranking: Sequence[Trial]) -> dict[str, Jso
         "choices": [{"name": name, "options": options, "at": at} for name, options, at in columns],
         "info": {text(name): [[n, _value(v)] for n, v in points] for name, points in list(notes.items())[:_MOST_NAMES]},
         "curves": _curves([trial for trial in ranking if trial.number in front], ranking, shown),
+        "networks": drawings(study, tried, (*series.front(study), *ranking, *tried)),
         "best": [[number, _value(value)] for number, value in series.running_best(study)],
         "last": max((trial.number for trial in study.trials), default=0),
         "importance": _importance(study, tried, columns, hyper),

@@ -16,6 +16,7 @@ PARTS = (
     "parallel",
     "importance",
     "table",
+    "network",
     "details",
     "explore",
     "live",

@@ -218,6 +218,57 @@ def test_axes_curves_and_importance_can_be_chosen(opened, address):
     assert page.locator(".bar-row[aria-pressed=true]").count() == 1
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1400])
+def test_any_selected_network_is_drawn(opened, address, study, width, scheme):
+    page = opened(address, width, scheme)
+    for place in (0, 7, 11):
+        row = rows(page).nth(place)
+        number = int(row.get_attribute("data-key").split(":")[1])
+        row.locator("input").click()
+        drawing = page.locator(f".card[data-key='0:{number}'] svg.wiring")
+        assert drawing.is_visible()
+        wanted = list(study.space.graph(study.trial(number).architecture).labels)
+        assert drawing.locator("text").all_text_contents() == wanted
+        assert drawing.locator("path.edge").count() == len(wanted) - 1
+        inside = drawing.evaluate(
+            """svg => { const all = svg.getBoundingClientRect();
+              return [...svg.querySelectorAll('rect, text')].map((part) => part.getBoundingClientRect()).every((box) =>
+                box.left >= all.left && box.right <= all.right && box.top >= all.top && box.bottom <= all.bottom); }"""
+        )
+        assert inside
+        wide = drawing.evaluate(
+            """svg => [...svg.querySelectorAll('g')].every((g) =>
+              g.querySelector('text').getBBox().width <= g.querySelector('rect').getBBox().width)"""
+        )
+        assert wide
+        scrolled = drawing.evaluate("svg => svg.parentElement.scrollWidth <= svg.parentElement.clientWidth")
+        assert scrolled
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.locator(".card button.close").first.click()
+    assert page.locator("svg.wiring").count() == 2
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (1400, "light")])
+def test_a_branched_network_is_drawn_in_layers(opened, make, tmp_path, width, scheme):
+    study = make(space="CellSpace", trials=20)
+    page = opened(write_report(study, tmp_path / "x.html").as_uri(), width, scheme)
+    for place in range(3):
+        rows(page).nth(place).locator("input").click()
+    assert page.locator("svg.wiring").count() == 3
+    drawing = page.locator("svg.wiring").first
+    assert drawing.locator("path.edge").count() == 9
+    tops = drawing.evaluate("svg => [...svg.querySelectorAll('rect')].map((box) => Number(box.getAttribute('y')))")
+    assert tops[0] < tops[1] == tops[2] == tops[3] < tops[4] == tops[5] < tops[6]
+    overlapping = drawing.evaluate(
+        """svg => { const boxes = [...svg.querySelectorAll('rect')].map((box) => box.getBoundingClientRect());
+          return boxes.some((a, i) => boxes.some((b, j) => i < j && a.left < b.right && b.left < a.right
+            && a.top < b.bottom && b.top < a.bottom)); }"""
+    )
+    assert not overlapping
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 class Latency(SyntheticEvaluator):
     """Measures a latency as well."""
 
