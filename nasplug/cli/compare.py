@@ -69,10 +69,9 @@ def _reference(arguments: argparse.Namespace, study: Study) -> dict[str, float]:
 def _write(found: Comparison, arguments: argparse.Namespace) -> None:
     path = Path(arguments.out)
     if path.suffix.lower() == ".html":
-        from nasplug.cli.report import open_with
-        from nasplug.report.page import write_report
+        from nasplug.cli.report import write_page
 
-        write_report([open_with(arguments, file) for file in arguments.files], path)
+        write_page(arguments, arguments.files, path)
     else:
         from nasplug.report.across_plot import write_picture
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,15 +30,23 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the page and prints its path."""
+    files = arguments.file
+    ending = ".html" if len(files) == 1 else "-compared.html"
+    print(write_page(arguments, files, arguments.out or beside(files[0], ending)))
+    return 0
+
+
+def write_page(arguments: argparse.Namespace, files: Sequence[str], path: str | Path) -> Path:
+    """Writes the page about studies, opened with their plugins, and returns its path.
+
+    Args:
+        arguments: Parsed arguments with `plugin`.
+        files: Study files.
+        path: The page to write.
+    """
     from nasplug.report.page import write_report
 
-    studies = [open_with(arguments, file) for file in arguments.file]
-    first = arguments.file[0]
-    page = write_report(
-        studies, Path(arguments.out or beside(first, ".html" if len(studies) == 1 else "-compared.html"))
-    )
-    print(page)
-    return 0
+    return write_report([open_with(arguments, file) for file in files], path)
 
 
 def open_with(arguments: argparse.Namespace, file: str) -> Study:

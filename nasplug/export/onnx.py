@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import json
 import logging
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nasplug.contract.errors import NasplugError, TaskError
+from nasplug.contract.errors import TaskError
 from nasplug.contract.io import Inputs, InputsLike
-from nasplug.export.description import facts
+from nasplug.export.agreement import check_difference, described, largest_difference, writing
 from nasplug.optional import require
 
 if TYPE_CHECKING:
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 METADATA = "nasplug"
 #: What makes positional and named inputs out of a batch size and a seed.
 Examples = Callable[[int, int], tuple[tuple[Any, ...], dict[str, Any]]]
-#: Largest difference that is allowed between the outputs of the two, relative to the largest output.
-TOLERANCE = 1e-3
 
 
 def write_onnx(
@@ -64,15 +61,9 @@ def write_onnx(
     args, kwargs = make(2, 0)
     path = exported(network, args, path, kwargs=kwargs, free=free)
     tried = [make(batch, batch) for batch in (1, 3)]
-    difference = max(_difference(network, args, kwargs, path) for args, kwargs in tried)
-    if not difference <= TOLERANCE:
-        raise NasplugError(
-            f"the ONNX network differs from the trained one by {difference:.2g} of the largest output",
-            where=str(path),
-            why=f"up to {TOLERANCE:g} is allowed",
-            fix="do not use this file; report the architecture to the plugin that builds it",
-        )
-    return difference
+    return check_difference(
+        max(_difference(network, args, kwargs, path) for args, kwargs in tried), "ONNX network", path
+    )
 
 
 def write_found(found: Found, path: str | Path, *, raw: bool = True) -> float:
@@ -91,13 +82,13 @@ def write_found(found: Found, path: str | Path, *, raw: bool = True) -> float:
         NasplugError: The ONNX network computes something else.
         MissingExtraError: The extra `onnx` is not installed.
     """
-    from nasplug.export.raw import is_raw, raw_network
+    from nasplug.export.raw import raw_network
 
     given = raw_network(found, raw=raw)
     difference = write_onnx(given.network, given.inputs, path, examples=given.examples, free=given.free)
     onnx = require("onnx", extra="onnx", purpose="export to ONNX")
     model = onnx.load(str(path))
-    onnx.helper.set_model_props(model, {METADATA: json.dumps({**facts(found), "raw": raw and is_raw(found)})})
+    onnx.helper.set_model_props(model, {METADATA: described(found, raw=raw)})
     onnx.save(model, str(path))
     return difference
 
@@ -127,14 +118,13 @@ def exported(
     import torch
 
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
     args = (example,) if isinstance(example, torch.Tensor) else example
     try:
-        given = _arguments(network, args, kwargs or {})
-        with warnings.catch_warnings():
+        with writing("ONNX", path), warnings.catch_warnings():
+            given = _arguments(network, args, kwargs or {})
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
                 network,
@@ -151,13 +141,6 @@ def exported(
             )
             assert program is not None
             _save(program.model_proto, path)
-    except Exception as error:  # the exporter refuses in many ways
-        raise TaskError(
-            "the network cannot be written as ONNX",
-            where=str(path),
-            why=" ".join(f"{type(error).__name__}: {error}".split())[:500],
-            fix="its weights and its architecture can be saved without ONNX",
-        ) from error
     finally:
         logger.setLevel(level)
     return path
@@ -248,4 +231,4 @@ def _difference(network: nn.Module, args: tuple[Tensor, ...], kwargs: Mapping[st
     found = run_onnx(path, _names(_arguments(network, args, kwargs)))
     if not isinstance(expected, torch.Tensor) or len(found) != 1:
         raise TaskError("the network has several outputs", where=str(path), fix="return one tensor from forward")
-    return float((found[0].double() - expected.double()).abs().max() / expected.double().abs().max().clamp_min(1e-12))
+    return largest_difference(found[0], expected)
