@@ -12,8 +12,10 @@ Run: python benchmarks/darts_lp_folding.py
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ import numpy as np
 import onnxruntime
 import timm
 import torch
-from _record import record
+from _record import RESULTS, record
 from nasplug_darts_lp.folding import agreement, export_onnx, fold, run_onnx, save, size
 from nasplug_darts_lp.folding.modules import Comparison
 from nasplug_darts_lp.layers.quantise import calibrate, quantise
@@ -141,7 +143,7 @@ def sizes(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         whole = folder / "float.safetensors"
         save_file({key: value.contiguous() for key, value in base.state_dict().items()}, str(whole))
         rows[name] = {"float_file_bytes": whole.stat().st_size}
-        for bits in (1, 2, 4, 8):
+        for bits in arguments.bits:
             network = quantise(base, weight_bits=bits, activation_bits=bits)
             calibrate(network, [torch.randn(2, 3, 64, 64)])
             folded = fold(network.eval(), (3, 64, 64))
@@ -206,28 +208,46 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--onnx", type=int, default=20, help="number of networks that onnxruntime runs as well")
     parser.add_argument("--model", nargs="*", default=["resnet18", "mobilenetv2_100"])
-    parser.add_argument("--runtime", nargs="*", default=["resnet18", "mobilenetv3_small_050"])
+    parser.add_argument("--bits", nargs="*", type=int, default=[1, 2, 4, 8])
+    parser.add_argument("--runtime", nargs="*", default=["resnet18", "mobilenetv2_100", "mobilenetv3_small_050"])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--part", choices=list(PARTS), nargs="*", default=list(PARTS), help="parts to make anew; others stay"
+    )
     parser.add_argument("--out", type=Path, default=None, help="folder of the JSON; default: results beside the script")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     started = time.perf_counter()
+    folder = RESULTS if arguments.out is None else arguments.out
+    path = folder / "darts_lp_folding.json"
+    earlier = json.loads(path.read_text()) if path.is_file() else {}
+    packages = ("nasplug-darts-lp", "timm", "onnxruntime")
+    kept = {name: earlier[name] for name in PARTS if name in earlier}
+    dates = {name: earlier.get("made", {}).get(name, earlier.get("date")) for name in kept}
     with tempfile.TemporaryDirectory() as name:
-        random_networks = many(arguments, Path(name))
-        models = sizes(arguments, Path(name))
-        runtime = runtimes(arguments, Path(name))
+        for part in arguments.part:
+            found = PARTS[part](arguments, Path(name))
+            kept[part] = merged(kept.get(part, {}), found)
+            dates[part] = datetime.now(UTC).date().isoformat()
     result = {
-        "settings": {key: value for key, value in vars(arguments).items() if key not in ("out", "seed")},
+        "settings": {key: value for key, value in vars(arguments).items() if key not in ("out", "seed", "part")},
         "seeds": [arguments.seed],
-        "random_networks": random_networks,
-        "sizes": models,
-        "runtime": runtime,
+        "made": dates,
+        **{part: kept[part] for part in PARTS if part in kept},
         "seconds": time.perf_counter() - started,
     }
-    packages = ("nasplug-darts-lp", "timm", "onnxruntime")
-    record(
-        "darts_lp_folding", result, packages=packages, **({} if arguments.out is None else {"folder": arguments.out})
-    )
+    record("darts_lp_folding", result, packages=packages, folder=folder)
+
+
+def merged(earlier: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """The rows of an earlier record with those made anew in their place."""
+    rows = {**earlier}
+    for key, value in found.items():
+        rows[key] = merged(earlier.get(key, {}), value) if isinstance(value, dict) else value
+    return rows
+
+
+PARTS = {"random_networks": many, "sizes": sizes, "runtime": runtimes}
 
 
 if __name__ == "__main__":

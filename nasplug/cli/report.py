@@ -46,7 +46,7 @@ def write_page(arguments: argparse.Namespace, files: Sequence[str], path: str | 
     """
     from nasplug.report.page import write_report
 
-    return write_report([open_with(arguments, file) for file in files], path)
+    return write_report([open_with(arguments, file) for file in files], Path(path))
 
 
 def open_with(arguments: argparse.Namespace, file: str) -> Study:

@@ -82,7 +82,8 @@ def fold(network: nn.Module, input_shape: Sequence[int]) -> FoldedNetwork:
     Every quantised layer becomes codes, that is comparisons with thresholds; a product of bytes with 32-bit sums; and
     where needed, a product and a sum that bring the sums back to values. Where all that lies between two layers is
     monotone for each channel, the comparisons are with integers; from 4 bits on a multiplication and a sum per channel
-    take the place of the thresholds, if they give the same code for every accumulator. Elsewhere, as behind the
+    take the place of the thresholds, with a list of the few accumulators where they would not give the same code, and
+    channels with many of these keep their thresholds. Elsewhere, as behind the
     addition of a residual block, values are kept and compared: one scale and one shift before the comparison.
 
     The result is that of the network in inference mode, exactly: the same codes and the same sums everywhere, and the
@@ -208,9 +209,11 @@ class _Folding:
 
         wanted, signs = integer_thresholds(value, thresholds, origin.bound)
         line = line_through(wanted, origin.bound)
-        comparison: nn.Module = Thresholds(wanted, None if bool((signs == 1).all()) else signs, factor)
+        comparison: nn.Module = _thresholds(wanted, signs, factor)
         if line is not None:
-            comparison = Requantise(signs * line[0], line[1], wanted.shape[1], factor)
+            signed = line._replace(slope=signs * line.slope, at=signs[:, None] * line.at)
+            rest = _thresholds(wanted[line.bent], signs[line.bent], factor) if bool(line.bent.any()) else None
+            comparison = Requantise(signed, wanted.shape[1], factor, rest)
         codes = self._call(node, "codes", comparison, origin.node)
         for index, pool in enumerate(chain.pools):
             codes = self._call(node, f"pool{index}", CodePool(pool), codes)
@@ -221,3 +224,7 @@ class _Folding:
         self._module.add_submodule(name, module)
         self._modules[name] = module
         return self._graph.call_module(name, (source,))
+
+
+def _thresholds(thresholds: Tensor, signs: Tensor, factor: int) -> Thresholds:
+    return Thresholds(thresholds, None if bool((signs == 1).all()) else signs, factor)

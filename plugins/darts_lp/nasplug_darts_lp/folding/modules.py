@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from nasplug_darts_lp.folding.lines import Line
 from nasplug_darts_lp.folding.operators import compare, conv_integer, matmul_integer
 from nasplug_darts_lp.layers.quantised import QuantConv2d, QuantLinear, rescaled
 from nasplug_darts_lp.layers.recognition import same_padding
@@ -114,30 +115,53 @@ class Requantise(Comparison):
     """Codes of accumulators by a multiplication and a sum, exactly those of comparisons; see `lines`.
 
     Args:
-        slope: (C,), float64; negative where a channel's values fall with its accumulators.
-        offset: (C,), float64.
+        line: Line of every channel; its slope is negative where a channel's values fall with its accumulators.
         steps: Number of thresholds that this replaces, 2^bits - 1.
         factor: Code per level, 1, or 2 for a signed bit.
+        bent: Comparisons of the channels that do not have a line, in their order; None if all have one.
     """
 
     slope: Tensor
     offset: Tensor
+    low: Tensor
+    high: Tensor
+    at: Tensor
+    step: Tensor
+    channels: Tensor | None
+    order: Tensor | None
     integer = True
 
-    def __init__(self, slope: Tensor, offset: Tensor, steps: int, factor: int) -> None:
+    def __init__(self, line: Line, steps: int, factor: int, bent: Thresholds | None = None) -> None:
         super().__init__()
-        self.register_buffer("slope", slope)
-        self.register_buffer("offset", offset)
-        self.steps, self.factor = steps, factor
+        for name in ("slope", "offset", "low", "high", "at", "step"):
+            self.register_buffer(name, getattr(line, name))
+        self.steps, self.factor, self.bent = steps, factor, bent
+        channels = line.bent.nonzero().flatten()
+        order = torch.arange(len(line.bent))
+        order[channels] = len(order) + torch.arange(len(channels))  # bent ones stand behind all others
+        self.register_buffer("channels", None if bent is None else channels.to(torch.int32))
+        self.register_buffer("order", None if bent is None else order, persistent=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, C, ...) of type int32 to uint8 of the same shape."""
         line = inputs.to(torch.float64) * per_channel(self.slope, inputs) + per_channel(self.offset, inputs)
-        return (torch.floor(line).clamp(0.0, float(self.steps)) * float(self.factor)).to(torch.uint8)
+        ends = [per_channel(end.to(torch.float64), inputs) for end in (self.low, self.high)]
+        levels = torch.floor(line).clamp(*ends).to(torch.int32)
+        for index in range(self.at.shape[1]):
+            here = inputs == per_channel(self.at[:, index], inputs)
+            levels = levels + here.to(torch.int32) * per_channel(self.step[:, index].to(torch.int32), inputs)
+        codes = (levels * self.factor).to(torch.uint8)
+        if self.bent is None:
+            return codes
+        assert self.channels is not None
+        assert self.order is not None
+        others = self.bent(inputs.index_select(1, self.channels))
+        return torch.cat([codes, others], 1).index_select(1, self.order)
 
     def extra_repr(self) -> str:
         """What is printed."""
-        return f"channels={len(self.slope)}, levels={self.steps + 1}, of=accumulators"
+        channels, exceptions = self.at.shape
+        return f"channels={channels}, levels={self.steps + 1}, of=accumulators, exceptions={exceptions}"
 
 
 class IntegerConv2d(nn.Module):
