@@ -230,7 +230,11 @@ def main() -> None:
             kept[part] = merged(kept.get(part, {}), found)
             dates[part] = datetime.now(UTC).date().isoformat()
     result = {
-        "settings": {key: value for key, value in vars(arguments).items() if key not in ("out", "seed", "part")},
+        "settings": {
+            key: value
+            for key, value in vars(arguments).items()
+            if key not in ("out", "seed", "part", "bits", "model", "runtime")
+        },
         "seeds": [arguments.seed],
         "made": dates,
         **{part: kept[part] for part in PARTS if part in kept},
