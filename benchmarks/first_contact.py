@@ -112,6 +112,7 @@ def walk(folder: Path) -> dict[str, Any]:
     page = project / "report.html"
     return {
         "seeds": [SEED],
+        "note": "wall time of a machine that other work shares: an upper bound",
         "lines_of_the_script": len(SCRIPT.strip().splitlines()),
         "wall_seconds": times,
         "from_start_of_the_script_to_first_trial": first,

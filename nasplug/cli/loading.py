@@ -107,7 +107,7 @@ def stored_spec(path: str | Path) -> RunSpec:
         storage.close()
     if meta.get("objects"):
         raise SpecError(
-            f"{', '.join(meta['objects'])} of this study were given as Python objects",
+            f"this study was given Python objects as its {', '.join(meta['objects'])}",
             where=str(path),
             why="a study file holds names and numbers, no code",
             fix="use the Python functions: nasplug.search(..., storage=FILE) resumes, nasplug.load_study opens",

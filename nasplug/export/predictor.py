@@ -140,6 +140,7 @@ def open_network(path: Path, *, trust: bool = False) -> Predictor | Segmenter:
         StorageError: It is not an exported network, or does not say how files become its input.
         MissingExtraError: A library to run it is not installed.
     """
+    path = _alone(path)
     if path.suffix == ".onnx":
         return _open_onnx(path)
     if path.suffix == ".pt2":
@@ -176,6 +177,12 @@ def data_files(paths: Iterable[Path], suffixes: Collection[str]) -> list[Path]:
             )
         found += inside
     return found
+
+
+def _alone(path: Path) -> Path:
+    """The one network in a folder that holds nothing else, as `nasplug export --format onnx` writes it."""
+    inside = [item for item in path.iterdir() if not item.name.startswith(".")] if path.is_dir() else []
+    return inside[0] if len(inside) == 1 and inside[0].suffix in (".onnx", ".pt2") else path
 
 
 def _open_onnx(path: Path) -> Predictor | Segmenter:

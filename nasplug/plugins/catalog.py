@@ -218,11 +218,12 @@ class Catalog:
             return self._entries[kind, name]
         except KeyError:
             why, fix = missing(self, name, kind)
+            own = "" if "." not in name else f"a class of your own is written {{class_path: {name}}}, "
             raise UnknownNameError(
                 f"there is no {kind} {name!r}",
                 why=why,
                 fix=fix
-                or f"{did_you_mean(name, self.names(kind))}. `nasplug list {kind}` shows all; "
+                or f"{own}{did_you_mean(name, self.names(kind))}. `nasplug list {kind}` shows all; "
                 "`nasplug plugins` shows which packages are installed and which failed to load",
             ) from None
 

@@ -86,10 +86,11 @@ def component(name: str, /, **args: object) -> Component:
     """A component for Python callers: `component("qnas", preset="strong")`.
 
     Args:
-        name: A slug, or `package.module.Class`.
+        name: A slug, or `package.module.Class`; a name with a dot and a capital letter behind the last one is a class.
         **args: Arguments of its constructor.
     """
-    return Component(name, args, is_path=False)
+    module, _, last = name.rpartition(".")
+    return Component(name, args, is_path=bool(module) and last[:1].isupper())
 
 
 def resolve(kind: str, wanted: Component, catalog: Catalog, *, where: str) -> Factory:

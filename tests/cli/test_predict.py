@@ -54,6 +54,18 @@ def test_pictures_of_another_size_and_colour_are_fitted(cli, bundle, tmp_path):
     assert said["class"] == "white"
 
 
+def test_a_folder_that_holds_one_file_alone_is_that_file(cli, bundle, tmp_path):
+    folder = tmp_path / "exported"
+    folder.mkdir()
+    (folder / "network.onnx").write_bytes(b"not a network")
+    picture = bundle / "pictures" / "white" / "00.png"
+    done = cli("predict", folder, picture)
+    assert "network.onnx" in done.err
+    assert "no exported network" not in done.err
+    (folder / "other.onnx").write_bytes(b"not a network")
+    assert "there is no exported network" in cli("predict", folder, picture).err
+
+
 def test_what_cannot_be_looked_at_is_one_message(cli, bundle, tmp_path):
     Image.fromarray(np.full((6, 6), 3000, np.uint16)).save(tmp_path / "deep.png")
     (tmp_path / "text.png").write_text("not an image")

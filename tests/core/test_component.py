@@ -153,3 +153,21 @@ def test_a_class_whose_arguments_cannot_be_known_is_refused_by_name(catalog):
         make(catalog, "unreadable")
     assert str(caught.value).startswith("strategy: unreadable: this cannot be configured")
     assert "__signature__" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_path"),
+    [("my_space.Mlp", True), ("a.b.Net", True), ("qnas.conv", False), ("timm", False), ("Mlp", False), (".Mlp", False)],
+)
+def test_a_name_that_ends_in_a_class_is_a_class_path(name, is_path):
+    made = component(name, width=3)
+    assert made.is_path == is_path
+    assert made.to_plain() == ({"class_path": name, "init_args": {"width": 3}} if is_path else {name: {"width": 3}})
+
+
+def test_an_unknown_name_with_a_dot_says_how_a_class_is_written():
+    with pytest.raises(UnknownNameError, match=r"there is no space 'my.space'[\s\S]*\{class_path: my.space\}"):
+        Catalog().get("space", "my.space")
+    with pytest.raises(UnknownNameError) as caught:
+        Catalog().get("space", "mine")
+    assert "class_path" not in str(caught.value)
