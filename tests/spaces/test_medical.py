@@ -36,11 +36,7 @@ def test_dynunet_is_configured_as_nnunet_would():
 
 def test_thick_slices_get_flat_kernels_and_strides():
     class Thick(Shapes):
-        class cases:
-            class grid:
-                spacing = (1.0, 1.0, 5.0)
-
-            grids = (grid,)
+        voxel_spacing = (1.0, 1.0, 5.0)
 
     task = Thick((1, 64, 64, 16), 2, "volume")
     assert spacing_of(task) == [1, 1, 5]

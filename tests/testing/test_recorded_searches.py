@@ -34,7 +34,7 @@ SEARCHES = {
     ),
     "asha": ("asha", {"inner": "random", "eta": 3, "min_epochs": 1}, {}),
     "qnas": ("qnas", {"preset": "strong"}, {}),
-    "qnas_table": ("qnas", {"preset": "table"}, {}),
+    "qnas_table": ("qnas", {"preset": "table", "evolution": {"redraws": 0}}, {}),
     "bogk": ("bogk", {}, {"trials": 24}),
     "optuna.tpe": ("optuna.tpe", {}, {}),
     "optuna.tpe_two": ("optuna.tpe", {}, TWO),

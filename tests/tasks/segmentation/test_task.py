@@ -55,7 +55,7 @@ def test_shapes_follow_from_the_data(make_task):
 def test_the_preprocessing_is_plain(make_task):
     plain = make_task().preprocessing
     assert plain["kind"] == "volume"
-    assert plain["patch"] == [12, 12, 12]
+    assert list(plain["patch"]) == [12, 12, 12]
     assert plain["intensity"][0]["kind"] == "zscore"
     assert plain["channels"] == ["MRI"]
 
