@@ -57,7 +57,7 @@ def test_the_preprocessing_is_plain(make_task):
     assert plain["kind"] == "volume"
     assert list(plain["patch"]) == [12, 12, 12]
     assert plain["intensity"][0]["kind"] == "zscore"
-    assert plain["channels"] == ["MRI"]
+    assert list(plain["channels"]) == ["MRI"]
 
 
 def test_a_patch_that_is_larger_than_every_volume(make_task):
