@@ -62,6 +62,8 @@ def train(run: WorkRun, epochs: int, samples: int = 2, pool: int = 16) -> dict[s
             **{**DEFAULTS, **device_options(run.device), "num_sanity_val_steps": 0, "limit_val_batches": 0},
             max_epochs=epochs,
             callbacks=parts,
+            default_root_dir=run.folder,
+            enable_checkpointing=False,
         )
         trainer.fit(module, datamodule=data_for(run.data(), module, lightning))
     save_weights(network.cpu(), run.folder / FILE)

@@ -66,7 +66,8 @@ def test_the_same_answer_is_no_difference():
     assert difference(torch.tensor([[1.0], [3.0]]), torch.tensor([[0.0], [0.0]])).item() == pytest.approx(5.0)
 
 
-def test_trials_are_cut_from_the_shared_weights(space):
+def test_trials_are_cut_from_the_shared_weights(space, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     strategy = Supernet(0.4, generations=2, children=2, supernet_epochs=1, final_epochs=1)
     study = nas.search(images(), space=space, strategy=strategy, objectives={"val_acc": "max"}, trials=20)
     assert [trial.state for trial in study.trials] == ["complete"] * 7, [trial.failure for trial in study.trials]
@@ -80,3 +81,4 @@ def test_trials_are_cut_from_the_shared_weights(space):
     assert torch.equal(stem, weights["0.weight"][kept])
     assert not torch.equal(weights["0.weight"], space.model.network[0].weight)
     assert study.trial(found.proposal.inherits.trial).proposal.info["supernet"] == key
+    assert not list(tmp_path.iterdir()), "the person's folder stays as it was"
