@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasplug.contract.errors import DataError
+from nasplug.contract.wording import plural
 from nasplug.data.arrays import ImageArrays
 from nasplug.data.cache import cached
 from nasplug.data.images import SUFFIXES, Fit, decode_image
@@ -18,6 +21,8 @@ from nasplug.data.layout import Layout
 from nasplug.data.source import ImageSource, existing_folder
 
 _SPLIT_NAMES = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
+#: Files that systems leave in folders.
+_SYSTEM = frozenset({"Thumbs.db", "desktop.ini"})
 
 
 class ImageFolder(ImageSource):
@@ -82,6 +87,7 @@ class ImageFolder(ImageSource):
         classes = _class_names(folders["train"])
         files = {split: _labelled_files(folder, classes) for split, folder in folders.items()}
         every = [file for labelled in files.values() for file, _ in labelled]
+        others = _left_out(folders)
         # Which file belongs to which split and class is in its path, so the paths are all the key needs.
         arguments = {
             "size": self._size(),
@@ -91,7 +97,8 @@ class ImageFolder(ImageSource):
             "span": self.span,
             "classes": classes,
         }
-        return cached("ImageFolder", every, arguments, lambda: self._decode(files, classes))
+        arrays = cached("ImageFolder", every, arguments, lambda: self._decode(files, classes))
+        return dataclasses.replace(arrays, remark="; ".join(part for part in (arrays.remark, others) if part))
 
     def _size(self) -> tuple[int, int] | None:
         if self.size is None:
@@ -173,6 +180,24 @@ def _class_names(folder: Path) -> tuple[str, ...]:
     return names
 
 
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+
+
+def _left_out(folders: dict[str, Path]) -> str:
+    """What is said of files in class folders that are not read, such as images of a format that is not known."""
+    kinds = Counter(
+        file.suffix.lower() or "without a suffix"
+        for folder in folders.values()
+        for name in folder.iterdir()
+        if name.is_dir() and not name.name.startswith(".")
+        for file in name.rglob("*")
+        if file.is_file() and not _is_image(file) and not file.name.startswith(".") and file.name not in _SYSTEM
+    )
+    counted = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common(4))
+    return f"{plural(kinds.total(), 'file')} of other formats left out: {counted}" if kinds else ""
+
+
 def _labelled_files(folder: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
     """Every image of a split with its label, in a fixed order."""
     strange = set(_class_names(folder)) - set(classes)
@@ -181,7 +206,7 @@ def _labelled_files(folder: Path, classes: tuple[str, ...]) -> list[tuple[Path, 
     labelled: list[tuple[Path, int]] = []
     for label, name in enumerate(classes):
         inside = (folder / name).rglob("*") if (folder / name).is_dir() else ()
-        files = sorted(item for item in inside if item.suffix.lower() in SUFFIXES and not item.name.startswith("."))
+        files = sorted(filter(_is_image, inside))
         if not files and folder.joinpath(name).is_dir():
             raise DataError(
                 f"the class folder {name!r} holds no images",

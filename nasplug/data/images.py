@@ -14,16 +14,20 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from nasplug.contract.errors import DataError
+from nasplug.data.depth import Depth
 
 if TYPE_CHECKING:
     from nasplug.data.arrays import Images
 
 
 Fit = Literal["crop", "stretch"]
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset(
+    {
+        *(".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"),
+        *(".tif", ".tiff", ".webp"),
+    }
+)
 
-#: Modes whose pixels are numbers of a range that only the data set knows: 16- and 32-bit integers, floats.
-_DEEP = ("I", "F")
 #: Modes that Pillow turns into grey or colour without loss of meaning.
 _SHALLOW = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "HSV"})
 _GREY = frozenset({"1", "L", "LA", "La"})
@@ -40,15 +44,20 @@ class ImageFacts:
         size: Height and width in pixels, upright.
         mode: Pillow's name for the kind of pixels.
         grey: Whether there is one channel, transparency aside.
-        deep: Whether pixels are numbers of a range of their own instead of 0 to 255.
+        depth: What the pixels are.
         alpha: Whether pixels may be transparent.
     """
 
     size: tuple[int, int]
     mode: str
     grey: bool
-    deep: bool
+    depth: Depth
     alpha: bool
+
+    @property
+    def deep(self) -> bool:
+        """Whether pixels are numbers of a range of their own instead of 0 to 255."""
+        return self.depth.deep
 
 
 def inspect_image(file: Path | IO[bytes], where: str) -> ImageFacts:
@@ -100,7 +109,7 @@ def decode_image(
         if facts.deep != (span is not None):
             raise _other_depth(facts, where)
         if span is not None:
-            image = _scaled(image, span, where)
+            image = _scaled(facts.depth.numbers(image, where), span)
         else:
             image = _composed(image, background) if facts.alpha else image
             image = image.convert("L" if channels == 1 else "RGB")
@@ -121,8 +130,9 @@ def value_range(file: Path | IO[bytes], where: str) -> tuple[float, float]:
         DataError: The file cannot be decoded, or holds NaN or infinities.
     """
     with _opened(file, where) as image:
+        depth = Depth.of(image, where)
         image.load()
-        values = _numbers(image, where)
+        values = depth.numbers(image, where)
     return float(values.min()), float(values.max())
 
 
@@ -154,17 +164,10 @@ def _opened(file: Path | IO[bytes], where: str) -> Iterator[Image.Image]:
 
 def _facts(image: Image.Image, where: str) -> ImageFacts:
     mode = image.mode
-    deep = mode.split(";")[0] in _DEEP
-    if not deep and mode not in _SHALLOW:
+    depth = Depth.of(image, where)
+    if not depth.deep and mode not in _SHALLOW:
         raise DataError(
             f"pixels of mode {mode!r} are not understood", where=where, fix="convert the file to grey or RGB"
-        )
-    if not deep and any(";16" in str(tile) for tile in getattr(image, "tile", ())):
-        raise DataError(
-            f"the file holds {mode} with 16 bits per channel",
-            where=where,
-            why="Pillow would keep the upper 8 bits only: values 0 to 4095 would become 16 levels",
-            fix="convert the files to 8 bits per channel or 16-bit grey, or put float arrays into an .npz file",
         )
     frames = int(getattr(image, "n_frames", 1)) if image.format in _SEQUENCES else 1
     if frames > 1:
@@ -177,8 +180,8 @@ def _facts(image: Image.Image, where: str) -> ImageFacts:
     width, height = image.size
     if image.getexif().get(_ORIENTATION) in _TURNED:
         width, height = height, width
-    alpha = not deep and bool(image.has_transparency_data)
-    return ImageFacts((height, width), mode, deep or mode in _GREY or _grey_palette(image), deep, alpha)
+    alpha = not depth.deep and bool(image.has_transparency_data)
+    return ImageFacts((height, width), mode, depth.deep or mode in _GREY or _grey_palette(image), depth, alpha)
 
 
 def _grey_palette(image: Image.Image) -> bool:
@@ -197,20 +200,9 @@ def _composed(image: Image.Image, background: int) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", front.size, level), front).convert("RGB")
 
 
-def _scaled(image: Image.Image, span: tuple[float, float], where: str) -> Image.Image:
+def _scaled(values: NDArray[np.float64], span: tuple[float, float]) -> Image.Image:
     low, high = span
-    return Image.fromarray(((_numbers(image, where) - low) / (high - low)).astype(np.float32))
-
-
-def _numbers(image: Image.Image, where: str) -> NDArray[np.float64]:
-    values = np.asarray(image).astype(np.float64)
-    if not np.isfinite(values).all():
-        raise DataError(
-            f"the image of mode {image.mode!r} holds NaN or infinite pixels",
-            where=where,
-            fix="replace them in the file, or remove it",
-        )
-    return values
+    return Image.fromarray(((values - low) / (high - low)).astype(np.float32))
 
 
 def _other_depth(facts: ImageFacts, where: str) -> DataError:
