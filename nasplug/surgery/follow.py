@@ -13,6 +13,7 @@ from nasplug.surgery.modules import PlacedChannels
 from nasplug.surgery.rules import rule_of
 from nasplug.surgery.state import state_of, tensors_in
 from nasplug.surgery.trace import Trace, shape_of
+from nasplug.surgery.unseen import fix_unseen
 
 
 def traced(twin: nn.Module, inputs: Inputs) -> Trace:
@@ -37,6 +38,7 @@ def traced(twin: nn.Module, inputs: Inputs) -> Trace:
     )
     if next(unused, None) is not None:  # such as heads that only training has
         _run(trace, twin, inputs, training=True)
+    fix_unseen(trace, twin)
     return trace
 
 

@@ -13,7 +13,8 @@ from nasplug_darts_lp.quantisers import Static
 from torch import nn
 
 import nasplug as nas
-from nasplug.contract.errors import NasplugError, SpecError, TaskError
+from nasplug.contract.errors import NasplugError, SpecError, SurgeryError, TaskError
+from nasplug.surgery import Surgery
 from nasplug.testing import WrapperConformance
 from nasplug.testing.networks import assert_trains
 from nasplug.testing.synthetic import SyntheticSpace
@@ -242,3 +243,17 @@ def test_a_candidate_that_cannot_be_quantised_is_a_failed_trial():
     )
     assert [trial.state for trial in study.trials] == ["failed", "failed"]
     assert "nowhere" in study.trials[0].failure.message
+
+
+@pytest.mark.parametrize(
+    "kinds", [{}, {"activations": "lsq", "weights": "lsq"}, {"activations": "fixed", "weights": "gaussian"}]
+)
+def test_channels_of_quantised_layers_are_refused_by_surgery(network, activations, weights):
+    quantised = quantise(network(1), activations=activations, weights=weights)
+    surgery = Surgery(quantised, (3, 16, 16))
+    assert surgery.sizes == {}
+    assert all(
+        "_quantiser', which does not run" in why for name, why in surgery.channels.refused.items() if name != "5"
+    )
+    with pytest.raises(SurgeryError, match=r"1\.conv1 \(a QuantConv2d\) holds"):
+        surgery.remove({"1.conv1": [0]})
