@@ -245,9 +245,7 @@ def test_a_candidate_that_cannot_be_quantised_is_a_failed_trial():
     assert "nowhere" in study.trials[0].failure.message
 
 
-@pytest.mark.parametrize(
-    "kinds", [{}, {"activations": "lsq", "weights": "lsq"}, {"activations": "fixed", "weights": "gaussian"}]
-)
+@pytest.mark.parametrize(("activations", "weights"), [("double_st", "uniform"), ("lsq", "lsq"), ("fixed", "gaussian")])
 def test_channels_of_quantised_layers_are_refused_by_surgery(network, activations, weights):
     quantised = quantise(network(1), activations=activations, weights=weights)
     surgery = Surgery(quantised, (3, 16, 16))
