@@ -54,12 +54,14 @@ def write_onnx(
         NasplugError: The ONNX network computes something else.
         MissingExtraError: The extra `onnx` is not installed.
     """
+    from nasplug.export.inference import inference_form
+
     for module in ("onnx", "onnxscript", "onnxruntime"):
         require(module, extra="onnx", purpose="export to ONNX")
     network, known = network.cpu().eval(), Inputs.of(inputs)
     make = examples or (lambda batch, seed: known.example(batch, seed=seed))
     args, kwargs = make(2, 0)
-    path = exported(network, args, path, kwargs=kwargs, free=free)
+    path = exported(inference_form(network), args, path, kwargs=kwargs, free=free)
     tried = [make(batch, batch) for batch in (1, 3)]
     return check_difference(
         max(_difference(network, args, kwargs, path) for args, kwargs in tried), "ONNX network", path

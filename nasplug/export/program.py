@@ -9,6 +9,7 @@ import torch
 
 from nasplug.export.agreement import check_difference, described, largest_difference, writing
 from nasplug.export.exporter import Found
+from nasplug.export.inference import inference_form
 from nasplug.export.onnx import METADATA, dynamic_shapes
 from nasplug.export.raw import raw_network
 
@@ -37,7 +38,7 @@ def write_program(found: Found, path: Path, *, raw: bool = True) -> float:
     with writing("a program of torch.export", path), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         shapes = dynamic_shapes(network, args, kwargs, given.free)
-        program = torch.export.export(network, args, kwargs, dynamic_shapes=shapes)
+        program = torch.export.export(inference_form(network), args, kwargs, dynamic_shapes=shapes)
         torch.export.save(program, str(path), extra_files={EXTRA: described(found, raw=raw)})
         again = torch.export.load(str(path)).module()
     largest = 0.0

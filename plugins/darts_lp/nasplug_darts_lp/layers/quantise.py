@@ -13,11 +13,12 @@ from torch.nn.utils import parametrize
 
 from nasplug.contract.errors import TaskError, did_you_mean
 from nasplug.contract.hookspecs import hookimpl
+from nasplug.export.inference import inference_form
 from nasplug_darts_lp.layers.exact import exact_form
 from nasplug_darts_lp.layers.precision import Precision
 from nasplug_darts_lp.layers.quantised import QuantConv2d, QuantLinear
 from nasplug_darts_lp.layers.recognition import recognise
-from nasplug_darts_lp.quantisers import ActivationQuantiser, Static, WeightQuantiser
+from nasplug_darts_lp.quantisers import ActivationQuantiser, WeightQuantiser
 
 _WHERE = "darts_lp.quantise"
 
@@ -238,11 +239,7 @@ def freeze(network: nn.Module) -> nn.Module:
 
     Its outputs are those of the network in inference mode; the perceptrons of squeeze-and-threshold are gone.
     """
-    frozen = copy.deepcopy(network).eval()
-    for name, module in list(frozen.named_modules()):
-        if isinstance(module, ActivationQuantiser):
-            frozen = _put(frozen, name, Static(module).eval())
-    return frozen
+    return inference_form(copy.deepcopy(network).eval())
 
 
 def _density(numbers: Tensor) -> float:

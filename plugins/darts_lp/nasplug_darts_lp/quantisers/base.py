@@ -165,6 +165,12 @@ class ActivationQuantiser(nn.Module):
             thresholds, (0.0 - self.zero_level() * short).expand(self.channels), short.expand(self.channels).clone()
         )
 
+    def inference_form(self) -> nn.Module:
+        """Thresholds and levels alone, which exported files hold."""
+        from nasplug_darts_lp.quantisers.baselines import Static
+
+        return Static(self)
+
     def codes(self, inputs: Tensor) -> Codes:
         """The output in inference as integers and their unit; 0 stands for the value 0.
 

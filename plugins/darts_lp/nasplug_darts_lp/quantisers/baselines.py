@@ -120,6 +120,7 @@ class Static(ActivationQuantiser):
             self.register_buffer(name, value.clone())
         self.signed.copy_(trained.signed)
         self.started.fill_(True)
+        self.enabled = trained.enabled
         self.to(trained.signed.device)
 
     def static(self) -> Levels:

@@ -44,13 +44,14 @@ def test_onnx_has_whole_number_operators_and_the_same_results(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_network_in_floating_point_can_be_written_too(tmp_path):
-    """The core's export, of the quantised network and not of the folded one."""
-    from nasplug_darts_lp.layers.quantise import freeze
-
+@pytest.mark.parametrize("activations", ["double_st", "lsq"])
+def test_the_network_in_floating_point_can_be_written_too(tmp_path, activations):
+    """The core's export, of the quantised network as it was trained and not of the folded one."""
     from nasplug.export.onnx import write_onnx
 
     torch.manual_seed(0)
-    network = quantise(Small(), weight_bits=2, activation_bits=3)
+    network = quantise(Small(), weight_bits=2, activation_bits=3, activations=activations)
     network(torch.randn(8, 3, 8, 8))
-    assert write_onnx(freeze(network), (3, 8, 8), tmp_path / "network.onnx") < 1e-3
+    assert write_onnx(network, (3, 8, 8), tmp_path / "network.onnx") < 1e-3
+    assert network.stem[0].input_quantiser.training is False
+    assert type(network.stem[0].input_quantiser).__name__ != "Static"
