@@ -97,6 +97,29 @@ def sparsity_and_precision() -> dict[str, dict[str, float]]:
     return rows
 
 
+def skipping_by_shape() -> dict[str, dict[str, float]]:
+    """What half of the weights being zero gains on arrays of one shape, and on those that take the best of all."""
+    found: dict[str, dict[str, float]] = {}
+    shapes = {
+        "pow2": "pow2",
+        "fixed_8x4x1": "fixed:8x4x1",
+        "fixed_1x8x4": "fixed:1x8x4",
+        "fixed_1x1x32": "fixed:1x1x32",
+    }
+    for name in ("mobilenet_v1_1.0_224", "resnet8"):
+        workload = NETWORKS[name]()
+        found[name] = {}
+        for label, shape in shapes.items():
+            unit = NPU(preset("wu32").replace(shapes=shape))
+            dense, half = unit.totals(workload), unit.totals(workload.replace(weight_density=0.5))
+            found[name][label] = dense["compute_cycles"] / half["compute_cycles"]
+            found[name][f"{label}_latency"] = dense["latency_s"] / half["latency_s"]
+    cortex = NPU("cortex_m7").totals(mobilenet_v1())["latency_s"]
+    fixed = NPU(preset("wu32").replace(shapes="fixed:8x4x1")).totals(mobilenet_v1().replace(weight_density=0.5))
+    found["mobilenet_v1_1.0_224"]["fixed_8x4x1_over_cortex_m7"] = cortex / fixed["latency_s"]
+    return found
+
+
 def reshaping() -> dict[str, dict[str, float]]:
     """Clocks of the array alone: fixed shapes, and all shapes."""
     found: dict[str, dict[str, float]] = {}
@@ -317,6 +340,7 @@ def main() -> None:
         "seeds": [0],
         "mobilenet_v1_1.0_224": mobilenet(),
         "sparsity_and_precision": sparsity_and_precision(),
+        "skipping_by_shape": skipping_by_shape(),
         "roofline": rooflines(),
         "reshaping": reshaping(),
         "every_fixed_shape": every_fixed_shape(),

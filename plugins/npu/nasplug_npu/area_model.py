@@ -20,8 +20,6 @@ from nasplug_npu.model.points import Points
 
 Array = npt.NDArray[np.float64]
 
-#: Area of a gate equivalent at 45 nm, um2: NAND2_X1 of the Nangate open cell library, the commonly cited value.
-GATE_UM2 = 0.798
 #: Gate equivalents of a flip-flop, and of a multiplexer of two bits; as in the synthesis.
 FLIP_FLOP, MULTIPLEXER = 5.33, 2.33
 #: Flip-flops of address generators and descriptors: three channels with five counters of 16 bits and four of 32.
@@ -179,11 +177,12 @@ def area(hw: NPUConfig | Points) -> Area:
         "post": np.ceil(points.ppu_per_cycle) * lane,
         "control": np.full_like(points.macs, CONTROL_FLIP_FLOPS * FLIP_FLOP),
     }
-    um2 = GATE_UM2 * (points.node_nm / constants.BASE_NODE) ** 2
-    logic = sum(gates.values()) * um2 * 1e-6
+    known = constants.of(points)
+    gate = known.gate_area(points.node_nm)
+    logic = sum(gates.values()) * gate
     buffers = (points.weight_kb, points.input_kb, points.output_kb)
-    memory = sum(constants.memory("area", size) for size in buffers) * (points.node_nm / constants.BASE_NODE) ** 2
-    sigma = array * found.sigma * um2 * 1e-6
+    memory = sum(known.memory("area", size, node_nm=points.node_nm) for size in buffers)
+    sigma = array * found.sigma * gate
     one = isinstance(hw, NPUConfig)
 
     def plain(value: Any) -> Any:

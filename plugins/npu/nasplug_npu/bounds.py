@@ -45,12 +45,13 @@ def lower_bounds(batch: Batch, points: Points, *, cpu: RateConfig | None = None)
     computing = rows.macs * share * precision.passes(rows, points) / (points.macs * by_reduction * by_channel)
     cycles = np.maximum(np.maximum(computing, from_maps), weights / (8 * points.weight_bytes_per_cycle))
     cycles = cycles + points.layer_cycles * works
+    known = constants.of(points)
     multiply = (
         rows.macs
         * _computed(rows, points)
-        * (constants.multiply_pj(rows.second_bits, rows.input_bits) + constants.add_pj(points.acc_bits))
+        * (known.multiply_pj(rows.second_bits, rows.input_bits) + known.add_pj(points.acc_bits))
     )
-    scale = constants.process_scale(points.node_nm, points.vdd)
+    scale = known.process_scale(points.node_nm, points.vdd)
     moved = weights * points.weight_pj_per_bit + (maps + outputs * works) * points.act_pj_per_bit
     latency = (counts @ cycles) / points.freq_hz
     if cpu is not None and unsupported.any():

@@ -134,6 +134,10 @@ def _estimate(arguments: argparse.Namespace) -> int:
         print()
     rows = [[name, output.number(value)] for name, value in totals.items()]
     output.print_table(["cost", "value"], rows, numeric=["value"])
+    if table.unpriced:
+        from nasplug_npu.fronts import unpriced_note
+
+        print(unpriced_note(table.unpriced))
     return 0
 
 
@@ -141,7 +145,7 @@ def _explore(arguments: argparse.Namespace) -> int:
     from nasplug.cli import output
     from nasplug_npu.config import NPUConfig
     from nasplug_npu.exploration import explore
-    from nasplug_npu.fronts import write_front
+    from nasplug_npu.fronts import unpriced_note, write_front
     from nasplug_npu.presets import parse, preset
     from nasplug_npu.rates import RateConfig
 
@@ -171,6 +175,8 @@ def _explore(arguments: argparse.Namespace) -> int:
     cells = [[output.number(v) if isinstance(v, float) else str(v) for v in row.values()] for row in rows]
     output.print_table(list(rows[0]), cells, numeric=list(found.objectives))
     print("; ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in found.counts.items()))
+    if found.unpriced:
+        print(unpriced_note(found.unpriced))
     return 0
 
 
@@ -205,6 +211,7 @@ def _presets(arguments: argparse.Namespace) -> int:
     for name in preset_names():
         config = preset(name)
         kind = f"{config.macs} multipliers, {config.dataflow}" if isinstance(config, NPUConfig) else "rates"
-        rows.append([name, kind, f"{config.freq_hz / 1e6:g} MHz"])
-    output.print_table(["preset", "what", "clock"], rows, numeric=["clock"])
+        free = f"{'cannot do' if isinstance(config, NPUConfig) else 'no rate for'} {', '.join(config.unpriced)}"
+        rows.append([name, kind, f"{config.freq_hz / 1e6:g} MHz", free])
+    output.print_table(["preset", "what", "clock", "not priced"], rows, numeric=["clock"])
     return 0

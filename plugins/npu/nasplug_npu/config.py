@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.workloads.workload import COMPUTE, OPERATIONS
 
 DATAFLOWS = ("tree", "systolic_ws", "systolic_os", "systolic_is", "ethos_u55")
 PRECISIONS = ("none", "weight_only", "symmetric", "full2d")
@@ -66,8 +67,10 @@ class NPUConfig:
         layer_cycles, tile_cycles: Clocks to set up a layer, and a tile.
         objective: Objective that tilings are chosen by: `latency`, `traffic`, `energy`, `edp`.
         gate_fraction: Energy of a gated product relative to a full one.
-        node_nm, vdd: Process, for energy and area.
+        node_nm, vdd: Process, for energy, area and leakage. 0.9 V stands for the voltage that the shipped tables hold
+            at: 0.9 V for arithmetic, for memories what CACTI takes at their node.
         sram: Table of memory constants.
+        constants: Path of a file with constants of one's own, see `nasplug_npu.own_constants`.
 
     Raises:
         SpecError: A value that no unit can have.
@@ -118,6 +121,7 @@ class NPUConfig:
     node_nm: float = 45
     vdd: float = 0.9
     sram: str = "cacti"
+    constants: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ppu_operations", tuple(self.ppu_operations))
@@ -163,6 +167,11 @@ class NPUConfig:
     def nm(self) -> tuple[int, int] | None:
         """(N, M) if at most N of M neighbouring weights are not zero by construction."""
         return parse_nm(self.encoding)
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """Operations that the unit cannot do: a policy says what becomes of them, see `nasplug_npu.NPU`."""
+        return tuple(name for name in OPERATIONS if name not in (*COMPUTE, *self.ppu_operations, "concat"))
 
     def replace(self, **changes: Any) -> Self:
         """A changed copy, checked again.

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.contract.wording import plural
-from nasplug.workloads.workload import COMPUTE, Workload
+from nasplug.workloads.workload import Workload
 from nasplug_npu.area_model import area
 from nasplug_npu.bounds import lower_bounds
 from nasplug_npu.config import NPUConfig
@@ -48,6 +48,7 @@ class Exploration:
         seconds: Time by layer.
         axes: Axes that were varied.
         evaluated: Objectives of all points that the full model saw, (E, objectives).
+        unpriced: Layers of the networks whose work costs no time on some of the units.
     """
 
     objectives: tuple[str, ...]
@@ -58,6 +59,7 @@ class Exploration:
     seconds: Mapping[str, float]
     axes: Mapping[str, Sequence[Any]]
     evaluated: Array
+    unpriced: tuple[str, ...] = ()
 
     @property
     def knee(self) -> int:
@@ -88,6 +90,7 @@ class Exploration:
             "axes": {name: list(values) for name, values in self.axes.items()},
             "counts": dict(self.counts),
             "seconds": {name: round(value, 4) for name, value in self.seconds.items()},
+            "unpriced": list(self.unpriced),
             "knee": self.knee if len(self.configs) else None,
             "front": [
                 {"values": row, "area_sigma_mm2": float(sigma), "config": config.to_json()}
@@ -116,8 +119,8 @@ def explore(
         max_area: Budget, mm2.
         objectives: Objectives to minimise: `area_mm2`, `latency_s`, `energy_j`.
         combine: Latency and energy of several networks: their `sum`, or the `worst`.
-        cpu: Takes the layers that units cannot do; without one they cost nothing, and a
-            warning names them.
+        cpu: Takes the layers that units cannot do; without one they cost nothing. A warning, and `unpriced` of what
+            is returned, name layers that cost nothing.
         prune: False evaluates every point that is valid and small enough, for tests.
 
     Raises:
@@ -130,8 +133,7 @@ def explore(
         raise SpecError(f"cannot combine by {combine!r}", where="explore", fix=did_you_mean(combine, COMBINATIONS))
     workloads = {"": networks} if isinstance(networks, Workload) else dict(networks)
     batches = [Batch.of([workload]) for workload in workloads.values()]
-    if cpu is None:
-        _warn_of_free_layers(workloads, base)
+    free = _free_layers(workloads, base, axes.get("ppu_operations", ()), cpu)
     clock = _Clock()
     counts = dict.fromkeys(("space", "invalid", "too_large", "dominated", "unfit", "evaluated", "front"), 0)
     left = _candidates(base, axes, max_area, batches, combine, cpu, counts, clock)
@@ -168,24 +170,40 @@ def explore(
     counts["front"] = len(front)
     sigma = np.array([area(config).sigma_mm2 for config in configs])
     return Exploration(
-        tuple(objectives), configs, front.values[order], sigma, counts, clock.seconds, axes, np.concatenate(evaluated)
+        objectives=tuple(objectives),
+        configs=configs,
+        values=front.values[order],
+        area_sigma_mm2=sigma,
+        counts=counts,
+        seconds=clock.seconds,
+        axes=axes,
+        evaluated=np.concatenate(evaluated),
+        unpriced=free,
     )
 
 
-def _warn_of_free_layers(workloads: Mapping[str, Workload], base: NPUConfig) -> None:
-    able = (*COMPUTE, *base.ppu_operations)
-    free = [
+def _free_layers(
+    workloads: Mapping[str, Workload], base: NPUConfig, sets: Sequence[Sequence[str]], cpu: RateConfig | None
+) -> tuple[str, ...]:
+    """Layers that cost no time on the base or with a varied set of post operations; warns of them."""
+    units = [base, *(base.replace(ppu_operations=tuple(some)) for some in sets)]
+    refused = {name for unit in units for name in unit.unpriced}
+    kinds = refused if cpu is None else refused & set(cpu.unpriced)
+    free = tuple(
         name
         for workload in workloads.values()
         for name, kind in zip(workload.names, workload.operations, strict=True)
-        if kind not in able
-    ]
+        if kind in kinds
+    )
     if free:
+        taker = base.name if cpu is None else f"{base.name} with {cpu.name}"
+        fix = "give them to a processor with cpu=preset('cortex_m7_xcubeai')" if cpu is None else "give it a rate"
         warnings.warn(
-            f"{base.name} cannot do {plural(len(free), 'layer')}, such as {free[0]!r}: they cost nothing in this "
-            "exploration; give them to a processor with cpu=preset('cortex_m7_xcubeai')",
+            f"{taker} has no price for {plural(len(free), 'layer')}, such as {free[0]!r}: they cost nothing in this "
+            f"exploration; {fix}",
             stacklevel=3,
         )
+    return free
 
 
 @dataclass(frozen=True)

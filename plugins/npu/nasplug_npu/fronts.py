@@ -6,6 +6,7 @@ import csv
 import html
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,14 +100,21 @@ def page(found: Exploration, title: str) -> str:
         f"area budget, {counts['dominated']:,} cannot be on the front by their lower bounds, {counts['evaluated']:,} "
         f"were evaluated, of which {counts['unfit']:,} cannot hold the network; {counts['front']:,} are on the front."
     )
+    if found.unpriced:
+        summary += f" {unpriced_note(found.unpriced)}."
     seconds = [{"step": name, "seconds": value} for name, value in found.seconds.items()]
     return _PAGE.format(
         title=html.escape(title or "Exploration"),
-        summary=summary,
+        summary=html.escape(summary),
         picture=picture[picture.index("<svg") :],
         table=_html_table(rows, found.knee),
         counts=_html_table(seconds, -1),
     )
+
+
+def unpriced_note(names: Sequence[str]) -> str:
+    """A sentence about layers that cost nothing."""
+    return f"Not priced, and charged no time: {plural(len(names), 'layer')}, such as {names[0]!r}"
 
 
 def _html_table(rows: list[dict[str, Any]], marked: int) -> str:

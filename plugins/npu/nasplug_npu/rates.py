@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.workloads.workload import OPERATIONS
 from nasplug_npu.model.rows import Array, Rows
 
 
@@ -67,6 +68,18 @@ class RateConfig:
                     f"{field.name} is {value!r}", where=f"npu {self.name!r}", fix="give a number above zero"
                 )
             object.__setattr__(self, field.name, int(number) if field.type == "int" else number)
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """Operations without a rate, which cost no time."""
+        rates = {
+            **dict.fromkeys(OPERATIONS, self.cycles_per_output),
+            **dict.fromkeys(("maxpool", "avgpool"), self.cycles_per_pool_tap),
+            "conv": self.cycles_per_mac,
+            **dict.fromkeys(("fc", "matmul"), _or(self.cycles_per_fc_mac, self.cycles_per_mac)),
+            "concat": 1.0,  # written in place
+        }
+        return tuple(name for name, rate in rates.items() if not rate)
 
     def replace(self, **changes: Any) -> Self:
         """A changed copy.

@@ -33,7 +33,8 @@ class CostTable:
     Attributes:
         names: Names of the layers.
         operations: Kinds of the layers.
-        layers: Amounts of each layer, (L,), by name; `bound` says what it waits for, `shape` is (r, c, p) of the array.
+        layers: Amounts of each layer, (L,), by name; `bound` says what it waits for, `shape` is (r, c, p) of the array,
+            `unpriced` is 1 where its work costs no time.
         totals: Totals of the network, with units in their names.
         freq_hz: Clock of the unit.
     """
@@ -52,9 +53,14 @@ class CostTable:
             for row, name in enumerate(self.names)
         ]
 
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """Layers whose work costs no time, as the unit cannot do them or has no rate for them."""
+        return tuple(name for name, free in zip(self.names, self.layers["unpriced"], strict=True) if free)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return {"totals": dict(self.totals), "layers": self.rows()}
+        return {"totals": dict(self.totals), "unpriced": list(self.unpriced), "layers": self.rows()}
 
 
 class NPU:
@@ -120,11 +126,12 @@ class NPU:
         found: dict[str, Any]
         if self._points is None:
             amounts = self._rates(rows)
-            found = {name: amounts[:, _INDEX[name]] for name in ("cycles", "macs", "flash_bytes", "processor_j")}
+            own = ("cycles", "macs", "flash_bytes", "processor_j", "unpriced")
+            found = {name: amounts[:, _INDEX[name]] for name in own}
         else:
             model = self._model(rows, workload.names)
             amount = {name: np.broadcast_to(model.amounts[name], (len(rows), 1))[:, 0] for name in AMOUNTS}
-            found = {name: amount[name] for name in AMOUNTS[:8]}
+            found = {name: amount[name] for name in (*AMOUNTS[:8], "unpriced")}
             for name in ("weight_memory_bits", "map_memory_bits"):
                 found[name.replace("bits", "bytes")] = amount[name] / 8
             assert self._coefficients is not None
@@ -178,6 +185,7 @@ class NPU:
         amounts[:, _INDEX["macs"]] = amounts[:, _INDEX["computed_macs"]] = rows.macs[:, 0]
         stored = rows.stored * (rows.weights * rows.weight_bits + (rows.bias > 0) * rows.co * 32) / 8
         amounts[:, _INDEX["flash_bytes"]] = stored[:, 0]
+        amounts[:, _INDEX["unpriced"]] = ((cycles <= 0) & ~rows.kind("concat")[:, 0]).astype(np.float64)
         return amounts
 
 
@@ -202,6 +210,7 @@ def summary(hw: Any, sums: Any, peak: Any, coefficient: Any) -> dict[str, Any]:
         "flash_bytes": amount["flash_bytes"],
         "macs": amount["macs"],
         "gops_dense": _over(2e-9 * amount["macs"], latency),
+        "unpriced_layers": amount["unpriced"],
     }
     if rates:
         found["energy_j"] = amount["processor_j"] + (hw.network_pj + hw.network_cycles * hw.pj_per_cycle) * 1e-12

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
-from nasplug_npu import preset
+from nasplug_npu import preset, preset_names
 from nasplug_npu.exploration import explore
 from nasplug_npu.formats.scalesim import from_scalesim, to_scalesim_products
+from nasplug_npu.fronts import page
 from nasplug_npu.unit import NPU
 from torch import nn
 
+from nasplug.cli import main
 from nasplug.workloads import WorkloadBuilder
 from nasplug.workloads.extract import extract
 
@@ -66,11 +70,54 @@ def test_a_network_of_which_the_unit_does_nothing_has_rates_of_zero(unit):
         assert found["unsupported_layers"] == 1
 
 
-def test_an_exploration_says_which_layers_cost_nothing():
+def strange():
     builder = WorkloadBuilder((4, 8, 8))
-    builder.row("other", [builder.conv(-1, 4, 3)], "strange")
+    builder.row("other", [builder.pool("maxpool", builder.conv(-1, 4, 3), 2)], "strange")
+    return builder.build()
+
+
+def test_an_exploration_says_which_layers_cost_nothing():
     with pytest.warns(UserWarning, match="1 layer, such as 'strange'"):
-        explore(builder.build(), preset("wu32"), {"macs": [16, 32]})
+        found = explore(strange(), preset("wu32"), {"macs": [16, 32]})
+    assert found.unpriced == ("strange",)
+    assert found.to_json()["unpriced"] == ["strange"]
+    assert "such as &#x27;strange&#x27;" in page(found, "units")
+    priced = explore(strange(), preset("wu32"), {"macs": [16, 32]}, cpu=preset("cortex_m7_xcubeai"))
+    assert priced.unpriced == ()
+    # A processor without a rate for pools takes one for nothing; so do units of which an axis takes pools away.
+    axes = {"ppu_operations": [("maxpool", "add"), ("add",)]}
+    with pytest.warns(UserWarning, match="wu32 with cortex_m7_xcubeai has no price for 1 layer, such as 'maxpool'"):
+        found = explore(strange(), preset("wu32"), axes, cpu=preset("cortex_m7_xcubeai"))
+    assert found.unpriced == ("maxpool",)
+
+
+@pytest.mark.parametrize(
+    ("unit", "names"),
+    [
+        ("wu32,unsupported=zero", ("strange",)),
+        ("wu32,unsupported=cpu", ()),
+        ("cortex_m7", ("maxpool", "strange")),
+        ("cortex_m7_xcubeai", ("maxpool",)),
+        ("eyeriss_hwnb", ("strange",)),
+    ],
+)
+def test_an_estimate_says_which_layers_cost_nothing(unit, names, capsys, tmp_path):
+    found = NPU(unit).evaluate(strange())
+    assert found.unpriced == names
+    assert found.totals["unpriced_layers"] == NPU(unit).many([strange()])["unpriced_layers"] == len(names)
+    assert {strange().operations[strange().names.index(name)] for name in names} <= set(NPU(unit).config.unpriced)
+    file = tmp_path / "net.json"
+    file.write_text(json.dumps(strange().to_json()))
+    assert main(["npu", "estimate", str(file), "--target", unit]) == 0
+    assert ("Not priced" in capsys.readouterr().out) == bool(names)
+
+
+def test_every_preset_says_what_it_does_not_price(capsys):
+    assert main(["npu", "presets"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
+    for name in preset_names():
+        assert preset(name).unpriced
+        assert ", ".join(preset(name).unpriced) in lines[name]
 
 
 def test_normalisation_by_statistics_of_the_input_costs_time():

@@ -28,20 +28,22 @@ class ArrayWork:
     Attributes:
         cycles: Clocks, zero for layers that are not the array's.
         reduction, channels, positions: The shape it takes, in products of the operands' own width.
+        skips: 1 where lanes skip zeros, each in its own order, so that they share no operand that they skip; else 0.
     """
 
     cycles: Array
     reduction: Array
     channels: Array
     positions: Array
+    skips: Array
 
     def pick(self, inverse: Any) -> ArrayWork:
         """Columns of points by index."""
         return ArrayWork(*(np.take(value, inverse, axis=1) if value.shape[1] > 1 else value for value in self.parts()))
 
-    def parts(self) -> tuple[Array, Array, Array, Array]:
-        """The four arrays."""
-        return self.cycles, self.reduction, self.channels, self.positions
+    def parts(self) -> tuple[Array, Array, Array, Array, Array]:
+        """The arrays."""
+        return self.cycles, self.reduction, self.channels, self.positions, self.skips
 
 
 def array_work(rows: Rows, hw: Points) -> ArrayWork:
@@ -52,9 +54,9 @@ def array_work(rows: Rows, hw: Points) -> ArrayWork:
     again = np.where(rows.mac, precision.passes(rows, hw), 1.0)
     if hw.dataflow == "ethos_u55":
         cycles, block = ethos_cycles(rows, hw)
-        return ArrayWork(cycles * again, lanes, lanes * block, hw.macs / block * lanes)
+        return ArrayWork(cycles * again, lanes, lanes * block, hw.macs / block * lanes, 0 * lanes)
     r, c, _ = hw.fixed_shape
-    return ArrayWork(systolic_cycles(rows, hw) * again, lanes * r, lanes * c, lanes)
+    return ArrayWork(systolic_cycles(rows, hw) * again, lanes * r, lanes * c, lanes, 0 * lanes)
 
 
 def tree_work(rows: Rows, hw: Points) -> ArrayWork:
@@ -63,6 +65,7 @@ def tree_work(rows: Rows, hw: Points) -> ArrayWork:
     A shape (r, c, p) works on r input channels, c output channels and p positions per clock, so that a layer takes
     `taps * ceil(Ci/r) * ceil(Co/c) * ceil(M/p)` clocks. A depthwise layer sums nothing over channels: its r lanes are
     idle, unless kernel elements may take them. If the buffers cannot feed a shape, it takes longer by that ratio.
+    Zeros are skipped where that is faster, see `nasplug_npu.model.sparsity`.
     """
     r, c, p = _shapes(hw)
     by_reduction, by_channel = precision.fusion(rows, hw)
@@ -72,14 +75,16 @@ def tree_work(rows: Rows, hw: Points) -> ArrayWork:
     r, c = r * by_reduction, c * by_channel
     cycles = np.ceil(elements / r) * np.ceil(rows.filters / c) * np.ceil(rows.positions / p)
     cycles = cycles * (steps * rows.repeats * precision.passes(rows, hw))
-    cycles = np.where(p >= 1, cycles, np.inf) * _starvation(
-        rows, hw, np.minimum(r, elements), np.minimum(c, rows.filters), p
-    )
+    from_inputs, from_weights = _demand(rows, hw, np.minimum(r, elements), np.minimum(c, rows.filters), p)
+    once = np.where(p >= 1, cycles, np.inf)
+    cycles = once * np.maximum(np.maximum(from_inputs, from_weights), 1.0)
+    skips = np.zeros((1, 1, 1))
     density = sparsity.skipped_density(rows, hw)
     if density is not None:
         used = np.minimum(r, elements), np.minimum(c, rows.filters), np.minimum(p, rows.positions)
-        lanes = sparsity.waiting_lanes(hw, *used)
-        cycles = np.ceil(cycles * sparsity.slowest_share(density, lanes, hw.sync))
+        skipping = np.ceil(once * sparsity.skipping_share(rows, hw, density, used, (from_inputs, from_weights)))
+        skips = (skipping < cycles).astype(np.float64)
+        cycles = np.minimum(cycles, skipping)
     structured = sparsity.structured_share(rows, hw)
     if structured is not None:
         cycles = np.ceil(cycles * structured)
@@ -90,16 +95,14 @@ def tree_work(rows: Rows, hw: Points) -> ArrayWork:
         full = np.broadcast_to(values, cycles.shape)
         return np.take_along_axis(full, best, axis=0)[0]
 
-    return ArrayWork(np.where(rows.mac, chosen(cycles), 0.0), chosen(r), chosen(c), chosen(p))
+    return ArrayWork(np.where(rows.mac, chosen(cycles), 0.0), chosen(r), chosen(c), chosen(p), chosen(skips))
 
 
-def _starvation(rows: Rows, hw: Points, r: Array, c: Array, p: Array) -> Array:
-    """How much longer the buffers take to read the operands of a clock than the array to use them."""
+def _demand(rows: Rows, hw: Points, r: Array, c: Array, p: Array) -> tuple[Array, Array]:
+    """Clocks that each buffer takes to read the operands of one clock of dense work."""
     from_inputs = r * np.minimum(p, rows.positions) * rows.input_bits
     from_inputs = from_inputs * np.where(rows.depthwise, c, 1.0)  # every channel has its own inputs
-    from_weights = r * c * rows.second_bits
-    slower = np.maximum(from_inputs / hw.input_port_bits, from_weights / hw.weight_port_bits)
-    return np.maximum(slower, 1.0)
+    return from_inputs / hw.input_port_bits, r * c * rows.second_bits / hw.weight_port_bits
 
 
 def _shapes(hw: Points) -> tuple[Array, Array, Array]:

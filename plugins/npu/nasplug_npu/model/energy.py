@@ -34,10 +34,13 @@ def amounts(rows: Rows, hw: Points, work: ArrayWork, tiling: Tiling) -> tuple[di
     """The amounts of every layer, (L, P) each, and the products that are really computed."""
     computed, gated = _products(rows, hw)
     weight_bits, input_bits = rows.second_bits, rows.input_bits
-    product = constants.multiply_pj(weight_bits, input_bits) + constants.add_pj(hw.acc_bits)
-    # An operand is read once for all lanes that use it in a clock.
+    known = constants.of(hw)
+    product = known.multiply_pj(weight_bits, input_bits) + known.add_pj(hw.acc_bits)
+    # An operand is read once for all lanes that use it in a clock; lanes at different places read it each.
     summed = np.where(rows.depthwise, 1.0, work.reduction)
-    per_weight, per_input = weight_bits / work.positions, input_bits / np.where(rows.depthwise, 1.0, work.channels)
+    alone_by_weight, alone_by_input = (alone * (work.skips > 0) for alone in sparsity.skipped(hw.sparsity))
+    per_weight = weight_bits / np.where(alone_by_input, 1.0, work.positions)
+    per_input = input_bits / np.where(rows.depthwise | alone_by_weight, 1.0, work.channels)
     if hw.dataflow.startswith("systolic"):
         inputs, weights, outputs = (np.where(rows.mac, count, 0.0) for count in buffer_accesses(rows, hw))
         weight_reads, input_reads = weights * weight_bits, inputs * input_bits
@@ -45,8 +48,8 @@ def amounts(rows: Rows, hw: Points, work: ArrayWork, tiling: Tiling) -> tuple[di
     else:
         weight_reads, input_reads = computed * per_weight, computed * per_input
         sums = 2 * (tiling.chunks - 1) * (rows.outputs * hw.acc_bits)
-    pool = np.where(rows.kind("maxpool", "avgpool"), rows.outputs * rows.taps * constants.add_pj(hw.acc_bits), 0.0)
-    post = rows.outputs * (constants.multiply_pj(hw.acc_bits, 16) + constants.add_pj(hw.acc_bits)) + pool
+    pool = np.where(rows.kind("maxpool", "avgpool"), rows.outputs * rows.taps * known.add_pj(hw.acc_bits), 0.0)
+    post = rows.outputs * (known.multiply_pj(hw.acc_bits, 16) + known.add_pj(hw.acc_bits)) + pool
     found = {
         "product_pj": computed * product,
         "gated_pj": gated * product,
@@ -67,16 +70,17 @@ def amounts(rows: Rows, hw: Points, work: ArrayWork, tiling: Tiling) -> tuple[di
 
 def coefficients(hw: NPUConfig | Points) -> dict[str, dict[str, Any]]:
     """Picojoules per unit of each amount, by item; leakage in watts. Numbers, or arrays over points."""
-    scale = constants.process_scale(hw.node_nm, hw.vdd)
+    known = constants.of(hw)
+    scale = known.process_scale(hw.node_nm, hw.vdd)
 
     def buffer(quantity: str, part: str) -> Any:
         capacity, width = getattr(hw, f"{part}_kb"), getattr(hw, f"{part}_port_bits")
-        return constants.memory(quantity, capacity, width, hw.sram) * scale
+        return known.memory(quantity, capacity, width, hw.node_nm) * known.voltage(hw.vdd)
 
     output = buffer("read", "output") + buffer("write", "output")
     return {
         "multiply": {"product_pj": scale, "gated_pj": scale * hw.gate_fraction},
-        "register": {"register_bits": scale * constants.arithmetic()["register_per_bit"]},
+        "register": {"register_bits": scale * known.arithmetic["register_per_bit"]},
         "buffer": {
             "weight_read_bits": buffer("read", "weight"),
             "weight_fill_bits": buffer("write", "weight"),
@@ -110,11 +114,14 @@ def joules(amount: Mapping[str, Any], seconds: Any, coefficient: Mapping[str, Ma
 
 
 def leakage_w(hw: NPUConfig | Points) -> Any:
-    """Watts that buffers and multipliers leak."""
-    found = constants.arithmetic()
-    memories = sum(constants.memory("leak", size) for size in (hw.weight_kb, hw.input_kb, hw.output_kb)) * 1e-3
+    """Watts that buffers and multipliers leak at their node; with the voltage, as currents are taken to be constant."""
+    known = constants.of(hw)
+    sizes = (hw.weight_kb, hw.input_kb, hw.output_kb)
+    memories = sum(known.memory("leak", size, node_nm=hw.node_nm) for size in sizes) * 1e-3
+    found = known.arithmetic
     multiplier = found["leak_multiplier_per_bit2"] * hw.max_bits**2 + found["leak_adder_per_bit"] * hw.acc_bits
-    return memories + hw.macs * multiplier * 1e-6
+    logic = hw.macs * multiplier * 1e-6 * known.logic_leakage(hw.node_nm)
+    return (memories + logic) * (hw.vdd / known.vdd)
 
 
 def _products(rows: Rows, hw: Points) -> tuple[Array, Array]:

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 #: What may bound a layer, in the order of the numbers in `bound`.
 BOUNDS = ("array", "post", "weights", "maps", "control")
-#: Amounts of a layer that add up over a network: clocks, products, clocks of single multipliers, bytes, energy's.
+#: Amounts of a layer that add up over a network: clocks, products, clocks of single multipliers, bytes, layers that the
+#: unit cannot do, layers whose work costs no time, and what energy is computed from.
 AMOUNTS = (
     *("cycles", "compute_cycles", "post_cycles", "tiles", "macs", "computed_macs", "slots", "flash_bytes"),
-    "unsupported",
+    *("unsupported", "unpriced"),
     *energy.AMOUNTS,
 )
 #: Fields that none of the amounts depends on: they turn clocks into seconds and amounts into joules.
@@ -97,6 +98,7 @@ def layers(rows: Rows, hw: Points, *, cpu: RateConfig | None = None) -> Layers:
         clocks, joules = cpu.cost(rows)
         found["cycles"] = np.where(unsupported, clocks * hw.freq_hz / cpu.freq_hz, cycles)
         found["processor_j"] = np.where(unsupported, joules, 0.0)
+    found["unpriced"] = (unsupported & (found["cycles"] <= 0)).astype(np.float64)
     shape = (work.reduction, work.channels, work.positions)
     return Layers(found, shape, unsupported, np.logical_or(cut.fits, idle), tiling, hw)
 

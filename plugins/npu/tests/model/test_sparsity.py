@@ -5,9 +5,13 @@ from __future__ import annotations
 from math import ceil, sqrt
 from statistics import NormalDist
 
+import numpy as np
 import pytest
 from nasplug_npu import NPU, preset
-from nasplug_npu.model.sparsity import slowest_share
+from nasplug_npu.model.layers import layers
+from nasplug_npu.model.points import Points
+from nasplug_npu.model.rows import Rows, pack
+from nasplug_npu.model.sparsity import banked_share, slowest_share
 
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
 
@@ -17,6 +21,17 @@ DENSE = 4 * 4 * 256
 
 def share(density, lanes, sync=64):
     return density + sqrt(density * (1 - density) / sync) * NormalDist().inv_cdf((lanes - 0.375) / (lanes + 0.25))
+
+
+def banked(density, lanes, groups, sync=64):
+    """Of the busiest group of banks, which a read meets with the same chance as any other."""
+    load = density / groups
+    quantile = NormalDist().inv_cdf((groups - 0.375) / (groups + 0.25))
+    return lanes * load + sqrt(lanes * load * (1 - load) / sync) * quantile
+
+
+#: Ports of eight elements for each product: no bank is ever busy.
+WIDE = {"weight_port_bits": 32 * 64, "input_port_bits": 32 * 64}
 
 
 @pytest.mark.parametrize(
@@ -30,8 +45,61 @@ def share(density, lanes, sync=64):
         ("weight_skip", 1, 1.0, 4 * 2),
     ],
 )
-def test_clocks_of_a_sparse_layer(mode, window, density, lanes):
-    assert clocks(sparsity=mode, window=window) == ceil(DENSE * share(density, lanes))
+def test_clocks_of_lanes_that_wait_for_each_other_only(mode, window, density, lanes):
+    assert clocks(sparsity=mode, window=window, **WIDE) == ceil(DENSE * share(density, lanes))
+
+
+@pytest.mark.parametrize(
+    ("mode", "density", "lanes", "groups"),
+    [
+        ("weight_skip", 0.5, 4 * 2, 32 // 4),  # every lane reads four positions side by side
+        ("act_skip", 0.25, 4 * 4, 32 // 2),  # every lane reads the weights of two filters
+        ("dual_skip", 0.125, 32, 32),
+    ],
+)
+def test_clocks_of_lanes_that_meet_in_banks(mode, density, lanes, groups):
+    """Ports of one element for each product, so that lanes keep all banks busy and some of them too busy."""
+    wanted = max(share(density, lanes), banked(density, lanes, groups))
+    if mode == "act_skip":  # maps are stored with their zeros: 16 elements of the port's 32 for each step
+        wanted = max(wanted, 16 / 32)
+    assert clocks(sparsity=mode, window=16) == ceil(DENSE * wanted)
+
+
+def test_a_narrow_port_limits_what_skipping_gains():
+    """Of four elements a clock, 32 products with inputs of their own take eight; dense ones share 16 in four."""
+    assert clocks(sparsity="weight_skip", input_port_bits=32) == DENSE * 4  # half of eight, and waiting: not better
+    assert clocks(sparsity="none", input_port_bits=32) == DENSE * 4
+
+
+def test_a_single_lane_reads_side_by_side():
+    """A weight for 32 positions: whatever is skipped, the positions keep their distance."""
+    network = WorkloadBuilder((16, 32, 32))
+    network.conv(INPUT, 8, 1, weight_density=0.5)
+    found = NPU(preset("wu32").replace(shapes="fixed:1x1x32")).totals(network.build())
+    assert found["compute_cycles"] == 16 * 8 * 32 / 2
+
+
+@pytest.mark.parametrize(("density", "lanes", "groups"), [(0.5, 32, 32), (0.25, 8, 8), (0.5, 16, 4), (0.75, 2, 2)])
+def test_banks_are_as_busy_as_random_reads_make_them(density, lanes, groups):
+    rng = np.random.default_rng(0)
+    reads = rng.binomial(lanes * 64, density, 4000)
+    busiest = [rng.multinomial(count, np.ones(groups) / groups).max() for count in reads]
+    expected = float(banked_share(density, lanes, 1, groups, 64))
+    assert expected == pytest.approx(np.mean(busiest) / 64, rel=0.02)
+
+
+def test_operands_that_lanes_do_not_share_are_read_each():
+    def reads(config):
+        network = WorkloadBuilder((16, 32, 32))
+        network.conv(INPUT, 8, 1, weight_density=0.5)
+        rows = Rows(pack(network.build()))
+        found = layers(rows, Points.of(config)).amounts
+        return [found[name].item() for name in ("weight_read_bits", "input_read_bits")]
+
+    base = preset("wu32").replace(shapes="fixed:4x2x4", **WIDE)
+    products = 16 * 8 * 1024
+    assert reads(base) == [products / 2 * 8 / 4, products / 2 * 8]  # a weight for four positions
+    assert reads(base.replace(sparsity="none")) == [products * 8 / 4, products * 8 / 2]
 
 
 @pytest.mark.parametrize("mode", ["none", "gate"])
