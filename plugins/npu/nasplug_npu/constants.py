@@ -11,12 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from nasplug.contract.errors import DataError
+
+if TYPE_CHECKING:
+    from nasplug_npu.model.points import Points
 
 #: Process that tables without one of their own belong to. Memories hold at the voltage CACTI takes for their node (low
 #: operating power: 0.8, 0.7 and 0.6 V at 65, 45 and 22 nm); `vdd` is relative to that, as 0.9 V for all.
@@ -29,7 +32,22 @@ SMALLEST, LARGEST = 1.0, 1024.0
 #: sides, leakage by the width of transistors.
 _BEYOND = {"read": 1.0, "write": 1.0, "area": 2.0, "leak": 1.0}
 
-Row = Mapping[str, float]
+Array: TypeAlias = npt.NDArray[np.float64]
+#: A number, or one for every hardware point.
+Number: TypeAlias = "float | Array"
+Row: TypeAlias = Mapping[str, float]
+
+
+class Sourced(Protocol):
+    """What says where its constants are from: a configuration, or points."""
+
+    @property
+    def sram(self) -> str:
+        """Name of the shipped table of memories."""
+
+    @property
+    def constants(self) -> str:
+        """Path of a file of one's own, or nothing."""
 
 
 @lru_cache(maxsize=32)
@@ -73,32 +91,32 @@ class Constants:
     gate_um2: float = GATE_UM2
     covered: bool = True
 
-    def multiply_pj(self, one: Any, other: Any) -> Any:
+    def multiply_pj(self, one: Number, other: Number) -> Number:
         """Energy of a product of integers of these widths."""
         found = self.arithmetic
         return found["multiply_quadratic"] * one * other + found["multiply_linear"] * (one + other) / 2
 
-    def add_pj(self, bits: Any) -> Any:
+    def add_pj(self, bits: Number) -> Number:
         """Energy of a sum of integers of this width."""
         return self.arithmetic["add_linear"] * bits
 
-    def process_scale(self, node_nm: Any, vdd: Any) -> Any:
+    def process_scale(self, node_nm: Number, vdd: Number) -> Number:
         """Energy relative to that of the tables' process: by the size and the square of the voltage. Approximate."""
         return (node_nm / self.node_nm) * self.voltage(vdd)
 
-    def voltage(self, vdd: Any) -> Any:
+    def voltage(self, vdd: Number) -> Number:
         """Energy relative to that at the tables' voltage."""
         return (vdd / self.vdd) ** 2
 
-    def gate_area(self, node_nm: Any) -> Any:
+    def gate_area(self, node_nm: Number) -> Number:
         """Square millimetres of a gate equivalent; both sides follow the feature size."""
         return self.gate_um2 * 1e-6 * (node_nm / self.node_nm) ** 2
 
-    def logic_leakage(self, node_nm: Any) -> Any:
+    def logic_leakage(self, node_nm: Number) -> Number:
         """Leakage of logic relative to that of the tables' process: as that of memories, of like transistors."""
         return self.memory("leak", 64.0, 64, node_nm) / self.memory("leak", 64.0, 64, self.node_nm)
 
-    def memory(self, quantity: str, kib: Any, word_bits: Any = 64, node_nm: Any = BASE_NODE) -> Any:
+    def memory(self, quantity: str, kib: Number, word_bits: Number = 64, node_nm: Number = BASE_NODE) -> Number:
         """A buffer: `read` and `write` in pJ per **bit**, `area` in mm2, `leak` in mW.
 
         Words and nodes between those of the table are interpolated on logarithms. Wider words take several of the
@@ -125,7 +143,7 @@ class Constants:
         values = [np.log(self._at(rows, quantity, node, capacity, word_bits)) for node in nodes]
         return np.exp(_between(values, np.log(nodes), np.log(inside))) * (wanted / inside) ** _BEYOND[quantity]
 
-    def _at(self, rows: Sequence[Row], quantity: str, node: float, capacity: Any, word_bits: Any) -> Any:
+    def _at(self, rows: Sequence[Row], quantity: str, node: float, capacity: Number, word_bits: Number) -> Number:
         """At one node of the table; words that it lacks there relate as at the node with most of them."""
         some = [row for row in rows if row["node_nm"] == node]
         law = [row[quantity] * capacity ** row[f"{quantity}_exponent"] for row in some]
@@ -137,14 +155,14 @@ class Constants:
             return np.exp(_between(per_bit, np.log(words), np.log(np.asarray(word_bits, dtype=np.float64))))
         counts = {other: sum(row["node_nm"] == other for row in rows) for other in {row["node_nm"] for row in rows}}
         widest = max(counts, key=lambda other: (counts[other], other))
-        ratio = 1.0
+        ratio: Number = 1.0
         if counts[widest] > 1:
             ratio = self._at(rows, quantity, widest, capacity, word_bits)
             ratio = ratio / self._at(rows, quantity, widest, capacity, words[0])
         return np.exp(per_bit[0]) * ratio
 
 
-def of(hw: Any) -> Constants:
+def of(hw: Sourced | Points) -> Constants:
     """The constants of a configuration, or of points that share them."""
     return shipped(hw.sram) if not hw.constants else _own(hw.constants, hw.sram)
 
@@ -156,22 +174,24 @@ def shipped(sram: str = "cacti") -> Constants:
     return Constants(arithmetic, _numbers(f"sram_{sram}"), _numbers("sram_cacti"))
 
 
-def multiply_pj(one: Any, other: Any) -> Any:
+def multiply_pj(one: Number, other: Number) -> Number:
     """Energy of a product of integers of these widths, by the shipped tables."""
     return shipped().multiply_pj(one, other)
 
 
-def add_pj(bits: Any) -> Any:
+def add_pj(bits: Number) -> Number:
     """Energy of a sum of integers of this width, by the shipped tables."""
     return shipped().add_pj(bits)
 
 
-def process_scale(node_nm: Any, vdd: Any) -> Any:
+def process_scale(node_nm: Number, vdd: Number) -> Number:
     """Energy of arithmetic relative to that of the shipped tables, see `Constants.process_scale`."""
     return shipped().process_scale(node_nm, vdd)
 
 
-def memory(quantity: str, kib: Any, word_bits: Any = 64, sram: str = "cacti", node_nm: Any = BASE_NODE) -> Any:
+def memory(
+    quantity: str, kib: Number, word_bits: Number = 64, sram: str = "cacti", node_nm: Number = BASE_NODE
+) -> Number:
     """A buffer by the shipped tables, see `Constants.memory`.
 
     Raises:
@@ -203,7 +223,7 @@ def _within(capacity: npt.NDArray[np.float64]) -> None:
         warnings.warn(f"memories outside {SMALLEST:g} to {LARGEST:g} KiB are extrapolated", stacklevel=3)
 
 
-def _between(values: Sequence[Any], places: Sequence[float] | Any, wanted: Any) -> Any:
+def _between(values: Sequence[Number], places: Array, wanted: Number) -> Array:
     """Values at places, interpolated; arrays that broadcast with what is wanted. Beyond the ends the last one holds."""
     position = np.interp(wanted, places, np.arange(len(places)))
     below = np.minimum(np.floor(position).astype(int), max(len(places) - 2, 0))

@@ -23,7 +23,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from nasplug.contract.errors import DataError, did_you_mean
 from nasplug_npu.constants import Constants, Row
@@ -75,7 +74,7 @@ def _read(path: str, changed: int, base: Constants) -> Constants:
     return found
 
 
-def _arithmetic(path: str, data: Any, base: Constants) -> dict[str, float]:
+def _arithmetic(path: str, data: object, base: Constants) -> dict[str, float]:
     where = f"{path}: arithmetic"
     if not isinstance(data, Mapping):
         raise DataError("not a table of quantities", where=where, fix="write `quantity: value`")
@@ -88,7 +87,7 @@ def _arithmetic(path: str, data: Any, base: Constants) -> dict[str, float]:
     return dict(base.arithmetic) | values
 
 
-def _memory(where: str, row: Any, node_nm: float) -> Row:
+def _memory(where: str, row: object, node_nm: float) -> Row:
     if not isinstance(row, Mapping):
         raise DataError("a memory is not a table of values", where=where, fix="write `word_bits: 64, read: ...`")
     exponents = tuple(f"{name}_exponent" for name in _QUANTITIES)
@@ -103,32 +102,32 @@ def _memory(where: str, row: Any, node_nm: float) -> Row:
     return found
 
 
-def _known(where: str, what: str, data: Mapping[str, Any], known: tuple[str, ...]) -> None:
+def _known(where: str, what: str, data: Mapping[str, object], known: tuple[str, ...]) -> None:
     for name in data:
         if name not in known:
             raise DataError(f"there is no {what} {name!r}", where=where, fix=did_you_mean(str(name), known))
 
 
-def _number(where: str, name: str, value: Any) -> float:
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = float(value)
-    except (TypeError, ValueError):
-        raise DataError(f"{name} is {value!r}", where=where, fix="give a number") from None
+def _number(where: str, name: str, value: object) -> float:
+    try:  # YAML reads 1e-3 as a text
+        number = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else None
+    except ValueError:
+        number = None
+    if number is None:
+        raise DataError(f"{name} is {value!r}", where=where, fix="give a number")
     if number != number or number in (float("inf"), float("-inf")):
         raise DataError(f"{name} is {value!r}", where=where, fix="give a finite number")
     return number
 
 
-def _amount(where: str, name: str, value: Any) -> float:
+def _amount(where: str, name: str, value: object) -> float:
     number = _number(where, name, value)
     if number < 0:
         raise DataError(f"{name} is {value!r}", where=where, fix="give a number of at least 0")
     return number
 
 
-def _positive(where: str, name: str, value: Any) -> float:
+def _positive(where: str, name: str, value: object) -> float:
     number = _number(where, name, value)
     if number <= 0:
         raise DataError(f"{name} is {value!r}", where=where, fix="give a number above 0")

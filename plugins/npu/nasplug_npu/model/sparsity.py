@@ -9,11 +9,12 @@ for nothing, in this model as in hardware whose buffer serves p neighbouring pos
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtri
 
+from nasplug_npu.constants import Number
 from nasplug_npu.model.rows import Array, Rows
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _SKIPPED = {"weight_skip": (True, False), "act_skip": (False, True), "dual_skip": (True, True)}
 
 
-def slowest_share(density: Any, lanes: Any, sync: Any) -> Array:
+def slowest_share(density: Number, lanes: Number, sync: Number) -> Array:
     """Expected time of the slowest of several lanes, relative to dense work.
 
     Each lane takes one clock per element that is not zero and waits for the others after `sync` elements. The number
@@ -67,7 +68,7 @@ def structured_share(rows: Rows, hw: Points) -> Array | None:
     return np.where((rows.weight_density <= n / m) & (rows.weights > 0), n / m, 1.0)
 
 
-def banked_share(density: Any, lanes: Any, width: Any, banks: Any, sync: Any) -> Array:
+def banked_share(density: Number, lanes: Number, width: Number, banks: Number, sync: Number) -> Array:
     """Expected time of the busiest bank of a buffer, relative to dense work.
 
     Every lane reads `width` neighbouring elements for each of its products, from a place that is random to the others.
@@ -89,7 +90,9 @@ def banked_share(density: Any, lanes: Any, width: Any, banks: Any, sync: Any) ->
     return found
 
 
-def skipping_share(rows: Rows, hw: Points, density: Any, used: tuple[Any, Any, Any], demand: tuple[Any, Any]) -> Array:
+def skipping_share(
+    rows: Rows, hw: Points, density: Array, used: tuple[Array, Array, Array], demand: tuple[Array, Array]
+) -> Array:
     """Time relative to dense work of which no operand is late.
 
     Args:
@@ -119,7 +122,7 @@ def skipping_share(rows: Rows, hw: Points, density: Any, used: tuple[Any, Any, A
     return np.maximum(found, np.maximum(gathered, needed))
 
 
-def waiting_lanes(hw: Points, reduction: Any, channels: Any, positions: Any) -> Any:
+def waiting_lanes(hw: Points, reduction: Array, channels: Array, positions: Array) -> Array:
     """Lanes with zeros of their own: a weight serves all positions at once, an activation all output channels."""
     by_weight, by_input = _SKIPPED[hw.sparsity]
     return reduction * (channels if by_weight else 1) * (positions if by_input else 1)
