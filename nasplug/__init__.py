@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from nasplug.spaces.choices import ChoiceSpace as ChoiceSpace
     from nasplug.spaces.graph import Graph as Graph
     from nasplug.spaces.hyperparameters import HyperparameterSpace as HyperparameterSpace
+    from nasplug.spaces.tabulated import TableSpace as TableSpace
     from nasplug.tasks import ImageClassification as ImageClassification
     from nasplug.tasks import LightningTask as LightningTask
     from nasplug.tasks import Training as Training
@@ -105,6 +106,7 @@ _HOMES = {
     "nasplug.run.spec": ("RunSpec", "read_spec"),
     "nasplug.spaces.choices": ("ChoiceSpace",),
     "nasplug.spaces.graph": ("Graph",),
+    "nasplug.spaces.tabulated": ("TableSpace",),
     "nasplug.spaces.hyperparameters": ("HyperparameterSpace",),
     "nasplug.contract.protocols": (
         "Crosses",

@@ -217,10 +217,17 @@ def check_flow(space: SearchSpace, task: Task, name: str, task_name: str = "task
         task_name: Name of the task.
 
     Raises:
-        SpecError: It produces something else, or cannot take the inputs.
+        SpecError: It produces something else or nothing, or cannot take the inputs.
     """
     wanted, _ = _kind_and_channels(getattr(task, "output", None))
     produces = getattr(space, "produces", None)
+    if produces == ():
+        raise SpecError(
+            f"the space {name!r} has no networks to train",
+            where="space",
+            why="it says that its results stand in tables only",
+            fix="search with `evaluator: {tabular: {path: FILE}}` and without a task, or take a space with networks",
+        )
     if produces is not None and wanted not in produces:
         raise SpecError(
             f"the space {name!r} produces {_either(produces)}, and the task {task_name!r} wants a {wanted}",

@@ -37,7 +37,8 @@ class SearchSpace(Protocol):
 
     Two members are optional. With them, a space and a task that do not go together are refused before anything runs.
 
-    * `produces`: a tuple of the outputs that its networks can give: `vector`, `map`, `volume`, `sequence`.
+    * `produces`: a tuple of the outputs that its networks can give: `vector`, `map`, `volume`, `sequence`; an empty one
+      says that it has no networks, only results in tables.
     * `check_inputs(inputs)`: raises SpecError for `nasplug.Inputs` that its networks cannot take;
       `nasplug.contract.io.check_images` does it for image classifiers.
 

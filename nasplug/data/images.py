@@ -44,7 +44,7 @@ class ImageFacts:
         size: Height and width in pixels, upright.
         mode: Pillow's name for the kind of pixels.
         grey: Whether there is one channel, transparency aside.
-        depth: What the pixels are.
+        depth: Kind of the pixels.
         alpha: Whether pixels may be transparent.
     """
 

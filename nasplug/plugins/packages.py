@@ -74,7 +74,7 @@ PACKAGES: dict[str, Package] = {
     "nasplug-tables": Package(
         "search and compare strategies on tables of results",
         {
-            "space": ("nasbench101", "nasbench201"),
+            "space": ("nasbench101", "nasbench201", "table"),
             "evaluator": ("tabular",),
             "target": ("table",),
             "cost": ("column",),

@@ -33,7 +33,8 @@ class Numbering:
         """One integer per row of a table.
 
         Args:
-            columns: Chosen options, shape (rows,), by name of the choice. Entries of inactive choices are ignored.
+            columns: Chosen options, shape (rows,), by name of the choice; text may be encoded in UTF-8. Entries of
+                inactive choices are ignored.
 
         Raises:
             SpaceError: A column holds a value that is not an option, or the space is too large to number.
@@ -57,10 +58,11 @@ class Numbering:
         return codes
 
     def _digits(self, choice: Choice, column: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
-        values, inverse = np.unique(column, return_inverse=True)
-        found = [_position(choice, value) for value in values.tolist()]
+        distinct, inverse = np.unique(column, return_inverse=True)
+        values = [_text(value) if isinstance(value, bytes) else value for value in distinct.tolist()]
+        found = [_position(choice, value) for value in values]
         if None in found:
-            value = values.tolist()[found.index(None)]
+            value = values[found.index(None)]
             raise SpaceError(
                 f"column {choice.name!r} holds {value!r}, which is not an option",
                 where=f"table of {self._name}",
@@ -84,6 +86,11 @@ class Numbering:
             code, digit = divmod(code, size)
             digits.append(digit)
         return tuple(digits[::-1])
+
+
+def _text(value: bytes) -> str:
+    """Columns of Parquet files hold text as bytes."""
+    return value.decode("utf-8", "replace")
 
 
 def _position(choice: Choice, value: Scalar) -> int | None:

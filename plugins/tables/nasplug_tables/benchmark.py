@@ -284,7 +284,7 @@ def direction(metric: str) -> Direction:
 
 
 def space_of(table: Table, plugins: Iterable[str | Path] = ()) -> Any:
-    """The space of a table: what the table says, or what its columns look like.
+    """The space of a table: what the table says, what its columns look like, or the choices that it states.
 
     Args:
         table: The table.
@@ -296,6 +296,7 @@ def space_of(table: Table, plugins: Iterable[str | Path] = ()) -> Any:
     """
     from nasplug.plugins.component import Component, instantiate
     from nasplug.plugins.discovery import discover
+    from nasplug_tables.spaces.columns import ColumnSpace
     from nasplug_tables.spaces.nasbench101 import NASBench101
     from nasplug_tables.spaces.nasbench201 import NASBench201
 
@@ -308,11 +309,13 @@ def space_of(table: Table, plugins: Iterable[str | Path] = ()) -> Any:
     if named in known:
         return known[named]()
     catalog = discover(plugins).catalog
-    if named is None or not catalog.has("space", str(named)):
-        raise DataError(
-            "the table does not state its space",
-            where=table.where,
-            why=f"its columns are {', '.join(table.columns)}" if named is None else f"it says {named!r}",
-            fix="give the space as well",
-        )
-    return instantiate("space", Component(str(named)), catalog, where=table.where)
+    if named is not None and catalog.has("space", str(named)):
+        return instantiate("space", Component(str(named)), catalog, where=table.where)
+    if "choices" in table.info:
+        return ColumnSpace(table)
+    raise DataError(
+        "the table does not state its space",
+        where=table.where,
+        why=f"its columns are {', '.join(table.columns)}" if named is None else f"it says {named!r}",
+        fix="give the space as well; `{table: {path: FILE}}` makes one of the columns that hold no results",
+    )

@@ -22,6 +22,11 @@ def register(catalog: Catalog) -> None:
     catalog.space(
         "nasbench201", "nasplug_tables.spaces.nasbench201:NASBench201", summary="The 15,625 cells of NAS-Bench-201."
     )
+    catalog.space(
+        "table",
+        "nasplug_tables.spaces.columns:ColumnSpace",
+        summary="The columns of a table as choices; trains nothing.",
+    )
     catalog.target(
         "table",
         "nasplug_tables.hardware:TableHardware",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,10 @@ class Index:
         self._order = np.argsort(codes, kind="stable")
         self._codes = codes[self._order]
         self._where = where
+        self._keys: dict[str, int] | None = None
 
     def row(self, architecture: Architecture, space: Any) -> int:
-        """The row of an architecture; the first one if several hold it.
+        """The row of an architecture, or of another genotype that builds its network; the first one if several hold it.
 
         Raises:
             TrialError: The table does not have it.
@@ -38,8 +40,20 @@ class Index:
         code = space.code(architecture)
         index = int(self._codes.searchsorted(code))
         if index == len(self._codes) or self._codes[index] != code:
-            raise TrialError("data", f"the table has no row for {architecture.key}", where=self._where)
+            row = self._by_key(space).get(architecture.key)
+            if row is None:
+                raise TrialError("data", f"the table has no row for {architecture.key}", where=self._where)
+            return row
         return int(self._order[index])
+
+    def _by_key(self, space: Any) -> Mapping[str, int]:
+        """Rows by key, for architectures whose network the table holds under another genotype."""
+        if self._keys is None:
+            keys: dict[str, int] = {}
+            for row, code in enumerate(self.codes().tolist()):
+                keys.setdefault(space.from_code(code).key, row)
+            self._keys = keys
+        return self._keys
 
     def codes(self) -> Codes:
         """The integers in the order of the rows."""

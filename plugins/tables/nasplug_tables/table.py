@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from nasplug.contract.errors import DataError, did_you_mean
 from nasplug.contract.jsondata import parse_json
+from nasplug.contract.wording import plural
 from nasplug.files import complete_file
 from nasplug.optional import require
 
@@ -52,7 +53,7 @@ class Table:
     """Rows of structure and results.
 
     Attributes:
-        columns: Arrays of one length; text as fixed-width bytes (dtype `S`).
+        columns: Arrays of one length; text as fixed-width bytes (dtype `S`) in UTF-8.
         info: Facts about the origin: `space`, `dataset`, `unit` (`fraction` or `percent`), `source`, `license`.
         path: The file it was read from.
 
@@ -134,7 +135,7 @@ class Table:
                 why=" ".join(str(error).split())[:300],
                 fix="fetch or convert it again",
             ) from error
-        columns = {name: _as_numpy(found.column(name), path, name) for name in found.column_names}
+        columns = {name: as_numpy(found.column(name), path, name) for name in found.column_names}
         return cls(columns, info, path)
 
     def write(self, path: str | Path) -> Path:
@@ -149,7 +150,7 @@ class Table:
 
         path = Path(path)
         arrays = {
-            name: pa.array(column.astype(str) if column.dtype.kind == "S" else column)
+            name: pa.array(np.char.decode(column, "utf-8") if column.dtype.kind == "S" else column)
             for name, column in self.columns.items()
         }
         table = pa.table(arrays).replace_schema_metadata({_INFO: json.dumps(dict(self.info)).encode()})
@@ -158,7 +159,17 @@ class Table:
         return path
 
 
-def _as_numpy(column: Any, path: Path, name: str) -> Column:
+def as_numpy(column: Any, path: Path, name: str) -> Column:
+    """A column of Arrow as an array; text as bytes in UTF-8.
+
+    Args:
+        column: Arrow's array, chunked or not.
+        path: File that it comes from, for messages.
+        name: Name of the column.
+
+    Raises:
+        DataError: It holds something else than numbers and text, or whole numbers with gaps.
+    """
     import pyarrow as pa
 
     kind = column.type
@@ -168,12 +179,18 @@ def _as_numpy(column: Any, path: Path, name: str) -> Column:
         coded = whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
         if isinstance(coded, pa.ChunkedArray):
             coded = coded.combine_chunks()
-        texts = np.array([text or "" for text in coded.dictionary.to_pylist()] or [""]).astype("S")
+        texts = np.char.encode(np.array([text or "" for text in coded.dictionary.to_pylist()] or [""]), "utf-8")
         decoded: Column = texts[coded.indices.to_numpy(zero_copy_only=False)]
         return decoded
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
         raise DataError(
             f"column {name!r} holds {kind}", where=f"table {path}", fix="use numbers and text, one value per cell"
+        )
+    if column.null_count and not pa.types.is_floating(kind):
+        raise DataError(
+            f"column {name!r} has {plural(column.null_count, 'empty cell')}",
+            where=f"table {path}",
+            fix="leave such rows out, or fill the cells",
         )
     found: Column = column.to_numpy()
     return found

@@ -106,6 +106,7 @@ def test_an_existing_table_is_kept(cli, official, tmp_path):
         (("convert", "nasbench101", "x", "o.parquet"), "no such file"),
         (("convert", "nats", "x", "o.parquet"), "name one of cifar10, cifar100"),
         (("convert", "nats", "x"), "required: OUT.parquet"),
+        (("convert", "nats", "x", "o.parquet", "--choices", "a"), "--choices is for csv"),
         (("info", "x.parquet"), "no such file"),
         (("inform", "x.parquet"), "choose from"),
         ((), "required: COMMAND"),

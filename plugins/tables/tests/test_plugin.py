@@ -30,6 +30,7 @@ def test_what_is_announced():
         ("evaluator", "tabular"),
         ("space", "nasbench101"),
         ("space", "nasbench201"),
+        ("space", "table"),
         ("target", "table"),
     ]
     assert all(entry.load() is not None for entry in catalog)

@@ -32,6 +32,7 @@ class Outcome:
         observed: Objective as the search saw it, same shape; NaN for failed trials.
         finished: Simulated time in seconds at which each query was done, same shape; None without a clock.
         seconds: Wall time of each run, shape (seeds,).
+        searched: Regret in the searched metric itself after all queries, shape (seeds,); None in old files.
     """
 
     label: str
@@ -41,6 +42,7 @@ class Outcome:
     observed: Floats
     finished: Floats | None
     seconds: Floats
+    searched: Floats | None = None
 
     def at(self, queries: int) -> tuple[float, float]:
         """Mean regret after so many queries, and its standard error."""
@@ -85,15 +87,47 @@ class Comparison:
         first, second = self.outcomes[label].regret[:, last], self.outcomes[against].regret[:, last]
         return float(mannwhitneyu(first, second, alternative="less").pvalue)
 
+    def p_values(self, against: str, queries: int | None = None) -> dict[str, float]:
+        """The same for all other strategies, corrected for their number (Holm, Scand. J. Statist. 6, 1979).
+
+        Args:
+            against: Label of the strategy that all others are compared with.
+            queries: Number of queries to compare after; default: all.
+
+        Returns:
+            By label: probability that one of as many comparisons would look like that by chance.
+
+        Raises:
+            MissingExtraError: scipy is not installed.
+        """
+        plain = {label: self.p_value(label, against, queries) for label in self.outcomes if label != against}
+        found: dict[str, float] = {}
+        largest = 0.0
+        for rank, label in enumerate(sorted(plain, key=lambda label: plain[label])):
+            largest = max(largest, min(1.0, (len(plain) - rank) * plain[label]))
+            found[label] = largest
+        return found
+
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Header and rows of the printed table: mean regret and standard error at the milestones."""
+        """Header and rows of the printed table.
+
+        Mean regret and standard error at the milestones, the regret in the searched metric after all queries where
+        another one counts, corrected probabilities, and seconds per run.
+        """
         milestones = self.milestones()
         baseline = "regularized_evolution" if "regularized_evolution" in self.outcomes else "random"
-        header = ["strategy", *(f"@{m}" for m in milestones), f"p < {baseline}", "s/run"]
+        chances = self.p_values(baseline) if baseline in self.outcomes else {}
+        both = self.settings["convention"] != "validation" and self.settings["test"] != self.settings["objective"]
+        both &= all(outcome.searched is not None for outcome in self.outcomes.values())
+        last = [f"{self.settings['objective']} @{milestones[-1]}"] if both else []
+        header = ["strategy", *(f"@{m}" for m in milestones), *last, f"p < {baseline}", "s/run"]
         rows = []
         for label, outcome in self.outcomes.items():
             cells = ["{:.3f} ±{:.3f}".format(*outcome.at(m)) for m in milestones]
-            p = "" if label == baseline or baseline not in self.outcomes else f"{self.p_value(label, baseline):.2g}"
+            if both and outcome.searched is not None:
+                found = bands(outcome.searched[:, None])
+                cells.append(f"{float(found['mean'][0]):.3f} ±{float(found['standard_error'][0]):.3f}")
+            p = f"{chances[label]:.2g}" if label in chances else ""
             rows.append([label, *cells, p, f"{outcome.seconds.mean():.2f}"])
         return header, rows
 
@@ -114,10 +148,11 @@ class Comparison:
                 label: {
                     "strategy": outcome.strategy,
                     "seconds_per_run": [round(value, 3) for value in outcome.seconds.tolist()],
-                    "regret": _rounded(outcome.regret),
+                    "regret": rounded(outcome.regret),
                     "rows": outcome.rows.tolist(),
-                    "observed": _rounded(outcome.observed),
-                    "finished": None if outcome.finished is None else _rounded(outcome.finished, 1),
+                    "observed": rounded(outcome.observed),
+                    "finished": None if outcome.finished is None else rounded(outcome.finished, 1),
+                    "searched": None if outcome.searched is None else rounded(outcome.searched),
                 }
                 for label, outcome in self.outcomes.items()
             },
@@ -148,6 +183,7 @@ class Comparison:
                     _array(found["observed"]),
                     None if found["finished"] is None else _array(found["finished"]),
                     _array(found["seconds_per_run"]),
+                    None if found.get("searched") is None else _array(found["searched"]),
                 )
                 for label, found in data.pop("strategies").items()
             }
@@ -157,8 +193,16 @@ class Comparison:
             raise DataError("not a comparison", where=str(path), why=f"{type(error).__name__}: {error}") from error
 
 
-def _rounded(values: Floats, digits: int = 6) -> list[Any]:
-    return [[None if math.isnan(v) else round(v, digits) for v in row] for row in values.tolist()]
+def rounded(values: Floats, digits: int | None = 6) -> list[Any]:
+    """Numbers as plain data, None for NaN.
+
+    Args:
+        values: Array of any shape.
+        digits: Digits behind the point; None keeps all.
+    """
+    if values.ndim > 1:
+        return [rounded(row, digits) for row in values]
+    return [None if math.isnan(v) else v if digits is None else round(v, digits) for v in values.tolist()]
 
 
 def _array(values: Sequence[Any]) -> Floats:

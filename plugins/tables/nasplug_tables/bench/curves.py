@@ -35,6 +35,8 @@ class Scale:
     Attributes:
         optimum: Best mean value of the metric that counts, in the unit of the table.
         unit: `percentage points`, or the metric's own unit where it is not an accuracy.
+        floor: Regret of the architecture whose mean value in the searched metric is the best of the table: what a
+            perfect search ends with that sees nothing else. 0 where the best test value may be picked out.
 
     Raises:
         SpecError: Unknown convention.
@@ -55,6 +57,9 @@ class Scale:
         share = direction(counted) == "max" and np.nanmax(np.abs(self._values)) <= 1.0
         self._factor = 100.0 if share else 1.0
         self.unit = "percentage points" if direction(counted) == "max" else counted
+        chosen = benchmark.best(objective)[1]
+        lost = self._factor * self._sign * (self.optimum - float(self._values[chosen]))
+        self.floor = 0.0 if convention == "best_test" else lost
 
     def regret(self, rows: npt.NDArray[np.int64], observed: Floats) -> Floats:
         """Regret after each query, shape (queries,); NaN before the first query that has a value.

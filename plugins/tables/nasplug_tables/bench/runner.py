@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from nasplug import __version__
 from nasplug.contract.errors import PluginError, SpecError
 from nasplug.contract.protocols import SearchSpace
 from nasplug.contract.wording import plural
@@ -23,8 +24,9 @@ from nasplug.run.api import machine, search, versions
 from nasplug.run.processes import context, prepare
 from nasplug_tables.bench.comparison import Comparison, Outcome
 from nasplug_tables.bench.curves import Scale
+from nasplug_tables.bench.keeping import Kept, Run, facts_of
 from nasplug_tables.bench.rules import Rules
-from nasplug_tables.benchmark import TIME, TabularBenchmark
+from nasplug_tables.benchmark import TIME, TabularBenchmark, space_of
 from nasplug_tables.table import Table
 
 #: In every comparison, whoever else is compared.
@@ -46,6 +48,7 @@ def compare(
     baselines: bool = True,
     plugins: Sequence[str | Path] = (),
     progress: Progress | None = None,
+    keep: str | Path | None = None,
 ) -> Comparison:
     """Compares strategies on a table of results.
 
@@ -61,11 +64,14 @@ def compare(
         baselines: Add random search and regularized evolution, if they are not among the strategies.
         plugins: Paths of single-file plugins.
         progress: Callback, called after every run.
+        keep: Folder to which every run is written as it ends, and from which runs of the same kind are taken instead of
+            being run again: after an interruption, or for more seeds and strategies.
 
     Raises:
         NasplugError: Bad input, or a strategy that fails.
     """
-    benchmark = TabularBenchmark(table, space, noise=rules.noise)
+    read = table if isinstance(table, Table) else Table.read(table)
+    benchmark = TabularBenchmark(read, space_of(read, plugins) if space is None else space, noise=rules.noise)
     objective = rules.objective or benchmark.metrics[0]
     benchmark.values(objective)  # raises if there is none of this name
     tests = [metric for metric in benchmark.known() if metric.startswith("test")]
@@ -82,7 +88,12 @@ def compare(
         table, benchmark.space, queries, replace(rules, objective=objective), tuple(str(path) for path in plugins)
     )
     jobs = [(label, component, seed) for seed in numbers for label, component in named.items()]
-    found = _run_all(jobs, setting, workers, progress)
+    kept = None
+    if keep is not None:
+        facts = facts_of(benchmark.table, benchmark.space, queries, setting.rules, setting.plugins, __version__)
+        kept = Kept(keep, facts)
+    found = _run_all(jobs, setting, workers, progress, kept)
+    searched = Scale(benchmark, objective, scale.test, "validation")
     outcomes = {}
     for label, component in named.items():
         runs = [found[label, seed] for seed in numbers]
@@ -95,6 +106,7 @@ def compare(
             observed,
             np.stack([run["finished"] for run in runs]) if rules.clock else None,
             np.array([run["seconds"] for run in runs]),
+            np.array([searched.regret(r, o)[-1] for r, o in zip(rows, observed, strict=True)]),
         )
     settings = {
         "table": "given as an object" if isinstance(table, Table) else Path(table).name,
@@ -105,6 +117,7 @@ def compare(
         "convention": rules.convention,
         "unit": scale.unit,
         "optimum": scale.optimum,
+        "floor": scale.floor,
         "noise": rules.noise,
         "queries": queries,
         "seeds": numbers,
@@ -130,15 +143,27 @@ def _labelled(strategies: Mapping[str, Any] | Sequence[Any], baselines: bool) ->
 
 
 def _run_all(
-    jobs: list[Job], setting: _Setting, workers: int, progress: Progress | None
-) -> dict[tuple[str, int], dict[str, Any]]:
-    found: dict[tuple[str, int], dict[str, Any]] = {}
+    jobs: list[Job], setting: _Setting, workers: int, progress: Progress | None, kept: Kept | None
+) -> dict[tuple[str, int], Run]:
+    found: dict[tuple[str, int], Run] = {}
 
-    def done(job: Job, result: dict[str, Any]) -> None:
-        found[job[0], job[2]] = result
+    def done(job: Job, result: Run, *, new: bool = True) -> None:
+        label, component, seed = job
+        if kept is not None and new:
+            kept.put(label, component.to_plain(), seed, result)
+        found[label, seed] = result
         if progress is not None:
-            progress(len(found), len(jobs), job[0])
+            progress(len(found), total, label)
 
+    total = len(jobs)
+    if kept is not None:
+        for job in jobs:
+            before = kept.get(job[0], job[1].to_plain(), job[2])
+            if before is not None:
+                done(job, before, new=False)
+        jobs = [job for job in jobs if (job[0], job[2]) not in found]
+    if not jobs:
+        return found
     if workers == 1 or len(jobs) == 1:
         _start(setting)
         for job in jobs:
@@ -209,7 +234,7 @@ def _start(setting: _Setting) -> None:
     _Process.benchmark = TabularBenchmark(setting.table, setting.space, metrics=metrics, noise=setting.rules.noise)
 
 
-def _run(job: Job) -> dict[str, Any]:
+def _run(job: Job) -> Run:
     _, component, seed = job
     benchmark, setting = _Process.benchmark, _Process.setting
     objective, clock = str(setting.rules.objective), TIME if setting.rules.clock else None

@@ -5,25 +5,31 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from nasplug.cli import output
 from nasplug.cli.loading import find_plugins
-from nasplug.cli.parser import Parser, positive
+from nasplug.cli.parser import Parser, natural, positive
 from nasplug.contract.errors import SpecError
 from nasplug.contract.wording import plural
 from nasplug.optional import require
 
 #: The person names spaces and strategies to run.
 executes = True
+#: Seconds between lines of progress.
+_EVERY = 10.0
 SUMMARY = "Compare strategies on a table of results: regret curves over many seeds."
 
 
 def add_arguments(parser: Parser) -> None:
     """Adds the options of `nasplug bench`."""
     parser.add_argument(
-        "space", metavar="SPACE", help="space of the table: a slug, or YAML such as '{mine: {size: 3}}'"
+        "space",
+        metavar="SPACE",
+        nargs="?",
+        help="space of the table: a slug, or YAML such as '{mine: {size: 3}}'; default: what the table says",
     )
     parser.add_argument("--table", metavar="FILE", required=True, help="Parquet file with results")
     parser.add_argument(
@@ -35,6 +41,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--queries", metavar="N", type=positive, default=150, help="trials per run (150)")
     parser.add_argument("--seeds", metavar="N", type=positive, default=20, help="runs per strategy (20)")
+    parser.add_argument("--first-seed", metavar="N", type=natural, default=0, help="seed of the first run (0)")
     parser.add_argument(
         "--objective", metavar="METRIC", help="metric that the searches see; default: a validation metric"
     )
@@ -54,7 +61,11 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--workers", metavar="N", type=positive, help="processes; default: one per core")
     parser.add_argument("--no-baselines", action="store_true", help="leave out random search and regularized evolution")
-    parser.add_argument("--out", metavar="FOLDER", help="folder for regret.json and regret.png")
+    parser.add_argument(
+        "--out",
+        metavar="FOLDER",
+        help="folder for regret.json, regret.png and every run as it ends; a comparison goes on from there",
+    )
     parser.add_argument("--json", action="store_true", help="print the comparison as JSON")
 
 
@@ -64,7 +75,10 @@ def run(arguments: argparse.Namespace) -> int:
     from nasplug.plugins.component import Component, instantiate
     from nasplug_tables.bench import Rules, compare
 
-    space: Any = instantiate("space", Component.parse(_plain(arguments.space), where="space"), catalog, where="space")
+    space: Any = None
+    if arguments.space is not None:
+        given = Component.parse(_plain(arguments.space), where="space")
+        space = instantiate("space", given, catalog, where="space")
     named: dict[str, Any] = {}
     for text in arguments.strategy:
         label, component = _strategy(text)
@@ -79,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
             named,
             space=space,
             queries=arguments.queries,
-            seeds=arguments.seeds,
+            seeds=range(arguments.first_seed, arguments.first_seed + arguments.seeds),
             rules=Rules(
                 objective=arguments.objective,
                 test=arguments.test,
@@ -92,6 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
             baselines=not arguments.no_baselines,
             plugins=arguments.plugin,
             progress=progress,
+            keep=Path(arguments.out) / "runs" if arguments.out else None,
         )
     if arguments.json:
         output.print_json(found.to_json())
@@ -101,6 +116,8 @@ def run(arguments: argparse.Namespace) -> int:
             f"regret in {settings['unit']} to {settings['optimum']:.6g} ({settings['convention']} of "
             f"{settings['test']}), mean and standard error of {plural(len(settings['seeds']), 'seed')}"
         )
+        if settings["convention"] != "best_test":
+            print(f"floor: a perfect search by {settings['objective']} ends with {settings['floor']:.3f}")
         header, rows = found.table()
         output.print_table(header, rows, numeric=header[1:])
     if arguments.out:
@@ -145,11 +162,11 @@ def _plain(text: str) -> Any:
 
 
 class _Progress:
-    """A bar on stderr in a terminal, nothing elsewhere."""
+    """A bar on stderr in a terminal, a line now and then elsewhere."""
 
     def __enter__(self) -> Any:
         if not sys.stderr.isatty():
-            return None
+            return self._lines()
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -165,6 +182,18 @@ class _Progress:
 
         def show(done: int, total: int, label: str) -> None:
             self._bar.update(self._task, completed=done, total=total, description=label)
+
+        return show
+
+    @staticmethod
+    def _lines() -> Any:
+        shown = time.monotonic()
+
+        def show(done: int, total: int, label: str) -> None:
+            nonlocal shown
+            if time.monotonic() - shown >= _EVERY:
+                shown = time.monotonic()
+                print(f"{done} of {plural(total, 'run')}", file=sys.stderr, flush=True)
 
         return show
 

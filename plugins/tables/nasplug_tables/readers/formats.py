@@ -30,6 +30,10 @@ class Format:
 
 
 FORMATS: dict[str, Format] = {
+    "csv": Format(
+        "nasplug_tables.readers.columns",
+        "CSV (or .tsv) of your own: choices in columns of their names, results in columns METRIC_EPOCHS[_seedN]",
+    ),
     "nasbench101": Format(
         "nasplug_tables.readers.nasbench101", "NAS-Bench-101: nasbench_only108.tfrecord or nasbench_full.tfrecord"
     ),
