@@ -41,7 +41,8 @@ from _mutation import Mutant, probed, sites
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = ROOT / "benchmarks" / "results" / "mutants.json"
-PLUGINS = ("bogk", "cgap", "darts_lp", "emonas", "infonas", "npu", "optuna", "qnas", "tables")
+#: Every package beside the core; the template is none.
+PLUGINS = tuple(sorted(path.parent.name for path in ROOT.glob("plugins/[!_]*/pyproject.toml")))
 #: Share of the mutants that every plugin gets; the core gets the rest.
 SHARE = 13 / 220
 #: Third-party modules that tests import anyway.
