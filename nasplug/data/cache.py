@@ -100,7 +100,9 @@ def _read(entry: Path) -> ImageArrays | None:
         about = parse_json((entry / "about.json").read_text(encoding="utf-8"))
         # "c" is copy-on-write: pages stay shared, and nobody can change the cache through the array.
         arrays = {
-            field: np.load(entry / f"{field}.npy", mmap_mode="c" if field.startswith("x_") else None)
+            field: np.load(
+                entry / f"{field}.npy", mmap_mode="c" if field.startswith("x_") else None, allow_pickle=False
+            )
             for field in about["fields"]
         }
         way = about["preprocessing"]

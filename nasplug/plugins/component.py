@@ -16,6 +16,7 @@ from nasplug.contract.kinds import kind_of
 from nasplug.plugins.catalog import Catalog, Factory, load_location
 from nasplug.plugins.groups import check_group, groups_of, takes_changes, where_it_belongs
 from nasplug.plugins.trust import check_argument, check_kind
+from nasplug.plugins.watchdog import OverdueError, fault
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ def instantiate(kind: str, wanted: Component, catalog: Catalog, *, where: str) -
     Raises:
         UnknownNameError: No such slug.
         SpecError: An argument that does not exist, is missing or has the wrong type.
+        PluginError: The constructor raised something other than an error of ours.
     """
     factory = resolve(kind, wanted, catalog, where=where)
     where = f"{where}: {wanted.name}"
@@ -173,10 +175,12 @@ def instantiate(kind: str, wanted: Component, catalog: Catalog, *, where: str) -
         raise SpecError(f"the argument {missing[0]!r} is missing", where=where, fix=f"give {', '.join(missing)}")
     try:
         return factory(**checked, **built)
-    except NasplugError:
+    except (NasplugError, KeyboardInterrupt, OverdueError):
         raise
     except (TypeError, ValueError) as error:
         raise SpecError("the arguments do not go together", where=where, why=str(error)) from error
+    except BaseException as error:
+        raise fault(error, f"{where}, constructor") from error
 
 
 def hints_of(factory: Factory) -> dict[str, object]:

@@ -21,6 +21,7 @@ from nasplug.contract.errors import NasplugError, PluginError, PluginImportError
 from nasplug.contract.hookspecs import CONTRACT_VERSION, PROJECT, CatalogSpecs
 from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.trust import check_files, plugin_packages
+from nasplug.plugins.watchdog import OverdueError
 
 GROUP = "nasplug"
 #: Comma-separated entry-point names: only these are loaded. Empty: none but the built-in ones.
@@ -108,7 +109,9 @@ def _discover_installed(allowed: str | None) -> Discovery:
         try:
             _add(catalog, point.load(), name=point.name, distribution=distribution)
             plugins.append(Plugin(point.name, distribution, point.value))
-        except Exception as error:  # whatever a stranger's module does at import must not take the others down
+        except (KeyboardInterrupt, OverdueError):
+            raise
+        except BaseException as error:  # whatever a stranger's module does at import must not take the others down
             reason = str(error) if isinstance(error, NasplugError) else f"{type(error).__name__}: {error}"
             plugins.append(Plugin(point.name, distribution, point.value, reason, traceback.format_exc()))
     missing = (names or set()) - {point.name for point in points}
@@ -167,8 +170,10 @@ def load_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except BaseException as error:
         del sys.modules[name]
+        if isinstance(error, (KeyboardInterrupt, OverdueError)):
+            raise
         raise PluginImportError("does not import", where=str(path), why=f"{type(error).__name__}: {error}") from error
     return module
 

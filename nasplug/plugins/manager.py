@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ParamSpec, TypeVar
 
 import pluggy
 
 from nasplug.contract.errors import NasplugError, PluginError, SpecError
 from nasplug.contract.hookspecs import PROJECT, StudySpecs
-from nasplug.plugins.watchdog import OverdueError, Watchdog, position
+from nasplug.plugins.watchdog import OverdueError, Watchdog, fault
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -68,7 +68,7 @@ class Manager:
 
         return end
 
-    @contextlib.contextmanager
+    @contextmanager
     def watched(self, watchdog: Watchdog) -> Iterator[None]:
         """Lets a watchdog look after all calls as long as the context lasts."""
         with watchdog.awake():
@@ -89,7 +89,7 @@ class Manager:
         except (NasplugError, KeyboardInterrupt, OverdueError):
             raise
         except BaseException as error:
-            raise _fault(error, f"{self._raiser(hook, error)}, hook {hook}") from error
+            raise fault(error, f"{self._raiser(hook, error)}, hook {hook}") from error
 
     def guard(self, name: str, method: str, function: Callable[P, T], *arguments: P.args, **more: P.kwargs) -> T:
         """Calls a method of a plugin; what it raises becomes an error that names it.
@@ -98,20 +98,14 @@ class Manager:
             PluginError: It raised something other than an error of ours, or took longer than a hook may.
         """
         watchdog = self.watchdog
-        call = None if watchdog is None else watchdog.enter(method, name)
-        try:
-            return function(*arguments, **more)
-        except (NasplugError, KeyboardInterrupt):
-            raise
-        except OverdueError as late:
-            if late.call is call:
-                raise late.error from None
-            raise
-        except BaseException as error:
-            raise _fault(error, f"{name}, {method}") from error
-        finally:
-            if watchdog is not None and call is not None:
-                watchdog.leave(call)
+        watched: AbstractContextManager[object] = nullcontext() if watchdog is None else watchdog.watching(name, method)
+        with watched:
+            try:
+                return function(*arguments, **more)
+            except (NasplugError, KeyboardInterrupt, OverdueError):
+                raise
+            except BaseException as error:
+                raise fault(error, f"{name}, {method}") from error
 
     def _raiser(self, hook: str, error: BaseException) -> str:
         """The name of the plugin out of whose hook an error came."""
@@ -160,19 +154,6 @@ class Manager:
     def without(self, plugins: Iterable[object], hook: str) -> pluggy.HookCaller:
         """Returns a caller of a hook that leaves some plugins out."""
         return self._manager.subset_hook_caller(hook, remove_plugins=list(plugins))
-
-
-def _fault(error: BaseException, where: str) -> PluginError:
-    frame, location = error.__traceback__, ""
-    while frame is not None:
-        location = position(frame.tb_frame, frame.tb_lineno)
-        frame = frame.tb_next
-    return PluginError(
-        f"raised {type(error).__name__}: {error}",
-        where=where,
-        why=location or None,
-        fix="this is a fault of the plugin; `--debug` shows where",
-    )
 
 
 def hooks_of(plugin: object) -> set[str]:

@@ -1,11 +1,13 @@
-"""A watch over hooks that do not return: says which plugin it is and where it stands, and may end the run.
+"""A watch over plugins that do not return: says which one it is and where it stands, and may end the run.
 
-Every call of a hook is on a list while it lasts, and one thread looks at that list a few times a second. A hook that
-takes long is named in the log. Beyond a limit, if there is one, the call is ended by an exception that only the watch
-raises and that becomes one error with a name. What cannot be ended that way, such as native code that never comes back
-to Python, ends the process: trials are stored when they finish, so nothing is lost that a killed run would keep.
+Every call of a plugin's code, be it a hook, a constructor or a function of work, is on a list while it lasts, and one
+thread looks at that list a few times a second. A call that takes long is named in the log. Beyond a limit, if there is
+one, it is ended by an exception that only the watch raises and that becomes one error with a name. What cannot be ended
+that way, such as native code that never comes back to Python, ends the process: trials are stored when they finish, so
+nothing is lost that a killed run would keep.
 
-`evaluate` is left out. It trains, and `run.time_limit` is the limit of a trial.
+A function of work trains and may take hours; for it, the time counts from when it last said how far it is. `evaluate`
+is left out, since `run.time_limit` is the limit of a trial.
 """
 
 from __future__ import annotations
@@ -30,8 +32,13 @@ _log = logging.getLogger("nasplug")
 
 #: Hooks whose duration is the trial's own.
 TRIALS = frozenset({"evaluate"})
-#: Seconds until a hook that is still running is named.
+#: Name of the calls that are alive as long as they say how far they are.
+WORK = "work"
+#: Seconds until a call that is still running is named.
 WARNING = 60.0
+#: Seconds of imports that do not count to the limit: a library that is loaded for the first time is nobody's fault.
+IMPORTS = 60.0
+_IMPORTING = frozenset({"_find_and_load", "exec_module"})
 #: Seconds that a call has for its end once it is over the limit; then the process ends.
 GRACE = 10.0
 #: Exit code of a process that had to be ended, that of a broken environment.
@@ -45,16 +52,20 @@ class Call:
     """A call that has not returned.
 
     Attributes:
-        began: Time of the watch's clock at which it began.
+        began: Time of the watch's clock at which it began, or last said how far it is.
         due: Age in seconds at which it is named next.
         hook: Name of what was called, such as `hook propose`.
         plugins: Name and function of those that may be running.
+        imports: Number of imports around the call.
+        spared: Seconds that do not count, as something was imported.
     """
 
     began: float
     due: float
     hook: str
     plugins: Sequence[pluggy.HookImpl] | str
+    imports: int = 0
+    spared: float = 0.0
 
 
 class OverdueError(BaseException):
@@ -71,11 +82,11 @@ class OverdueError(BaseException):
 
 
 class Watchdog:
-    """Watches the hooks of one process.
+    """Watches what plugins do in one process.
 
     Args:
-        warning: Seconds until a hook is named, and again at twice the time; 0 for never.
-        limit: Seconds that a hook may take; None for any time.
+        warning: Seconds until a call is named, and again at twice the time; 0 for never.
+        limit: Seconds that a call may take; None for any time.
         grace: Seconds that a call has for its end after the limit.
     """
 
@@ -101,6 +112,8 @@ class Watchdog:
             plugins: Implementations of a hook, or the name of the one plugin.
         """
         call = Call(self._clock, self._warning, hook, plugins)
+        if self.limit is not None:
+            call.imports = _imports(sys._getframe())
         self._calls.setdefault(threading.get_ident(), []).append(call)
         return call
 
@@ -108,6 +121,31 @@ class Watchdog:
         """Takes note of the end of a call, and of those inside it."""
         calls = self._calls[threading.get_ident()]
         del calls[calls.index(call) :]
+
+    @contextlib.contextmanager
+    def watching(self, plugin: str, what: str) -> Iterator[Call]:
+        """Watches a call of something other than a hook as long as the context lasts.
+
+        Args:
+            plugin: Name of the plugin.
+            what: Name of what is called, such as `constructor`.
+
+        Raises:
+            PluginError: It took longer than it may.
+        """
+        call = self.enter(what, plugin)
+        try:
+            yield call
+        except OverdueError as late:
+            if late.call is call:
+                raise late.error from None
+            raise
+        finally:
+            self.leave(call)
+
+    def alive(self, call: Call) -> None:
+        """Takes note that a call goes on: its time begins anew."""
+        call.began, call.due, call.spared = self._clock, self._warning, 0.0
 
     def before(self, name: str, implementations: Sequence[pluggy.HookImpl], arguments: Mapping[str, object]) -> None:
         """Listens to pluggy: a hook is called."""
@@ -144,6 +182,7 @@ class Watchdog:
     def begin(self) -> _Undo:
         """Begins to watch, for the rest of the process unless what is returned is called."""
         undo = _Undo()
+        self._ended.clear()
         if self.limit is not None and _SIGNAL is not None and _is_main_thread():
             before = signal.signal(_SIGNAL, self._interrupt)
             undo.callback(signal.signal, _SIGNAL, signal.SIG_DFL if before is None else before)
@@ -158,23 +197,34 @@ class Watchdog:
         last = time.monotonic()
         while not self._ended.wait(self._tick):
             now = time.monotonic()
-            self._clock += min(now - last, 2 * self._tick)
+            step = min(now - last, 2 * self._tick)
+            self._clock += step
             last = now
             for thread, calls in list(self._calls.items()):
+                self._spare(thread, calls, step)
                 self._look(thread, list(calls))
+
+    def _spare(self, thread: int, calls: list[Call], step: float) -> None:
+        """Lets the time of a step count for nothing where a thread stands in an import."""
+        if self.limit is None or not calls:
+            return
+        inside = _imports(sys._current_frames().get(thread))
+        for call in list(calls):
+            if inside > call.imports and call.spared < IMPORTS:
+                call.spared += step
 
     def _look(self, thread: int, calls: list[Call]) -> None:
         """Names or ends the innermost call of a thread that takes too long."""
         late = [call for call in calls if self._age(call) >= call.due]
         if late:
-            _log.warning("%s", self._described(thread, late[-1], "has not returned"))
+            _log.warning("%s", self._described(thread, late[-1], ended=False))
             for call in late:
                 call.due = 2 * self._age(call)
-        over = [call for call in calls if self.limit is not None and self._age(call) >= self.limit]
+        over = [call for call in calls if self.limit is not None and self._age(call) - call.spared >= self.limit]
         if not over:
             return
         if self._condemned is None or self._condemned[0] not in calls:
-            self._condemned = over[-1], self._described(thread, over[-1], "was ended"), self._clock
+            self._condemned = over[-1], self._described(thread, over[-1], ended=True), self._clock
         call, error, since = self._condemned
         if call in calls and self._clock - since >= self._grace:
             print(f"nasplug: {error}", file=sys.stderr, flush=True)
@@ -190,14 +240,18 @@ class Watchdog:
     def _age(self, call: Call) -> float:
         return self._clock - call.began
 
-    def _described(self, thread: int, call: Call, what: str) -> PluginError:
+    def _described(self, thread: int, call: Call, *, ended: bool) -> PluginError:
         frame = sys._current_frames().get(thread)
-        if what == "was ended":
-            fix = "fix the plugin, or allow more (run.hook_limit); the same command goes on with the stored trials"
+        works = call.hook.partition(" ")[0] == WORK
+        silent = " without a word" if works else ""
+        if ended:
+            allow = "call run.progress more often, or allow more" if works else "allow more"
+            fix = f"fix the plugin, or {allow} (run.hook_limit); the same command goes on with the stored trials"
         else:
-            fix = "wait, or press Ctrl-C: a stored run goes on later; run.hook_limit: SECONDS ends such a hook"
+            such = "such work" if works else "such a call"
+            fix = f"wait, or press Ctrl-C: a stored run goes on later; run.hook_limit: SECONDS ends {such}"
         return PluginError(
-            f"{what} after {self._age(call):.3g} s",
+            f"{'was ended' if ended else 'has not returned'} after {self._age(call):.3g} s{silent}",
             where=f"{_running(frame, call.plugins)}, {call.hook}",
             why=None if frame is None else f"it stands {position(frame)}",
             fix=fix,
@@ -226,6 +280,25 @@ def check_limit(limit: float | None) -> None:
         )
 
 
+def fault(error: BaseException, where: str) -> PluginError:
+    """Returns the error that names who raised what, and in which line.
+
+    Args:
+        error: Error that was raised.
+        where: Plugin, and what of it was called.
+    """
+    frame, location = error.__traceback__, ""
+    while frame is not None:
+        location = position(frame.tb_frame, frame.tb_lineno)
+        frame = frame.tb_next
+    return PluginError(
+        f"raised {type(error).__name__}: {error}",
+        where=where,
+        why=location or None,
+        fix="this is a fault of the plugin; `--debug` shows where",
+    )
+
+
 def position(frame: FrameType, line: int | None = None) -> str:
     """Returns function, file and line of a frame, for messages.
 
@@ -235,6 +308,16 @@ def position(frame: FrameType, line: int | None = None) -> str:
     """
     code = frame.f_code
     return f"in {code.co_qualname} ({Path(code.co_filename).name}, line {line or frame.f_lineno})"
+
+
+def _imports(frame: FrameType | None) -> int:
+    """Number of imports that a thread stands in."""
+    count = 0
+    while frame is not None:
+        code = frame.f_code
+        count += code.co_name in _IMPORTING and code.co_filename.startswith("<frozen importlib")
+        frame = frame.f_back
+    return count
 
 
 def _running(frame: FrameType | None, plugins: Sequence[pluggy.HookImpl] | str) -> str:

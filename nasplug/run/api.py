@@ -132,8 +132,8 @@ def search(
         clock: Metric with the seconds a trial takes: run the batch on a simulated clock, see `RunOptions`.
         rehearse: Try one batch before the first trial, to find mistakes that would meet every trial.
         give_up_after: Number of trials that fail alike, without a success, after which the run ends; 0 for never.
-        hook_warning: Seconds until a hook that has not returned is named, beside `evaluate`; 0 for never.
-        hook_limit: Seconds that a hook may take, beside `evaluate`; then the run ends, and can be resumed.
+        hook_warning: Seconds until a hook, constructor or silent piece of work is named; 0 for never.
+        hook_limit: Seconds that a hook or constructor may take, and work without a word; then the run ends.
         plugins: Paths of single-file plugins.
         progress: Show a live display: bars in a terminal or a notebook, lines elsewhere; default: not elsewhere.
 
@@ -229,20 +229,25 @@ def run_spec(
         # A strategy may end by itself; most do not, and then this would never come back.
         raise SpecError("no stopping criterion", where="budget", fix="set budget.trials or budget.seconds")
     kinds = read_kinds(retry_failed)
-    catalog = discover(spec.plugins).catalog
-    check_names(spec, catalog)
-    if spec.run.executor.name == "process":
-        check_program()
-        prepare(training=spec.task is not None)
-    assembly = compose(spec, catalog, objects)
-    if assembly.baseline is not None:
-        assembly.baseline.trial(spec.run.seed)  # refused now, not beside the first trial
-    executor = make_executor(spec, catalog)
+    check_limit(spec.run.hook_limit)
+    watchdog = Watchdog(spec.run.hook_warning, spec.run.hook_limit)
+    with watchdog.awake():
+        with watchdog.watching("plugins", "import"):
+            catalog = discover(spec.plugins).catalog
+        check_names(spec, catalog)
+        if spec.run.executor.name == "process":
+            check_program()
+            prepare(training=spec.task is not None)
+        assembly = compose(spec, catalog, objects, watchdog=watchdog)
+        if assembly.baseline is not None:
+            with watchdog.watching("baseline", "check"):
+                assembly.baseline.trial(spec.run.seed)  # refused now, not beside the first trial
+        with watchdog.watching(f"executor: {spec.run.executor.name}", "constructor"):
+            executor = make_executor(spec, catalog)
     if spec.run.time_limit is not None and not executor.separate:
         raise SpecError(
             "a time limit cannot be kept inside one process", where="run.time_limit", fix="run.executor: process"
         )
-    check_limit(spec.run.hook_limit)
     if not executor.separate and "torch" in sys.modules:
         import torch
 
@@ -273,7 +278,7 @@ def run_spec(
             baseline=kept_baseline(stored, spec.baseline, kinds),
         )
         try:
-            with assembly.manager.watched(Watchdog(spec.run.hook_warning, spec.run.hook_limit)):
+            with assembly.manager.watched(watchdog):
                 search.run()
         finally:
             # A killed run did not write its end, which says as much.

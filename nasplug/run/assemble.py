@@ -20,6 +20,7 @@ from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.component import Component, instantiate
 from nasplug.plugins.manager import Manager, hooks_of
 from nasplug.plugins.packages import missing
+from nasplug.plugins.watchdog import Watchdog
 from nasplug.run.base import Base, Enqueued, TrialCallbacks
 from nasplug.run.baseline import Baseline, unhindered
 from nasplug.run.hyperparameters import Fill, check_names
@@ -158,8 +159,13 @@ class _Maker:
     spec: RunSpec
     catalog: Catalog
     objects: Mapping[str, object]
+    watchdog: Watchdog
 
     def one(self, part: Part, item: Component, where: str) -> Any:
+        with self.watchdog.watching(f"{where}: {item.name}", "constructor"):
+            return self._one(part, item, where)
+
+    def _one(self, part: Part, item: Component, where: str) -> Any:
         if where in self.objects:
             made = self.objects[where]
         elif part.kind == "callback":
@@ -181,7 +187,12 @@ class _Maker:
 
 
 def compose(
-    spec: RunSpec, catalog: Catalog, objects: Mapping[str, object] | None = None, *, with_strategy: bool = True
+    spec: RunSpec,
+    catalog: Catalog,
+    objects: Mapping[str, object] | None = None,
+    *,
+    with_strategy: bool = True,
+    watchdog: Watchdog | None = None,
 ) -> Assembly:
     """Builds and checks everything a run needs; trains nothing.
 
@@ -191,19 +202,22 @@ def compose(
         objects: Ready-made objects by key of the specification (`task`, `space`, `costs[0]`, ...), from Python
             callers. They take the place of the component of that key.
         with_strategy: False in workers.
+        watchdog: Watchdog that looks after constructors, and what components are asked here.
 
     Raises:
         SpecError: Anything that cannot work, with a suggestion.
-        PluginError: A component that does not fit the contract.
+        PluginError: A component that does not fit the contract, or does not come back.
     """
-    make = _Maker(spec, catalog, objects or {})
+    watchdog = watchdog or Watchdog(0.0)
+    make = _Maker(spec, catalog, objects or {}, watchdog)
     made = {
         part.key: make.all(part.key) for part in PARTS if part.key != "costs" and (with_strategy or not part.driver)
     }
     space: SearchSpace = made["space"][0][1]
     task: Task | None = made["task"][0][1] if made["task"] else None
     evaluator: Evaluator = made["evaluator"][0][1]
-    _check_task(space, task, evaluator, spec)
+    with watchdog.watching("space or task", "check"):
+        _check_task(space, task, evaluator, spec)
 
     manager = Manager([("space", Base()), (f"evaluator:{spec.evaluator.name}", evaluator)])
     for part in (getattr(space, "inner", None), space):  # a space knows best what its networks can pass on
@@ -213,7 +227,8 @@ def compose(
         manager.register(task, "task")
     if isinstance(space, HasHyperparameters):
         manager.register(Fill(space), "hyperparameters")
-    target = None if spec.target is None else find_target(spec.target, catalog, manager)
+    with watchdog.watching(f"target: {spec.target}", "hook hardware_target"):
+        target = None if spec.target is None else find_target(spec.target, catalog, manager)
     spec, costs = _costs(make, evaluator, task, target)
     for namespace, plugin in costs.items():
         manager.register(plugin, f"{PREFIX}{namespace}")
@@ -223,14 +238,16 @@ def compose(
     strategy = None
     if with_strategy:
         strategy = made["strategy"][0][1]
-        _check_strategy(strategy, spec, space, task)
-        manager.register(strategy, f"strategy:{spec.strategy.name}")
-        if spec.enqueue:
+        with watchdog.watching("space or task", "check"):
+            _check_strategy(strategy, spec, space, task)
             for genotype in spec.enqueue:
                 space.architecture(genotype)
+        manager.register(strategy, f"strategy:{spec.strategy.name}")
+        if spec.enqueue:
             manager.register(Enqueued(spec.enqueue), "enqueue")
     trackers = [tracker for _, tracker in made.get("trackers", ())]
-    baseline = None if spec.baseline is None else Baseline(spec.baseline, space, task, make.objects.get("baseline"))
+    with watchdog.watching("baseline", "check"):
+        baseline = None if spec.baseline is None else Baseline(spec.baseline, space, task, make.objects.get("baseline"))
     return Assembly(spec, manager, space, task, strategy, target, cost_callers(manager), trackers, made, baseline)
 
 

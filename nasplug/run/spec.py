@@ -82,8 +82,8 @@ class RunOptions:
             that would meet every trial is found before the budget is spent. It changes no trial.
         give_up_after: Number of trials that fail in the same way, without one that succeeds, after which the run ends;
             0 never ends it.
-        hook_warning: Seconds after which a hook that has not returned is named, beside `evaluate`; 0 never names one.
-        hook_limit: Seconds that a hook may take, beside `evaluate`; then the run ends, and can be resumed.
+        hook_warning: Seconds after which a hook, constructor or silent piece of work is named; 0 for never.
+        hook_limit: Seconds that a hook or constructor may take, and work without a word; then the run ends.
     """
 
     executor: Component = field(default_factory=lambda: Component("inline"))

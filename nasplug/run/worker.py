@@ -19,6 +19,7 @@ from nasplug.evaluate.trialrun import TrialRun
 from nasplug.evaluate.workrun import WorkRun, carry_out
 from nasplug.ledger.artifacts import checksum
 from nasplug.ledger.work import Outcome
+from nasplug.plugins.watchdog import WORK, OverdueError, Watchdog
 from nasplug.run.assemble import Assembly
 from nasplug.run.interruption import Interruption
 from nasplug.run.jobs import Done, Job, Message, Progress
@@ -108,7 +109,11 @@ class Worker:
         ledger.restore(job.history)
         key = work.key
 
+        watchdog = self.assembly.manager.watchdog or Watchdog(0.0)
+        strategy = f"strategy:{self.assembly.spec.strategy.name}"
+
         def say(share: float, metrics: Mapping[str, float]) -> None:
+            watchdog.alive(call)
             if emit is not None:
                 emit(key, Progress(key, share, dict(metrics)))
 
@@ -127,7 +132,8 @@ class Worker:
             seed_everything(run.seed())
             done.append(carry_out(run))
 
-        self._guarded(f"work {key}", known, train)
+        with watchdog.watching(strategy, f"{WORK} {work.function}") as call:
+            self._guarded(f"work {key}", known, train)
         if done:
             return done[0]
         return Outcome(key, None, known["failure"], seconds=time.perf_counter() - started)
@@ -136,7 +142,7 @@ class Worker:
         """Turns whatever a candidate raises into the fields of a failure, and puts back what it may have changed."""
         try:
             run()
-        except NOT_THE_CANDIDATE:
+        except (*NOT_THE_CANDIDATE, OverdueError):
             raise
         except MemoryError as error:
             known |= self._failure("oom", error)

@@ -106,7 +106,7 @@ class Prepared:
     def _read(self, name: str) -> NDArray[Any]:
         try:
             # "c" is copy-on-write: pages stay shared, and nobody can change the files through the array.
-            array: NDArray[Any] = np.load(self._folder / f"{name}.npy", mmap_mode="c")
+            array: NDArray[Any] = np.load(self._folder / f"{name}.npy", mmap_mode="c", allow_pickle=False)
             return array
         except (OSError, ValueError) as error:
             raise DataError(

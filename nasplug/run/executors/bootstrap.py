@@ -16,7 +16,7 @@ from typing import Self
 
 from nasplug.contract.errors import NasplugError, PluginError, SpecError
 from nasplug.contract.jsondata import JsonObject
-from nasplug.plugins.watchdog import Watchdog
+from nasplug.plugins.watchdog import OverdueError, Watchdog
 from nasplug.run.assemble import Assembly, compose
 from nasplug.run.executors.devices import device_of
 from nasplug.run.jobs import Message
@@ -67,13 +67,14 @@ class Bootstrap:
 
         spec = RunSpec.parse(self.spec)
         enter(self.environment, spec.run.threads)
-        catalog = discover(spec.plugins).catalog  # first: single-file plugins may define the classes of the objects
-        # Pickle made by the driver of this very run a moment ago, over its own pipe; never from a file.
-        ready = pickle.loads(self.objects)
-        assembly = compose(spec, catalog, ready, with_strategy=False)
         watchdog = Watchdog(spec.run.hook_warning, spec.run.hook_limit)
-        assembly.manager.watched_by(watchdog)
         watchdog.begin()  # as long as the process lives
+        with watchdog.watching("plugins", "import"):
+            catalog = discover(spec.plugins).catalog  # first: single-file plugins may define the classes of objects
+            # Pickle made by the driver of this very run a moment ago, over its own pipe; never from a file.
+            ready = pickle.loads(self.objects)
+        assembly = compose(spec, catalog, ready, with_strategy=False, watchdog=watchdog)
+        assembly.manager.watched_by(watchdog)
         run, torch = spec.run, sys.modules.get("torch")
         found = 0 if torch is None or run.device == "cpu" else torch.cuda.device_count()
         device = device_of(index, run.workers, run.device, run.gpus, found)
@@ -102,7 +103,7 @@ class Serve:
             worker = self.bootstrap.worker(index)
         except NasplugError as problem:
             error = PluginError("a worker process cannot be set up", why=str(problem))
-        except Exception as problem:
+        except BaseException as problem:
             text = f"{type(problem).__name__}: {problem}"
             error = PluginError("a worker process cannot be set up", why=text)
         lock = threading.Lock()
@@ -129,6 +130,8 @@ class Serve:
                 result: object = error if worker is None else worker.run(job, emit)
             except NasplugError as problem:
                 result = problem
+            except OverdueError as late:  # came between a hook and its return
+                result = late.error
             try:
                 pickle.dumps(result)
             except Exception as problem:

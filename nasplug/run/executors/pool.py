@@ -99,7 +99,7 @@ class Pool:
 
         Args:
             key: Name that events of this job carry.
-            payload: objectthing that can be pickled.
+            payload: Any object that can be pickled.
             time_limit: Seconds that the job may take once a worker has it.
         """
         self._jobs.append(_Job(key, payload, time_limit))

@@ -43,6 +43,7 @@ def breed(
     space, rng = reduction_of(run.space), run.rng("breed")
     pricer, seen, found = Pricer(space, run.target, limits), set(taken), list[list[float]]()
     for _ in range(_DRAWS * count):
+        run.progress(len(found) / count)
         if len(found) == count:
             break
         shares, kept = _genes(space, parents, rng)

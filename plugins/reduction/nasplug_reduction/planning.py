@@ -34,7 +34,10 @@ def survey(run: WorkRun, keep: Mapping[str, float], at_most: Mapping[str, float]
     space = reduction_of(run.space)
     pricer = Pricer(space, run.target, [*keep, *at_most])
     limits, original, smallest = absolute(pricer, keep, at_most)
-    found = [uniform(pricer, between(original, limits, step / sizes)) for step in range(1, sizes + 1)]
+    found = []
+    for step in range(1, sizes + 1):
+        run.progress((step - 1) / sizes)
+        found.append(uniform(pricer, between(original, limits, step / sizes)))
     return {
         "limits": dict(limits),
         "original": dict(original),
@@ -65,6 +68,7 @@ def ways(run: WorkRun, vector: Sequence[int], limits: Mapping[str, float], most:
     alive = space.widths(space.from_vector(vector))
     found: list[tuple[bool, float, list[int]]] = []
     for position, choice in enumerate(space.choices):
+        run.progress(position / len(space.choices))
         if not vector[position] or (position < len(space.groups) and space.groups[position] not in alive):
             continue
         low, high = 0, int(vector[position]) - 1

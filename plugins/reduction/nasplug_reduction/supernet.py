@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -56,7 +57,10 @@ def train(run: WorkRun, epochs: int, samples: int = 2, pool: int = 16) -> dict[s
     module = run.task.module(network, {})
     lightning = lightning_of(module)
     shared = Shared(network, space, run.rng("supernet"), samples, pool)
-    parts = [as_callback(ExtraLoss, lightning)(network, shared.loss, (samples + 1) / (samples + 2))]
+    parts = [
+        as_callback(ExtraLoss, lightning)(network, shared.loss, (samples + 1) / (samples + 2)),
+        as_callback(Telling, lightning)(run, epochs),
+    ]
     with quiet():
         trainer = lightning.Trainer(
             **{**DEFAULTS, **device_options(run.device), "num_sanity_val_steps": 0, "limit_val_batches": 0},
@@ -68,6 +72,26 @@ def train(run: WorkRun, epochs: int, samples: int = 2, pool: int = 16) -> dict[s
         trainer.fit(module, datamodule=data_for(run.data(), module, lightning))
     save_weights(network.cpu(), run.folder / FILE)
     return {"file": FILE}
+
+
+class Telling:
+    """Mixin of a Lightning callback that says how far a piece of work is, about once a second.
+
+    Args:
+        run: The work.
+        epochs: Number of epochs.
+    """
+
+    def __init__(self, run: WorkRun, epochs: int) -> None:
+        super().__init__()
+        self._run, self._epochs, self._last = run, epochs, -float("inf")
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Says it, if it is time to, and at the end of every epoch."""
+        batches, now = int(trainer.num_training_batches), time.monotonic()
+        if now - self._last >= 1.0 or batch_idx + 1 == batches:
+            self._last = now
+            self._run.progress((trainer.current_epoch + (batch_idx + 1) / batches) / self._epochs)
 
 
 class Shared:
