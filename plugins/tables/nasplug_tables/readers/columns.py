@@ -16,7 +16,7 @@ def read(source: str | Path) -> Table:
         source: File; `.tsv` is separated by tabs.
 
     Raises:
-        DataError: The file is missing, is no table, or has a column of another type than numbers and text.
+        DataError: The file is missing or not a table, or has a column of another type than numbers and text.
         MissingExtraError: pyarrow is not installed.
     """
     require("pyarrow", extra="bench", distribution="nasplug-tables", purpose="read tables")
