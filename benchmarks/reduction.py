@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--train", type=int, default=2000)
     parser.add_argument("--test", type=int, default=2000)
-    parser.add_argument("--parts", type=int, default=len(PARTS), help="number of shares that have networks of their own")
+    parser.add_argument("--parts", type=int, default=len(PARTS), help="number of the shares, each with its networks")
     parser.add_argument("--pretraining", type=int, default=12, help="epochs of the original network")
     parser.add_argument("--tuning", type=int, default=6, help="work of every row, in epochs of the original network")
     parser.add_argument("--supernet", type=int, default=1, help="epochs of the shared weights")

@@ -160,6 +160,21 @@ def register(catalog: Catalog) -> None:
     catalog.cost("target", "nasplug.builtin.target:TargetCost", summary="Estimates of the run's hardware target.")
     catalog.target("cpu", "nasplug.builtin.target:Cpu", summary="Latency measured on this machine's CPU.")
     catalog.target("cuda", "nasplug.builtin.target:Cuda", summary="Latency measured on a CUDA device.")
+    catalog.target(
+        "onnxruntime",
+        "nasplug.builtin.deployed:OnnxRuntime",
+        summary="Latency and peak memory of the ONNX file in onnxruntime, in floating point or eight bits.",
+    )
+    catalog.target(
+        "executorch",
+        "nasplug.builtin.deployed:ExecuTorch",
+        summary="Latency and peak memory of the ExecuTorch program for XNNPACK.",
+    )
+    catalog.target(
+        "command",
+        "nasplug.builtin.deployed:Command",
+        summary="What a program of your own measures: the exported file on its stdin, JSON on its stdout.",
+    )
     catalog.wrapper(
         "fraction", "nasplug.builtin.fraction:Fraction", summary="Trains on a seeded part of the training data."
     )

@@ -86,7 +86,7 @@ class Cpu:
         family, _, variant = name.partition(":")
         if family != self.family:
             return None
-        options = _read_options(variant, {**self._options, **self._more()}, name)
+        options = read_options(variant, {**self._options, **self._more()}, name)
         return self._make(name, options)
 
     def _more(self) -> dict[str, int]:
@@ -132,7 +132,17 @@ class Cuda(Cpu):
         return MeasuredTarget(name, f"cuda:{index}", **options)
 
 
-def _read_options(text: str, defaults: Mapping[str, int], name: str) -> dict[str, int]:
+def read_options(text: str, defaults: Mapping[str, int], name: str) -> dict[str, int]:
+    """Reads options in the name of a target.
+
+    Args:
+        text: Options as `key=value`, with commas between them.
+        defaults: Values of those that are not there; no others exist.
+        name: Full name of the target, for messages.
+
+    Raises:
+        SpecError: An unknown option, or a value that is not a positive integer.
+    """
     options = dict(defaults)
     for part in filter(None, text.split(",")):
         key, _, value = part.partition("=")
