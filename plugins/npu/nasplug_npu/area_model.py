@@ -7,6 +7,7 @@ gates of two inputs and flip-flops, and is an estimate.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeGuard
@@ -140,6 +141,19 @@ def _blocks() -> tuple[float, float, tuple[float, float]]:
 def has_area(config: Any) -> TypeGuard[NPUConfig]:
     """Whether the model knows what a configuration is made of: not for rates, and not for products of others."""
     return isinstance(config, NPUConfig) and config.dataflow != "ethos_u55"
+
+
+def costs_of_area(config: Any, totals: Mapping[str, float]) -> dict[str, float]:
+    """Area of a unit, and how much of a network it does per second and area; nothing where its parts are not known.
+
+    Args:
+        config: Any configuration.
+        totals: Costs of a network, with `gops_dense`.
+    """
+    if not has_area(config):
+        return {}
+    size = area(config).total_mm2
+    return {"area_mm2": size, "tops_per_mm2": 1e-3 * totals["gops_dense"] / size}
 
 
 def area(hw: NPUConfig | Points) -> Area:

@@ -39,7 +39,7 @@ class NPUCommand:
             "--target",
             metavar="UNIT",
             default="wu32",
-            help="a preset with changes, such as wu32,macs=64 (default: wu32)",
+            help="a preset or a YAML file, with changes, such as wu32,macs=64 or mine.yaml (default: wu32)",
         )
         estimate.add_argument("--layers", action="store_true", help="print every layer")
         estimate.add_argument("--json", action="store_true", help="print everything as JSON")
@@ -77,7 +77,9 @@ class NPUCommand:
                 help=f"value for all layers: {', '.join(_CHANGES)}; may be repeated",
             )
         presets = forms.add_parser("presets", help="list the presets, or print one")
-        presets.add_argument("name", metavar="NAME", nargs="?", help="print the fields of this one, as YAML")
+        presets.add_argument(
+            "name", metavar="NAME", nargs="?", help="print the fields of this one, or of a file, as YAML"
+        )
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Does what the form says."""
@@ -102,15 +104,14 @@ def _workload(model: str, arguments: argparse.Namespace) -> Workload:
 
 def _estimate(arguments: argparse.Namespace) -> int:
     from nasplug.cli import output
-    from nasplug_npu.area_model import area, has_area
+    from nasplug_npu.area_model import costs_of_area
     from nasplug_npu.config import NPUConfig
     from nasplug_npu.unit import NPU
 
     unit = NPU(arguments.target.removeprefix("npu:"))
     table = unit.evaluate(_workload(arguments.model, arguments))
-    totals, config = dict(table.totals), unit.config
-    if has_area(config):
-        totals["area_mm2"] = area(config).total_mm2
+    config = unit.config
+    totals = {**table.totals, **costs_of_area(config, table.totals)}
     if arguments.roofline:
         from nasplug_npu.roofline import draw_roofline, roofline
 
@@ -190,11 +191,12 @@ def _refuse_unsupported(networks: dict[str, Workload], base: Any) -> None:
 
 def _axis(text: str) -> tuple[str, list[Any]]:
     from nasplug.cli.parser import parse_scalar
+    from nasplug_npu.presets import split
 
     name, equals, values = text.partition("=")
     if not equals or not values:
         raise SpecError(f"{text!r} is not an axis", where="--axis", fix="write FIELD=A,B such as macs=16,32,64")
-    return name.strip(), [parse_scalar(value) for value in values.split(",")]
+    return name.strip(), [parse_scalar(value) for value in split(values)]
 
 
 def _presets(arguments: argparse.Namespace) -> int:

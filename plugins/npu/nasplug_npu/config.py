@@ -124,9 +124,14 @@ class NPUConfig:
     constants: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "ppu_operations", tuple(self.ppu_operations))
+        operations: object = self.ppu_operations
+        if not isinstance(operations, (list, tuple)) or not all(isinstance(name, str) for name in operations):
+            raise self._wrong("ppu_operations", "write a list, such as [maxpool, add]")
+        object.__setattr__(self, "ppu_operations", tuple(operations))
         for field in dataclasses.fields(self):
             value, kind = getattr(self, field.name), field.type
+            if kind == "str" and not isinstance(value, str):
+                raise self._wrong(field.name, "write a text")
             if kind == "bool" and not isinstance(value, bool):
                 raise self._wrong(field.name, "write true or false")
             if kind in ("int", "float") and not isinstance(value, bool):

@@ -81,7 +81,7 @@ def _skips_in_tree(v: Any) -> Any:
 
 
 def _ethos(v: Any) -> Any:
-    known = np.isin(np.asarray(v.macs), (32, 64, 128, 256))
+    known = np.isin(np.asarray(v.macs), (32, 64, 128, 256, 512))
     return v.dataflow != "ethos_u55" or (known & (v.precision == "none"))
 
 
@@ -116,7 +116,7 @@ RULES: tuple[Rule, ...] = (
     Rule(("sparsity", "dataflow"), "this dataflow cannot skip zeros (systolic_ws can with nmN:M)", _skips_in_tree),
     Rule(
         ("macs", "dataflow", "precision"),
-        "an Ethos-U55 has 32, 64, 128 or 256 multipliers, and the precision none",
+        "an Ethos-U55 has 32, 64, 128 or 256 multipliers, a U65 256 or 512, and both the precision none",
         _ethos,
     ),
 )

@@ -9,7 +9,8 @@ from nasplug.contract.errors import SpecError
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.protocols import HardwareTarget
 from nasplug.cost.candidate import Candidate
-from nasplug_npu.area_model import area, has_area
+from nasplug_npu.area_model import costs_of_area
+from nasplug_npu.presets import split
 from nasplug_npu.unit import NPU
 
 
@@ -29,7 +30,6 @@ class NPUTarget:
             "config": config.to_json(),
             "unsupported": unit.unsupported,
         }
-        self._area = {"area_mm2": area(config).total_mm2} if has_area(config) else {}
 
     def estimate(self, candidate: Candidate) -> dict[str, float]:
         """Latency, energy, memory and utilisation of the candidate's workload; keys carry their unit.
@@ -37,14 +37,16 @@ class NPUTarget:
         Raises:
             TrialError: A layer that the unit cannot do, see `NPU`, or that does not fit its buffers.
         """
-        return self.unit.totals(candidate.workload) | self._area
+        totals = self.unit.totals(candidate.workload)
+        return totals | costs_of_area(self.unit.config, totals)
 
 
 class NPUHardware:
     """Finds targets such as `npu:wu32` or `npu:wu32,macs=64,unsupported=cpu`.
 
-    What follows the colon is a preset (`nasplug npu presets` lists them) and changes of its fields. `unsupported` says
-    what happens to layers that the unit cannot do: `error`, `cpu` or `zero`.
+    What follows the colon is a preset (`nasplug npu presets` lists them) or the path of a YAML file that describes a
+    unit (`npu:units/second.yaml`, see `nasplug_npu.presets`), and changes of its fields. `unsupported` says what
+    happens to layers that the unit cannot do: `error`, `cpu` or `zero`.
 
     Args:
         unsupported: The policy where the target's name states none.
@@ -68,7 +70,7 @@ class NPUHardware:
             return None
         if not variant:
             raise SpecError(f"the target {name!r} names no unit", where="target", fix="write npu:wu32")
-        stated = any(part.startswith("unsupported=") for part in variant.split(","))
+        stated = any(part.startswith("unsupported=") for part in split(variant))
         return NPUTarget(name, NPU(variant, "error" if stated else self._unsupported))
 
 

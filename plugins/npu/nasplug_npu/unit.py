@@ -214,7 +214,7 @@ def summary(hw: Any, sums: Any, peak: Any, coefficient: Any) -> dict[str, Any]:
     }
     if rates:
         found["energy_j"] = amount["processor_j"] + (hw.network_pj + hw.network_cycles * hw.pj_per_cycle) * 1e-12
-        return found
+        return found | _rates_of_energy(found)
     spent = joules(amount, latency, coefficient)
     found["energy_j"] = sum(spent.values())
     compute = amount["compute_cycles"]
@@ -228,7 +228,13 @@ def summary(hw: Any, sums: Any, peak: Any, coefficient: Any) -> dict[str, Any]:
     }
     for item, value in spent.items():
         found[f"energy_{item}_j"] = value
-    return found
+    return found | _rates_of_energy(found)
+
+
+def _rates_of_energy(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Mean power, and operations of the dense layers per joule; 0 where no energy is known."""
+    tera = 2e-12 * found["macs"] * (np.asarray(found["energy_j"]) > 0)
+    return {"power_w": _over(found["energy_j"], found["latency_s"]), "tops_per_w": _over(tera, found["energy_j"])}
 
 
 def _over(amount: Any, divisor: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from nasplug_npu import NPU, preset
+from nasplug_npu import NPU, area, preset
 from nasplug_npu.config import NPUConfig
 from nasplug_npu.formats.scalesim import to_scalesim
 from nasplug_npu.networks import NETWORKS
@@ -46,7 +46,9 @@ def test_files_are_models(capsys, tmp_path):
     for file in (stored, topology):
         assert npu("estimate", str(file), "--json") == 0
         found.append(json.loads(capsys.readouterr().out)["totals"])
-    assert found[0] == pytest.approx({**NPU("wu32").totals(workload), "area_mm2": found[0]["area_mm2"]})
+    wanted, size = NPU("wu32").totals(workload), area(preset("wu32")).total_mm2
+    of_area = {"area_mm2": size, "tops_per_mm2": wanted["gops_dense"] * 1e-3 / size}
+    assert found[0] == pytest.approx({**wanted, **of_area})
     assert found[1]["macs"] == found[0]["macs"]
 
 

@@ -1,4 +1,4 @@
-"""Clocks of Arm's Ethos-U55, after the performance model of its compiler Vela 5.2.0 (Apache-2.0), restated.
+"""Clocks of Arm's Ethos-U55 and U65, after the performance model of its compiler Vela 5.2.0 (Apache-2.0), restated.
 
 The compiler's own numbers also have overheads per block that are left out here.
 """
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 
 #: Multipliers to (height, width, depth) of an output block, clocks per output element, per addition and per activation
-#: function: `ethosu/vela/architecture_features.py` and `npu_performance.py`.
+#: function, and number of cores: `ethosu/vela/architecture_features.py` and `npu_performance.py`.
 CORES = {
-    32: ((1, 1, 4), 2.0, 6.0, 1.0),
-    64: ((1, 1, 8), 1.0, 3.0, 1.0),
-    128: ((2, 1, 8), 0.5, 1.5, 0.5),
-    256: ((2, 2, 8), 0.25, 0.75, 0.25),
+    32: ((1, 1, 4), 2.0, 6.0, 1.0, 1),
+    64: ((1, 1, 8), 1.0, 3.0, 1.0, 1),
+    128: ((2, 1, 8), 0.5, 1.5, 0.5, 1),
+    256: ((2, 2, 8), 0.25, 0.75, 0.25, 1),
+    512: ((2, 2, 8), 0.125, 0.375, 0.125, 2),  # U65 only
 }
 
 
@@ -36,7 +37,7 @@ def ethos_cycles(rows: Rows, hw: Points) -> tuple[Array, Array]:
 
 
 def _one(rows: Rows, macs: int) -> tuple[Array, int]:
-    (height, width, depth), output_cost, add_cost, activation_cost = CORES[macs]
+    (height, width, depth), output_cost, add_cost, activation_cost, cores = CORES[macs]
     blocks = np.ceil(rows.ho / height) * np.ceil(rows.wo / width)
     # matrices of a batch and groups of a convolution are layers of their own
     times = np.where(rows.matmul, rows.n, np.where(rows.mac & ~rows.depthwise, rows.groups, 1.0))
@@ -49,7 +50,7 @@ def _one(rows: Rows, macs: int) -> tuple[Array, int]:
     depthwise = step * np.ceil(rows.taps / 4) * deep
     pool = np.maximum(4, rows.taps) * blocks * np.ceil(rows.co / depth)
     cycles = np.where(rows.depthwise, depthwise, dense)
-    cycles = np.where(rows.kind("maxpool", "avgpool"), pool, cycles)
+    cycles = np.where(rows.kind("maxpool", "avgpool"), pool, cycles) / cores
     cycles = np.where(rows.kind("add", "mul", "scale"), rows.outputs * add_cost / batch, cycles)
     cycles = np.where(rows.kind("lut", "resize"), rows.outputs * activation_cost / batch, cycles)
     cycles = np.maximum(cycles * batch, rows.outputs * max(output_cost, activation_cost))
