@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nasplug.cli import main
-from nasplug.cli.new_plugin import check_name, make_plugin, template_folder
+from nasplug.cli.new_plugin import KINDS, check_name, make_plugin, template_folder
 from nasplug.contract.errors import SpecError
 
 
@@ -57,6 +57,8 @@ def env(package, tmp_path):
 def test_the_package_is_complete_and_carries_its_own_name(package):
     files = {str(path.relative_to(package)) for path in package.rglob("*") if path.is_file()}
     assert files == {
+        ".github/workflows/release.yml",
+        ".github/workflows/test.yml",
         ".gitignore",
         "CHANGELOG.md",
         "LICENSE",
@@ -102,6 +104,49 @@ def test_it_is_listed_and_usable_by_its_slug(package, env, tmp_path):
     command = [sys.executable, "-c", program, json.dumps(spec)]
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert done.stdout.strip() == "12", done.stderr
+
+
+#: Those that train no network are quick.
+QUICK = ("benchmark", "evaluator")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS if kind != "strategy"],
+)
+def test_every_kind_passes_its_suites_and_its_own_tests(kind, tmp_path, capsys):
+    """The tests of the package, and the suites for everything that it announces."""
+    assert main(["new-plugin", "my_thing", "--kind", kind, "--directory", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert f"nasplug_my_thing/{kind}.py" in out
+    assert KINDS[kind].line.replace("NAME", "my_thing") in out
+    package = tmp_path / "nasplug-my-thing"
+    assert (package / "nasplug_my_thing" / f"{kind}.py").is_file()
+    env = install_by_hand(package, tmp_path / "site")
+    for path in package.rglob("*"):
+        if path.is_file():
+            assert "template" not in path.read_text().lower(), path
+    done = nasplug("test-plugin", "my_thing", env=env, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(package / "tests")]
+    done = subprocess.run(command, env=env, cwd=package, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_metadata_say_what_a_package_is(tmp_path):
+    import tomllib
+
+    for kind, facts in KINDS.items():
+        folder = make_plugin("my_thing", tmp_path / kind, kind)
+        project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+        assert project["description"] == facts.summary
+        assert [f'"{each}"' for each in project["dependencies"]] == facts.requires.split(", ")
+        assert "nasplug-plugin" in project["keywords"]
+
+
+def test_a_taken_name_of_the_kind_is_refused(tmp_path, capsys):
+    assert main(["new-plugin", "cpu", "--kind", "target", "--directory", str(tmp_path)]) == 2
+    assert "the target 'cpu' exists already" in capsys.readouterr().err
 
 
 def test_it_passes_test_plugin(package, env, tmp_path):
@@ -184,7 +229,8 @@ def test_names(text, name, tmp_path):
 def test_the_template_is_found_and_shipped():
     import tomllib
 
-    assert (template_folder() / "pyproject.toml").is_file()
+    assert (template_folder() / "common" / "pyproject.toml").is_file()
+    assert {path.name for path in (template_folder() / "kinds").iterdir()} == set(KINDS)
     pyproject = Path(__file__).parents[2] / "pyproject.toml"
     if pyproject.is_file():
         build = tomllib.loads(pyproject.read_text())["tool"]["hatch"]["build"]["targets"]

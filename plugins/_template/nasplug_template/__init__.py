@@ -1,1 +1,0 @@
-"""Simulated annealing as a nasplug plugin."""
