@@ -83,7 +83,7 @@ _LEFT_OUT = {"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".hyp
 def add_arguments(parser: Parser) -> None:
     """Adds the options of `nasplug new-plugin`."""
     parser.add_argument("name", metavar="NAME", help="name in specifications, in lower_case")
-    parser.add_argument("--kind", choices=list(KINDS), default="strategy", help="what it is an example of (strategy)")
+    parser.add_argument("--kind", choices=list(KINDS), default="strategy", help="kind of the example (strategy)")
     parser.add_argument(
         "--directory", metavar="DIR", type=Path, default=Path(), help="parent of the new folder nasplug-NAME"
     )
