@@ -64,7 +64,7 @@ class Kept:
             label: Name of the strategy in the comparison.
             strategy: Specification of it as plain data.
             seed: Seed of the run.
-            run: What it found.
+            run: Result of the run.
         """
         data = {
             "of": self._of(strategy, seed),
