@@ -82,11 +82,13 @@ def enter(environment: Mapping[str, str], threads: int) -> None:
     """Gives a worker process the driver's environment variables, and its share of the machine.
 
     Args:
-        environment: The driver's variables; the server may have been started with others.
+        environment: The driver's variables; the server may have been started with others. `os.environ` leaves them as they
+            are.
         threads: Threads of numerical libraries.
     """
-    os.environ.clear()
-    os.environ.update(environment)
+    if environment is not os.environ:
+        os.environ.clear()
+        os.environ.update(environment)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)  # for libraries that are loaded from here on
     torch = sys.modules.get("torch")

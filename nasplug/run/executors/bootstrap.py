@@ -8,21 +8,37 @@ import pickle
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Self
 
-from nasplug.contract.errors import NasplugError, PluginError, SpecError
+from nasplug.contract.errors import SpecError
 from nasplug.contract.jsondata import JsonObject
-from nasplug.plugins.watchdog import OverdueError, Watchdog
+from nasplug.plugins.watchdog import Watchdog
 from nasplug.run.assemble import Assembly, compose
 from nasplug.run.executors.devices import device_of
+from nasplug.run.executors.serving import Service
 from nasplug.run.jobs import Message
 from nasplug.run.processes import enter
 from nasplug.run.spec import RunSpec
 from nasplug.run.worker import Worker
+
+
+@dataclass(frozen=True)
+class Place:
+    """What differs where an engine starts a worker: its own environment variables stay, and set the GPUs that it sees.
+
+    Attributes:
+        folder: Folder of artifacts as this machine reaches it.
+        plugins: Paths of the single-file plugins here.
+        device: Device of the trials here.
+    """
+
+    folder: str
+    plugins: Sequence[str]
+    device: str
 
 
 @dataclass(frozen=True)
@@ -54,11 +70,13 @@ class Bootstrap:
             assembly.spec.to_plain(), str(folder), assembly.keeps_checkpoints, dict(os.environ), _pickled(objects)
         )
 
-    def worker(self, index: int = 0) -> Worker:
+    def worker(self, index: int = 0, place: Place | None = None) -> Worker:
         """Composes the run in this process.
 
         Args:
             index: Index of the worker, which decides its GPU.
+            place: What is different here, in a process that an engine started on a machine of its choice; None beside
+                the driver.
 
         Raises:
             NasplugError: As for `compose`.
@@ -66,7 +84,9 @@ class Bootstrap:
         from nasplug.plugins.discovery import discover
 
         spec = RunSpec.parse(self.spec)
-        enter(self.environment, spec.run.threads)
+        if place is not None:
+            spec = spec.replace(plugins=tuple(place.plugins))
+        enter(self.environment if place is None else os.environ, spec.run.threads)
         watchdog = Watchdog(spec.run.hook_warning, spec.run.hook_limit)
         watchdog.begin()  # as long as the process lives
         with watchdog.watching("plugins", "import"):
@@ -75,10 +95,13 @@ class Bootstrap:
             ready = pickle.loads(self.objects)
         assembly = compose(spec, catalog, ready, with_strategy=False, watchdog=watchdog)
         assembly.manager.watched_by(watchdog)
-        run, torch = spec.run, sys.modules.get("torch")
-        found = 0 if torch is None or run.device == "cpu" else torch.cuda.device_count()
-        device = device_of(index, run.workers, run.device, run.gpus, found)
-        return Worker(assembly, Path(self.folder), keeps_checkpoints=self.keeps_checkpoints, device=device)
+        if place is not None:
+            folder, device = place.folder, place.device
+        else:
+            run, torch = spec.run, sys.modules.get("torch")
+            found = 0 if torch is None or run.device == "cpu" else torch.cuda.device_count()
+            folder, device = self.folder, device_of(index, run.workers, run.device, run.gpus, found)
+        return Worker(assembly, Path(folder), keeps_checkpoints=self.keeps_checkpoints, device=device)
 
 
 class Serve:
@@ -98,14 +121,7 @@ class Serve:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         threading.Thread(target=_end_with_parent, daemon=True).start()
-        worker, error = None, None
-        try:
-            worker = self.bootstrap.worker(index)
-        except NasplugError as problem:
-            error = PluginError("a worker process cannot be set up", why=str(problem))
-        except BaseException as problem:
-            text = f"{type(problem).__name__}: {problem}"
-            error = PluginError("a worker process cannot be set up", why=text)
+        service = Service(lambda: self.bootstrap.worker(index))
         lock = threading.Lock()
 
         def send(kind: str, value: object) -> None:
@@ -126,21 +142,7 @@ class Serve:
                 break
             if job is None:
                 break
-            try:
-                result: object = error if worker is None else worker.run(job, emit)
-            except NasplugError as problem:
-                result = problem
-            except OverdueError as late:  # came between a hook and its return
-                result = late.error
-            try:
-                pickle.dumps(result)
-            except Exception as problem:
-                result = PluginError(
-                    "the result of a trial cannot leave its process",
-                    where=f"trial or work {job.key}",
-                    why=f"{type(problem).__name__}: {problem}",
-                    fix="answer numbers, strings and lists of them",
-                )
+            result = service.answer(job, emit)
             try:
                 send("done", result)
             except (OSError, ValueError):  # the job closed descriptors that are not its own
