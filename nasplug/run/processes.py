@@ -82,8 +82,8 @@ def enter(environment: Mapping[str, str], threads: int) -> None:
     """Gives a worker process the driver's environment variables, and its share of the machine.
 
     Args:
-        environment: The driver's variables; the server may have been started with others. `os.environ` leaves them as they
-            are.
+        environment: The driver's variables; the server may have been started with others. `os.environ` leaves them
+            as they are.
         threads: Threads of numerical libraries.
     """
     if environment is not os.environ:

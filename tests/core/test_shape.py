@@ -30,6 +30,7 @@ ANY_PER_1000_LINES = {
     "nasplug_npu": 27.0,
     "nasplug_optuna": 9.0,
     "nasplug_qnas": 16.0,
+    "nasplug_ray": 14.0,
     "nasplug_reduction": 14.0,
     "nasplug_tables": 23.0,
     "nasplug_template": 31.0,

@@ -60,23 +60,28 @@ class Bootstrap:
     objects: bytes
 
     @classmethod
-    def of(cls, assembly: Assembly, folder: Path, objects: Mapping[str, object]) -> Self:
+    def of(cls, assembly: Assembly, folder: Path, objects: Mapping[str, object], *, program: bool = True) -> Self:
         """Packs the run of an assembly.
+
+        Args:
+            assembly: The driver's assembly.
+            folder: Folder of artifacts.
+            objects: Ready-made objects of Python callers.
+            program: Whether worker processes load the program that runs here; otherwise, what it defines is packed with
+                its code.
 
         Raises:
             SpecError: An object cannot be pickled.
         """
-        return cls(
-            assembly.spec.to_plain(), str(folder), assembly.keeps_checkpoints, dict(os.environ), _pickled(objects)
-        )
+        packed = _pickled(objects, program=program and _has_program())
+        return cls(assembly.spec.to_plain(), str(folder), assembly.keeps_checkpoints, dict(os.environ), packed)
 
     def worker(self, index: int = 0, place: Place | None = None) -> Worker:
         """Composes the run in this process.
 
         Args:
             index: Index of the worker, which decides its GPU.
-            place: What is different here, in a process that an engine started on a machine of its choice; None beside
-                the driver.
+            place: Surroundings of a process that an engine started on a machine of its choice; None beside the driver.
 
         Raises:
             NasplugError: As for `compose`.
@@ -161,12 +166,13 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _pickled(objects: Mapping[str, object]) -> bytes:
+def _pickled(objects: Mapping[str, object], *, program: bool | None = None) -> bytes:
     """The objects as bytes that pickle reads; with their classes, where a process elsewhere cannot import them."""
     problem: Exception | None
+    program = _has_program() if program is None else program
     for name, value in objects.items():
         try:
-            by_value = _CELLS in pickle.dumps(value) and not _has_program()
+            by_value = _CELLS in pickle.dumps(value) and not program
         except Exception as error:
             by_value, problem = True, error
         else:
@@ -188,8 +194,8 @@ def _has_program() -> bool:
 
 def _with_classes(objects: Mapping[str, object], name: str, problem: Exception | None) -> bytes:
     """The objects with the code of their classes and functions, as cloudpickle writes it."""
-    where = "run.executor: process"
-    why = "its class is defined in a notebook or on the command line, where worker processes cannot find it"
+    where = "run.executor"
+    why = "its class is defined in a program or notebook, where worker processes cannot find it"
     if problem is not None:
         why = f"{type(problem).__name__}: {problem}"
     what = f"the object given as {name!r} cannot be sent to worker processes"

@@ -54,12 +54,15 @@ class Launch:
         run = self.assembly.spec.run
         return Resources(run.threads, 0 if run.device == "cpu" else run.gpus)
 
-    def bootstrap(self) -> Bootstrap:
+    def bootstrap(self, *, program: bool = True) -> Bootstrap:
         """Returns what a process elsewhere needs to become a worker of this run.
+
+        Args:
+            program: Whether that process loads the program that runs here, as multiprocessing does it.
 
         Raises:
             SpecError: An object cannot be pickled.
         """
         from nasplug.run.executors.bootstrap import Bootstrap
 
-        return Bootstrap.of(self.assembly, self.folder, self.objects)
+        return Bootstrap.of(self.assembly, self.folder, self.objects, program=program)

@@ -16,18 +16,21 @@ class Service:
 
     Args:
         make: Function that sets the worker up; what it raises is the answer to every job.
+
+    Attributes:
+        error: Error that the worker could not be set up with, or None.
     """
 
     def __init__(self, make: Callable[[], Worker]) -> None:
         self._worker: Worker | None = None
-        self._error: NasplugError | None = None
+        self.error: NasplugError | None = None
         try:
             self._worker = make()
         except NasplugError as problem:
-            self._error = PluginError("a worker process cannot be set up", why=str(problem))
+            self.error = PluginError("a worker process cannot be set up", why=str(problem))
         except BaseException as problem:
             text = f"{type(problem).__name__}: {problem}"
-            self._error = PluginError("a worker process cannot be set up", why=text)
+            self.error = PluginError("a worker process cannot be set up", why=text)
 
     def answer(self, job: Job, emit: Emit) -> Done | NasplugError:
         """Returns the result of a job, or the error that ends the run.
@@ -37,8 +40,8 @@ class Service:
             emit: Callback for what the running job says.
         """
         if self._worker is None:
-            assert self._error is not None
-            return self._error
+            assert self.error is not None
+            return self.error
         result: Done | NasplugError
         try:
             result = self._worker.run(job, emit)
