@@ -1,4 +1,4 @@
-"""`nasplug npu`: estimates of networks on units, explorations of units, and the presets."""
+"""`nasplug npu`: estimates of networks on units, explorations of units, the presets, and what engineers ask of both."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class NPUCommand:
     """Estimates networks on neural processing units, and explores units for networks."""
 
     def add_arguments(self, parser: Parser) -> None:
-        """Adds the forms `estimate`, `explore` and `presets`."""
+        """Adds the forms."""
         from nasplug.cli.parser import image_shape, key_value
         from nasplug_npu.models import FORMS
 
@@ -66,7 +66,27 @@ class NPUCommand:
         explore.add_argument("--combine", default="sum", help="costs of several networks: sum or worst (default: sum)")
         explore.add_argument("--out", metavar="FILE", help="write the front: .json, .csv, .html, .png, .svg or .pdf")
         explore.add_argument("--json", action="store_true", help="print the front as JSON")
-        for form in (estimate, explore):
+        explained = forms.add_parser("explain", help="say what bounds every layer, and what would help by how much")
+        explained.add_argument("model", metavar="MODEL", help=FORMS)
+        explained.add_argument("--target", metavar="UNIT", default="wu32", help="unit, as for estimate (default: wu32)")
+        explained.add_argument(
+            "--layers", metavar="N", type=int, default=12, help="number of slowest layers (default: 12)"
+        )
+        explained.add_argument("--all", action="store_true", help="show all layers")
+        explained.add_argument("--json", action="store_true", help="print everything as JSON")
+        explained.add_argument("--roofline", metavar="FILE", help="draw the layers under the unit's roof, with names")
+        explained.add_argument("--labels", metavar="N", type=int, default=6, help="names in it (default: 6)")
+        compared = forms.add_parser("compare", help="units side by side for one network")
+        compared.add_argument("model", metavar="MODEL", help=FORMS)
+        compared.add_argument("units", metavar="UNIT", nargs="+", help="two or more units; gains are over the first")
+        compared.add_argument("--json", action="store_true", help="print everything as JSON")
+        topology = forms.add_parser("topology", help="write the layers of a network as a topology of SCALE-Sim")
+        topology.add_argument("model", metavar="MODEL", help=FORMS)
+        topology.add_argument("--out", metavar="FILE", help="file to write (default: stdout)")
+        topology.add_argument("--gemm", action="store_true", help="write matrix products, which all layers have")
+        topology.add_argument("--sparsity", metavar="N:M", help="add the column of structured weights")
+        topology.add_argument("--json", action="store_true", help="print the layers as JSON")
+        for form in (estimate, explore, explained, compared, topology):
             form.add_argument("--input", metavar="SHAPE", type=image_shape, help="one input, such as 3x224x224")
             form.add_argument(
                 "--set",
@@ -83,6 +103,11 @@ class NPUCommand:
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Does what the form says."""
+        from nasplug_npu import engineer
+
+        forms = {"explain": engineer.explain, "compare": engineer.compare, "topology": engineer.topology}
+        if arguments.form in forms:
+            return forms[arguments.form](_workload(arguments.model, arguments), arguments)
         return {"estimate": _estimate, "explore": _explore, "presets": _presets}[arguments.form](arguments)
 
 

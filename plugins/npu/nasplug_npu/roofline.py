@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nasplug.contract.wording import plural
 from nasplug.optional import require
 from nasplug_npu.config import NPUConfig
 from nasplug_npu.unit import CostTable
@@ -25,6 +26,7 @@ class Spot:
         achieved: Operations of the dense layer over its time; skipping may lift it above the roof.
         effective: Operations that were really computed over its time; never above the roof.
         bound: Resource that limits the layer.
+        seconds: Duration of the layer.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Spot:
     achieved: float
     effective: float
     bound: str
+    seconds: float = 0.0
 
     @property
     def fraction(self) -> float:
@@ -76,6 +79,7 @@ def roofline(table: CostTable, config: NPUConfig) -> list[Spot]:
                 2e-9 * macs / seconds,
                 2e-9 * computed / seconds,
                 str(table.layers["bound"][row]),
+                seconds,
             )
         )
     return spots
@@ -84,7 +88,9 @@ def roofline(table: CostTable, config: NPUConfig) -> list[Spot]:
 _COLOURS = {"array": "#4269d0", "post": "#efb118", "weights": "#ff725c", "maps": "#6cc5b0", "control": "#9c6b4e"}
 
 
-def draw_roofline(spots: Sequence[Spot], config: NPUConfig, path: str | Path, title: str = "") -> Path:
+def draw_roofline(
+    spots: Sequence[Spot], config: NPUConfig, path: str | Path, title: str = "", *, labels: int = 6
+) -> Path:
     """Writes a picture; the ending of the path decides its format.
 
     Args:
@@ -92,6 +98,7 @@ def draw_roofline(spots: Sequence[Spot], config: NPUConfig, path: str | Path, ti
         config: The unit.
         path: Path to write to.
         title: Above the picture.
+        labels: Number of layers to name: those that take longest, and those farthest below the roof.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -109,6 +116,7 @@ def draw_roofline(spots: Sequence[Spot], config: NPUConfig, path: str | Path, ti
             label = f"bound by {bound}"
             x, y = [spot.intensity for spot in some], [spot.achieved for spot in some]
             axes.scatter(x, y, s=22, color=colour, label=label, alpha=0.8, zorder=3)
+    _name(axes, spots, labels)
     label_inside_decades(axes)
     axes.set_xlabel("operations per byte moved outside")
     axes.set_ylabel("10⁹ operations of the dense layer per second")
@@ -117,6 +125,44 @@ def draw_roofline(spots: Sequence[Spot], config: NPUConfig, path: str | Path, ti
     axes.legend(fontsize=8)
     figure.savefig(path)
     return Path(path)
+
+
+def _name(axes: Any, spots: Sequence[Spot], count: int) -> None:
+    """Names the spots that take longest and, as many, those farthest below the roof; one name where spots meet."""
+    slowest = sorted(spots, key=lambda spot: -spot.seconds)
+    farthest = sorted(spots, key=lambda spot: spot.fraction)
+    chosen = list(dict.fromkeys([*slowest[: (count + 1) // 2], *farthest[: count // 2]]))
+    places: list[tuple[Spot, int]] = []
+    for spot in chosen:
+        near = [other for other in spots if other is not spot and _near(spot, other)]
+        if not any(_near(spot, other) for other, _ in places):
+            places.append((spot, len(near)))
+    # From top to bottom, below the roof and each at least a line below the one before.
+    lowest = np.inf
+    left, right = np.log(axes.get_xlim())
+    line = 0.035 * float(np.ptp(np.log(axes.get_ylim())))
+    for spot, more in sorted(places, key=lambda place: -place[0].achieved):
+        text = f"{spot.name} and {plural(more, 'other')}" if more else spot.name
+        lowest = min(np.log(spot.achieved) - line * (2 if spot.fraction > 0.6 else 1), lowest - line)
+        to_the_left = np.log(spot.intensity) > (left + right) / 2
+        axes.annotate(
+            text,
+            (spot.intensity, spot.achieved),
+            (spot.intensity * (0.87 if to_the_left else 1.15), float(np.exp(lowest))),
+            ha="right" if to_the_left else "left",
+            va="center",
+            fontsize=6.5,
+            arrowprops={"arrowstyle": "-", "color": "#999999", "linewidth": 0.5},
+            zorder=4,
+        )
+
+
+def _near(one: Spot, other: Spot) -> bool:
+    return all(abs(np.log(first / second)) < 0.1 for first, second in _distances(one, other))
+
+
+def _distances(one: Spot, other: Spot) -> tuple[tuple[float, float], ...]:
+    return (one.intensity, other.intensity), (one.achieved, other.achieved)
 
 
 def new_figure() -> Any:
