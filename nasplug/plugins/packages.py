@@ -72,6 +72,7 @@ PACKAGES: dict[str, Package] = {
         "make trained networks smaller",
         {**dict.fromkeys(("strategy", "space", "task", "callback"), ("reduction",)), "command": ("shrink",)},
     ),
+    "nasplug-slurm": Package("run trials on Slurm", {"executor": ("slurm",)}),
     "nasplug-tables": Package(
         "search and compare strategies on tables of results",
         {

@@ -32,6 +32,9 @@ TOLD = {
 KNOWN = {
     ("nasplug/run/executors/bootstrap.py", "pickle.loads"): 1,
     ("plugins/tables/nasplug_tables/bench/runner.py", "pickle.loads"): 1,
+    # Between the driver and actors that it has created, through the cluster that the person named.
+    ("plugins/ray/nasplug_ray/actors.py", "pickle.loads"): 3,
+    ("plugins/ray/nasplug_ray/hands.py", "pickle.loads"): 2,
     # Plain data and arrays alone: tests/data/test_cifar.py, plugins/tables/tests.
     ("nasplug/data/pickles.py", "pickle.Unpickler"): 1,
     ("plugins/tables/nasplug_tables/readers/plain_pickle.py", "pickle.Unpickler"): 1,

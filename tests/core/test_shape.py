@@ -32,6 +32,7 @@ ANY_PER_1000_LINES = {
     "nasplug_qnas": 16.0,
     "nasplug_ray": 14.0,
     "nasplug_reduction": 14.0,
+    "nasplug_slurm": 14.0,
     "nasplug_tables": 23.0,
     "nasplug_template": 31.0,
 }
