@@ -15,6 +15,7 @@ import argparse
 import json
 import tempfile
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ import onnxruntime
 import timm
 import torch
 from _record import RESULTS, record
-from nasplug_darts_lp.folding import agreement, export_onnx, fold, run_onnx, save, size
+from nasplug_darts_lp.folding import agreement, deviation, export_onnx, export_qdq, fold, run_onnx, save, size
 from nasplug_darts_lp.folding.modules import Comparison
 from nasplug_darts_lp.layers.quantise import calibrate, quantise
 from nasplug_darts_lp.quantisers import ACTIVATIONS, WEIGHTS
@@ -165,11 +166,21 @@ def sizes(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def runtimes(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Bytes and time of ONNX files of 8 bits beside those in floating point, by turns, with one thread."""
+    """Bytes and time of ONNX files of 8 bits beside those in floating point, by turns, with one thread.
+
+    "folded" is the exact file, "qdq" that for integer kernels. Weights are those that timm draws, with normalisation
+    drawn beside them, so that channels differ; images are noise.
+    """
     rows: dict[str, Any] = {}
     for name in arguments.runtime:
         torch.manual_seed(0)
         base = timm.create_model(name, num_classes=1000, exportable=True).eval()
+        for module in base.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.normal_(module.running_mean, std=0.1)
+                nn.init.uniform_(module.running_var, 0.5, 2.0)
+                nn.init.uniform_(module.weight, 0.5, 1.5)
+                nn.init.normal_(module.bias, std=0.3)
         images = torch.randn(1, 3, 64, 64)
         network = quantise(base, weight_bits=8, activation_bits=8)
         calibrate(network, [torch.randn(2, 3, 64, 64)])
@@ -177,7 +188,11 @@ def runtimes(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         paths = {
             "float": exported(base, torch.randn(2, 3, 64, 64), folder / "float.onnx"),
             "folded": export_onnx(folded, folder / "folded.onnx", check=0),
+            "qdq": folder / "qdq.onnx",
         }
+        export_qdq(folded, paths["qdq"], check=1)
+        many = torch.randn(64, 3, 64, 64)
+        apart = deviation(run_onnx(paths["qdq"], many)[0], folded(many))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         sessions = {key: onnxruntime.InferenceSession(str(path), options) for key, path in paths.items()}
@@ -193,9 +208,12 @@ def runtimes(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         rows[name] = {
             "onnx_bytes": sizes,
             "onnx_bytes_ratio": sizes["folded"] / sizes["float"],
+            "qdq_bytes_ratio": sizes["qdq"] / sizes["float"],
             "stored_bytes_ratio": size(folded).total / floats,
             "seconds": medians,
             "seconds_ratio": medians["folded"] / medians["float"],
+            "qdq_seconds_ratio": medians["qdq"] / medians["float"],
+            "qdq_deviation": asdict(apart),
         }
         print(name, rows[name], flush=True)
     return rows

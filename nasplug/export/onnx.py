@@ -88,11 +88,22 @@ def write_found(found: Found, path: str | Path, *, raw: bool = True) -> float:
 
     given = raw_network(found, raw=raw)
     difference = write_onnx(given.network, given.inputs, path, examples=given.examples, free=given.free)
+    describe(found, path, raw=raw)
+    return difference
+
+
+def describe(found: Found, path: str | Path, *, raw: bool) -> None:
+    """Writes preprocessing and classes into the metadata of an ONNX file.
+
+    Args:
+        found: The network.
+        path: The file.
+        raw: Whether the file was to take raw pixels.
+    """
     onnx = require("onnx", extra="onnx", purpose="export to ONNX")
     model = onnx.load(str(path))
     onnx.helper.set_model_props(model, {METADATA: described(found, raw=raw)})
     onnx.save(model, str(path))
-    return difference
 
 
 def exported(

@@ -44,7 +44,7 @@ PACKAGES: dict[str, Package] = {
     ),
     "nasplug-darts-lp": Package(
         "train networks of low precision, and search by gradients",
-        dict.fromkeys(("strategy", "space", "wrapper", "callback"), ("darts_lp",)),
+        dict.fromkeys(("strategy", "space", "wrapper", "callback", "exporter"), ("darts_lp",)),
     ),
     "nasplug-emonas": Package(
         "search with EMONAS, and count one bits",

@@ -43,3 +43,13 @@ def register(catalog: Catalog) -> None:
         "nasplug_darts_lp.supernet.strategy:DifferentiableSearch",
         summary="Trains a supernet of operations and bit widths by gradients, and derives the networks it prefers.",
     )
+    catalog.exporter(
+        "darts_lp.integer",
+        "nasplug_darts_lp.folding.exporters:Integer",
+        summary="One ONNX file of a quantised network in whole numbers, exactly as it was scored.",
+    )
+    catalog.exporter(
+        "darts_lp.qdq",
+        "nasplug_darts_lp.folding.exporters:Qdq",
+        summary="One ONNX file of a quantised network for the integer kernels of runtimes (QuantizeLinear).",
+    )

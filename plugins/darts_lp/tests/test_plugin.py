@@ -9,9 +9,10 @@ from nasplug.plugins.catalog import Catalog
 
 NAMES = {
     "wrapper": ["darts_lp.quantise"],
-    "callback": ["darts_lp.callback"],
+    "callback": ["darts_lp.callback", "darts_lp.quantise_after"],
     "space": ["darts_lp.layers", "darts_lp.cell"],
     "strategy": ["darts_lp.search"],
+    "exporter": ["darts_lp.integer", "darts_lp.qdq"],
 }
 
 
