@@ -31,6 +31,16 @@ def register(catalog: Catalog) -> None:
         summary="Asynchronous successive halving over any strategy.",
     )
     catalog.strategy(
+        "hyperband",
+        "nasplug.builtin.hyperband:Hyperband",
+        summary="Brackets of successive halving that start on different rungs; over any strategy.",
+    )
+    catalog.strategy(
+        "nsga2",
+        "nasplug.builtin.nsga2:Nsga2",
+        summary="Genetic algorithm by non-dominated sorting and crowding.",
+    )
+    catalog.strategy(
         "repeat", "nasplug.builtin.repeat:Repeat", summary="Trains given networks again, each time with a fresh seed."
     )
     catalog.executor(

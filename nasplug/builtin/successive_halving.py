@@ -86,12 +86,24 @@ class SuccessiveHalving:
             rung_epochs(eta, min_epochs, max_epochs)  # refuses nonsense now
         self.requires: tuple[type, ...] = tuple(getattr(strategy, "requires", ()))
         self.hyperparameters: tuple[str, ...] = tuple(getattr(strategy, "hyperparameters", ()))
-        self._inner = InnerSearch(strategy, label=RUNG, hidden=(BRACKET,))
+        self._inner = self._search_of(strategy)
         if self._inner.saves:
             # Only then: a strategy without these two methods is replayed on resume, which is just as exact.
             self.state_dict: Callable[[], dict[str, Json]] = self._state_dict
             self.load_state_dict: Callable[[dict[str, Any]], None] = self._load_state_dict
         self._forget()
+
+    def _search_of(self, strategy: Strategy) -> InnerSearch:
+        """The inner search, whose trials are those of the lowest rung."""
+        return InnerSearch(strategy, label=RUNG, hidden=(BRACKET,))
+
+    def _lowest(self, bracket: int) -> int:
+        """Rung on which a bracket starts."""
+        return 0
+
+    def _size_of(self, bracket: int) -> int:
+        """Number of architectures that a bracket starts with."""
+        return self.size or self.eta ** (len(self._epochs) - 1)
 
     def _forget(self) -> None:
         self._read = 0
@@ -132,10 +144,10 @@ class SuccessiveHalving:
         waiting = [(_position(trial), trial) for trial in study.pending if _position(trial) is not None]
         bracket = max([len(self._brackets) - 1, 0, *(position[0] for position, _ in waiting if position)])
         rungs = self._rungs(bracket)
-        level = max([0, *(k for k, members in enumerate(rungs) if members), *(p[1] for p, _ in waiting if p)])
-        size = self.size or self.eta ** (len(self._epochs) - 1)
-        if level == 0:
-            started = len(rungs[0]) + len(waiting)
+        low, size = self._lowest(bracket), self._size_of(bracket)
+        level = max([low, *(k for k, members in enumerate(rungs) if members), *(p[1] for p, _ in waiting if p)])
+        if level == low:
+            started = len(rungs[low]) + len(waiting)
             if started < size:
                 proposals = self._fresh(study, min(count, size - started), bracket)
                 if proposals or self._inner.waiting(study):
@@ -151,7 +163,7 @@ class SuccessiveHalving:
         top = self._top(study, rungs[level], 1) if level + 1 < len(self._epochs) else []
         if top:
             return [self._promotion(trial, level + 1, bracket) for trial in top[:count]]
-        return self._fresh(study, min(count, size), bracket + 1) if rungs[0] else []
+        return self._fresh(study, min(count, self._size_of(bracket + 1)), bracket + 1) if rungs[low] else []
 
     # -- what both need ------------------------------------------------------------------------------------------
 
@@ -182,9 +194,10 @@ class SuccessiveHalving:
         return best_first(study, able)[: max(least, len(members) // self.eta)]
 
     def _fresh(self, study: StudyView, count: int, bracket: int) -> list[Proposal]:
-        budget = Budget(self._epochs[0], self._epochs[-1])
+        low = self._lowest(bracket)
+        budget = Budget(self._epochs[low], self._epochs[-1])
         return [
-            msgspec.structs.replace(item, budget=budget, info={**item.info, **self._label(0, bracket)})
+            msgspec.structs.replace(item, budget=budget, info={**item.info, **self._label(low, bracket)})
             for item in self._inner.propose(study, count, budget)
         ]
 

@@ -72,6 +72,8 @@ def cases() -> list[Case]:
         "emonas": {"emonas": {}},
         "cgap.enas_s": {"cgap.enas_s": {"population": 6}},
         "successive_halving of random": {"successive_halving": {}},
+        "hyperband of random": {"hyperband": {}},
+        "nsga2": {"nsga2": {"population_size": 6}},
         "asha of random": {"asha": {}},
         "asha of evolution": {"asha": {"inner": "regularized_evolution"}},
         "infonas.reinforce": {"infonas.reinforce": {"episode": 4}},
@@ -90,7 +92,7 @@ def cases() -> list[Case]:
     found = []
     for name, strategy in strategies.items():
         extra: dict[str, Any] = {"strategy": strategy, "plugins": [*toy(Path()).plugins, PLUGIN]}
-        if "halving" in name or "asha" in name:
+        if "halving" in name or "asha" in name or "hyperband" in name:
             extra["budget"] = {"trials": 24, "epochs": 4}
             extra["evaluator"] = {"slow": {}}
         elif name.startswith("cgap.grow"):
