@@ -111,6 +111,13 @@ def device_options(device: str) -> DeviceOptions:
     if device == "cpu":
         return {"accelerator": "cpu", "devices": 1}
     family, _, index = device.partition(":")
+    if "," in index:
+        raise SpecError(
+            f"the evaluator trains a network on one GPU, and this trial has {device!r}",
+            where="run.gpus",
+            why="a Trainer on several starts processes of its own, whose measurements would not reach the search",
+            fix="give at most 1, or an evaluator of your own that uses run.devices",
+        )
     if family != "cuda" or not (index or "0").isdecimal():
         raise SpecError(
             f"there is no device {device!r}", where="run.device", fix=did_you_mean(device, ("cpu", "cuda", "auto"))

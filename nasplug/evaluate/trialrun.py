@@ -38,7 +38,7 @@ class TrialRun:
         study: Study as known when the trial was proposed.
         manager: Plugins to ask; without, the space builds and the task gives the data.
         parent: Earlier trial that this one inherits from.
-        device: Device of the trial: `cpu`, `cuda`, `cuda:1` or `auto`.
+        device: Device of the trial: `cpu`, `cuda`, `cuda:1`, `cuda:0,1` for several, or `auto`.
         threads: Threads of torch.
         keeps_checkpoints: Whether the training may be continued later, so that the optimiser's state must be kept.
         emit: Shows a measurement to whoever watches.
@@ -193,6 +193,12 @@ class TrialRun:
     def folder(self) -> Path:
         """Folder of the trial's files; made on first use."""
         return self.study.artifacts(self.trial)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices of the trial, one name each: `("cuda:0", "cuda:1")` for a trial with two GPUs."""
+        family, _, indices = self.device.partition(":")
+        return tuple(f"{family}:{index}" for index in indices.split(",")) if indices else (self.device,)
 
     def artifact(self, path: Path) -> str:
         """Returns the name under which a file of the trial stands in `Evaluation.artifacts`."""

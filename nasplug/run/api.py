@@ -124,7 +124,7 @@ def search(
         seed: Seed of every random stream.
         threads: Torch threads per trial.
         device: `cpu`, `cuda` or `auto`.
-        gpus: Part of a GPU for each trial; None shares those that there are evenly.
+        gpus: Part of a GPU for each trial, or several; None shares those that there are evenly.
         storage: Study file, or None for memory.
         time_limit: Seconds per trial; needs the executor `process`.
         keep: Rule for the files that stay: `all`, `front`, or `best N`.

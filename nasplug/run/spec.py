@@ -69,7 +69,8 @@ class RunOptions:
         seed: Seed of every random stream.
         threads: Torch threads per trial. Part of the result, since they change floating-point sums.
         device: `cpu`, `cuda` or `auto`.
-        gpus: Part of a GPU that a trial gets, such as 0.5; None shares those that there are evenly among the workers.
+        gpus: Part of a GPU that a trial gets, such as 0.5, with that part of its memory, or several; None shares those
+            that there are evenly among the workers.
         storage: The study file, or None for memory.
         time_limit: Seconds after which `process` kills a trial.
         keep: Rule for the files that stay: `all`, `front` for the non-dominated trials, or `best N` such as `best 10`.

@@ -18,7 +18,7 @@ from nasplug.contract.errors import SpecError
 from nasplug.contract.jsondata import JsonObject
 from nasplug.plugins.watchdog import Watchdog
 from nasplug.run.assemble import Assembly, compose
-from nasplug.run.executors.devices import device_of
+from nasplug.run.executors.devices import grant, usable
 from nasplug.run.executors.serving import Service
 from nasplug.run.jobs import Message
 from nasplug.run.processes import enter
@@ -51,6 +51,7 @@ class Bootstrap:
         keeps_checkpoints: Whether optimiser states are kept.
         environment: Environment variables of the driver.
         objects: Ready-made objects of Python callers, pickled.
+        gpus: Number of GPUs of this machine to give out; None for all.
     """
 
     spec: JsonObject
@@ -58,6 +59,7 @@ class Bootstrap:
     keeps_checkpoints: bool
     environment: Mapping[str, str]
     objects: bytes
+    gpus: int | None = None
 
     @classmethod
     def of(cls, assembly: Assembly, folder: Path, objects: Mapping[str, object], *, program: bool = True) -> Self:
@@ -105,7 +107,11 @@ class Bootstrap:
         else:
             run, torch = spec.run, sys.modules.get("torch")
             found = 0 if torch is None or run.device == "cpu" else torch.cuda.device_count()
-            folder, device = self.folder, device_of(index, run.workers, run.device, run.gpus, found)
+            if run.device != "cpu" and torch is not None:
+                found = usable(found, self.gpus)
+            given = grant(index, run.workers, run.device, run.gpus, found)
+            given.enforce()
+            folder, device = self.folder, given.device
         return Worker(assembly, Path(folder), keeps_checkpoints=self.keeps_checkpoints, device=device)
 
 

@@ -78,5 +78,10 @@ class Demand:
         )
 
 
+def device_names(gpus: float) -> str:
+    """Returns the devices of a worker that sees no other GPUs than its own: `cuda:0`, or `cuda:0,1`."""
+    return "cuda:" + ",".join(map(str, range(max(1, int(gpus)))))
+
+
 def _amount(name: str, amount: float) -> str:
     return f"{amount / 1e9:.3g} GB" if name == "memory" else f"{amount:g}"

@@ -12,7 +12,7 @@ from nasplug.run.executors.eventful import EventfulExecutor
 from nasplug.run.executors.launch import Launch
 from nasplug.run.executors.stores import open_store
 from nasplug_ray.cluster import WHERE, connect
-from nasplug_ray.demand import Demand
+from nasplug_ray.demand import Demand, device_names
 
 
 class RayExecutor(EventfulExecutor):
@@ -78,7 +78,7 @@ class RayExecutor(EventfulExecutor):
             try:
                 if not self.elastic:
                     demand.check_fits(cluster.nodes())
-                device = "cpu" if demand.gpus == 0 else "cuda"
+                device = "cpu" if demand.gpus == 0 else device_names(demand.gpus)
                 hands = RayHands(cluster, parcel, demand, device, Outbound(store, launch.folder), self.runtime_env)
             except BaseException:
                 cluster.leave()

@@ -80,7 +80,8 @@ class SlurmExecutor(EventfulExecutor):
         self._parcel, self._study = Parcel.of(launch, store), launch.folder
         local = self.cluster == "local"
         hosts = (self.host,) if self.host else ("127.0.0.1",) if local else _names()
-        device = "cpu" if self._gpus(launch) == 0 else "cuda"
+        gpus = self._gpus(launch)
+        device = "cuda:" + ",".join(map(str, range(gpus))) if gpus else "cpu"
         hands = SlurmHands(
             executor,
             Switchboard("127.0.0.1" if local else ""),
