@@ -1,16 +1,19 @@
 """The long fault campaign: random faults of many kinds, counted by what became of them.
 
     python benchmarks/faults.py --minutes 30 --seed 0
+    python benchmarks/faults.py --seed 50 --parts workers crash --each reduction ablation   # once for each of these
 
 Goes on where an earlier call with the same seed ended (`--out` holds the counts of every seed, so that calls with
-different seeds may run side by side; `--parts` restricts one to some parts), and writes the sum of all seeds to
-`benchmarks/results/faults.json`: per kind how many faults were injected, and how many ended in a lost trial, a run that
-hung, code of a stranger that ran, a silent difference, an error without a message, or a file changed while refused.
+different seeds may run side by side; `--parts` restricts one to some parts; `--earlier` adds those of a record), and
+writes the sum of all seeds to `benchmarks/results/faults.json`: per kind how many faults were injected, and how many
+ended in a lost trial, a run that hung, code of a stranger that ran, a silent difference, an error without a message, or
+a file changed while refused.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import shutil
 import sys
@@ -83,8 +86,14 @@ class Campaign:
             self.quiet[case.name] = kills.quiet_run(case, self.folder / "quiet" / case.name)
         return self.quiet[case.name]
 
-    def step(self, part: str, seed: int) -> None:
-        """Injects one fault, or kills one run until it is done."""
+    def step(self, part: str, seed: int, case: kills.Case | None = None) -> None:
+        """Injects one fault, or kills one run until it is done.
+
+        Args:
+            part: Part of the campaign.
+            seed: Seed of what happens.
+            case: Search; default: any that the part takes.
+        """
         rng, tally, work = random.Random(seed), self.tally, self.folder / "work"
         if part == "corrupt":
             corruption.corrupt(rng.choice(self.samples), rng.choice(corruption.DAMAGES), seed, work, tally)
@@ -109,7 +118,7 @@ class Campaign:
             plugins.hang(rng.choice(plugins.HANGING), tally, after=rng.randrange(4))
         else:
             heavy = part == "heavy"
-            case = rng.choice([c for c in self.cases if part in ANY or (c.name in kills.HEAVY) == heavy])
+            case = case or rng.choice([c for c in self.cases if part in ANY or (c.name in kills.HEAVY) == heavy])
             expected, seconds = self.expected(case)
             if part == "disk":
                 kills.fill_disk(case, expected, seed, work, tally)
@@ -122,6 +131,15 @@ class Campaign:
                 crashes.crash_until_done(case, expected, seed, work, tally, run, most=12)
             else:
                 kills.kill_until_done(case, expected, seconds, seed, work, tally)
+
+
+def before(record: Path) -> tuple[list[int], Tally]:
+    """Returns the seeds of a record, and what it counts."""
+    data = json.loads(record.read_text())
+    counts = {
+        kind: {name: n for name, n in found.items() if name != "injected"} for kind, found in data["by_kind"].items()
+    }
+    return data["seeds"], Tally(counts, data["notes"])
 
 
 def sums(tally: Tally) -> dict[str, int]:
@@ -149,6 +167,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs") / "faults", help="folder with the counts so far")
     parser.add_argument("--parts", nargs="+", choices=[*WEIGHTS], default=[*WEIGHTS], help="only these parts")
+    parser.add_argument("--each", nargs="+", metavar="NAME", help="once for every search whose name begins with one")
+    parser.add_argument("--earlier", type=Path, help="record of other seeds, to which this adds")
     arguments = parser.parse_args()
     weights = {part: WEIGHTS[part] for part in arguments.parts}
     out = arguments.out / str(arguments.seed)
@@ -160,12 +180,16 @@ def main() -> None:
     deadline = time.monotonic() + 60 * arguments.minutes
     try:
         campaign = Campaign(folder, tally)
-        while time.monotonic() < deadline:
+        named = [case for case in campaign.cases if case.name.startswith(tuple(arguments.each or ()))]
+        every = [(part, case) for case in named for part in weights] if arguments.each else []
+        while time.monotonic() < deadline and (not arguments.each or done < len(every)):
             seed = arguments.seed * 10_000_000 + done
-            part = random.Random(seed).choices([*weights], [*weights.values()])[0]
-            campaign.step(part, seed)
+            part, case = random.Random(seed).choices([*weights], [*weights.values()])[0], None
+            if every:
+                part, case = every[done]
+            campaign.step(part, seed, case)
             done += 1
-            if done % 50 == 0:
+            if done % 50 == 0 or every:
                 tally.save(out / "tally.json")
                 done_file.write_text(str(done))
             if done % 500 == 0:
@@ -175,9 +199,12 @@ def main() -> None:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     seeds = sorted(int(path.parent.name) for path in arguments.out.glob("*/tally.json"))
-    total = Tally()
+    earlier, total = before(arguments.earlier) if arguments.earlier else ([], Tally())
+    if not set(earlier).isdisjoint(seeds):
+        parser.error(f"{arguments.earlier} counts some of the seeds {seeds} already")
     for seed in seeds:
         total.merge(Tally.load(arguments.out / str(seed) / "tally.json"))
+    seeds = sorted([*earlier, *seeds])
     record("faults", {"seeds": seeds, "sums": sums(total), **total.to_json()})
     print("\n".join(total.notes))
 

@@ -117,3 +117,23 @@ def test_the_advice_for_other_types_wraps_nothing(pixels, expected):
 def test_what_float32_cannot_hold_is_refused(value):
     with pytest.raises(DataError, match="NaN or infinite pixels, or numbers beyond float32"):
         ImageArrays(np.full((4, 3, 3), value), Y)
+
+
+WIDE = np.arange(X.size).reshape(X.shape).astype(np.int32) % 257
+
+
+@pytest.mark.parametrize(
+    ("x", "advice"),
+    [
+        (X.astype(bool), "x.astype('uint8') * 255"),
+        (X.astype(np.complex64), "x.astype('float32')"),
+        (np.zeros(X.shape, np.int32), "they lie in 0..255"),
+        (np.full(X.shape, 255, np.int64), "they lie in 0..255"),
+        (WIDE, "lie in 0..256: scale all splits alike, with (x / 256.0)"),
+        (WIDE - 1, "lie in -1..255: scale all splits alike, with ((x - -1.0) / 256.0)"),
+    ],
+)
+def test_the_advice_brings_pixels_into_range(x, advice):
+    with pytest.raises(DataError) as caught:
+        ImageArrays(x, Y)
+    assert advice in str(caught.value)

@@ -31,7 +31,7 @@ HEAVY = frozenset(
     {
         *("bogk", "bogk, pruned", "infonas.bo", "infonas.bo with dngo", "infonas.reinforce", "infonas.screen"),
         *("infonas.screen of qnas", "infonas.screen of qnas, pruned"),
-        *("darts_lp.search", "darts_lp.search of cells", "optuna.gp"),
+        *("darts_lp.search", "darts_lp.search of cells", "optuna.gp", "reduction.supernet"),
     }
 )
 
@@ -65,6 +65,8 @@ def cases() -> list[Case]:
         "climb": "climb",
         "climb without state": "climb_unsaved",
         "stumble": "stumble",
+        "local_search": {"local_search": {"starts": 4, "neighbours": 6}},
+        "repeat": {"repeat": {"networks": [{"genotype": list(text)} for text in ("aabbcd", "xaxaxa")], "times": 8}},
         "qnas": {"qnas": {}},
         "bogk": {"bogk": {"initial": 4}},
         **{f"optuna.{name}": {f"optuna.{name}": {}} for name in ("tpe", "random", "nsga2", "nsga3", "qmc", "gp")},
@@ -88,6 +90,14 @@ def cases() -> list[Case]:
         "work": "slow.work",
         "cgap.select": {"cgap.select": {"candidates": 5, "keep": 2, "by": "score", "direction": "max"}},
         "cgap.grow of evolution": {"cgap.grow": {"inner": "regularized_evolution", "growth": 2, "pruning": 1}},
+        "reduction.uniform": {"reduction.uniform": {"keep": 0.3, "sizes": 6}},
+        "reduction.greedy": {"reduction.greedy": {"keep": 0.4, "steps": 3, "candidates": 3}},
+        "reduction.evolution": {"reduction.evolution": {"keep": 0.4, "generations": 2, "children": 4}},
+        "reduction.supernet": {
+            "reduction.supernet": {"keep": 0.4, "generations": 2, "children": 3, "supernet_epochs": 1}
+        },
+        **{f"ablation.{name}": {f"ablation.{name}": {"seeds": [0, 1]}} for name in ("loco", "pairs", "add_one_in")},
+        **{f"ablation.{name}": {f"ablation.{name}": {"seeds": [0, 1]}} for name in ("backward", "shapley")},
     }
     found = []
     for name, strategy in strategies.items():
@@ -102,6 +112,10 @@ def cases() -> list[Case]:
             extra["budget"] = {"trials": 12 if name in HEAVY else 24}
         if name.startswith("infonas"):
             extra["space"] = {"small": {}}
+        elif name.startswith("reduction"):
+            extra |= REDUCTION
+        elif name.startswith("ablation"):
+            extra |= ABLATION
         elif name == "bogk":
             extra["space"] = "nasbench201"
         elif name.startswith("darts_lp"):
@@ -120,6 +134,19 @@ def cases() -> list[Case]:
 
 #: Strategies that are also killed with a pruner beside them.
 PRUNED = ("random", "regularized_evolution", "climb", "qnas", "optuna.tpe", "bogk", "emonas", "infonas.screen of qnas")
+#: A network of a few hundred weights, made smaller; the supernet of its parts trains on noise.
+REDUCTION: dict[str, Any] = {
+    "space": {
+        "reduction": {"model": "nasplug_reduction.example:small_resnet", "weights": "random", "inputs": [3, 16, 16]}
+    },
+    "task": "noise",
+    "objectives": {"score": "max"},
+}
+#: Variants of a module of five components, looked up in a table.
+ABLATION: dict[str, Any] = {
+    "space": {"class_path": "nasplug_ablation.synthetic.SyntheticVariants"},
+    "evaluator": {"class_path": "nasplug_ablation.synthetic.SyntheticAblation", "init_args": {"noise": 0.01}},
+}
 #: Spaces and data on which a supernet trains in a tenth of a second; trials are judged by the toy evaluator.
 BITS = {"weight_bits": [1, 4], "activation_bits": [2, 8]}
 LAYERS = {"darts_lp.layers": {"width": 0.125, "blocks": 1, "kernels": [1, 3], "first_last_bits": None, **BITS}}

@@ -22,6 +22,7 @@ def register(catalog: nas.Catalog) -> None:
     catalog.evaluator("slow", f"{__name__}:Slow", summary="Continues what its parent trained.")
     catalog.evaluator("mortal", f"{__name__}:Mortal", summary="Kills its own process, once in some trials.")
     catalog.space("small", f"{__name__}:small", summary="The synthetic space of graphs, with 625 architectures.")
+    catalog.task("noise", "nasplug_reduction.example:images", summary="Small colour images of noise.")
     catalog.strategy("slow.work", f"{__name__}:Worked", summary="Has something trained before every generation.")
 
 

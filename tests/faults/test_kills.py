@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from nasplug.plugins.component import Component
+from nasplug.plugins.discovery import discover
 from tests.faults import kills
 from tests.faults.crashes import crash_until_done, die_in_workers
 from tests.faults.kills import HEAVY, cases, kill_until_done, kill_workers_until_done, quiet_run
@@ -17,7 +19,12 @@ from tests.faults.tally import Tally
 LIGHT = [case for case in cases() if case.name not in HEAVY]
 
 
-@pytest.mark.parametrize("case", LIGHT[::6], ids=lambda case: case.name)
+def test_every_strategy_that_is_shipped_is_killed():
+    shipped = set(discover().catalog.names("strategy")) - {"optuna"}  # which is any of those after the dot
+    assert shipped <= {Component.parse(case.keys["strategy"], where="strategy").name for case in cases()}
+
+
+@pytest.mark.parametrize("case", LIGHT[::9], ids=lambda case: case.name)
 def test_a_killed_run_ends_as_a_quiet_one(case, tmp_path):
     quiet_run(case, tmp_path / "warm")
     expected, seconds = quiet_run(case, tmp_path / "quiet")
