@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-from nasplug.export.card import card
+from nasplug.export.card import _flow, card
 from nasplug.export.exporter import Folder, Found, ModelCard
 from nasplug.ledger.intervals import share
 
@@ -57,3 +57,12 @@ def test_the_exporter_names_its_file(found, tmp_path):
     study = found("grey")
     written = ModelCard("CARD.md").export(Found.of(study, study.best), tmp_path)
     assert written == {"card": tmp_path / "CARD.md"}
+
+
+@pytest.mark.parametrize("kind", ["image", "volume", None])
+def test_the_formula_of_pixels_is_that_of_images(found, kind):
+    study = found("grey")
+    facts = {"preprocessing": None if kind is None else {"kind": kind, "size": [3, 4]}}
+    text = _flow(Found.of(study, study.best), facts)
+    assert ("((p - low) / (high - low) - mean) / std" in text) == (kind == "image")
+    assert ("Preprocessing, size: `[3, 4]`" in text) == (kind is not None)

@@ -13,7 +13,10 @@ import torch
 
 import nasplug as nas
 from nasplug.contract.errors import NasplugError, StorageError, StudyError
-from nasplug.export.bundle import read_bundle, write_bundle
+from nasplug.contract.io import Inputs, OutputSpec
+from nasplug.export.bundle import Shapes, read_bundle, write_bundle
+from nasplug.export.needs import Needs
+from nasplug.plugins.catalog import Catalog
 from tests.export.conftest import SmallNetworks
 
 SOURCE = """
@@ -103,6 +106,37 @@ def test_objects_made_in_python_are_asked_for(found, tmp_path):
     images = torch.randn(2, 1, 12, 10)
     with torch.inference_mode():
         assert torch.equal(network(images), study.network(study.best)(images))
+
+
+def test_packages_of_what_has_a_name_are_needed_and_files_are_not_packages():
+    catalog = Catalog()
+    for distribution, name in (
+        ("nasplug-mine 1.2.0", "mine"),
+        ("file plugin", "local"),
+        ("nasplug-other 3.0", "other"),
+    ):
+        own = Catalog(distribution=distribution)
+        own.space(name, "collections:OrderedDict", summary="A space.")
+        catalog.merge(own)
+    parts = {"space": {"mine": {"inner": "local"}}, "build": [{"other": {}}, "absent"]}
+    for wanted, packages in (({"space": "mine"}, {"nasplug-mine": "1.2.0"}), ({"space": "local"}, {}), (parts, None)):
+        found = dict(Needs.of(wanted, [], (), catalog).packages)
+        assert found.pop("nasplug")
+        assert "file" not in found
+        if packages is not None:
+            assert found == packages
+
+
+def test_an_exported_network_has_neither_data_nor_training(found, tmp_path):
+    study = found("grey")
+    folder = write_bundle(study, study.best, study.network(study.best), tmp_path / "bundle")
+    task = Shapes(Inputs.of((1, 12, 10)), OutputSpec("vector", 2))
+    with pytest.raises(StudyError, match="has no data"):
+        task.datamodule()
+    with pytest.raises(StudyError, match="has no training module"):
+        task.module(study.network(study.best), {})
+    task.check_hyperparameters(["lr"])
+    assert folder.is_dir()
 
 
 @pytest.mark.slow

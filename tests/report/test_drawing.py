@@ -189,3 +189,14 @@ def test_a_drawing_of_nothing_has_no_size():
     assert (empty.length, empty.breadth) == (0.0, 0.0)
     assert (Layout(((2.0, 1.0),), ()).length, Layout(((2.0, 1.0),), ()).breadth) == (2.0, 1.0)
     assert Layout(((0.0, 0.0),), (((3.0, 5.0),),)).length == 3.0, "edges count as well"
+
+
+@pytest.mark.parametrize("labels", [["a", "b", "c"], ["conv3x3", "pool"] * 6, ["a long name of an operation"] * 5])
+def test_boxes_of_a_chain_do_not_overlap(labels):
+    from nasplug.report.drawing import _HEIGHT, _ROOM, _plan
+
+    chain = nas.Graph.chain(tuple(labels))
+    plan = _plan(chain, chain.labels)
+    for (x, y), (u, v) in itertools.combinations(plan.boxes, 2):
+        assert abs(x - u) >= plan.width or abs(y - v) >= _HEIGHT
+    assert max(x for x, _ in plan.boxes) - min(x for x, _ in plan.boxes) + plan.width <= _ROOM

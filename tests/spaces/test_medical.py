@@ -58,3 +58,15 @@ def test_unknown_names():
     with pytest.raises(SpecError, match=r"no network 'unet\+\+'"):
         MonaiSpace(["unet++"])
     assert [choice.options for choice in MonaiSpace().choices] == [tuple(SMALL)]
+
+
+@pytest.mark.parametrize("name", ["unet", "attention_unet"])
+@pytest.mark.parametrize("side", [128, 64, 32, 16])
+def test_inputs_are_padded_to_what_the_steps_downwards_need(name, side):
+    network = NETWORKS[name](Shapes((1, side, side), 2, "map"))
+    widths = {module.out_channels for module in network.modules() if isinstance(module, torch.nn.Conv2d)} - {1, 2}
+    steps = len(widths & {16 * 2**level for level in range(5)}) - 1
+    assert steps > 0
+    assert tuple(network.factors) == (2**steps, 2**steps)
+    with torch.no_grad():
+        assert network.eval()(torch.zeros(1, 1, side + 3, side - 1)).shape == (1, 2, side + 3, side - 1)

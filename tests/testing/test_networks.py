@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 nn = torch.nn
 
-from nasplug.testing.networks import fingerprint  # noqa: E402
+from nasplug.testing.networks import assert_trains, fingerprint  # noqa: E402
 
 CHANGES = {
     "a value": lambda n: n[0].weight.data.add_(1e-3),
@@ -39,3 +39,21 @@ def test_every_change_is_seen(what):
     before = fingerprint(changed)
     CHANGES[what](changed)
     assert fingerprint(changed) != before
+
+
+NETWORKS = {
+    "map": (nn.Conv2d(2, 3, 1), (2, 4, 5)),
+    "volume": (nn.Conv3d(2, 3, 1), (2, 4, 5, 6)),
+    "vector": (nn.Sequential(nn.Flatten(), nn.Linear(40, 3)), (2, 4, 5)),
+}
+
+
+@pytest.mark.parametrize("output", NETWORKS)
+def test_networks_have_the_shape_of_their_kind_of_output(output):
+    network, shape = NETWORKS[output]
+    assert_trains(network, shape, 3, output)
+    with pytest.raises(AssertionError, match="for 4 outputs"):
+        assert_trains(network, shape, 4, output)
+    other = "vector" if output != "vector" else "map"
+    with pytest.raises(AssertionError, match="for 3 outputs"):
+        assert_trains(network, shape, 3, other)

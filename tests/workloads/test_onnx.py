@@ -127,3 +127,23 @@ def test_a_clip_is_the_activation_that_its_bounds_make(tmp_path, low, high, kind
     found = read_onnx(tmp_path / "clip.onnx")
     assert kind in str(found.post[0]) + str(found.operations[-1])
     assert ("relu6" in str(found.post[0])) == (kind == "relu6")
+
+
+@pytest.mark.parametrize(("kind", "gates"), [("LSTM", 4), ("GRU", 3), ("RNN", 1)])
+@pytest.mark.parametrize("directions", [1, 2])
+def test_a_recurrent_layer_multiplies_inputs_and_states(tmp_path, kind, gates, directions):
+    helper = onnx.helper
+    shapes = {"w": (directions, gates * 5, 3), "r": (directions, gates * 5, 5)}
+    held = [onnx.numpy_helper.from_array(torch.ones(shape).numpy(), name) for name, shape in shapes.items()]
+    direction = "forward" if directions == 1 else "bidirectional"
+    node = helper.make_node(kind, ["x", "w", "r"], ["y"], hidden_size=5, direction=direction)
+    given = [helper.make_tensor_value_info("x", 1, (7, 1, 3))]
+    answers = [helper.make_tensor_value_info("y", 1, (7, directions, 1, 5))]
+    graph = helper.make_graph([node], "g", given, answers, held)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "r.onnx")
+    found = read_onnx(tmp_path / "r.onnx")
+    assert found.operations == ("fc", "fc") * directions
+    assert [int(each) for each in found.macs] == [7 * 3 * gates * 5, 7 * 5 * gates * 5] * directions
+    own = [tuple(sources) for sources in found.sources]
+    assert own[::2] == [own[0]] * directions  # both directions read what comes in
+    assert [sources[-1] for sources in own[1::2]] == list(range(0, 2 * directions, 2))

@@ -232,3 +232,9 @@ def test_a_module_that_needs_its_trainer_is_said_to(bench):
 
     with pytest.raises(TaskError, match=r"(?s)no step of the module runs.*training_step.*forward: ValueError: no"):
         Workbench(AblationTask(Needy, Data)).base  # noqa: B018
+
+
+@pytest.mark.parametrize("given", ["lr", 3, {}, {"lr": 0.0, "wd": 0.0}, ["lr"]])
+def test_one_hyperparameter_is_one_name_with_its_value(bench, given):
+    with pytest.raises(SpecError, match="cannot read"):
+        resolve([{"hyperparameter": given}], bench)

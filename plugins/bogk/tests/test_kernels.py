@@ -221,6 +221,8 @@ def test_dropping_cuts_paths():
     graph = Graph(("input", "none", "conv", "pool", "output"), ((0, 1), (1, 2), (0, 3), (2, 4), (3, 4)))
     assert simplify(graph, ["none"], []) == Graph.chain(("pool",))
     assert simplify(Graph.chain(("none",)), ["none"], []).labels == ("input", "output")
+    bypassed = Graph(("input", "none", "output"), ((0, 1), (1, 2), (0, 2)))
+    assert simplify(bypassed, ["none"], []) == Graph(("input", "output"), ((0, 1),))
 
 
 @pytest.mark.parametrize(

@@ -90,3 +90,23 @@ def test_the_command_prints_text_and_json(file, capsys):
 def test_the_command_refuses_nonsense(file, capsys):
     assert main(["motifs", file, "--rounds", "-1"]) != 0
     assert "rounds" in capsys.readouterr().err
+
+
+def test_motifs_of_few_trials_are_left_out_from_the_number_on(study):
+    """Without a number, those of three trials are the rarest."""
+    every = {motif.text: motif.trials for motif in motifs(study, rounds=1, least=1)}
+    for least in (1, 2, 3, 4, 10):
+        found = {motif.text for motif in motifs(study, rounds=1, least=least)}
+        assert found == {text for text, trials in every.items() if trials >= least}
+    assert 3 in every.values()
+    assert {motif.text for motif in motifs(study)} == {text for text, trials in every.items() if trials >= 3}
+
+
+@pytest.mark.parametrize("words", [["--least", "100000"], ["--least", "100000", "--json"], ["--top", "1"]])
+def test_the_command_ends_well_whatever_there_is(file, capsys, words):
+    assert main(["motifs", file, *words]) == 0
+    said = capsys.readouterr().out
+    if "--json" in words:
+        assert json.loads(said) == []
+    elif "--least" in words:
+        assert said == "no motif occurs in 100000 or more trials\n"

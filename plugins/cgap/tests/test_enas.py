@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from nasplug_cgap.enas.plan import strides
@@ -118,6 +120,17 @@ def test_nothing_good_is_lost_by_default():
     assert [score for score, _ in strategy._pool] == best
     keys = [trial.architecture.key for trial in study.trials[6:]]
     assert len(set(keys)) > len(keys) - 3
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_generation_has_no_network_twice_while_there_are_others(seed):
+    """Mutations are rare, so that most children of the few parents would be alike."""
+    strategy = ENASS(population=12, mutation=0.02)
+    space = SyntheticSpace()
+    strategy._pool = [(1.0, space.from_vector([0] * 6)), (0.5, space.from_vector([1] * 6))]
+    study = SimpleNamespace(space=space, rng=lambda role, index: np.random.default_rng([seed, index]))
+    keys = [child.key for child in strategy._breed(study)]
+    assert len(set(keys)) == 12
 
 
 def test_roulette_follows_fitness():

@@ -123,6 +123,21 @@ def test_fisher_information_by_hand():
     state = method.state_dict()
     assert torch.allclose(state["fisher.weight"], torch.full((2, 1), 4 * 0.25))
     assert torch.equal(state["anchor.weight"], network.weight)
+    method._remember(np.arange(64), 1)  # what mattered for either stage matters
+    assert torch.allclose(method.state_dict()["fisher.weight"], torch.full((2, 1), 2 * 4 * 0.25))
+
+
+@pytest.mark.parametrize(("stages", "acquired"), [(1, 0.0), (2, (700.0 - 100.0) / 30)])
+def test_what_is_acquired_later_costs_what_the_later_stages_cost(stages, acquired):
+    """Ten images come first and thirty later; a trial may end after the first stage."""
+    sequence = SimpleNamespace(stages=[(0,), (1, 2)], seen=lambda last: [(0,), (0, 1, 2)][last])
+    data = SimpleNamespace(of=lambda classes: range(10 if classes == (0,) else 40))
+    course = SimpleNamespace(scores=lambda: {"acc": 0.5}, sequence=sequence, data=data)
+    work = [100.0, 700.0][:stages]
+    found = Naive("2+2")._result(course, work, stages)
+    assert found["acquire_flops_per_image"] == acquired
+    assert found["train_flops_per_image"] == work[-1] / (10 if stages == 1 else 40)
+    assert found["memory_bytes"] == 0.0
 
 
 def test_without_strength_it_is_naive_training():

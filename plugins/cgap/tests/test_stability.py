@@ -192,3 +192,34 @@ def test_every_surface_has_axes_and_one_scale_of_colours(count):
     assert bar.get_ylabel() == "log10 of the loss"
     limits = {tuple(each.collections[0].get_clim()) for each in axes}
     assert len(limits) == 1
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "drop", "floor", "faithful", "expected"),
+    [
+        (0.8, 0.1, 0.01, False, 0.64 / 0.1),
+        (0.8, 0.001, 0.01, False, 0.64 / 0.01),
+        (0.8, 0.01, 0.01, False, 0.64 / 0.01),
+        (0.8, 0.1, 0.5, True, 0.64 / 0.10001),
+        (0.5, 0.0, 0.5, True, 0.25 / 0.00001),
+        (0.0, 0.2, 0.1, False, 0.0),
+    ],
+)
+def test_fitness_by_hand(accuracy, drop, floor, faithful, expected):
+    assert fitness(accuracy, drop, floor, faithful=faithful) == pytest.approx(expected)
+
+
+def test_the_trained_weights_are_marked_in_every_surface():
+    from types import SimpleNamespace
+
+    from nasplug_cgap.stability.picture import draw
+
+    steps = np.linspace(-1, 1, 5)
+    losses = 1 + steps[:, None] ** 2 + 3 * steps[None, :] ** 2
+    surfaces = [SimpleNamespace(steps=steps, losses=losses * factor) for factor in (1, 10)]
+    trials = [SimpleNamespace(number=number, costs={"roughness/mse": 0.1 * number}) for number in (3, 8)]
+    axes = draw(surfaces, trials).axes[:2]
+    for axis, trial in zip(axes, trials, strict=True):
+        (mark,) = axis.lines
+        assert (mark.get_xdata().tolist(), mark.get_ydata().tolist()) == ([0], [0])
+        assert axis.get_title() == f"trial {trial.number}, roughness {0.1 * trial.number:.3g}"

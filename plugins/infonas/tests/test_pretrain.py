@@ -113,6 +113,22 @@ def test_drawn_graphs_are_counted_by_the_space(embedder):
         generate(Embedder(ENCODING, GraphVAE(5, 7)))
 
 
+@pytest.mark.parametrize(
+    ("accepted", "uniqueness", "distinct"), [(1, 1.0, 1.0), (2, 1.0, 0.5), (4, 0.75, 0.25), (0, 0.0, 0.0)]
+)
+def test_shares_are_those_of_the_graphs_that_are_networks(monkeypatch, accepted, uniqueness, distinct):
+    """Of eight drawn graphs the first ones are networks: chains of which the last repeats the first."""
+    chains = [Graph.chain(tuple("abc"[: 1 + i % 3])) for i in range(8)]
+    monkeypatch.setattr("nasplug_infonas.generation.generate", lambda *_, **__: iter(chains))
+    left = [*range(accepted)] * 2
+    found = quality(
+        None, lambda graph: "one key" if any(graph is each for each in chains[: len(left) // 2]) else None, 8
+    )
+    assert found["validity"] == accepted / 8
+    assert (found["uniqueness"], found["distinct_networks"]) == (uniqueness, distinct)
+    assert found["uniqueness_with_padding"] == uniqueness
+
+
 def test_graphs_are_named_up_to_their_numbering():
     graph = Graph(("input", "a", "b", "output"), ((0, 1), (0, 2), (1, 3), (2, 3)))
     renumbered = Graph(("input", "b", "a", "output"), ((0, 1), (0, 2), (1, 3), (2, 3)))

@@ -96,3 +96,23 @@ def test_mistakes_are_named():
         fit(NPULogger(attribute="net"), network())
     with pytest.raises(SpecError, match="did you mean 'latency_s'"):
         fit(NPULogger(keys=["latency"]), network())
+
+
+def test_a_network_that_cannot_be_priced_is_said_once_in_a_training(monkeypatch):
+    import nasplug_npu.callback as module
+
+    from nasplug.contract.errors import DataError
+
+    def fails(network, inputs):
+        raise DataError("cannot be read")
+
+    monkeypatch.setattr(module, "extract", fails)
+    callback = NPULogger("wu32", keys=["latency_s"])
+    said = []
+    monkeypatch.setattr(module, "rank_zero_warn", said.append)
+    for _ in range(3):
+        found, _ = fit(callback, network())
+        assert "npu/latency_s" not in found
+        assert "npu/weight_density" in found
+    assert len(said) == 1
+    assert "no longer logged" in said[0]

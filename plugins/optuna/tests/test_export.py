@@ -180,3 +180,25 @@ def test_a_missing_study_is_named(tmp_path, monkeypatch, capsys):
     assert main(["optuna", "export", "nothing.sqlite", "out.db"]) == 3
     assert "nothing.sqlite" in capsys.readouterr().err
     assert not (tmp_path / "out.db").exists()
+
+
+def test_the_excess_over_every_constraint_is_told():
+    study = searched(constraints=["units <= 9", "params <= 40000"])
+    for ours, theirs in zip(study.trials, to_optuna(study).trials, strict=True):
+        told = theirs.constraints
+        for constraint in study.constraints:
+            if constraint.name in ours.values and constraint.name in told:
+                assert (told[constraint.name] > 0) == (constraint.violation(ours.values) > 0)
+        assert bool(told) == any(constraint.name in ours.values for constraint in study.constraints)
+
+
+def test_the_log_of_optuna_is_as_it_was_afterwards():
+    from nasplug_optuna.quiet import quiet
+
+    before = optuna.logging.get_verbosity()
+    for level in (optuna.logging.INFO, optuna.logging.DEBUG):
+        optuna.logging.set_verbosity(level)
+        with quiet():
+            assert optuna.logging.get_verbosity() == optuna.logging.ERROR
+        assert optuna.logging.get_verbosity() == level
+    optuna.logging.set_verbosity(before)

@@ -145,3 +145,26 @@ def test_stagnation_is_measured_from_the_start_of_the_window(best, window, expec
 def test_stagnation_refuses_negative_windows():
     with pytest.raises(SpecError, match="negative"):
         stagnated([0.5], -1)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("genes", [[0, 0, 0], [0, 0, 0]], "the stored genes must have shape (2, 2)"),
+        ("numeric", [[0.5, 1.0], [0.5, 1.0]], "the stored numeric genes must have shape (2, 1)"),
+        ("numeric", [[], []], "the stored numeric genes must have shape (2, 1)"),
+        ("born", [[0, 1, 2], [0, 1, 2]], "the stored identifiers must have shape (2, 2)"),
+        ("fitness", [1.0], "not as many fitness values"),
+        ("penalised", [1.0, 2.0, 3.0], "not as many fitness values"),
+    ],
+)
+def test_a_stored_population_of_another_shape_is_refused(field, value, said):
+    state = {
+        **{"genes": [[0, 1], [1, 0]], "numeric": [[0.5], [0.25]], "fitness": [1.0, None], "penalised": [0.5, None]},
+        **{"objectives": [], "born": [[0, 0], [0, 1]]},
+    }
+    restored = Population.from_state_dict(state, 2, 1)
+    assert restored.state_dict() == state
+    with pytest.raises(ValueError, match="Q-NAS") as caught:
+        Population.from_state_dict({**state, field: value}, 2, 1)
+    assert said in str(caught.value)

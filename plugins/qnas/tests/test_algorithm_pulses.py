@@ -106,3 +106,21 @@ def test_no_ranges_make_empty_values():
     assert pulses.observe(np.random.default_rng(0), 3).shape == (6, 0)
     assert pulses.decode(np.empty(0)) == {}
     pulses.load_state_dict(pulses.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("best", "survivors", "said"),
+    [
+        (np.zeros((2, 1)), np.zeros((4, 1)), "best must have shape (1, 1), got (2, 1)"),
+        (np.zeros((1, 2)), np.zeros((4, 1)), "best must have shape (1, 1), got (1, 2)"),
+        (np.zeros((1, 1)), np.zeros((4, 2)), "population must have shape (4, 1), got (4, 2)"),
+        (np.zeros((1, 1)), np.zeros(4), "population must have shape (4, 1), got (4,)"),
+    ],
+)
+def test_arrays_of_another_shape_are_refused_before_anything_moves(best, survivors, said):
+    pulses = UniformPulses(1, {"lr": FloatRange(0.0, 10.0)})
+    pulses.lower[:], pulses.upper[:] = 2.0, 8.0
+    with pytest.raises(ValueError, match="Q-NAS") as caught:
+        pulses.update(best, survivors, 0.5, np.random.default_rng(0), rate=1.0)
+    assert said in str(caught.value)
+    assert (pulses.lower.item(), pulses.upper.item()) == (2.0, 8.0)

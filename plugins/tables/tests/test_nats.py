@@ -195,3 +195,18 @@ def test_damaged_and_missing_archives(tmp_path, one_file):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no"):
         read_table("nats", tmp_path / "empty", "cifar10")
+
+
+@pytest.mark.parametrize(("off", "foreign"), [(0, 0), (1, 1), (-1, 1), (40, 1)])
+def test_a_training_of_another_cell_differs_by_a_parameter_or_more(off, foreign):
+    """Sizes are stored in millions, as numbers that are rounded a little."""
+    from nasplug_tables.readers.nats import _Trainings
+
+    reader = _Trainings("cifar10")
+    cell = CELLS[0]
+    size = nasbench201.parameters(cell, 10) + off + 0.01
+    run = run_state(np.float64(size / 1e6), 12, 777, {"x-valid": 60.0}, OrderedDict())
+    reader.cells[NUMBERS[0]] = cell
+    reader._add_run(NUMBERS[0], "val_acc", "x-valid", 777, run)
+    assert (reader.read, reader.foreign) == (1, foreign)
+    assert bool(reader.values) == (not foreign), "values of another cell"

@@ -83,3 +83,20 @@ def test_other_pickles_are_refused(data, says):
     with pytest.raises(DataError, match=says) as error:
         load(data)
     assert str(error.value).startswith("file.pkl: the file is not a table")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", ["i4", "f8", "u2"])
+def test_numbers_of_either_byte_order_are_read_as_they_are(order, kind):
+    value = np.array([258], dtype=order + kind)[0]
+    assert load(pickle.dumps({"a": value, "b": np.dtype(order + kind).type(3)}, protocol=4)) == {"a": 258, "b": 3}
+
+
+def test_a_number_that_says_its_byte_order_is_read_by_it():
+    """NumPy writes its own order for scalars; files of other machines say theirs."""
+    written = pickle.dumps({"a": np.float64(1.5)}, protocol=4)
+    assert written.count(b"<") == 1
+    swapped = written.replace(b"<", b">").replace(np.float64(1.5).tobytes(), np.array(1.5, ">f8").tobytes())
+    assert load(swapped) == {"a": 1.5}
+    with pytest.raises(DataError, match="byte order '!'"):
+        load(written.replace(b"<", b"!"))

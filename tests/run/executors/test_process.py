@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from nasplug.contract.errors import PluginError
@@ -55,3 +57,13 @@ def test_what_a_worker_raises_is_raised_here_and_results_pass():
     assert result(Job(TRIAL), "done", done) is done
     with pytest.raises(PluginError, match="broken"):
         result(Job(TRIAL), "done", PluginError("broken"))
+
+
+@pytest.mark.parametrize(("words", "kill"), [({}, False), ({"kill": False}, False), ({"kill": True}, True)])
+def test_workers_end_by_themselves_unless_they_are_to_be_killed(words, kill):
+    seen = []
+    executor = ProcessExecutor()
+    executor.close()  # before it was started
+    executor._pool = SimpleNamespace(close=lambda **how: seen.append(how))
+    executor.close(**words)
+    assert seen == [{"kill": kill}]
