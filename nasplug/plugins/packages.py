@@ -61,7 +61,7 @@ PACKAGES: dict[str, Package] = {
     ),
     "nasplug-npu": Package(
         "price networks on neural processing units",
-        dict.fromkeys(("target", "cost", "command", "callback"), ("npu",)),
+        dict.fromkeys(("target", "cost", "command", "callback", "space", "evaluator"), ("npu",)),
     ),
     "nasplug-optuna": Package("search with Optuna's samplers", dict.fromkeys(("strategy", "command"), ("optuna",))),
     "nasplug-qnas": Package(

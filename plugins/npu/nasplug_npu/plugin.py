@@ -23,6 +23,21 @@ def register(catalog: Catalog) -> None:
         "nasplug_npu.target:NPUCost",
         summary="Latency, energy, memory and area on a neural processing unit.",
     )
+    catalog.space(
+        "npu.unit",
+        "nasplug_npu.spaces:UnitSpace",
+        summary="Neural processing units that differ in some of their fields; for the evaluator npu.",
+    )
+    catalog.space(
+        "npu.with_unit",
+        "nasplug_npu.spaces:WithUnitSpace",
+        summary="Networks of another space, each with the neural processing unit that it runs on.",
+    )
+    catalog.evaluator(
+        "npu",
+        "nasplug_npu.evaluator:UnitEvaluator",
+        summary="Latency, energy and area of given networks on the units of npu.unit, without any training.",
+    )
     catalog.command(
         "npu", "nasplug_npu.command:command", summary="estimate networks on neural processing units, and explore units"
     )

@@ -7,10 +7,12 @@ from typing import Any
 
 from nasplug.contract.errors import SpecError
 from nasplug.contract.hookspecs import hookimpl
+from nasplug.contract.jsondata import JsonObject
 from nasplug.contract.protocols import HardwareTarget
 from nasplug.cost.candidate import Candidate
 from nasplug_npu.area_model import costs_of_area
 from nasplug_npu.presets import split
+from nasplug_npu.spaces import searched_unit
 from nasplug_npu.unit import NPU
 
 
@@ -37,8 +39,12 @@ class NPUTarget:
         Raises:
             TrialError: A layer that the unit cannot do, see `NPU`, or that does not fit its buffers.
         """
-        totals = self.unit.totals(candidate.workload)
-        return totals | costs_of_area(self.unit.config, totals)
+        return _costs(searched_unit(candidate) or self.unit, candidate)
+
+
+def _costs(unit: NPU, candidate: Candidate) -> dict[str, float]:
+    totals = unit.totals(candidate.workload)
+    return totals | costs_of_area(unit.config, totals)
 
 
 class NPUHardware:
@@ -78,11 +84,16 @@ class NPUCost:
     """Costs on a unit, as `npu/latency_s`, `npu/energy_j` and so on.
 
     With the run's target `npu:...` it asks that one; otherwise give the unit here, so that a run can have another
-    target as well.
+    target as well. In the space `npu.with_unit` every network is priced on the unit it comes with.
 
     Args:
         unit: A preset with changes, such as `wu32,macs=64`; None means the run's target.
     """
+
+    @classmethod
+    def nasplug_examples(cls) -> list[JsonObject]:
+        """What `nasplug test-plugin` tries the cost with: it needs a unit where the run has none."""
+        return [{"unit": "wu32,unsupported=zero"}]
 
     def __init__(self, unit: str | None = None) -> None:
         self._target = None if unit is None else NPUHardware().hardware_target(f"npu:{unit}")
@@ -95,9 +106,16 @@ class NPUCost:
             SpecError: Neither this cost nor the run names a unit.
             TrialError: See `NPUTarget.estimate`.
         """
+        searched = None if candidate is None else searched_unit(candidate)
         asked = self._target or target
-        if not isinstance(asked, NPUTarget):
+        if searched is not None:
+            costs = _costs(searched, candidate)
+        elif isinstance(asked, NPUTarget):
+            costs = asked.estimate(candidate)
+        else:
             raise SpecError(
-                "there is no unit to ask", where="costs: npu", fix="write `target: npu:wu32`, or `npu: {unit: wu32}`"
+                "there is no unit to ask",
+                where="costs: npu",
+                fix="write `target: npu:wu32`, `npu: {unit: wu32}`, or search the space npu.with_unit",
             )
-        return {f"npu/{key}": value for key, value in asked.estimate(candidate).items()}
+        return {f"npu/{key}": value for key, value in costs.items()}
