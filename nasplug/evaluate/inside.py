@@ -54,9 +54,9 @@ def check_inside(network: nn.Module, module: Any, where: str, attribute: str | N
         raise TaskError(
             f"the module does not keep the candidate network that network_attribute put into {attribute!r}",
             where=where,
-            why="it builds another one later, such as in setup or on_fit_start, and every trial would measure that",
-            fix="build it in __init__ or configure_model, where the candidate takes its place, or give a function "
-            "make(network, **arguments) that returns the module",
+            why="it builds another one later, such as in on_fit_start, and every trial would measure that",
+            fix="build it in __init__, setup or configure_model, where the candidate takes its place, or give a "
+            "function make(network, **arguments) that returns the module",
         )
     raise TaskError(
         "the module does not train the candidate network: none of its parameters is among the module's",

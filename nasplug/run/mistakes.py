@@ -84,10 +84,11 @@ def _place(error: Exception) -> str:
 
 def _advice(error: Exception) -> str:
     lines = [frame.line or "" for frame in traceback.extract_tb(error.__traceback__)]
-    if isinstance(error, AttributeError) and "NoneType" in str(error) and any(".logger" in line for line in lines):
+    used = isinstance(error, AttributeError) and "NoneType" in str(error) and any(".logger" in line for line in lines)
+    if used or "has no logger" in str(error):  # as callbacks say that read it
         return (
             "trials have no logger unless the evaluator gets one: evaluator: {lightning: {loggers: [csv]}}; "
-            "or use self.logger only if it is there"
+            "or use self.logger, and callbacks that need one, only if it is there"
         )
     return "fix the module, the data or the space"
 

@@ -11,7 +11,7 @@ from collections import abc
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nasplug.contract.errors import TaskError, did_you_mean
+from nasplug.contract.errors import NasplugError, TaskError, did_you_mean
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,6 +20,8 @@ _TAKES_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWOR
 _PLAIN = ("str", "int", "float", "bool", "list", "dict", "tuple")
 #: Names that arguments for a network usually have, the usual ones first.
 _USUAL = ("network", "net", "model", "backbone")
+#: Hooks of a module that may build its network, in the order of Lightning's calls.
+_BUILDING = ("setup", "configure_model")
 
 
 class Maker:
@@ -59,6 +61,7 @@ class Maker:
         parameters = signature(factory).parameters
         self._open = any(item.kind is inspect.Parameter.VAR_KEYWORD for item in parameters.values())
         self._others = frozenset(name for name, item in parameters.items() if item.kind in _TAKES_NAME)
+        self._guessed = False
         self.argument = None if attribute is not None else self._find(parameters, argument)
         self._by_position = self.argument is not None and self._takes_position(parameters)
 
@@ -106,7 +109,14 @@ class Maker:
                 why=str(error),
                 fix="give the argument in module_args, or a default in the module",
             ) from None
-        made = self._factory(*given, **named)
+        try:
+            made = self._factory(*given, **named)
+        except NasplugError:
+            raise
+        except Exception as error:
+            if not self._guessed:
+                raise
+            raise self._wrong_guess(error) from error
         if not is_lightning(made):
             raise TaskError(
                 f"calling the module gave a {type(made).__name__}, not a LightningModule", where=self._label
@@ -135,11 +145,23 @@ class Maker:
         open_first = first is not None and first.name in likely and first.kind is not inspect.Parameter.KEYWORD_ONLY
         found = [*annotated[:1], *usual[:1], *([first.name] if first is not None and open_first else [])]
         if found:
+            self._guessed = not annotated and not usual
             return found[0]
         from nasplug.evaluate.inside import RECIPE
 
         why = "it has no arguments" if first is None else f"none of its arguments can be one: {', '.join(parameters)}"
         raise TaskError("the module takes no network", where=self._label, why=why, fix=RECIPE)
+
+    def _wrong_guess(self, error: Exception) -> TaskError:
+        """What is said if a module fails with the network as its first argument, which only its place speaks for."""
+        from nasplug.evaluate.inside import RECIPE
+
+        return TaskError(
+            f"the module cannot be made with the candidate network as its first argument, {self.argument!r}",
+            where=self._label,
+            why=" ".join(f"{type(error).__name__}: {error}".split())[:300],
+            fix=RECIPE,
+        )
 
     def _takes_position(self, parameters: Mapping[str, inspect.Parameter]) -> bool:
         """Whether the network goes first, by position: what a first argument can, whatever its name is."""
@@ -149,22 +171,27 @@ class Maker:
     # -- the attribute ---------------------------------------------------------------------------------------------
 
     def _put(self, module: Any, path: str, network: nn.Module) -> None:
-        """Puts the network in place of an attribute, now and after `configure_model`, which may build it again."""
+        """Puts the network in place of an attribute, now and after the hooks of the module that may build it again."""
         from nasplug.lightning.distribution import overrides
 
-        late = overrides(module, "configure_model")
+        late = [name for name in _BUILDING if overrides(module, name)]
         if not late or _at(module, path) is not None:
             self._replace(module, path, network)
-        if not late:
-            return
-        build = module.configure_model
+        for position, name in enumerate(late):
+            self._put_after(module, name, path, network, last=position == len(late) - 1)
+
+    def _put_after(self, module: Any, hook: str, path: str, network: nn.Module, *, last: bool) -> None:
+        """Puts the network in place of an attribute after a hook; no later one can build it after the last."""
+        build = getattr(module, hook)
 
         @functools.wraps(build)
-        def configure_model() -> None:
-            build()
-            self._replace(module, path, network)
+        def built(*args: Any, **kwargs: Any) -> Any:
+            answer = build(*args, **kwargs)
+            if last or _at(module, path) is not None:
+                self._replace(module, path, network)
+            return answer
 
-        module.configure_model = configure_model
+        setattr(module, hook, built)
 
     def _replace(self, module: Any, path: str, network: nn.Module) -> None:
         from torch import nn
@@ -191,7 +218,10 @@ class Maker:
         what = f"the module has no attribute {path!r}, which network_attribute names"
         if found is not None:
             what = f"network_attribute names {path!r}, which is a {type(found).__name__} and not a network"
-        return TaskError(what, where=self._label, fix=did_you_mean(path.rpartition(".")[2], names))
+        fix = did_you_mean(path.rpartition(".")[2], names)
+        if not names:
+            fix = "build the network in __init__, setup or configure_model, and name the attribute that holds it"
+        return TaskError(what, where=self._label, fix=fix)
 
 
 def is_lightning(thing: object) -> bool:

@@ -95,11 +95,11 @@ class NotOptimised(NeverCalled):
         return torch.optim.SGD(self.other.parameters(), 0.1)
 
 
-class RebuildsInSetup(Keeps):
+class RebuildsLate(Keeps):
     def __init__(self, lr=0.1):
         super().__init__(nn.Linear(4, 2), lr)
 
-    def setup(self, stage):
+    def on_fit_start(self):
         self.net = nn.Linear(4, 2)
 
 
@@ -221,7 +221,7 @@ def test_the_network_is_put_in_place_of_the_modules_own():
         (Copies, {}, r"none of its parameters[\s\S]*its own 'net', a Sequential"),
         (InAList, {}, r"none of its parameters"),
         (WithoutHead, {}, r"of 4 parameters, 2 are not among its own, the first is '2.weight'"),
-        (RebuildsInSetup, {"network_attribute": "net"}, r"does not keep the candidate network[\s\S]*put into 'net'"),
+        (RebuildsLate, {"network_attribute": "net"}, r"does not keep the candidate network[\s\S]*put into 'net'"),
         (NeverCalled, {}, r"did not change in \d+ training step[\s\S]*call it in training_step"),
         (Detached, {}, r"did not change in \d+ training step"),
         (NotOptimised, {}, r"no optimiser has the parameters[\s\S]*configure_optimizers"),

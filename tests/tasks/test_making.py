@@ -157,6 +157,71 @@ def test_what_configure_model_builds_is_replaced(factory):
     assert made.model is network
 
 
+class InSetup(Base):
+    """Builds its network in a hook that Lightning calls for every stage."""
+
+    def __init__(self, width=3):
+        super().__init__()
+        self.width = width
+
+    def setup(self, stage):
+        self.model = nn.Linear(4, self.width)
+
+
+class InBoth(InSetup):
+    """Has a hook for data, and builds in the later one."""
+
+    def setup(self, stage):
+        self.data = stage
+
+    def configure_model(self):
+        self.model = nn.Linear(4, self.width)
+
+
+def test_what_setup_builds_is_replaced():
+    network = nn.Linear(4, 7)
+    made = Maker(InSetup, "T", attribute="model").make(network, {})
+    for stage in ("fit", "validate"):
+        made.setup(stage=stage)
+        assert made.model is network
+    made = Maker(InBoth, "T", attribute="model").make(network, {})
+    made.setup("fit")
+    assert made.data == "fit"
+    made.configure_model()
+    assert made.model is network
+
+
+def test_an_attribute_that_no_hook_makes():
+    made = Maker(InSetup, "T", attribute="modle").make(nn.Linear(4, 7), {})
+    with pytest.raises(TaskError, match="no attribute 'modle'"):
+        made.setup("fit")
+    made = Maker(InBoth, "T", attribute="modle").make(nn.Linear(4, 7), {})
+    made.setup("fit")
+    with pytest.raises(TaskError, match="no attribute 'modle'"):
+        made.configure_model()
+
+
+class Metrics(Base):
+    def __init__(self, classes, task="multiclass"):
+        super().__init__()
+        self.head = nn.Linear(classes, 2)
+
+
+class Grumpy(Base):
+    def __init__(self, network):
+        super().__init__()
+        raise ValueError("too wide")
+
+
+def test_a_first_argument_that_is_not_for_networks_is_answered_with_the_recipe():
+    with pytest.raises(TaskError, match=r"first argument, 'classes'[\s\S]*network_argument=[\s\S]*network_attribute="):
+        Maker(Metrics, "T").make(nn.Linear(4, 7), {})
+    with pytest.raises(ValueError, match="too wide"):  # its name says that it takes networks
+        Maker(Grumpy, "T").make(nn.Linear(4, 7), {})
+    with pytest.raises(TypeError):  # the user has named it
+        Maker(Metrics, "T", "classes").make(nn.Linear(4, 7), {})
+
+
 def test_both_ways_at_once():
     with pytest.raises(TaskError, match="both given"):
         Maker(First, "T", "anything", "model")

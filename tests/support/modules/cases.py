@@ -81,6 +81,12 @@ RUNS = (
         "val_acc",
     ),
     Case("averaged", "averaged, images(), outputs=3", _CONV, "val_acc"),
+    Case(
+        "BuiltInSetup",
+        'BuiltInSetup, ImageData(), (1, 8, 8), 3, network_attribute="net"',
+        _CONV,
+        "val_loss",
+    ),
 )
 
 REFUSED = (

@@ -108,6 +108,28 @@ class DigitsFromScratch(pl.LightningModule):
         return DataLoader(self.digits, batch_size=32)
 
 
+class BuiltInSetup(pl.LightningModule):
+    """Builds its network when it knows the data, and lowers its rate when a metric stalls."""
+
+    def __init__(self, width: int = 8, lr: float = 1e-2):
+        super().__init__()
+        self.save_hyperparameters()
+
+    def setup(self, stage):
+        self.net = nn.Sequential(nn.Flatten(), nn.LazyLinear(self.hparams.width), nn.ReLU(), nn.LazyLinear(3))
+
+    def training_step(self, batch, batch_idx):
+        return nn.functional.cross_entropy(self.net(batch[0]), batch[1])
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val_loss", nn.functional.cross_entropy(self.net(batch[0]), batch[1]))
+
+    def configure_optimizers(self):
+        optimizer = torch.optim.Adam(self.parameters(), self.hparams.lr)
+        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=1)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": "val_loss"}}
+
+
 class Finetuning(pl.LightningModule):
     """A backbone and a head with learning rates of their own, and a schedule by step."""
 

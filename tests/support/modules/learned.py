@@ -205,7 +205,7 @@ def averaged(network, lr=0.1):
 class Deferred(OwnAverage):
     """Builds the network when a training begins."""
 
-    def setup(self, stage):
+    def on_fit_start(self):
         self.model = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
         self.averaged = copy.deepcopy(self.model).requires_grad_(False)
 
