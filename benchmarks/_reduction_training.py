@@ -31,7 +31,7 @@ from nasplug.evaluate.trainer import quiet
 #: Ours, then the baselines, then the peer: as its authors' scripts prune, and with equal shares of all layers.
 METHODS = (
     *("uniform", "greedy", "evolution", "supernet", "random", "uniform_scratch"),
-    *("torch_pruning", "torch_pruning_local"),
+    *("torch_pruning", "torch_pruning_local", "snare", "policy"),
 )
 #: Batches of a recalibration, and images in one.
 BATCHES, BATCH = 5, 64
@@ -253,6 +253,8 @@ def searched(method: str, network: nn.Module, keep: float, seed: int, recipe: Re
         "evolution": {"generations": 2, "children": 8},
         "random": {"generations": 1, "children": 16},
         "supernet": {"generations": 2, "children": 8, "supernet_epochs": recipe.supernet},
+        "snare": {"generations": 6, "candidate_epochs": 0},
+        "policy": {"removal_episodes": 1, "episodes": 3, "rollouts": 4},
     }.get(method, {})
     name = "evolution" if method == "random" else method
     result = shrink(

@@ -56,8 +56,8 @@ def measure(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], list[d
     originals: dict[tuple[str, int], dict[str, Any]] = {}
     rows = []
     for share, names in PARTS[: arguments.parts]:
-        for seed in range(arguments.seeds):
-            for name in names:
+        for name in names:
+            for seed in range(arguments.seeds):
                 recipe = Recipe(
                     arguments.data,
                     name,
@@ -68,10 +68,14 @@ def measure(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], list[d
                     supernet=arguments.supernet,
                     **NETWORKS[name],
                 )
+                if arguments.kept and not (arguments.work / f"{name}-{seed}.json").is_file():
+                    continue
                 network, first = original(recipe, seed, arguments.work)
                 originals[name, seed] = first | {"network": name}
                 for method in METHODS:
                     file = arguments.work / f"{name}-{share:g}-{method}-{seed}.json"
+                    if arguments.kept and not file.is_file():
+                        continue
                     row = kept(file, lambda n=network, m=method, k=share, s=seed, r=recipe: reduce(m, n, k, s, r))
                     rows.append(row)
                     print(name, share, seed, method, f"{row['test_acc']:.4f} of {first['test_acc']:.4f}", flush=True)
@@ -84,6 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", required=True, type=Path)
     parser.add_argument("--work", type=Path, default=Path("runs/benchmark-reduction"))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--kept", action="store_true", help="records the rows that are there, and trains nothing")
     parser.add_argument("--train", type=int, default=2000)
     parser.add_argument("--test", type=int, default=2000)
     parser.add_argument("--parts", type=int, default=len(PARTS), help="number of the shares, each with its networks")
@@ -95,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     arguments.work.mkdir(parents=True, exist_ok=True)
     originals, rows = measure(arguments)
-    settings = {key: value for key, value in vars(arguments).items() if key not in ("data", "out", "work")}
+    settings = {key: value for key, value in vars(arguments).items() if key not in ("data", "out", "work", "kept")}
     result = {
         "data": "CIFAR-10 (JPEG), a part of the images; validation images choose, figures are of test images",
         "note": "no GPU; two cores shared with other work, so that seconds say little",

@@ -43,6 +43,16 @@ def register(catalog: Catalog) -> None:
         "nasplug_reduction.strategies.evolution:Supernet",
         summary="Shared weights trained once; every size is cut from them and recalibrated.",
     )
+    catalog.strategy(
+        "reduction.snare",
+        "nasplug_reduction.strategies.snare:Snare",
+        summary="SNARE: the most promising layer by a step of its own, made smaller whenever too much is lost.",
+    )
+    catalog.strategy(
+        "reduction.policy",
+        "nasplug_reduction.strategies.policy:Policy",
+        summary="N2N: policies learn which blocks go, then how wide the layers are.",
+    )
     catalog.callback(
         "reduction.distillation",
         "nasplug_reduction.distillation:Distillation",
