@@ -1,4 +1,4 @@
-"""How much of the front of a million units strategies find with one per cent of the evaluations.
+"""How much of the front of a million units strategies find with half a per cent of the evaluations.
 
 The whole grid is evaluated once, so that its front and hypervolume are known. The strategies search it through the
 space `npu.unit` and the evaluator `npu`, as any study does. Hypervolume is that of the three objectives, each divided
@@ -74,7 +74,7 @@ def searched(strategy: Any, evaluations: int, seed: int) -> tuple[np.ndarray, fl
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--evaluations", type=int, default=10_000, help="number of trials of every search")
+    parser.add_argument("--evaluations", type=int, default=5_000, help="number of trials of every search")
     parser.add_argument("--seeds", type=int, default=2, help="number of repetitions")
     arguments = parser.parse_args()
     values, seconds = every_unit()
@@ -112,7 +112,7 @@ def main() -> None:
         rows = []
         for seed in range(arguments.seeds):
             found, took = searched(strategy, arguments.evaluations, seed)
-            marks = [count for count in (100, 300, 1000, 3000, 10_000) if count <= arguments.evaluations]
+            marks = [count for count in (100, 300, 1000, 3000, 5000, 10_000) if count <= arguments.evaluations]
             rows.append(
                 {
                     "complete": len(found),

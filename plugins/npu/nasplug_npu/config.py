@@ -19,6 +19,7 @@ DATAFLOWS = ("tree", "systolic_ws", "systolic_os", "systolic_is", "ethos_u55")
 PRECISIONS = ("none", "weight_only", "symmetric", "full2d")
 SPARSITIES = ("none", "gate", "weight_skip", "act_skip", "dual_skip")
 PORTS = ("separate", "act_shared", "shared")
+INNER = ("sum", "positions", "channels")
 OBJECTIVES = ("latency", "traffic", "energy", "edp")
 #: Layers that no dot product needs, and that the post-process unit can do.
 POST_OPERATIONS = ("maxpool", "avgpool", "add", "mul", "scale", "lut", "concat", "resize", "norm", "softmax")
@@ -45,6 +46,11 @@ class NPUConfig:
         acc_bits: Width of accumulators.
         im2col: Whether kernel elements can be summed on the r lanes, beside input channels.
         dw_taps: The same for depthwise layers only.
+        groups_on_lanes: Whether channels of a depthwise layer take the c lanes; if not, they come one after the other,
+            as with a spatial mapping of input and output channels alone.
+        inner: Loop that runs innermost over the operands in the buffers: `sum` (a sum stays in its accumulator),
+            `positions` (a weight stays in its register), `channels` (an input stays). Sums that do not stay go through
+            the output buffer. It decides energy, not clocks.
         precision: Use of narrow operands: `none`, `weight_only`, `symmetric` (both at the wider width), `full2d`.
         brick_bits: Narrowest operand that gains anything.
         max_bits: Native operand; wider ones take several passes.
@@ -86,6 +92,8 @@ class NPUConfig:
     acc_bits: int = 32
     im2col: bool = False
     dw_taps: bool = False
+    groups_on_lanes: bool = True
+    inner: str = "sum"
     precision: str = "full2d"
     brick_bits: int = 2
     max_bits: int = 8
@@ -253,5 +261,6 @@ _CHOICES: dict[str, Sequence[str]] = {
     "sparsity": SPARSITIES,
     "ports": PORTS,
     "objective": OBJECTIVES,
+    "inner": INNER,
     "sram": ("cacti", "horowitz"),
 }

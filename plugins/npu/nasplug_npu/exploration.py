@@ -33,6 +33,8 @@ OBJECTIVES = ("area_mm2", "latency_s", "energy_j")
 COMBINATIONS = ("sum", "worst")
 #: Points that are evaluated before the next look at which others still matter.
 STEP = 512
+#: Points of the front that others are compared with at once.
+_TOGETHER = 64
 
 
 @dataclass(frozen=True)
@@ -284,8 +286,12 @@ class _Front:
     def dominate(self, bounds: Array) -> npt.NDArray[np.bool_]:
         """Which points are worse than one of the front even at their lower bounds."""
         beaten = np.zeros(len(bounds), dtype=bool)
-        for value in self.values:
-            beaten |= (value <= bounds).all(axis=1) & (value < bounds).any(axis=1)
+        for start in range(0, len(self.values), _TOGETHER):
+            left = np.flatnonzero(~beaten)
+            if not len(left):
+                break
+            some, others = self.values[start : start + _TOGETHER, None], bounds[None, left]
+            beaten[left] = ((some <= others).all(axis=2) & (some < others).any(axis=2)).any(axis=0)
         return beaten
 
     def add(self, values: Array, labels: Sequence[tuple[int, int]]) -> None:

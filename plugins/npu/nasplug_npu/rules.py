@@ -115,6 +115,11 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(("sparsity", "dataflow"), "this dataflow cannot skip zeros (systolic_ws can with nmN:M)", _skips_in_tree),
     Rule(
+        ("inner", "dataflow"),
+        "only a tree has a loop order of its own",
+        lambda v: v.inner == "sum" or v.dataflow == "tree",
+    ),
+    Rule(
         ("macs", "dataflow", "precision"),
         "an Ethos-U55 has 32, 64, 128 or 256 multipliers, a U65 256 or 512, and both the precision none",
         _ethos,

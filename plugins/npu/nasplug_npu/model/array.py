@@ -73,6 +73,8 @@ def tree_work(rows: Rows, hw: Points) -> ArrayWork:
     summed = np.where(rows.depthwise, 1.0, rows.reduction)
     elements, steps = np.where(on_lanes, rows.taps * summed, summed), np.where(on_lanes, 1.0, rows.taps)
     r, c = r * by_reduction, c * by_channel
+    if not hw.groups_on_lanes:
+        c = np.where(rows.depthwise, 1.0, c)
     cycles = np.ceil(elements / r) * np.ceil(rows.filters / c) * np.ceil(rows.positions / p)
     cycles = cycles * (steps * rows.repeats * precision.passes(rows, hw))
     from_inputs, from_weights = _demand(rows, hw, np.minimum(r, elements), np.minimum(c, rows.filters), p)

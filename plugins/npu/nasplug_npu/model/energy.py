@@ -47,7 +47,15 @@ def amounts(rows: Rows, hw: Points, work: ArrayWork, tiling: Tiling) -> tuple[di
         sums = 2 * outputs * hw.acc_bits
     else:
         weight_reads, input_reads = computed * per_weight, computed * per_input
-        sums = 2 * (tiling.chunks - 1) * (rows.outputs * hw.acc_bits)
+        rounds = tiling.chunks  # in which a sum is formed; between them it is in the output buffer
+        if hw.inner != "sum":
+            rounds = np.maximum(np.ceil(rows.taps * np.where(rows.depthwise, 1.0, rows.reduction) / summed), rounds)
+        if hw.inner == "positions":  # a weight stays in its register for all positions of a tile
+            weight_reads = np.minimum(weight_reads, computed * weight_bits / (rows.positions / tiling.bands))
+        elif hw.inner == "channels":  # an input stays for all output channels of a tile
+            kept = np.where(rows.depthwise, 1.0, rows.filters / tiling.groups)
+            input_reads = np.minimum(input_reads, computed * input_bits / kept)
+        sums = np.where(rows.mac, 2 * (rounds - 1) * (rows.outputs * hw.acc_bits), 0.0)
     pool = np.where(rows.kind("maxpool", "avgpool"), rows.outputs * rows.taps * known.add_pj(hw.acc_bits), 0.0)
     post = rows.outputs * (known.multiply_pj(hw.acc_bits, 16) + known.add_pj(hw.acc_bits)) + pool
     found = {

@@ -71,6 +71,7 @@ class Sizes:
 
 def sizes(rows: Rows, encoding: str) -> Sizes:
     """The sizes of layers whose weights are stored in this way."""
+    rows = rows.needed
     units = rows.units
     batch = np.where(rows.matmul, 1.0, rows.n)
     inputs = rows.reads * rows.input_bits
@@ -189,6 +190,7 @@ class _Plan:
     """The sizes of layers beside those of buffers, per unit."""
 
     def __init__(self, rows: Rows, hw: Points, size: Sizes, work: ArrayWork) -> None:
+        rows = rows.needed
         self.rows, self.hw, self.size = rows, hw, size
         half = 8192 / (2 if hw.double else 1)
         self.weight_room, self.input_room, self.output_room = (

@@ -27,6 +27,11 @@ COLUMNS = (*_SHARED, "reads", "from_previous", "to_next")
 _columns = attrgetter(*_SHARED)
 _READS = len(_SHARED)
 _WRITTEN = [COLUMNS.index(name) for name in ("n", "co", "ho", "wo")]
+#: Columns of a map, what is made of it, its windows, their stride and dilation, in height and width.
+_AXES = [
+    [COLUMNS.index(name) for name in names]
+    for names in (("hi", "ho", "kh", "sh", "dh"), ("wi", "wo", "kw", "sw", "dw"))
+]
 _CONV, _FC, _MATMUL, _CONCAT = (OPERATIONS.index(name) for name in ("conv", "fc", "matmul", "concat"))
 
 
@@ -143,6 +148,25 @@ class Rows:
     def repeats(self) -> Array:
         """How often the array does the same work: groups that are not a depthwise layer, matrices of a batch."""
         return np.where(self.depthwise, 1.0, np.where(self.mac, self.units, 1.0))
+
+    @cached_property
+    def needed(self) -> Rows:
+        """The layers with maps of which only the pixels stand that some window covers.
+
+        Windows with gaps between them, as of a 1x1 kernel with stride 2, become windows side by side.
+        """
+        matrix = self.matrix
+        for size, out, kernel, stride, dilation in _AXES:
+            k, s = matrix[:, kernel], matrix[:, stride]
+            gaps = (s > k) & ((matrix[:, dilation] == 1) | (k == 1)) & (matrix[:, out] * k < matrix[:, size])
+            if not gaps.any():
+                continue
+            matrix = matrix.copy() if matrix is self.matrix else matrix
+            covered = matrix[gaps, out] * matrix[gaps, kernel]
+            matrix[gaps, _READS] *= covered / matrix[gaps, size]
+            matrix[gaps, size], matrix[gaps, stride] = covered, matrix[gaps, kernel]
+            matrix[gaps, dilation] = 1
+        return self if matrix is self.matrix else Rows(matrix)
 
     @cached_property
     def positions(self) -> Array:

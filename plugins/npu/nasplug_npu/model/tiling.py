@@ -37,6 +37,7 @@ class Tiling:
 
     Attributes:
         tiles: Number of tiles.
+        bands, groups: Pieces along output positions, and along output channels of a unit.
         chunks: Pieces of the sum; with several, partial sums stay in the output buffer.
         weight_bits, second_bits, input_bits, output_bits: Traffic with the memories outside: weights with biases, the
             second map of a matrix product, inputs, outputs.
@@ -44,6 +45,8 @@ class Tiling:
     """
 
     tiles: Array
+    bands: Array
+    groups: Array
     chunks: Array
     weight_bits: Array
     second_bits: Array
@@ -76,8 +79,8 @@ def tile(rows: Rows, hw: Points, size: Sizes, cuts: Cuts, compute: Array) -> Til
                 found = select(score < lowest, found, best)
                 score = np.minimum(score, lowest)
             best, lowest = found, score
-    tiles, chunks, weights, second, read, cycles = best
-    return Tiling(tiles, chunks, weights, second, read, work.outputs, cycles)
+    tiles, bands, groups, chunks, weights, second, read, cycles = best
+    return Tiling(tiles, bands, groups, chunks, weights, second, read, work.outputs, cycles)
 
 
 def memory_clocks(tiling: Tiling, hw: Points) -> tuple[Array, Array, Array]:
@@ -105,6 +108,7 @@ class _Work:
     """What all cuts of the layers have in common."""
 
     def __init__(self, rows: Rows, hw: Points, size: Sizes, cuts: Cuts, compute: Array) -> None:
+        rows = rows.needed
         self.hw, self.size, self.cuts, self.compute = hw, size, cuts, compute
         self.inputs, self.outputs = size.inputs, size.outputs
         if hw.forwarding:
@@ -130,18 +134,19 @@ class _Work:
         return size.weights * again + size.biases, size.second * again if size.has_second else size.second, read
 
     def outcome(self, cut: Cut, traffic: tuple[Array, Array, Array]) -> tuple[Array, ...]:
-        """Tiles, pieces of the sum, traffic and clocks."""
+        """Tiles, pieces along positions, channels and the sum, traffic and clocks."""
         hw, tiles = self.hw, cut.tiles
         weights, second, read = traffic
         w, i, o = _transfers(hw, tiles, weights, read + second if self.size.has_second else read, self.outputs)
         computing = self.compute / tiles + self.fill
         cycles = pipeline_cycles(tiles, w, i, computing, o, self.setup, double=hw.double, ports=hw.ports)
-        return tiles, cut.chunks, weights, second, read, cycles
+        bands = cut.bands if cut.pieces is None else cut.bands * cut.pieces
+        return tiles, bands, cut.groups, cut.chunks, weights, second, read, cycles
 
     def score(self, outcome: tuple[Array, ...]) -> Array:
         """What the best cut has the least of."""
         hw = self.hw
-        _, _, weights, second, read, cycles = outcome
+        weights, second, read, cycles = outcome[4:]
         if hw.objective == "latency":
             return cycles
         if hw.objective == "traffic":
