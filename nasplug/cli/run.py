@@ -48,6 +48,11 @@ def add_arguments(parser: Parser) -> None:
         default="",
         help="run trials again that failed for these reasons, for example crash,timeout",
     )
+    parser.add_argument(
+        "--warm-start",
+        metavar="STUDY",
+        help="begin with the complete trials of another study file, with their results",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
 
 
@@ -79,7 +84,11 @@ def _run(arguments: argparse.Namespace, spec: RunSpec, storage: str) -> int:
     display = LiveDisplay()
     try:
         study = run_spec(
-            spec, trackers=[display], resume=not arguments.fresh, retry_failed=arguments.retry_failed or ()
+            spec,
+            trackers=[display],
+            resume=not arguments.fresh,
+            retry_failed=arguments.retry_failed or (),
+            warm_start=arguments.warm_start,
         )
     except KeyboardInterrupt:
         print(interrupted(storage, _again(arguments)), file=sys.stderr)

@@ -42,6 +42,7 @@ class Facts(TypedDict, total=False):
             taken back; None once that is over.
         baseline: Baseline that was asked for, and its trial. In the file alone: strategies do not see it.
         samples: Number of validation samples that a metric is the share of, by name, where the task says so.
+        warm: Trials of another study that stand at the beginning of this one. In the file alone.
         unavailable: Reason why the space or another plugin is missing here; in memory only.
     """
 
@@ -55,6 +56,7 @@ class Facts(TypedDict, total=False):
     revised: int | None
     baseline: JsonObject
     samples: Mapping[str, int]
+    warm: list[Json]
     unavailable: str
 
 

@@ -30,6 +30,7 @@ from nasplug.plugins.trust import trusted, untrusted
 from nasplug.plugins.watchdog import WARNING, Watchdog, check_limit
 from nasplug.run.assemble import Assembly, compose
 from nasplug.run.baseline import kept_baseline, plain_baseline
+from nasplug.run.differing import differences
 from nasplug.run.earlier import updated
 from nasplug.run.giving_up import GIVE_UP_AFTER
 from nasplug.run.hyperparameters import with_hyperparameters
@@ -38,6 +39,7 @@ from nasplug.run.parts import EXECUTOR, check_members, check_names, plain_or_obj
 from nasplug.run.processes import check_program, prepare
 from nasplug.run.retry import read_kinds, take_back
 from nasplug.run.spec import BudgetSpec, RunSpec
+from nasplug.run.warm import Warm, packed, take, unpacked
 
 if TYPE_CHECKING:
     from nasplug.contract.grammar import DomainLike
@@ -91,6 +93,7 @@ def search(
     hook_warning: float = WARNING,
     hook_limit: float | None = None,
     plugins: Sequence[str | Path] = (),
+    warm_start: str | Path | None = None,
     progress: bool | None = None,
 ) -> Study:
     """Runs a search and returns its study; with an existing `storage` it resumes.
@@ -135,6 +138,7 @@ def search(
         hook_warning: Seconds until a hook, constructor or silent piece of work is named; 0 for never.
         hook_limit: Seconds that a hook or constructor may take, and work without a word; then the run ends.
         plugins: Paths of single-file plugins.
+        warm_start: Study file whose complete trials stand at the beginning of this study, with their results.
         progress: Show a live display: bars in a terminal or a notebook, lines elsewhere; default: not elsewhere.
 
     Raises:
@@ -188,7 +192,7 @@ def search(
     followers = [item for item in trackers if isinstance(item, Tracker)]
     if progress is not False:
         followers += _displays(always=progress is True)
-    return run_spec(spec, objects=objects, trackers=followers)
+    return run_spec(spec, objects=objects, trackers=followers, warm_start=warm_start)
 
 
 def _displays(*, always: bool) -> list[Tracker]:
@@ -209,6 +213,7 @@ def run_spec(
     resume: bool = True,
     retry_failed: str | Iterable[str] = (),
     snapshot_every: float = 5.0,
+    warm_start: str | Path | None = None,
 ) -> Study:
     """Runs a specification, or what is left of it.
 
@@ -220,6 +225,7 @@ def run_spec(
         retry_failed: Kinds of failures, such as `crash` and `timeout`, whose trials in the storage run again. Later
             trials keep their results where the outcome of these does not change them.
         snapshot_every: Seconds between snapshots of the strategy's state in the study file.
+        warm_start: Study file whose complete trials stand at the beginning of this study; read once, when it begins.
 
     Raises:
         SpecError: The specification cannot run, or the study file belongs to another one.
@@ -264,8 +270,12 @@ def run_spec(
             retried = take_back(storage, kinds, needs_history=assembly.needs_history)
             meta["runs"][-1]["retried"] = retried
             trials = storage.trials()
-        storage.write_meta(meta)
-        ledger = assembly.ledger(folder=artifact_folder(spec.run.storage, meta["id"]), meta=meta)
+        folder = artifact_folder(spec.run.storage, meta["id"])
+        warm = Warm(_brought(warm_start, stored, trials, assembly, folder))
+        if warm.trials:
+            assembly.manager.register(warm, "warm start")
+        storage.write_meta({**meta, "warm": packed(warm.trials)} if warm.trials else meta)
+        ledger = assembly.ledger(folder=folder, meta=meta)
         search = Search(
             assembly,
             ledger,
@@ -276,6 +286,7 @@ def run_spec(
             snapshot_every=snapshot_every,
             recorded=trials,
             baseline=kept_baseline(stored, spec.baseline, kinds),
+            warm=warm,
         )
         try:
             with assembly.manager.watched(watchdog):
@@ -291,6 +302,23 @@ def run_spec(
     study.baseline = search.baseline
     study.opened()
     return study
+
+
+def _brought(
+    path: str | Path | None, stored: Facts, trials: Sequence[Trial], assembly: Assembly, folder: Path | None
+) -> list[Trial]:
+    """The trials that a study brings along from another one: those in its own file, once it has begun."""
+    if stored.get("warm"):
+        return unpacked(stored["warm"])
+    if path is None:
+        return []
+    if trials:
+        raise SpecError(
+            "the study has begun without a warm start",
+            where=str(assembly.spec.run.storage),
+            fix="leave the warm start out to resume, or give another run.storage to start anew",
+        )
+    return take(path, assembly.spec, assembly.space, folder)
 
 
 def make_executor(spec: RunSpec, catalog: Catalog) -> Executor:
@@ -336,6 +364,7 @@ def load_study(
         raise StorageError("this study has no specification", where=str(path), why="it ended before its first trial")
     baseline = read_baseline(meta)
     meta.pop("baseline", None)
+    meta.pop("warm", None)
     spec = RunSpec.parse(meta["spec"])
     found: Catalog | None = None
     space: SearchSpace | None = None
@@ -416,7 +445,7 @@ def _open_meta(
             raise SpecError(
                 "the study in this file belongs to another specification",
                 where=str(path),
-                why="; ".join(_differences(before, after)),
+                why="; ".join(differences(before, after)),
                 fix="run the old specification to resume, or give another run.storage to start anew",
             )
     return {
@@ -429,18 +458,6 @@ def _open_meta(
         "samples": stored.get("samples", {}),
         "runs": [*stored.get("runs", ()), {"started": now, "versions": versions(), "machine": machine()}],
     }
-
-
-def _differences(before: Json, after: Json, path: str = "") -> list[str]:
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        keys = sorted(set(before) | set(after))
-        return [
-            line
-            for key in keys
-            if before.get(key) != after.get(key)
-            for line in _differences(before.get(key), after.get(key), f"{path}.{key}" if path else key)
-        ]
-    return [f"{path} was {before!r} and is {after!r}"]
 
 
 def versions() -> dict[str, str]:

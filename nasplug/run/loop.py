@@ -40,6 +40,7 @@ from nasplug.run.rehearsal import NUMBER, can_rehearse, rehearsal_job
 from nasplug.run.resume import Snapshots, check_same, copied
 from nasplug.run.retry import Revision
 from nasplug.run.reviewing import check_proposals
+from nasplug.run.warm import Warm
 
 _log = logging.getLogger("nasplug")
 
@@ -62,6 +63,7 @@ class Search:
         snapshot_every: Seconds between snapshots of the strategy; what lies after the last one is replayed on resume.
         recorded: Trials that the storage holds, if they have been read already.
         baseline: The baseline that the storage holds, if it is the one that is asked for.
+        warm: Trials of another study, which stand at the beginning with their results.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Search:
         snapshot_every: float = 5.0,
         recorded: Sequence[Trial] | None = None,
         baseline: Trial | None = None,
+        warm: Warm | None = None,
     ) -> None:
         self.assembly, self.ledger, self.storage = assembly, ledger, storage
         self.spec, self.study = assembly.spec, ledger.view
@@ -104,7 +107,7 @@ class Search:
         self._rehearses = self.spec.run.rehearse and not worked and can_rehearse(assembly)
         self._hints = Hints(self.spec.constraints)
         self._keeper = Keeper(self.spec.run.keep, ledger, storage, checkpoints=assembly.keeps_checkpoints)
-        self.baseline = baseline
+        self.baseline, self._warm = baseline, warm or Warm(())
         self._compares = baseline is None and assembly.baseline is not None
         self._now = 0.0  # on the simulated clock, if there is one
         self._snapshots = Snapshots(assembly, storage, snapshot_every)
@@ -228,6 +231,8 @@ class Search:
 
     def _has_result(self, number: int) -> bool:
         recorded = self._recorded.get(number)
+        if recorded is None and number < len(self._warm.trials):
+            return True
         return recorded is not None and recorded.finished and not self._revision.covers(number)
 
     def _admit(self, proposal: Proposal) -> Trial:
@@ -242,6 +247,8 @@ class Search:
                 trial = self.ledger.book.pending[number] = trial.with_(copied_from=first)
         if revised:
             trial = self.ledger.book.pending[number] = self._revision.admit(trial)
+        if recorded is None and number < len(self._warm.trials):
+            trial = self.ledger.book.pending[number] = self._warm.result(trial)
         self._known_to[number] = len(self.study.trials)
         return trial
 

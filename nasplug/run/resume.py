@@ -108,7 +108,7 @@ def _stateful(assembly: Assembly) -> dict[str, _Stateful] | None:
     """Plugins whose state a snapshot must hold; None if one of them cannot be saved, so that all is replayed."""
     found: dict[str, _Stateful] = {}
     for name, plugin in {**dict(assembly.manager.who("propose")), **dict(assembly.manager.who("observe"))}.items():
-        if name == "enqueue":
+        if name in ("enqueue", "warm start"):
             continue
         if not isinstance(plugin, _Stateful):
             return None

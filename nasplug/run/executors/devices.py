@@ -81,7 +81,7 @@ def _too_few(workers: int, gpus: float, found: int, possible: int) -> SpecError:
 
 
 def _gpus(count: float) -> str:
-    return f"{count:g} GPU{'' if count == 1 else 's'}"
+    return plural(int(count), "GPU") if count == int(count) else f"{count:g} GPUs"
 
 
 def usable(found: int, wanted: int | None) -> int:

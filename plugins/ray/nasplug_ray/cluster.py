@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -60,6 +62,7 @@ def connect(address: str | None, cpus: int, options: Mapping[str, object], *, lo
     ray = import_ray()
     if ray.is_initialized():
         return Cluster(ray, own=False, local=False)
+    term = signal.getsignal(signal.SIGTERM)
     quiet: dict[str, object] = {"log_to_driver": logs, "logging_level": logging.WARNING}
     try:
         if address is None:
@@ -74,6 +77,10 @@ def connect(address: str | None, cpus: int, options: Mapping[str, object], *, lo
         raise
     except Exception as error:
         raise explained(error, address) from error
+    finally:
+        # Ray sets a handler of its own, which would take SIGTERM from whoever ends a search politely.
+        if threading.current_thread() is threading.main_thread() and term is not None:
+            signal.signal(signal.SIGTERM, term)
     return Cluster(ray, own=True, local=address is None)
 
 
