@@ -71,6 +71,7 @@ class NPUConfig:
         ppu_fused: Whether it works beside the array.
         ppu_operations: Layers it can do.
         layer_cycles, tile_cycles: Clocks to set up a layer, and a tile.
+        tiling: How tiles are chosen: `closed` (a closed form: fast) or `search` (all cuts of every layer are tried).
         objective: Objective that tilings are chosen by: `latency`, `traffic`, `energy`, `edp`.
         gate_fraction: Energy of a gated product relative to a full one.
         node_nm, vdd: Process, for energy, area and leakage. 0.9 V stands for the voltage that the shipped tables hold
@@ -124,6 +125,7 @@ class NPUConfig:
     ppu_operations: tuple[str, ...] = POST_OPERATIONS[:8]
     layer_cycles: int = 200
     tile_cycles: int = 16
+    tiling: str = "closed"
     objective: str = "latency"
     gate_fraction: float = 0.1
     node_nm: float = 45
@@ -262,5 +264,6 @@ _CHOICES: dict[str, Sequence[str]] = {
     "ports": PORTS,
     "objective": OBJECTIVES,
     "inner": INNER,
+    "tiling": ("closed", "search"),
     "sram": ("cacti", "horowitz"),
 }

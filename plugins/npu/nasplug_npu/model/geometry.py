@@ -153,7 +153,7 @@ class Cuts:
 
 def cuts(rows: Rows, hw: Points, size: Sizes, work: ArrayWork) -> Cuts:
     """The coarsest cuts that fit the buffers, or half of them with double buffers."""
-    plan = _Plan(rows, hw, size, work)
+    plan = Plan(rows, hw, size, work)
     first, second, third = plan.weights_stay(), plan.inputs_stay(), plan.outputs_stay()
     # Where the sum must be cut, nothing stays but the outputs.
     orders = [plan.cut(order, plan.either(cut, third)) for order, cut in enumerate((first, second))]
@@ -164,7 +164,7 @@ def cuts(rows: Rows, hw: Points, size: Sizes, work: ArrayWork) -> Cuts:
 
 
 @dataclass(frozen=True)
-class _Limits:
+class Limits:
     """What fits the buffers at once, if the sum is cut into so many chunks.
 
     Attributes:
@@ -186,7 +186,7 @@ class _Limits:
     highest: Array
 
 
-class _Plan:
+class Plan:
     """The sizes of layers beside those of buffers, per unit."""
 
     def __init__(self, rows: Rows, hw: Points, size: Sizes, work: ArrayWork) -> None:
@@ -237,7 +237,7 @@ class _Plan:
         per_tile = np.floor(np.minimum(first, np.minimum(second, third)))
         return np.ceil(self.size.units / np.minimum(np.maximum(per_tile, self.together), self.size.units))
 
-    def _limits(self, chunks: Array) -> _Limits:
+    def _limits(self, chunks: Array) -> Limits:
         rows, size, hw = self.rows, self.size, self.hw
         width = hw.acc_bits + (rows.output_bits - hw.acc_bits) * (chunks == 1)
         inputs = self.input_room * np.minimum(chunks, self.most)
@@ -253,7 +253,7 @@ class _Plan:
         height = np.minimum(np.maximum(height, 1.0), size.heights)
         room = self.output_room / (np.ceil(rows.wo / pieces) * width * self.together)
         highest = np.maximum(np.minimum(np.floor(room / self.grain), height), 1.0)
-        return _Limits(chunks, pieces, line, channels, height, room, highest)
+        return Limits(chunks, pieces, line, channels, height, room, highest)
 
     def weights_stay(self) -> tuple[Array, ...]:
         """Inputs are read once for every group of channels, so that there should be few groups, of high bands."""
@@ -291,7 +291,7 @@ class _Plan:
             inputs_again=(inputs & (chunks > 1) if order == 1 else inputs).astype(np.float64),
         )
 
-    def _lowest(self, limits: _Limits) -> Array:
+    def _lowest(self, limits: Limits) -> Array:
         """Height of the bands if there are as few groups as can be."""
         channels = np.minimum(limits.channels, _steps(limits.room, self.grain, self.size.filters))
         return np.floor(limits.room / self._equal(np.ceil(self.size.filters / channels)))
@@ -300,7 +300,7 @@ class _Plan:
         """Channels of groups that are as equal as the array lets them be."""
         return np.ceil(self.size.filters / (groups * self.grain)) * self.grain
 
-    def _at(self, limits: _Limits, wanted: Array) -> tuple[Array, ...]:
+    def _at(self, limits: Limits, wanted: Array) -> tuple[Array, ...]:
         """Groups, bands, pieces and chunks for bands of about this height, none larger than it must be."""
         wanted = np.minimum(np.maximum(wanted, 1.0), limits.highest)
         wanted = np.ceil(self.size.heights / np.ceil(self.size.heights / wanted))
@@ -317,7 +317,7 @@ class _Plan:
         return groups, bands, limits.pieces, np.minimum(np.maximum(needed, 1.0), limits.chunks)
 
     def _least(
-        self, limits: _Limits, heights: Sequence[Array], weights_again: Mask | None, inputs_again: Mask
+        self, limits: Limits, heights: Sequence[Array], weights_again: Mask | None, inputs_again: Mask
     ) -> tuple[Array, ...]:
         """Of several heights the one with the least traffic."""
         best: tuple[Array, ...] = ()

@@ -10,6 +10,7 @@ import numpy as np
 
 from nasplug_npu.model import array, energy, geometry, precision
 from nasplug_npu.model.rows import Array, Mask, Rows
+from nasplug_npu.model.searching import search
 from nasplug_npu.model.tiling import Tiling, memory_clocks, tile
 from nasplug_npu.rates import RateConfig
 
@@ -75,7 +76,7 @@ def layers(rows: Rows, hw: Points, *, cpu: RateConfig | None = None) -> Layers:
     work, cut = _cuts(rows, hw, size)
     computing, post = _clocks(rows, hw, work)
     busy = np.maximum(computing, post) if hw.ppu_fused else computing + post
-    tiling = tile(rows, hw, size, cut, busy)
+    tiling = tile(rows, hw, size, cut, busy) if hw.tiling == "closed" else search(rows, hw, work, busy)
     unsupported = ~rows.mac & ~rows.kind(*hw.ppu_operations)
     idle = unsupported | rows.kind("concat")  # a concatenation is written in place
     works = np.where(idle, 0.0, 1.0)

@@ -65,7 +65,7 @@ def tile(rows: Rows, hw: Points, size: Sizes, cuts: Cuts, compute: Array) -> Til
         cuts: The coarsest cuts.
         compute: Clocks that the array and the post-process unit need for all tiles together.
     """
-    work = _Work(rows, hw, size, cuts, compute)
+    work = Work(rows, hw, size, cuts, compute)
     best: tuple[Array, ...] = ()
     lowest = np.empty(0)
     for order, kinds in _COMPARED[hw.objective]:
@@ -104,7 +104,7 @@ def _transfers(hw: Points, tiles: Array, weights: Array, maps: Array, outputs: A
     return found[0] * of_weights, found[1] * of_map, found[2] * of_map
 
 
-class _Work:
+class Work:
     """What all cuts of the layers have in common."""
 
     def __init__(self, rows: Rows, hw: Points, size: Sizes, cuts: Cuts, compute: Array) -> None:
