@@ -105,6 +105,14 @@ class SQLiteStorage:
         beside = [ending for ending in ("-wal", ".files") if Path(f"{self._file}{ending}").exists()]
         if not exists and self._file.is_file() and (beside or not writable):
             raise self._damaged("it is empty" + (f", and {self._file.name}{beside[0]} is not" if beside else ""))
+        if writable and exists and self._file.stat().st_nlink > 1:
+            raise StorageError(
+                "the study file has several names",
+                where=str(self._file),
+                why="it is a hard link: under another name another run could write to the same file unseen, and a copy "
+                "made of links would change with it",
+                fix=f"make it a file of its own: `nasplug copy {self._file.name} NEW`",
+            )
         with self._guard("open"):
             if writable:
                 self._file.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -32,8 +32,8 @@ class Opened(Protocol):
     def network(self, study: StudyView, trial: Trial) -> nn.Module:
         """Builds the trial's network as it ended, through the space, all wrappers and its edits."""
 
-    def sections(self, study: Study) -> list[Section]:
-        """Returns what plugins add to the report."""
+    def sections(self, study: Study) -> Iterator[tuple[str, Callable[[], list[Section]]]]:
+        """Returns names of plugins that add to the report, and functions that give what each adds."""
 
     def editors(self) -> list[tuple[str, Component]]:
         """Returns kind and component of the plugins outside `build` that can repeat edits."""

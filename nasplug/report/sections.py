@@ -54,7 +54,9 @@ def sections(study: Study) -> tuple[list[Shown], list[str]]:
         try:
             found = answer()
             shown += [_shown(section) for section in found or ()]
-        except Exception as error:  # a stranger's section must not cost the rest of the page
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a stranger's section must not cost the rest of the page
             notices.append(f"{name} could not add its section: {type(error).__name__}: {error}")
     return shown, notices
 
@@ -62,7 +64,7 @@ def sections(study: Study) -> tuple[list[Shown], list[str]]:
 def _answers(study: Study) -> Iterator[tuple[str, Callable[[], list[Section]]]]:
     composed = study.composed
     if composed is not None:
-        yield "a plugin", lambda: composed.sections(study)
+        yield from composed.sections(study)
         return
     from nasplug.plugins.component import Component, instantiate, resolve
     from nasplug.plugins.discovery import discover

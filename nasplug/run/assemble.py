@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -146,10 +146,20 @@ class Assembly:
             if key != "build" and any(plugin is other for other in able)
         ]
 
-    def sections(self, study: Study) -> list[Section]:
-        """Returns what plugins add to the report, in the order of the specification."""
-        answers = self.manager.hook.sections(study=study)
-        return [section for answer in reversed(answers) for section in answer or ()]
+    def sections(self, study: Study) -> Iterator[tuple[str, Callable[[], list[Section]]]]:
+        """Returns names of plugins that add to the report, and functions that give what each adds.
+
+        Args:
+            study: Study to report on.
+        """
+        for name, plugin in reversed(self.manager.who("sections")):
+            others = [other for _, other in self.manager.named() if other is not plugin]
+
+            def answers(others: list[object] = others) -> list[Section]:
+                found = self.manager.without(others, "sections")(study=study)
+                return [section for answer in found for section in answer or ()]
+
+            yield name, answers
 
 
 @dataclass

@@ -92,6 +92,22 @@ def test_a_link_leads_to_the_same_study_and_lock(tmp_path, toy_path):
         storage.close()
 
 
+def test_a_hard_link_is_read_and_not_written(tmp_path, toy_path):
+    """Two runs under two names would have two locks, and two logs beside one file."""
+    run(tmp_path / "s.sqlite", toy_path)
+    before = (tmp_path / "s.sqlite").read_bytes()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "t.sqlite").hardlink_to(tmp_path / "s.sqlite")
+    for path in (tmp_path / "s.sqlite", tmp_path / "elsewhere" / "t.sqlite"):
+        assert len(nas.load_study(path).trials) == 3
+        with pytest.raises(StorageError, match="has several names") as caught:
+            run(path, toy_path, trials=5)
+        assert f"nasplug copy {path.name} NEW" in str(caught.value)
+    assert (tmp_path / "s.sqlite").read_bytes() == before
+    (tmp_path / "elsewhere" / "t.sqlite").unlink()
+    assert len(run(tmp_path / "s.sqlite", toy_path, trials=5).trials) == 5
+
+
 @pytest.mark.parametrize("executor", ["inline", "process"])
 def test_trials_hold_the_checksums_of_their_files(tmp_path, toy_path, executor):
     study = run(tmp_path / "s.sqlite", toy_path, executor=executor)

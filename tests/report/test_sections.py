@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 import nasplug as nas
@@ -62,6 +64,8 @@ def test_pictures_stand_in_the_section(search):
         lambda: ["text"],
         lambda: [nas.Section("x", header=("a", "b"), rows=[(1,)])],
         lambda: 5,
+        lambda: sys.exit(0),
+        lambda: (_ for _ in ()).throw(GeneratorExit()),
     ],
 )
 def test_a_faulty_section_is_a_notice(search, tmp_path, answer):
@@ -71,7 +75,45 @@ def test_a_faulty_section_is_a_notice(search, tmp_path, answer):
     shown, notices = sections(study)
     assert not shown
     assert len(notices) == 1
+    assert notices[0].startswith("strategy:")
     assert "could not add its section" in study.report(tmp_path / "x.html").read_text()
+
+
+class Saying:
+    """A cost with a section of its own."""
+
+    name = "saying"
+
+    @nas.hookimpl
+    def cost(self, candidate, target):
+        return {"saying": 1.0}
+
+    @nas.hookimpl
+    def sections(self, study):
+        return [nas.Section("Said", ["all the same"])]
+
+
+def test_a_faulty_section_costs_no_other_one():
+    strategy = Telling()
+    strategy.answer = lambda: 1 / 0
+    study = nas.search(
+        space=SyntheticSpace(), strategy=strategy, evaluator=SyntheticEvaluator(), costs=[Saying()], trials=2
+    )
+    shown, notices = sections(study)
+    assert [section.title for section in shown] == ["Said"]
+    assert len(notices) == 1
+    assert "ZeroDivisionError" in notices[0]
+
+
+def test_the_person_may_interrupt(search):
+    strategy = Telling()
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    strategy.answer = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        sections(search(strategy))
 
 
 PLUGIN = """
