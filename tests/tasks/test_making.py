@@ -225,3 +225,16 @@ def test_a_first_argument_that_is_not_for_networks_is_answered_with_the_recipe()
 def test_both_ways_at_once():
     with pytest.raises(TaskError, match="both given"):
         Maker(First, "T", "anything", "model")
+
+
+class Positional(Base):
+    def __init__(self, anything, /, lr=0.1):
+        super().__init__()
+        self.kept, self.lr = anything, lr
+
+
+@pytest.mark.parametrize("factory", [Positional, First])
+def test_a_first_argument_is_given_by_its_place(factory):
+    """Some take it in no other way."""
+    network = nn.Linear(4, 3)
+    assert Maker(factory, "T").make(network, {"lr": 0.3}).kept is network

@@ -168,6 +168,17 @@ def test_random_walks_are_the_geometric_kernel_on_the_product_graph(a, b):
     np.testing.assert_allclose(found, expected)
 
 
+def test_walks_are_counted_by_length_and_by_what_lies_on_them():
+    counts = RandomWalk([0.3], longest=3).substructures(DIAMOND)
+    assert [sum(each.values()) for each in counts] == [4, 4, 2, 0]
+    twins = Graph(("input", "conv", "conv", "output"), DIAMOND.edges)
+    assert [dict(each) for each in RandomWalk([0.3], longest=2).substructures(twins)] == [
+        {("input",): 1, ("conv",): 2, ("output",): 1},
+        {("input", "conv"): 2, ("conv", "output"): 2},
+        {("input", "conv", "output"): 2},
+    ]
+
+
 def test_wide_networks_approach_the_infinite_one():
     some = [CHAIN, DIAMOND, Graph.chain(("conv", "conv", "pool")), Graph.chain(())]
     limit = InfiniteGraphConvolution([1, 2, 3]).inner(some, some, [0, 1, 2])

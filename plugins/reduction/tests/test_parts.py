@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -38,7 +39,10 @@ def test_a_picture_has_the_layers_that_make_channels_and_no_others():
     architecture = space.full
     whole = picture(space.layout, space.widths(architecture), ())
     assert (whole.labels[0], whole.labels[-1]) == ("input", "output")
+    assert all(re.fullmatch(r"(conv\dx\d|linear):[\d+]+|linear:out", label) for label in whole.labels[1:-1])
     widths = space.widths(architecture)
+    block = space.blocks[0]
+    assert len(picture(space.layout, widths, [block]).labels) == len(whole.labels) - 2
     for name in widths:  # groups that are not asked for have no width in it
         drawn = picture(space.layout, {name: 7}, ())
         made = {part for label in drawn.labels[1:-1] for part in label.partition(":")[2].split("+")}

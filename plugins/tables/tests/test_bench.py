@@ -198,3 +198,14 @@ def test_random_search_all_at_once_has_the_law_of_the_strategy(path):
         random_search(benchmark, queries=5**6 + 1, seeds=1)
     whole = random_search(benchmark, queries=5**6, seeds=1)
     assert sorted(whole[0].tolist()) == list(range(5**6))
+
+
+def test_a_picture_is_drawn_into_a_folder_that_is_made(path, tmp_path):
+    pytest.importorskip("matplotlib")
+    from nasplug_tables.bench.plot import draw
+
+    found = compare(path, [], queries=5, seeds=2, workers=1)
+    file = draw(found, tmp_path / "new" / "deep")
+    assert file == tmp_path / "new" / "deep" / "regret.png"
+    assert file.read_bytes().startswith(b"\x89PNG")
+    assert draw(found, tmp_path / "new" / "deep") == file

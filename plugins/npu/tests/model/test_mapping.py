@@ -128,3 +128,8 @@ def test_bounds_hold_for_all_of_them(kernel, stride, channels, inner, lanes, gro
     assert latency <= found["latency_s"]
     assert energy <= found["energy_j"]
     assert found["traffic_bytes"] >= sum(network.build().weights)
+
+
+@pytest.mark.parametrize("kind", ["maxpool", "avgpool"])
+def test_layers_without_products_read_their_inputs_once(kind):
+    assert amounts(BASE, lambda network: network.pool(kind, INPUT, 2))[:2] == [0, 16 * 32 * 32]

@@ -159,7 +159,6 @@ class SegNetwork(nn.Module):
         super().__init__()
         made = _Layers(dimensions)
         self.layers = decode(genes, stem)
-        self.dimensions = dimensions
         self.stem = made.conv_bn_relu(channels, stem, 3)
         self.cells = nn.ModuleList(_CellNetwork(made, layer) for layer in self.layers)
         last = self.layers[-1].outputs if self.layers else stem
