@@ -83,6 +83,7 @@ PACKAGES: dict[str, Package] = {
             "command": ("bench", "table"),
         },
     ),
+    "nasplug-zerocost": Package("compute zero-cost proxies", {"cost": ("zerocost",)}),
 }
 
 

@@ -34,7 +34,7 @@ ANY_PER_1000_LINES = {
     "nasplug_reduction": 14.0,
     "nasplug_slurm": 14.0,
     "nasplug_tables": 23.0,
-    "nasplug_template": 31.0,
+    "nasplug_zerocost": 12.0,
 }
 PARAMETERS, WIDE_FUNCTIONS = 12, 5
 CIRCLE = 3

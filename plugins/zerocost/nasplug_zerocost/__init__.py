@@ -1,0 +1,1 @@
+"""Zero-cost proxies: what an untrained network says about itself."""
