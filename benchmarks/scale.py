@@ -211,20 +211,31 @@ def ray_part(trials: int, tune_trials: int) -> dict[str, Any]:
 
 
 def memory(trials: int) -> dict[str, Any]:
-    """Main memory of the driver, every 500 trials."""
+    """Main memory of the driver, every 500 trials; and how it grows in one process, by the trials of the study alone."""
+    alone = Clock()
+    nas.search(
+        space=SyntheticSpace(), evaluator=SyntheticEvaluator(), trials=trials, trackers=[alone], remeasure=True,
+        progress=False,
+    )  # fmt: skip
     gc.collect()
     before = resident()
     _, clock, spent = on_ray(SyntheticEvaluator(), trials)
     taken = clock.memory
-    half = len(taken) // 2
     return {
         "trials": trials,
         "before_mb": before / 1e6,
         "mb_every_500_trials": [value / 1e6 for value in taken],
-        "growth_kb_per_trial_in_the_second_half": (taken[-1] - taken[half]) / 1e3 / (500 * (len(taken) - 1 - half)),
+        "growth_kb_per_trial": growth(taken),
+        "growth_kb_per_trial_in_one_process": growth(alone.memory),
         "seconds": clock.times[-1],
         "driver_processor_ms_per_trial": 1000 * spent / trials,
     }
+
+
+def growth(taken: list[int]) -> float:
+    """Kilobytes per trial in the second half of a search."""
+    half = len(taken) // 2
+    return (taken[-1] - taken[half]) / 1e3 / (500 * (len(taken) - 1 - half))
 
 
 class Killing(Clock):

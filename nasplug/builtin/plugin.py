@@ -69,6 +69,16 @@ def register(catalog: Catalog) -> None:
         "nasplug.export.exporter:MonaiBundle",
         summary="A MONAI bundle of a segmentation, which monai.bundle runs on NIfTI files.",
     )
+    for name, attribute, where in (
+        ("tensorboard", "TensorBoardTracker", "TensorBoard"),
+        ("mlflow", "MLflowTracker", "MLflow"),
+        ("wandb", "WandbTracker", "W&B"),
+    ):
+        catalog.tracker(
+            name,
+            f"nasplug.builtin.tracking.{name}:{attribute}",
+            summary=f"The study as a run in {where}, with a nested run for each trial.",
+        )
     catalog.tracker(
         "jsonl", "nasplug.builtin.trackers:JsonLines", summary="Appends every event to a file as one line of JSON."
     )
