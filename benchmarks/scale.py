@@ -211,7 +211,7 @@ def ray_part(trials: int, tune_trials: int) -> dict[str, Any]:
 
 
 def memory(trials: int) -> dict[str, Any]:
-    """Main memory of the driver, every 500 trials; and how it grows in one process, by the trials of the study alone."""
+    """Main memory of the driver, every 500 trials; and its growth in one process, by the trials of the study alone."""
     alone = Clock()
     nas.search(
         space=SyntheticSpace(), evaluator=SyntheticEvaluator(), trials=trials, trackers=[alone], remeasure=True,
