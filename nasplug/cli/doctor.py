@@ -18,7 +18,7 @@ from nasplug.cli import output
 from nasplug.cli.loading import find_plugins
 from nasplug.cli.parser import Parser
 from nasplug.contract.wording import plural
-from nasplug.plugins.packages import PACKAGES, is_installed
+from nasplug.plugins.packages import is_installed, known
 
 SUMMARY = "Check the installation, with a remedy for every problem."
 
@@ -157,7 +157,7 @@ def _plugins(arguments: argparse.Namespace) -> Iterator[Check]:
         else:
             fix = f"update or uninstall {plugin.distribution.rpartition(' ')[0] or plugin.distribution}"
             yield Check(name, "broken", " ".join(plugin.error.split()), fix)
-    for distribution, package in PACKAGES.items():
+    for distribution, package in known().items():
         if not is_installed(distribution):
             name = distribution.removeprefix("nasplug-").replace("-", "_")
             yield Check(f"plugin {name}", "absent", f"needed to {package.purpose}: pip install {distribution}")

@@ -1,4 +1,4 @@
-"""Which package of this project has a name, for messages to somebody who has not installed it.
+"""Which known package has a name, for messages to somebody who has not installed it.
 
 This is a directory and nothing more: it decides nothing, and packages of others work without an entry here.
 """
@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,85 +19,47 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One package of this project.
+    """One known package.
 
     Attributes:
         purpose: Purpose, as a verb phrase.
+        contract: Contract that it was written for.
+        licence: SPDX identifier.
+        status: `stable`, `beta` or `experimental`.
+        page: Address of its documentation, or its folder in the repository of this project.
         names: Names that it announces, by kind of component; `optuna` stands for `optuna.tpe` and the like too.
     """
 
     purpose: str
+    contract: str
+    licence: str
+    status: str
+    page: str
     names: Mapping[str, tuple[str, ...]]
 
 
-#: By distribution.
-PACKAGES: dict[str, Package] = {
-    "nasplug-ablation": Package(
-        "say what the parts of a module, its data and its training are worth",
-        {**dict.fromkeys(("strategy", "space", "task", "wrapper"), ("ablation",)), "command": ("ablate",)},
-    ),
-    "nasplug-bogk": Package("search with graph kernels", {"strategy": ("bogk",), "command": ("motifs",)}),
-    "nasplug-cgap": Package(
-        "grow and prune networks, learn classes in stages, and search for stable networks",
-        {
-            **dict.fromkeys(("strategy", "space", "task", "evaluator", "callback"), ("cgap",)),
-            "cost": ("stability", "roughness"),
-        },
-    ),
-    "nasplug-darts-lp": Package(
-        "train networks of low precision, and search by gradients",
-        dict.fromkeys(("strategy", "space", "wrapper", "callback", "exporter"), ("darts_lp",)),
-    ),
-    "nasplug-emonas": Package(
-        "search with EMONAS, and count one bits",
-        {
-            "strategy": ("emonas",),
-            "space": ("emonas",),
-            "callback": ("emonas",),
-            "cost": ("boo",),
-            "command": ("boo",),
-        },
-    ),
-    "nasplug-infonas": Package(
-        "embed architectures with arch2vec and info-NAS", {"strategy": ("infonas",), "command": ("infonas",)}
-    ),
-    "nasplug-npu": Package(
-        "price networks on neural processing units",
-        dict.fromkeys(("target", "cost", "command", "callback", "space", "evaluator"), ("npu",)),
-    ),
-    "nasplug-optuna": Package("search with Optuna's samplers", dict.fromkeys(("strategy", "command"), ("optuna",))),
-    "nasplug-qnas": Package(
-        "search with Q-NAS, and in its spaces", dict.fromkeys(("strategy", "space", "task"), ("qnas",))
-    ),
-    "nasplug-ray": Package("run trials on a Ray cluster", {"executor": ("ray",)}),
-    "nasplug-reduction": Package(
-        "make trained networks smaller",
-        {**dict.fromkeys(("strategy", "space", "task", "callback"), ("reduction",)), "command": ("shrink",)},
-    ),
-    "nasplug-slurm": Package("run trials on Slurm", {"executor": ("slurm",)}),
-    "nasplug-tables": Package(
-        "search and compare strategies on tables of results",
-        {
-            "space": ("nasbench101", "nasbench201", "table"),
-            "evaluator": ("tabular",),
-            "target": ("table",),
-            "cost": ("column",),
-            "command": ("bench", "table"),
-        },
-    ),
-    "nasplug-zerocost": Package("compute zero-cost proxies", {"cost": ("zerocost",)}),
-}
+@cache
+def known() -> Mapping[str, Package]:
+    """All known packages by distribution, in alphabetical order, from `directory.toml`."""
+    import tomllib
+
+    text = files("nasplug.plugins").joinpath("directory.toml").read_text(encoding="utf-8")
+    found = {}
+    for name, facts in sorted(tomllib.loads(text).items()):
+        names = {kind: tuple(words) for kind, words in facts.pop("names").items()}
+        found[name] = Package(**facts, names=names)
+    return found
 
 
 def offering(name: str, *kinds: str) -> str | None:
-    """The distribution of this project that announces a name, or None.
+    """The known distribution that announces a name, or None.
 
     Args:
         name: A slug such as `optuna.tpe`, a target such as `table:FILE#DEVICE`, or the key of a cost.
         *kinds: Kinds of components; without one all are looked through.
     """
     word = re.split("[:/]", name, maxsplit=1)[0]
-    for distribution, package in PACKAGES.items():
+    for distribution, package in known().items():
         for kind, names in package.names.items():
             if (not kinds or kind in kinds) and (word in names or word.partition(".")[0] in names):
                 return distribution
@@ -103,7 +67,7 @@ def offering(name: str, *kinds: str) -> str | None:
 
 
 def missing(catalog: Catalog, name: str, *kinds: str) -> tuple[str | None, str | None]:
-    """Why a name is not in the catalogue although a package of this project has it, and what to do.
+    """Why a name is not in the catalogue although a known package has it, and what to do.
 
     Args:
         catalog: Catalog that is loaded.

@@ -18,7 +18,7 @@ from nasplug.contract.errors import UnknownNameError, did_you_mean
 from nasplug.plugins.catalog import Catalog, Entry
 from nasplug.plugins.component import Component, instantiate
 from nasplug.plugins.discovery import Discovery, Plugin, discover
-from nasplug.plugins.packages import PACKAGES, is_installed
+from nasplug.plugins.packages import is_installed, known
 
 #: Kinds that have a suite, with the factory method that the suite wants.
 _SUITES = {
@@ -58,7 +58,7 @@ def find_plugin(name: str, found: Discovery) -> Plugin:
         distribution = plugin.distribution.split(" ")[0]
         if name in (plugin.name, plugin.module) or wanted in (distribution, distribution.removeprefix("nasplug-")):
             return plugin
-    ours = next((package for package in PACKAGES if wanted in (package, package.removeprefix("nasplug-"))), None)
+    ours = next((package for package in known() if wanted in (package, package.removeprefix("nasplug-"))), None)
     raise UnknownNameError(
         f"no plugin {name!r} is installed",
         fix=f"pip install {ours}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from nasplug.cli import main
@@ -25,7 +27,7 @@ def test_the_directory_is_what_the_packages_announce():
     assert wrong == []
     stated = {
         (distribution, kind, word)
-        for distribution, package in packages.PACKAGES.items()
+        for distribution, package in packages.known().items()
         for kind, words in package.names.items()
         for word in words
     }
@@ -33,7 +35,9 @@ def test_the_directory_is_what_the_packages_announce():
         (distribution, kind, part) for distribution, kind, name in announced() for part in (name, name.split(".")[0])
     }
     assert stated - real == set()
-    assert {distribution for distribution, _, _ in real} == set(packages.PACKAGES)
+    assert {distribution for distribution, _, _ in real} == {
+        d for d, p in packages.known().items() if p.page.startswith("plugins/")
+    }
 
 
 @pytest.mark.parametrize(
@@ -115,3 +119,52 @@ def test_test_plugin_names_the_package(absent, monkeypatch):
     monkeypatch.setattr(installed, "is_installed", lambda distribution: False)
     with pytest.raises(UnknownNameError, match="pip install nasplug-tables"):
         installed.find_plugin("tables", discover())
+
+
+def test_the_page_is_written_from_the_directory():
+    from runpy import run_path
+
+    made = run_path(str(ROOT / "docs" / "plugins_page.py"))
+    assert made["PAGE"].read_text(encoding="utf-8") == made["page"](), "run `python docs/plugins_page.py`"
+
+
+def test_entries_say_what_their_packages_say():
+    import tomllib
+
+    from nasplug.contract.hookspecs import CONTRACT_VERSION
+
+    for name, facts in packages.known().items():
+        assert facts.status in ("stable", "beta", "experimental"), name
+        if not facts.page.startswith("plugins/"):
+            continue
+        project = tomllib.loads((ROOT / facts.page / "pyproject.toml").read_text())["project"]
+        assert (project["name"], project["license"], facts.contract) == (name, facts.licence, CONTRACT_VERSION)
+
+
+def test_known_packages_are_listed(absent, capsys):
+    assert main(["plugins", "--known"]) == 0
+    out = capsys.readouterr().out
+    assert "nasplug-bogk" in out
+    assert "pip install nasplug-ablation" in out
+    assert main(["plugins", "--known", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [item["name"] for item in listed] == list(packages.known())
+    assert not any(item["installed"] for item in listed)
+    assert next(item for item in listed if item["name"] == "nasplug-optuna")["names"] == {
+        "strategy": ["optuna"],
+        "command": ["optuna"],
+    }
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(path.parent for path in ROOT.glob("plugins/[a-z]*/pyproject.toml")), ids=lambda path: path.name
+)
+def test_a_search_of_an_index_finds_every_package(folder):
+    import tomllib
+
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    assert project["name"] == f"nasplug-{folder.name.replace('_', '-')}"
+    assert {"nasplug", "nasplug-plugin", "neural architecture search"} <= set(project["keywords"])
+    assert "Typing :: Typed" in project["classifiers"]
+    assert (folder / f"nasplug_{folder.name}" / "py.typed").is_file()
+    assert (folder / "LICENSE").is_file()
