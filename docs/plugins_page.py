@@ -17,8 +17,8 @@ says which are installed; a specification that names something of a known packag
 """
 TAIL = """
 Names of packages start with `nasplug-`; keywords have `nasplug-plugin`, and repositories that topic, so that a search
-finds them. Yours works without an entry here, as soon as it is installed: an entry makes it known to those who have not
-installed it. To be listed, publish it, let `nasplug test-plugin` pass in its own CI with the lowest and the newest
+finds them. Yours works without an entry here, as soon as it is installed: an entry makes it known before it is
+installed. To be listed, publish it, let `nasplug test-plugin` pass in its own CI with the lowest and the newest
 nasplug (the workflows of `nasplug new-plugin` do), and propose an entry of `directory.toml`.
 
 | status | what it promises |
