@@ -150,6 +150,27 @@ def _add(catalog: Catalog, plugin: object, *, name: str, distribution: str) -> N
     catalog.merge(own)
 
 
+#: Names of files that came from another machine, where they have another path.
+_NAMES: dict[Path, str] = {}
+
+
+def module_of(path: Path) -> str:
+    """Returns the name that the module of a single-file plugin has, in every process and on every machine of a run."""
+    path = Path(path).resolve()
+    # Not hash(): the name must be the same in every process.
+    return _NAMES.get(path) or f"nasplug_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+
+
+def rename(path: Path, name: str) -> None:
+    """Gives the module of a file that came from another machine the name it has there.
+
+    Args:
+        path: Path of the file here.
+        name: Name that `module_of` gave there.
+    """
+    _NAMES[Path(path).resolve()] = name
+
+
 def load_file(path: Path) -> ModuleType:
     """Imports a single-file plugin under a name made from its path, so that spawned workers can do the same.
 
@@ -159,8 +180,7 @@ def load_file(path: Path) -> ModuleType:
     path = Path(path).resolve()
     if not path.is_file():
         raise PluginImportError(f"there is no file {str(path)!r}", where="--plugin", fix="give the path of a .py file")
-    # Not hash(): the name must be the same in every process.
-    name = f"nasplug_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    name = module_of(path)
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from nasplug.contract.errors import NasplugError, PluginError, SpecError
+from nasplug.plugins.discovery import module_of, rename
 from nasplug.run.api import versions
 from nasplug.run.executors.bootstrap import Bootstrap, Place
 from nasplug.run.executors.serving import Service
@@ -34,14 +35,14 @@ class Parcel:
     Attributes:
         bootstrap: The run.
         store: Store that its files go through.
-        plugins: Names and contents of single-file plugins.
+        plugins: Modules, file names and contents of single-file plugins.
         versions: Versions of the driver.
         probe: Name of a file that the driver wrote into the study's folder, if all machines reach it; otherwise empty.
     """
 
     bootstrap: Bootstrap
     store: Store
-    plugins: tuple[tuple[str, bytes], ...]
+    plugins: tuple[tuple[str, str, bytes], ...]
     versions: Mapping[str, str]
     probe: str
 
@@ -57,7 +58,7 @@ class Parcel:
         parcel = cls(
             launch.bootstrap(program=False),
             store,
-            tuple((file.name, file.read_bytes()) for file in files),
+            tuple((module_of(file), file.name, file.read_bytes()) for file in files),
             versions(),
             probe,
         )
@@ -89,10 +90,11 @@ class Parcel:
             )
         scratch = Path(tempfile.mkdtemp(prefix="nasplug-"))
         plugins = []
-        for position, (name, content) in enumerate(self.plugins):
+        for position, (module, name, content) in enumerate(self.plugins):
             file = scratch / "plugins" / str(position) / name
             file.parent.mkdir(parents=True)
             file.write_bytes(content)
+            rename(file, module)
             plugins.append(str(file))
         root = Path(folder) if self.store.shared else scratch / "files"
         root.mkdir(parents=True, exist_ok=True)

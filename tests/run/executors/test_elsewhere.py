@@ -9,7 +9,8 @@ import pytest
 
 from nasplug.contract.errors import NasplugError, PluginError, SpecError, StorageError
 from nasplug.ledger.ledger import Ledger
-from nasplug.plugins.discovery import discover
+from nasplug.plugins import discovery
+from nasplug.plugins.discovery import discover, module_of
 from nasplug.run.assemble import compose
 from nasplug.run.executors import elsewhere
 from nasplug.run.executors.elsewhere import Parcel, check_versions
@@ -42,7 +43,8 @@ def test_it_answers_as_a_worker_here_would(launch):
 
 def test_plugin_files_travel_with_their_contents(launch, monkeypatch, tmp_path):
     parcel = Parcel.of(launch, SharedFolder())
-    ((name, content),) = parcel.plugins
+    ((module, name, content),) = parcel.plugins
+    assert module.startswith("nasplug_file_working_plugin_")
     assert name == "working_plugin.py"
     assert b"NASPLUG_CONTRACT" in content
     gone = dict(parcel.bootstrap.spec) | {"plugins": [str(tmp_path / "not" / "here.py")]}
@@ -101,3 +103,18 @@ def test_a_store_that_breaks_in_a_trial_ends_the_run(launch, tmp_path):
     result, files = station.answer(job(launch), lambda key, message: None)
     assert isinstance(result, NasplugError)
     assert files == []
+
+
+def test_a_plugin_file_has_one_name_on_all_machines(launch):
+    """Work is named by its function, and draws its random numbers by that name."""
+    parcel = Parcel.of(launch, SharedFolder())
+    ((module, _, _),) = parcel.plugins
+    copies = []
+    for _ in range(2):
+        before = set(discovery._NAMES)
+        sent(parcel).unpack("cpu")
+        (path,) = set(discovery._NAMES) - before
+        copies.append(path)
+    assert copies[0] != copies[1]
+    assert [module_of(path) for path in copies] == [module, module]
+    assert module_of(launch.assembly.spec.plugins[0]) == module
