@@ -97,6 +97,7 @@ def main() -> None:
         empty = root / "empty"
         empty.mkdir()
         options = ["--weights", "../w.pt", "--data", "../images", "--keep", str(KEEP), "--onnx", "small.onnx"]
+        options += ["--input", "3x32x32"]
         options += ["--strategy", arguments.strategy, "--epochs", str(arguments.epochs)]
         command = [sys.executable, "-m", "nasplug.cli", "shrink", "timm:resnet18", *options, "--json"]
         started = time.perf_counter()

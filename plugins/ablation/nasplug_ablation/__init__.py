@@ -8,9 +8,14 @@ from nasplug.lazy import attach
 
 if TYPE_CHECKING:
     from nasplug_ablation.report.report import AblationReport
+    from nasplug_ablation.setup import Setup
     from nasplug_ablation.study import AblationStudy
 
-_HOMES = {"AblationStudy": "nasplug_ablation.study", "AblationReport": "nasplug_ablation.report.report"}
-__all__ = ["AblationReport", "AblationStudy"]
+_HOMES = {
+    "AblationStudy": "nasplug_ablation.study",
+    "AblationReport": "nasplug_ablation.report.report",
+    "Setup": "nasplug_ablation.setup",
+}
+__all__ = ["AblationReport", "AblationStudy", "Setup"]
 
 __getattr__, __dir__ = attach(__name__, _HOMES)

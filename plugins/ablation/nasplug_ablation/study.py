@@ -17,6 +17,7 @@ from nasplug_ablation.components import Entry
 from nasplug_ablation.data.features import Features
 from nasplug_ablation.plan import Plan, make_plan
 from nasplug_ablation.report.report import AblationReport
+from nasplug_ablation.setup import NAMES, Setup, grouped
 from nasplug_ablation.source import Source
 from nasplug_ablation.space import VariantSpace, plain_entries
 from nasplug_ablation.strategies.ablator import Ablator
@@ -29,25 +30,8 @@ if TYPE_CHECKING:
 _AHEAD = 256
 #: Keys of a specification of a study.
 KEYS = (
-    "module",
-    "module_args",
-    "data",
-    "data_args",
-    "callbacks",
-    "study",
-    "trial",
-    "features",
-    "components",
-    "metric",
-    "direction",
-    "seeds",
-    "strategy",
-    "epochs",
-    "trainer",
-    "evaluator",
-    "build",
-    "run",
-    "plugins",
+    *("module", "module_args", "data", "data_args", "study", "trial", "features", "components"),
+    *("metric", "direction", "seeds", "strategy", "epochs", *NAMES),
 )
 
 
@@ -71,18 +55,17 @@ class AblationStudy:
         direction: Whether it is to be large (`max`) or small (`min`).
         module_args: Arguments of `module`.
         data_args: Arguments of `data`.
-        callbacks: Callbacks of every training.
         features: Names of the features of the data, and their place.
         components: Entries, as in a specification.
         seeds: Seeds that every variant is trained with, or their number.
         strategy: `loco`, `pairs`, `add_one_in`, `backward`, `shapley`, or one with options:
             `{"shapley": {"orders": 8}}`.
         epochs: Epochs of every training.
-        trainer: Options of Lightning's Trainer.
-        evaluator: Evaluator in place of Lightning's with the result of the last epoch.
-        build: Further wrappers of networks and data.
-        run: Options of the run, as in a specification of a search: `workers`, `device`, `storage`, ...
-        plugins: Paths of single-file plugins.
+        setup: What all trainings share beside that: callbacks, options of the Trainer and of the run, ...; a `Setup`
+            or its values by name.
+
+    Raises:
+        SpecError: A part of the setup or of the features is unknown.
     """
 
     def __init__(
@@ -94,32 +77,27 @@ class AblationStudy:
         direction: str = "max",
         module_args: JsonObject | None = None,
         data_args: JsonObject | None = None,
-        callbacks: object = None,
         features: Features | JsonObject | None = None,
         components: Sequence[Entry] = (),
         seeds: int | Sequence[int] = 3,
         strategy: object = "loco",
         epochs: int = 1,
-        trainer: JsonObject | None = None,
-        evaluator: object = None,
-        build: Sequence[object] = (),
-        run: JsonObject | None = None,
-        plugins: Sequence[str] = (),
+        setup: Setup | Mapping[str, object] | None = None,
     ) -> None:
+        self.setup = Setup.of(setup)
         self._task: object = module
         self._given: dict[str, object] = {
             "data": data,
             "module_args": module_args,
             "data_args": data_args,
-            "callbacks": callbacks,
+            "callbacks": self.setup.callbacks,
         }
         self.metric, self.direction = metric, direction
         self._features = _features(features)
         self.components: list[Entry] = list(components)
         self.seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
         self.strategy = _strategy(strategy, self.seeds)
-        self.epochs, self._trainer, self._evaluator = epochs, trainer, evaluator
-        self._build, self.options, self.plugins = list(build), dict(run or {}), list(plugins)
+        self.epochs, self.options, self.plugins = epochs, dict(self.setup.run), list(self.setup.plugins)
 
     # -- what is taken away --------------------------------------------------------------------------------------
 
@@ -265,22 +243,12 @@ class AblationStudy:
         """
         objects: dict[str, object] = {}
         task, space = self._task_part(objects), self._space_part(objects)
-        evaluator = self._evaluator
-        if evaluator is None:
-            options: dict[str, object] = {"score": "last", "keep": "none"}
-            evaluator = {"lightning": {**options, "trainer": dict(self._trainer)} if self._trainer else options}
-        elif self._trainer:
-            raise SpecError(
-                "there are options of the Trainer and an evaluator",
-                where="trainer",
-                fix="give the evaluator its own: evaluator: {lightning: {trainer: {...}}}",
-            )
         data = {
             "space": space,
             "task": task,
             "strategy": self.strategy.to_plain(),
-            "evaluator": evaluator,
-            "build": [*self._build, "ablation"],
+            "evaluator": self.setup.training,
+            "build": [*self.setup.build, "ablation"],
             "objectives": {self.metric: self.direction},
             "budget": {"epochs": self.epochs},
             "run": {"batch": _AHEAD, **self._executor(), **self.options},
@@ -394,7 +362,7 @@ class AblationStudy:
             )
         if "study" in given:
             return cls.of(given.pop("study"), given.pop("trial", None), **given)
-        return cls(given.pop("module"), given.pop("data", None), **given)
+        return cls(given.pop("module"), given.pop("data", None), **grouped(given))  # type: ignore[arg-type]
 
     @classmethod
     def of(cls, study: Study | str | Path, trial: int | None = None, **settings: Any) -> Self:
@@ -403,7 +371,8 @@ class AblationStudy:
         Args:
             study: Search, or its file.
             trial: Number of the trial; None is the best.
-            **settings: Settings that differ, as for the class; without `components`, the blocks of the network.
+            **settings: Settings that differ, as keys of a specification; without `components`, the blocks of the
+                network.
 
         Raises:
             SpecError: The search has no such trial, or nothing that could be ablated.
@@ -411,7 +380,7 @@ class AblationStudy:
         from nasplug_ablation.winner import settings_of
 
         made: dict[str, Any] = {**settings_of(study, trial), **settings}
-        return cls(made.pop("module"), **made)
+        return cls(made.pop("module"), **grouped(made))  # type: ignore[arg-type]
 
 
 def read_study(path: str | Path, overrides: Sequence[str] = ()) -> AblationStudy:

@@ -144,7 +144,7 @@ class Ema(pl.Callback):
 
 def test_a_callback_leaves_alone(tmp_path):
     with_callback = AblationStudy(
-        Planted, PlantedData, callbacks={"ema": Ema()}, seeds=1, components=[{"callback": "ema"}]
+        Planted, PlantedData, setup={"callbacks": {"ema": Ema()}}, seeds=1, components=[{"callback": "ema"}]
     )
     found = with_callback.run()
     assert found.effects[0].name == "callback ema"

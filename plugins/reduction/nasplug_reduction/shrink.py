@@ -126,7 +126,7 @@ def _task_and_space(
     arguments: dict[str, Json] = dict(settings.pop("arguments", None) or {})
     inputs = settings.pop("inputs", None)
     if isinstance(model, str) and model.startswith("timm:") and "num_classes" not in arguments:
-        task = task_of(None, data, metric, training, like=model)
+        task = task_of(None, data, metric, training, inputs, like=model)
         made = UserModel(model, weights, {**arguments_of(task), **arguments}, attribute, prefix)
     else:
         made = UserModel(model, weights, arguments, attribute, prefix)

@@ -102,7 +102,7 @@ def reduction(
         SpecError: Nobody says how the network is trained.
     """
     if model.startswith("timm:") and "num_classes" not in (arguments or {}):
-        return task_of(None, data, metric, training, like=model)
+        return task_of(None, data, metric, training, inputs, like=model)
     made = UserModel(model, RANDOM if weights is None else weights, arguments, network_attribute)
     return task_of(made, data, metric, training, inputs)
 
@@ -130,13 +130,15 @@ def task_of(
         data: Data, see `read_data`.
         metric: Metric that is logged in validation, with `:min` or `:max` where its name does not say it.
         hyperparameters: Arguments of the LightningModule, or settings of the training of a plain network.
-        inputs: Inputs of the network; None reads them off a batch.
+        inputs: Inputs of the network, to whose size a folder of images is scaled; None reads them off a batch.
         like: Weights whose normalisation images get, such as `timm:resnet18`.
 
     Raises:
         SpecError: Nobody says how the network is trained.
     """
     found, goal, given = read_data(data), objective(metric), dict(hyperparameters or {})
+    if inputs is not None and isinstance(found, ImageFolder) and found.size is None:
+        found.size = tuple(Inputs.of(inputs).shape[1:])  # type: ignore[assignment]
     if _is_task(found):
         return cast("Task", found)
     images = found if isinstance(found, ImageSource) else None

@@ -106,3 +106,19 @@ def test_a_folder_without_a_network(tmp_path):
 def test_a_metric_is_read():
     with pytest.raises(SpecError, match="cannot read the metric"):
         shrink("nasplug_reduction.example:small_resnet", "random", "digits", metric="val_acc:up", keep=0.5)
+
+
+def test_a_folder_of_images_has_the_size_that_is_asked_for(tmp_path):
+    pytest.importorskip("timm")
+    import numpy as np
+    from nasplug_reduction.task import reduction
+    from PIL import Image
+
+    for name in ("cat", "dog"):
+        for index in range(6):
+            path = tmp_path / name / f"{index}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(np.random.default_rng(index).integers(0, 255, (40, 50, 3), np.uint8)).save(path)
+    task = reduction("timm:resnet10t", str(tmp_path), inputs=[3, 32, 32])
+    assert task.input_shape == (3, 32, 32)
+    assert reduction("timm:resnet10t", str(tmp_path)).input_shape[1:] != (32, 32)
