@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 import nasplug as nas
 from nasplug.contract.errors import DataError, TaskError
+from nasplug.contract.io import check_flow
 from nasplug.data import Table
 from nasplug.optional import available
 from nasplug.tasks import Multilabel, Regression, Tabular, Training
@@ -207,3 +209,16 @@ def test_a_search_says_so(stripes):
     )
     assert any("stripes: 97 training + 11 validation + 12 test images, grey, 8 x 8 pixels" in s for s in listener.said)
     assert any("trial 0: the network answers" in line for line in listener.said)
+
+
+@pytest.mark.parametrize("task", [Tabular, Regression, Multilabel])
+def test_a_run_is_composed_before_its_data_are_read(task, tmp_path):
+    """The file may be on the way still, or large: sizes are asked for when the first network is built."""
+    data = Table(str(tmp_path / "absent.csv"), target=["a"] if task is Multilabel else "a")
+    made = task(data)
+    asked = []
+    space = SimpleNamespace(produces=("vector",), check_inputs=asked.append)
+    check_flow(space, made, "some", "mine")
+    assert not asked
+    with pytest.raises(DataError):
+        _ = made.input_shape
