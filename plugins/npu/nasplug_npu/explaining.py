@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from nasplug.contract.errors import NasplugError, SpecError
 from nasplug.contract.jsondata import Json
 from nasplug.workloads.workload import Workload
 from nasplug_npu.area_model import area, has_area
-from nasplug_npu.config import NPUConfig
+from nasplug_npu.config import POST_OPERATIONS, NPUConfig
 from nasplug_npu.model.rows import Array
 from nasplug_npu.roofline import Spot, roofline
 from nasplug_npu.unit import NPU, CostTable
@@ -35,6 +36,8 @@ OVERHEADS: Mapping[str, tuple[str, ...]] = {
     "half of the set-up of layers and tiles": ("layer_cycles", "tile_cycles"),
     "half of the latency of the memories": ("act_latency", "weight_latency"),
 }
+#: What a field of a unit may be.
+Field: TypeAlias = float | str | tuple[str, ...]
 #: Savings below this share of the time are not named as help.
 LEAST = 0.01
 
@@ -54,7 +57,7 @@ class Help:
     """
 
     change: str
-    fields: Mapping[str, float | str]
+    fields: Mapping[str, Field]
     of_network: bool
     latency: float
     energy: float
@@ -127,7 +130,9 @@ class Explanation:
                 {
                     "change": found.change,
                     "of": "network" if found.of_network else "unit",
-                    "fields": dict(found.fields),
+                    "fields": {
+                        name: list(value) if isinstance(value, tuple) else value for name, value in found.fields.items()
+                    },
                     "latency_saved": found.latency,
                     "energy_saved": found.energy,
                     "area_added": None if np.isnan(found.area) else found.area,
@@ -153,7 +158,7 @@ def explain(workload: Workload, unit: NPU) -> Explanation:
         raise SpecError(f"{config.name} has no parts to explain", where="explain", fix="use a unit, such as wu32")
     table = unit.evaluate(workload)
     helps = []
-    for change, fields in _changes(config):
+    for change, fields in (*_changes(config), *_operations(workload, config)):
         try:
             other = config.replace(**fields)
             with warnings.catch_warnings():
@@ -171,7 +176,7 @@ def explain(workload: Workload, unit: NPU) -> Explanation:
 
 def _help(
     change: str,
-    fields: Mapping[str, float | str],
+    fields: Mapping[str, Field],
     of_network: bool,
     before: CostTable,
     after: CostTable,
@@ -186,9 +191,9 @@ def _help(
     return Help(change, dict(fields), of_network, saved("latency_s"), saved("energy_j"), float(grown), layers)
 
 
-def _changes(config: NPUConfig) -> Iterator[tuple[str, dict[str, float | str]]]:
+def _changes(config: NPUConfig) -> Iterator[tuple[str, dict[str, Field]]]:
     """Units with one part changed."""
-    ports: dict[str, float | str] = {
+    ports: dict[str, Field] = {
         name: 2 * getattr(config, name) for name in ("weight_port_bits", "input_port_bits", "output_port_bits")
     }
     if config.shape is None:
@@ -198,7 +203,7 @@ def _changes(config: NPUConfig) -> Iterator[tuple[str, dict[str, float | str]]]:
         for side, called in enumerate(("input channels", "output channels", "positions")):
             shape = [size * (2 if at == side else 1) for at, size in enumerate(config.shape)]
             if side < 2 or not config.dataflow.startswith("systolic"):
-                larger: dict[str, float | str] = {"macs": 2 * config.macs, "shapes": "fixed:{}x{}x{}".format(*shape)}
+                larger: dict[str, Field] = {"macs": 2 * config.macs, "shapes": "fixed:{}x{}x{}".format(*shape)}
                 yield f"twice the multipliers, along {called}", larger | ports
         if config.dataflow == "tree" and config.macs & (config.macs - 1) == 0:
             yield "an array that takes any shape", {"shapes": "pow2"}
@@ -210,6 +215,16 @@ def _changes(config: NPUConfig) -> Iterator[tuple[str, dict[str, float | str]]]:
         yield change, {name: getattr(config, name) // 2 for name in names}
     if config.ports != "separate":
         yield "memory ports of their own", {"ports": "separate"}
+
+
+def _operations(workload: Workload, config: NPUConfig) -> Iterator[tuple[str, dict[str, Field]]]:
+    """The unit with a post-process unit that does what the network needs and it cannot do."""
+    missing = tuple(sorted({*workload.operations} & {*config.unpriced} & {*POST_OPERATIONS}))
+    if missing:
+        yield (
+            f"a post-process unit that does {', '.join(missing)}",
+            {"ppu_operations": (*config.ppu_operations, *missing)},
+        )
 
 
 def _networks(workload: Workload) -> Iterator[tuple[str, dict[str, float]]]:

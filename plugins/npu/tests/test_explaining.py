@@ -66,6 +66,18 @@ def test_a_network_that_has_few_bits_and_products_is_not_told_to_have_them():
     assert not any(each.of_network for each in explain(workload, NPU("wu32")).helps)
 
 
+def test_layers_that_the_unit_cannot_do_want_it_to():
+    builder = WorkloadBuilder((64, 16, 16))
+    builder.row("softmax", [builder.conv(INPUT, 64, 1)], "attention")
+    found = explain(builder.build(), NPU("wu32,unsupported=cpu"))
+    assert found.rows()[1]["help"] == "a post-process unit that does softmax"
+    assert found.rows()[1]["bound"] == "unsupported"
+    (fields,) = [
+        each["fields"] for each in json.loads(json.dumps(found.to_json()))["helps"] if "softmax" in each["change"]
+    ]
+    assert fields["ppu_operations"][-1] == "softmax"
+
+
 def test_rates_have_no_parts():
     with pytest.raises(SpecError, match="no parts to explain"):
         explain(NETWORKS["ds_cnn"](), NPU("cortex_m7"))
