@@ -3,6 +3,7 @@
     python benchmarks/mutants.py                              # draws, runs, records; goes on where it was stopped
     python benchmarks/mutants.py --rerun survivors            # runs the survivors against the tests as they are now
     python benchmarks/mutants.py --judge NUMBER "why"         # this survivor behaves like the original
+    python benchmarks/mutants.py --try NUMBER TEST...         # runs one against tests that are named
     python benchmarks/mutants.py --seed 1 --count 60          # a further sample, for tests written after the first
 
 Mutants are drawn per package (`_mutation.py` says from what) and put, one at a time, into a copy of the tree. Tests run
@@ -234,7 +235,8 @@ class Tree:
             n.name for n in ast.parse((self.folder / mutant.file).read_text()).body if isinstance(n, DEFINITIONS)
         ]
         public = "|".join([stem, *(name for name in defined if not name.startswith("_"))])
-        imports = rf"\b{re.escape(dotted)}\b(?!\.)|from \w*\.?{re.escape(parent)} import [^\n]*\b(?:{public})\b"
+        names = rf"(?:\([^)]*|[^\n]*)\b(?:{public})\b"  # on one line, or on several in brackets
+        imports = rf"\b{re.escape(dotted)}\b(?!\.)|from \w*\.?{re.escape(parent)} import {names}"
         found = [
             name
             for name, text in self.tests.items()
@@ -411,6 +413,21 @@ class Campaign:
                     self.entry(number)["reached"] = len(reaching[number])
                 self.tier(tree, 3, mine, tests, last=True)
 
+    def attempt(self, tree: Tree, number: int, tests: list[str]) -> None:
+        """Runs one mutant against named tests; those may be new, so that `first` stays as it is."""
+        entry, begun = self.entry(number), time.monotonic()
+        names = Mutant.__dataclass_fields__
+        old = Mutant(**{name: value for name, value in entry.items() if name in names})
+        mutant = old.located((tree.folder / old.file).read_text())
+        if mutant is None:
+            self.note(entry, "gone", None, None, 0.0)
+            return
+        killer = tree.killer(mutant, tests)
+        if killer and not tree.suspects({killer}):
+            self.note(entry, "killed", 2, killer, entry["seconds"] + time.monotonic() - begun)
+        else:
+            print(f"{number:4d} survived {' '.join(tests)}")
+
     def entry(self, number: int) -> dict[str, Any]:
         """What is recorded of a mutant."""
         found: dict[str, Any] = self.data["mutants"][number]
@@ -448,8 +465,16 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=220, help="number of mutants to draw")
     parser.add_argument("--rerun", choices=["survivors"], help="run these against the tests as they are now")
     parser.add_argument("--judge", nargs=2, metavar=("NUMBER", "WHY"), help="call a survivor equivalent")
+    parser.add_argument("--try", nargs="+", dest="named", metavar="NUMBER TEST", help="run one against these tests")
     arguments = parser.parse_args()
     campaign = Campaign()
+    if arguments.named:
+        number, *tests = arguments.named
+        campaign.fresh = False
+        with tempfile.TemporaryDirectory(prefix="nasplug-mutants-") as folder:
+            campaign.attempt(Tree(ROOT, Path(folder)), int(number), tests)
+            os.chdir(ROOT)
+        return
     if arguments.judge:
         campaign.data["mutants"][int(arguments.judge[0])]["equivalent"] = arguments.judge[1]
         campaign.save()
