@@ -1,0 +1,1 @@
+"""A package of somebody whom the core has never heard of."""

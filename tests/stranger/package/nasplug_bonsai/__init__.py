@@ -1,0 +1,1 @@
+"""Small networks kept small."""
