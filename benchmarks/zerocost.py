@@ -55,6 +55,12 @@ def measured(benchmark: TabularBenchmark, row: int, task: Any, seed: int) -> dic
 COSTS = {source: ZeroCost(proxies=("naswot",), source=source, size=BATCH) for source in ("task", "noise")}
 
 
+def column_of(name: str) -> str:
+    """Column of the published table for a proxy of ours, such as `task/naswot`."""
+    proxy = name.rpartition("/")[2]
+    return {"naswot": "nwot"}.get(proxy, proxy)
+
+
 def correlation(one: list[float], other: list[float], rng: np.random.Generator, draws: int = 2000) -> dict[str, float]:
     """Spearman's rank correlation, with the middle 95 % of its bootstrap."""
     a, b = np.array(one), np.array(other)
@@ -98,16 +104,16 @@ def main() -> None:
         "published": {
             name: correlation(
                 [cell[name] for cell in cells],
-                [float(published.column(name.partition("/")[2])[known[cell["index"]]]) for cell in cells],
+                [float(published.column(column_of(name))[known[cell["index"]]]) for cell in cells],
                 rng,
             )
             for name in signs
-            if name.partition("/")[2] in published.columns
         },
         "published_accuracy": {
-            name: correlation([float(published.column(name)[known[cell["index"]]]) for cell in cells], accuracy, rng)
+            name: correlation(
+                [float(published.column(column_of(name))[known[cell["index"]]]) for cell in cells], accuracy, rng
+            )
             for name in PROXIES
-            if name in published.columns
         },
         "seconds": {name: float(np.median([cell[f"{name}/seconds"] for cell in cells])) for name in signs},
         "cells": [{k: v for k, v in cell.items() if not k.endswith("seconds")} for cell in cells],
