@@ -71,7 +71,7 @@ class NPUConfig:
         ppu_fused: Whether it works beside the array.
         ppu_operations: Layers it can do.
         layer_cycles, tile_cycles: Clocks to set up a layer, and a tile.
-        tiling: How tiles are chosen: `closed` (a closed form: fast) or `search` (all cuts of every layer are tried).
+        tiling: Choice of tiles: `closed` (a closed form: fast) or `search` (all cuts of every layer are tried).
         objective: Objective that tilings are chosen by: `latency`, `traffic`, `energy`, `edp`.
         gate_fraction: Energy of a gated product relative to a full one.
         node_nm, vdd: Process, for energy, area and leakage. 0.9 V stands for the voltage that the shipped tables hold

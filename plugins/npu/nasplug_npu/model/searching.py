@@ -27,7 +27,7 @@ def search(rows: Rows, hw: Points, work: ArrayWork, compute: Array) -> Tiling:
     Args:
         rows: Layers.
         hw: Points.
-        work: What the array does.
+        work: Work of the array.
         compute: Clocks that the array and the post-process unit need for all tiles together.
     """
     count, points = len(rows), len(hw)
