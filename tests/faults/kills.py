@@ -93,6 +93,8 @@ def cases() -> list[Case]:
         "reduction.uniform": {"reduction.uniform": {"keep": 0.3, "sizes": 6}},
         "reduction.greedy": {"reduction.greedy": {"keep": 0.4, "steps": 3, "candidates": 3}},
         "reduction.evolution": {"reduction.evolution": {"keep": 0.4, "generations": 2, "children": 4}},
+        "reduction.snare": {"reduction.snare": {"keep": 0.6, "generations": 6}},
+        "reduction.policy": {"reduction.policy": {"keep": 0.5, "removal_episodes": 1, "episodes": 3, "rollouts": 3}},
         "reduction.supernet": {
             "reduction.supernet": {"keep": 0.4, "generations": 2, "children": 3, "supernet_epochs": 1}
         },
