@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from nasplug.run.executors.elsewhere import Station
     from nasplug.run.jobs import Message
 
-#: One thing that a worker says: its identity, `ready`, `message` or `done`, and the pickled message.
-Letter = tuple[int, str, bytes]
+#: One thing that a worker says: its identity, a number that counts its letters (a mailbox may take them out of order),
+#: `ready`, `message` or `done`, and the pickled message.
+Letter = tuple[int, int, str, bytes]
 
 
 class Mailbox:
@@ -52,7 +53,7 @@ class Worker:
     """
 
     def __init__(self, identity: int, mailbox: Any) -> None:
-        self._identity, self._mailbox = identity, mailbox
+        self._identity, self._mailbox, self._said = identity, mailbox, 0
         self._station: Station | None = None
 
     def set_up(self, parcel: bytes, device: str) -> bytes:
@@ -77,9 +78,10 @@ class Worker:
         return answer
 
     def run(self, job: bytes) -> bytes:
-        """Runs a pickled job; returns the pickled pair of its result and the names of its files."""
+        """Runs a pickled job; returns, pickled, its result, the names of its files, and the number of letters so far."""
         assert self._station is not None
-        answer = pickle.dumps(self._station.answer(pickle.loads(job), self._emit))
+        result, files = self._station.answer(pickle.loads(job), self._emit)
+        answer = pickle.dumps((result, files, self._said + 1))
         self._say("done", b"")
         return answer
 
@@ -87,7 +89,8 @@ class Worker:
         self._say("message", pickle.dumps(message))
 
     def _say(self, kind: str, content: bytes) -> None:
-        self._mailbox.put.remote((self._identity, kind, content))
+        self._mailbox.put.remote((self._identity, self._said, kind, content))
+        self._said += 1
 
     def _error(self, text: str) -> bytes:
         return pickle.dumps(RuntimeError(text))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import NasplugError, PluginError
@@ -72,6 +72,8 @@ class RayHands:
         self._groups: dict[int, Any] = {}
         self._awaited: dict[int, Any] = {}
         self._overdue: set[int] = set()
+        self._next: dict[int, int] = {}
+        self._early: dict[int, dict[int, tuple[str, bytes]]] = {}
         self._taking: Any = None
         self._started, self._swept = 0, 0.0
 
@@ -96,6 +98,7 @@ class RayHands:
             )
         actor = self._class.options(**options).remote(identity, self._mailbox)
         self._actors[identity] = actor
+        self._next[identity], self._early[identity] = 0, {}
         self._awaited[identity] = actor.set_up.remote(self._parcel, self._device)
         return identity
 
@@ -114,9 +117,7 @@ class RayHands:
             NasplugError: A worker says that it cannot work, and why.
         """
         found: list[Report] = []
-        for worker, kind, content in self._letters(min(seconds, SWEEP)):
-            if worker not in self._actors:
-                continue
+        for worker, kind, content in self._in_order(self._letters(min(seconds, SWEEP))):
             if kind == "message":
                 found.append(Report(worker, "message", pickle.loads(content)))
             elif worker in self._awaited:
@@ -129,6 +130,8 @@ class RayHands:
     def end(self, worker: int) -> None:
         """Kills the actor and gives back what was reserved for it."""
         self._awaited.pop(worker, None)
+        self._next.pop(worker, None)
+        self._early.pop(worker, None)
         self._overdue.discard(worker)
         actor, group = self._actors.pop(worker, None), self._groups.pop(worker, None)
         if actor is not None:
@@ -142,6 +145,17 @@ class RayHands:
             self.end(worker)
         end_actor(self._ray, self._mailbox)
         self._cluster.leave()
+
+    def _in_order(self, letters: list[actors.Letter]) -> Iterator[tuple[int, str, bytes]]:
+        """Letters of each worker as it wrote them; one that is early waits for those before it."""
+        for worker, number, kind, content in letters:
+            if worker not in self._actors or number < self._next[worker]:
+                continue
+            self._early[worker][number] = (kind, content)
+            while worker in self._early and self._next[worker] in self._early[worker]:
+                told = self._early[worker].pop(self._next[worker])
+                self._next[worker] += 1
+                yield worker, *told
 
     def _letters(self, seconds: float) -> list[actors.Letter]:
         """Letters of the mailbox; none if it is lost, until the cluster has started it again."""
@@ -183,12 +197,14 @@ class RayHands:
             return [Report(worker, "lost", _reason(error))]
         content = pickle.loads(answer) if answer else None
         if content is None:
+            self._next[worker] = max(1, self._next[worker])
             return [Report(worker, "ready")]
         if isinstance(content, NasplugError):
             raise content
         if isinstance(content, BaseException):
             raise PluginError("a worker of the cluster cannot work", where=WHERE, why=str(content))
-        result, files = content
+        result, files, said = content
+        self._next[worker], self._early[worker] = said, {}
         self._outbound.collect(files)
         return [Report(worker, "done", result)]
 
