@@ -78,7 +78,7 @@ class Worker:
         return answer
 
     def run(self, job: bytes) -> bytes:
-        """Runs a pickled job; returns, pickled, its result, the names of its files, and the number of letters so far."""
+        """Runs a pickled job; returns, pickled, its result, the names of its files and the number of letters."""
         assert self._station is not None
         result, files = self._station.answer(pickle.loads(job), self._emit)
         answer = pickle.dumps((result, files, self._said + 1))
