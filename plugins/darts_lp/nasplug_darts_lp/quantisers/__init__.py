@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
-from nasplug_darts_lp.quantisers.base import ActivationQuantiser, Codes, Levels, count
-from nasplug_darts_lp.quantisers.baselines import LSQ, PACT, Fixed, Static
+from nasplug_darts_lp.quantisers.base import ActivationQuantiser, Codes, Levels, Static, count
+from nasplug_darts_lp.quantisers.baselines import LSQ, PACT, Fixed
 from nasplug_darts_lp.quantisers.squeeze import LearnableThreshold, SqueezeThreshold
 from nasplug_darts_lp.quantisers.weights import Gaussian, LSQWeights, Uniform, WeightQuantiser
 

@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nasplug.contract.errors import SpecError
-from nasplug_darts_lp.quantisers.base import ActivationQuantiser, Levels
+from nasplug_darts_lp.quantisers.base import ActivationQuantiser
 from nasplug_darts_lp.quantisers.gradients import scale_gradient
 from nasplug_darts_lp.quantisers.squeeze import positive
 from nasplug_darts_lp.quantisers.staircase import Gradient
@@ -101,48 +100,3 @@ class PACT(ActivationQuantiser):
     def start(self, inputs: Tensor, span: Tensor) -> None:
         """Takes the range."""
         self.span.copy_(span)
-
-
-class Static(ActivationQuantiser):
-    """The thresholds and levels of a trained quantiser, and nothing else.
-
-    Args:
-        trained: Any quantiser.
-    """
-
-    thresholds: Tensor
-    offset: Tensor
-    step: Tensor
-
-    def __init__(self, trained: ActivationQuantiser) -> None:
-        super().__init__(trained.bits, trained.channels, levels=trained.levels, surrogate=trained.surrogate)
-        for name, value in trained.static()._asdict().items():
-            self.register_buffer(name, value.clone())
-        self.signed.copy_(trained.signed)
-        self.started.fill_(True)
-        self.enabled = trained.enabled
-        self.to(trained.signed.device)
-
-    def static(self) -> Levels:
-        """What was kept."""
-        return Levels(self.thresholds, self.offset, self.step)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Inference, in training mode, too; without gradients.
-
-        Args:
-            inputs: (N, C, ...).
-        """
-        if inputs.device.type == "meta" or not self.enabled or not self.training:
-            return super().forward(inputs)
-        codes = self.codes(inputs)
-        return (codes.numbers * codes.unit).to(inputs.dtype)
-
-    def set_bits(self, bits: int) -> None:
-        """Thresholds cannot be divided anew.
-
-        Raises:
-            SpecError: Other bits than it has.
-        """
-        if bits != self.bits:
-            raise SpecError("thresholds are frozen", where="darts_lp", fix="change the bits before `freeze`")
