@@ -61,7 +61,7 @@ class AblationStudy:
         strategy: `loco`, `pairs`, `add_one_in`, `backward`, `shapley`, or one with options:
             `{"shapley": {"orders": 8}}`.
         epochs: Epochs of every training.
-        setup: What all trainings share beside that: callbacks, options of the Trainer and of the run, ...; a `Setup`
+        setup: Setup of all trainings: callbacks, options of the Trainer and of the run, ...; a `Setup`
             or its values by name.
 
     Raises:
