@@ -42,11 +42,6 @@ def env(tmp_path_factory):
     return install_by_hand(PACKAGE, tmp_path_factory.mktemp("site"))
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("study")
-
-
 def searched(env, folder, name, executor, *words):
     spec = folder / f"{name}.yaml"
     spec.write_text(SPEC.replace("EXECUTOR", executor).replace("FILE", name))
@@ -58,36 +53,30 @@ def searched(env, folder, name, executor, *words):
     return json.loads(told.stdout)
 
 
-def test_all_six_in_one_search(env, folder):
-    found = searched(env, folder, "own", "bonsai.gardener")
+def test_all_six_in_one_search(env, tmp_path):
+    found = searched(env, tmp_path, "own", "bonsai.gardener")
     assert len(found["trials"]) == 4
     for trial in found["trials"]:
         assert trial["state"] == "complete"
         assert trial["costs"]["leaves"] == sum(json.loads(trial["key"]))
         assert 0 < trial["costs"]["pot/latency_s"] <= 1e-3
     assert found["largest"] <= 0.05 + 1e-6
-
-
-def test_its_executor_gives_the_trials_of_the_core(env, folder):
-    own = searched(env, folder, "own", "bonsai.gardener", "--resume")
-    core = searched(env, folder, "core", "inline")
-    assert own["trials"] == core["trials"]
-
-
-def test_it_is_listed_and_explained(env, folder):
-    listed = nasplug("plugins", env=env, cwd=folder)
-    assert "nasplug-bonsai 2.1.0" in listed.stdout
-    told = nasplug("list", "target", "pot", env=env, cwd=folder)
-    assert "Finds chips by their speed" in told.stdout, told.stderr
-
-
-def test_without_it_the_study_is_read_and_its_names_are_told_as_unknown(env, folder, tmp_path):
+    # Its executor gives the trials of the core's.
+    assert searched(env, tmp_path, "core", "inline")["trials"] == found["trials"]
+    # Without the package the study is still read, and a search says what is missing.
     plain = {key: value for key, value in env.items() if key != "PYTHONPATH"}
-    read = nasplug("trials", str(folder / "core.sqlite"), env=plain, cwd=tmp_path)
+    read = nasplug("trials", str(tmp_path / "core.sqlite"), env=plain, cwd=tmp_path)
     assert read.returncode == 0, read.stderr
-    done = nasplug("run", str(folder / "core.yaml"), env=plain, cwd=tmp_path)
+    done = nasplug("run", str(tmp_path / "core.yaml"), env=plain, cwd=tmp_path)
     assert done.returncode == 2
     assert "bonsai" in done.stderr
+
+
+def test_it_is_listed_and_explained(env, tmp_path):
+    listed = nasplug("plugins", env=env, cwd=tmp_path)
+    assert "nasplug-bonsai 2.1.0" in listed.stdout
+    told = nasplug("list", "target", "pot", env=env, cwd=tmp_path)
+    assert "Finds chips by their speed" in told.stdout, told.stderr
 
 
 @pytest.mark.slow
