@@ -64,6 +64,6 @@ def test_workers_end_by_themselves_unless_they_are_to_be_killed(words, kill):
     seen = []
     executor = ProcessExecutor()
     executor.close()  # before it was started
-    executor._pool = SimpleNamespace(close=lambda **how: seen.append(how))
+    executor._engine = SimpleNamespace(close=lambda **how: seen.append(how))
     executor.close(**words)
     assert seen == [{"kill": kill}]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nasplug.contract.errors import SpecError
 from nasplug.contract.records import Architecture, Proposal, Trial
 from nasplug.ledger.work import Work
-from nasplug_reduction.strategies.routine import Routine, RoutineStrategy, space_of
+from nasplug_reduction.strategies.routine import Facts, Routine, RoutineStrategy, space_of
 
 if TYPE_CHECKING:
     from nasplug.ledger.view import StudyView
@@ -33,6 +33,10 @@ class Result:
     architecture: Architecture
     weights: Trial | None
     epochs: int
+
+
+#: A routine that returns what it found.
+Search: TypeAlias = "Generator[Work | list[Proposal], Any, Result | None]"
 
 
 class Reduction(RoutineStrategy):
@@ -85,9 +89,7 @@ class Reduction(RoutineStrategy):
         """
 
     @abstractmethod
-    def search(
-        self, study: StudyView, facts: Mapping[str, Any]
-    ) -> Generator[Work | list[Proposal], Any, Result | None]:
+    def search(self, study: StudyView, facts: Facts) -> Search:
         """Yields like a routine, and returns what was found.
 
         Args:

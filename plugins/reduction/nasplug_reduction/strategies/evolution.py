@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nasplug.contract.errors import SpecError
 from nasplug.contract.jsondata import Json, JsonObject
-from nasplug.contract.records import Proposal, Trial
+from nasplug.contract.records import Trial
 from nasplug.ledger.work import Work
-from nasplug_reduction.strategies.course import CANDIDATE, Keep, Reduction, Result
-from nasplug_reduction.strategies.routine import space_of, value
+from nasplug_reduction.strategies.course import CANDIDATE, Keep, Reduction, Result, Search
+from nasplug_reduction.strategies.routine import Facts, space_of, value
 
 if TYPE_CHECKING:
     from nasplug.ledger.view import StudyView
@@ -78,9 +78,7 @@ class Evolution(Reduction):
         """What `nasplug test-plugin` tries the strategy with."""
         return [{"keep": 0.3, "generations": 4, "children": 5, "final_epochs": 1}]
 
-    def search(
-        self, study: StudyView, facts: Mapping[str, Any]
-    ) -> Generator[Work | list[Proposal], Any, Result | None]:
+    def search(self, study: StudyView, facts: Facts) -> Search:
         """Trains the shared weights if wanted, then breeds."""
         space, info = space_of(study), dict[str, Json]()
         if self.supernet_epochs:

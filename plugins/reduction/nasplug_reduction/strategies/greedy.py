@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nasplug.contract.errors import SpecError
 from nasplug.contract.jsondata import Json, JsonObject
-from nasplug.contract.records import Proposal, Trial
+from nasplug.contract.records import Trial
 from nasplug.ledger.work import Work
 from nasplug_reduction.budgets import between
-from nasplug_reduction.strategies.course import CANDIDATE, STEP, Keep, Reduction, Result
-from nasplug_reduction.strategies.routine import space_of, value
+from nasplug_reduction.strategies.course import CANDIDATE, STEP, Keep, Reduction, Result, Search
+from nasplug_reduction.strategies.routine import Facts, space_of, value
 
 if TYPE_CHECKING:
     from nasplug.ledger.view import StudyView
@@ -71,9 +71,7 @@ class Greedy(Reduction):
         """What `nasplug test-plugin` tries the strategy with."""
         return [{"keep": 0.3, "steps": 4, "candidates": 3, "final_epochs": 1}]
 
-    def search(
-        self, study: StudyView, facts: Mapping[str, Any]
-    ) -> Generator[Work | list[Proposal], Any, Result | None]:
+    def search(self, study: StudyView, facts: Facts) -> Search:
         """Goes step by step to the budget."""
         space = space_of(study)
         now, weights, epochs = list(space.vector(space.full)), None, 0

@@ -11,8 +11,8 @@ from nasplug.contract.jsondata import Json, JsonObject
 from nasplug.contract.records import Proposal, Trial
 from nasplug.ledger.work import Work
 from nasplug_reduction.planning import reduction_of
-from nasplug_reduction.strategies.course import CANDIDATE, ORIGINAL, Keep, Reduction, Result
-from nasplug_reduction.strategies.routine import ROLE, space_of, value
+from nasplug_reduction.strategies.course import CANDIDATE, ORIGINAL, Keep, Reduction, Result, Search
+from nasplug_reduction.strategies.routine import ROLE, Facts, space_of, value
 
 if TYPE_CHECKING:
     from nasplug.ledger.view import StudyView
@@ -85,9 +85,7 @@ class Policy(Reduction):
         """What `nasplug test-plugin` tries the strategy with."""
         return [{"keep": 0.3, "removal_episodes": 1, "episodes": 2, "rollouts": 3, "final_epochs": 1}]
 
-    def search(
-        self, study: StudyView, facts: Mapping[str, Any]
-    ) -> Generator[Work | list[Proposal], Any, Result | None]:
+    def search(self, study: StudyView, facts: Facts) -> Search:
         """Removes, then shrinks."""
         space = reduction_of(study.space)
         kept = [1] * len(space.blocks)
@@ -105,7 +103,7 @@ class Policy(Reduction):
     def _stage(
         self,
         study: StudyView,
-        facts: Mapping[str, Any],
+        facts: Facts,
         stage: str,
         episodes: int,
         kept: list[int],
@@ -147,7 +145,7 @@ class Policy(Reduction):
                     best = (score, rollout["vector"], trial)
         return best
 
-    def _reward(self, study: StudyView, facts: Mapping[str, Any], trial: Trial) -> float:
+    def _reward(self, study: StudyView, facts: Facts, trial: Trial) -> float:
         """C (2 - C) a of a trial."""
         score = value(study, trial)
         if not math.isfinite(score):

@@ -21,6 +21,8 @@ ROLE = "role"
 GIVEN_UP = "given up"
 #: A routine yields work or a round of proposals, and gets the result of the work or the finished trials.
 Routine: TypeAlias = "Generator[Work | list[Proposal], Any, None]"
+#: Answer of `nasplug_reduction.planning.survey`: plain data about the groups of the original network.
+Facts: TypeAlias = "Mapping[str, Any]"
 
 
 @runtime_checkable

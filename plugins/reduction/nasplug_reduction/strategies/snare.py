@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nasplug.contract.errors import SpecError
 from nasplug.contract.jsondata import JsonObject
-from nasplug.contract.records import Proposal, Trial
+from nasplug.contract.records import Trial
 from nasplug.ledger.work import Work
-from nasplug_reduction.strategies.course import CANDIDATE, ORIGINAL, Keep, Reduction, Result
-from nasplug_reduction.strategies.routine import ROLE, space_of, value
+from nasplug_reduction.strategies.course import CANDIDATE, ORIGINAL, Keep, Reduction, Result, Search
+from nasplug_reduction.strategies.routine import ROLE, Facts, space_of, value
 
 if TYPE_CHECKING:
     from nasplug.ledger.view import StudyView
@@ -86,9 +86,7 @@ class Snare(Reduction):
         """What `nasplug test-plugin` tries the strategy with."""
         return [{"keep": 0.2, "generations": 8, "threshold": 0.0, "final_epochs": 1}]
 
-    def search(
-        self, study: StudyView, facts: Mapping[str, Any]
-    ) -> Generator[Work | list[Proposal], Any, Result | None]:
+    def search(self, study: StudyView, facts: Facts) -> Search:
         """Shrinks layer by layer."""
         space = space_of(study)
         first = next(trial for trial in study.trials if trial.proposal.info.get(ROLE) == ORIGINAL)

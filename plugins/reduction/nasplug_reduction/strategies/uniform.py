@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from nasplug.contract.errors import SpecError
 from nasplug.contract.jsondata import JsonObject
-from nasplug.contract.records import Proposal
 from nasplug.ledger.work import Work
-from nasplug_reduction.strategies.course import STEP, Keep, Reduction, Result
-from nasplug_reduction.strategies.routine import space_of
+from nasplug_reduction.strategies.course import STEP, Keep, Reduction, Search
+from nasplug_reduction.strategies.routine import Facts, space_of
 
 if TYPE_CHECKING:
     from nasplug.ledger.view import StudyView
@@ -54,9 +53,7 @@ class Uniform(Reduction):
         """The work that finds out what the budget means."""
         return super().survey(self.sizes)
 
-    def search(
-        self, study: StudyView, facts: Mapping[str, Any]
-    ) -> Generator[Work | list[Proposal], Any, Result | None]:
+    def search(self, study: StudyView, facts: Facts) -> Search:
         """Trains the larger sizes."""
         space = space_of(study)
         larger = facts["uniform"][:-1]
