@@ -16,7 +16,7 @@ def space(**settings):
 
 
 class TestSnare(StrategyConformance):
-    trials = 4
+    trials = 8
     stochastic = False
 
     def make_space(self):

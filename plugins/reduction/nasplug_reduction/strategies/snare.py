@@ -50,7 +50,7 @@ class Snare(Reduction):
         SpecError: There is no budget, or a number is out of range.
     """
 
-    nasplug_conformance: ClassVar[Mapping[str, Any]] = {**Reduction.nasplug_conformance, "trials": 4}
+    nasplug_conformance: ClassVar[Mapping[str, Any]] = {**Reduction.nasplug_conformance, "trials": 8}
 
     def __init__(
         self,
