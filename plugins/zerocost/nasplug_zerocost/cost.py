@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from nasplug.contract.errors import SpecError, UnknownNameError, did_you_mean
+from nasplug.contract.errors import SpecError, TrialError, UnknownNameError, did_you_mean
 from nasplug.contract.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ class ZeroCost:
         """Computes the proxies on copies of the network.
 
         Raises:
-            SpecError: A proxy cannot be computed for such a network, or is not a finite number.
+            SpecError: A proxy cannot be computed for such inputs.
+            TrialError: A proxy of the network is not a finite number; its trial fails.
         """
         import torch
 
@@ -89,7 +90,7 @@ class ZeroCost:
                 torch.manual_seed(self.seed)
                 value = PROXIES[name](_copied(candidate.network), batch)
             if not math.isfinite(value):
-                raise SpecError(f"{name} of the network is {value}", where="zerocost", fix="leave it out of `proxies`")
+                raise TrialError("nan", f"{name} of the network is {value}", where="zerocost")
             found[f"zerocost/{name}"] = value
         return found
 

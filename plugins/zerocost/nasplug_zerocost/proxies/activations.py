@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nasplug.contract.errors import SpecError
 from nasplug_zerocost.batch import Batch
 
 #: Activation functions of torch, as modules and functions come to them; what is positive behind them is active.
@@ -27,7 +26,8 @@ _FUNCTIONS = {
     "silu_",
 }
 _FUNCTIONS |= {"hardswish", "hardswish_", "mish", "mish_", "prelu", "_prelu_kernel", "softplus"}
-#: Eigenvalues below this count as this: two inputs with the very same units have one of 0.
+#: Eigenvalues below this count as this: two inputs with the very same units have one of 0, and so has every input of a
+#: network without activation functions.
 _LEAST = 1e-10
 
 
@@ -37,7 +37,6 @@ class _Active(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, size: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.agreement = torch.zeros(size, size, dtype=torch.float64)
-        self.units = 0
 
     def __torch_dispatch__(
         self,
@@ -51,7 +50,6 @@ class _Active(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if name in _FUNCTIONS and isinstance(result, Tensor) and result.shape[:1] == self.agreement.shape[:1]:
             active = (result.flatten(1) > 0).double()
             self.agreement += active @ active.T + (1 - active) @ (1 - active).T
-            self.units += active.shape[1]
         return result
 
 
@@ -64,15 +62,8 @@ def naswot(network: nn.Module, batch: Batch) -> float:
     Args:
         network: Network, in training mode for the statistics of the batch.
         batch: Inputs.
-
-    Raises:
-        SpecError: The network has no such activation function.
     """
     active = _Active(batch.size)
     with torch.no_grad(), active:
         batch.output(network)
-    if active.units == 0:
-        raise SpecError(
-            "naswot finds no activation function in the network", where="zerocost", fix="leave naswot out of `proxies`"
-        )
     return float(torch.linalg.eigvalsh(active.agreement).clamp(min=_LEAST).log().sum())
