@@ -7,8 +7,10 @@ A mutant replaces some characters of one line. Strings, annotations, decorators,
 from __future__ import annotations
 
 import ast
+import math
 import re
 from dataclasses import dataclass
+from typing import Any
 
 #: Operators and what replaces them.
 COMPARISONS = {
@@ -217,3 +219,23 @@ def probed(source: str, marks: list[tuple[int, str]], module: str, call: str) ->
         indent = old[: len(old) - len(old.lstrip())]
         lines.insert(line - 1, "".join(f"{indent}{text}\n" for text in before[line]))
     return "".join(lines)
+
+
+def interval(killed: int, count: int) -> list[float]:
+    """95 % interval of a share (Wilson, 1927)."""
+    if not count:
+        return [0.0, 1.0]
+    z, share = 1.959964, killed / count
+    middle, spread = share + z * z / (2 * count), z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
+    scale = 1 + z * z / count
+    return [round(max((middle - spread) / scale, 0.0), 4), round(min((middle + spread) / scale, 1.0), 4)]
+
+
+def share(entries: list[dict[str, Any]], key: str) -> dict[str, Any]:
+    """Mutants, equivalent ones, and which share of the others is killed; unfinished ones count as not killed."""
+    real = [entry for entry in entries if not entry.get("equivalent")]
+    killed = sum(entry[key] == "killed" for entry in real)
+    rate = round(killed / len(real), 4) if real else None
+    equivalent, unfinished = len(entries) - len(real), sum(entry["status"] == "open" for entry in real)
+    counts = {"mutants": len(entries), "equivalent": equivalent, "killed": killed, "unfinished": unfinished}
+    return counts | {"share": rate, "interval": interval(killed, len(real))}

@@ -23,7 +23,6 @@ import ast
 import contextlib
 import importlib
 import json
-import math
 import os
 import random
 import re
@@ -38,7 +37,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from _mutation import Mutant, probed, sites
+from _mutation import Mutant, probed, share, sites
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = ROOT / "benchmarks" / "results" / "mutants.json"
@@ -295,26 +294,6 @@ class Tree:
             tests = {test for test in tests if "::" not in test or test.partition("::")[0] not in tests}
             found[number] = sorted(tests, key=lambda test: (self.seconds.get(test, 30.0), test))
         return found
-
-
-def interval(killed: int, count: int) -> list[float]:
-    """95 % interval of a share (Wilson, 1927)."""
-    if not count:
-        return [0.0, 1.0]
-    z, share = 1.959964, killed / count
-    middle, spread = share + z * z / (2 * count), z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
-    scale = 1 + z * z / count
-    return [round(max((middle - spread) / scale, 0.0), 4), round(min((middle + spread) / scale, 1.0), 4)]
-
-
-def share(entries: list[dict[str, Any]], key: str) -> dict[str, Any]:
-    """Mutants, equivalent ones, and which share of the others is killed; unfinished ones count as not killed."""
-    real = [entry for entry in entries if not entry.get("equivalent")]
-    killed = sum(entry[key] == "killed" for entry in real)
-    rate = round(killed / len(real), 4) if real else None
-    equivalent, unfinished = len(entries) - len(real), sum(entry["status"] == "open" for entry in real)
-    counts = {"mutants": len(entries), "equivalent": equivalent, "killed": killed, "unfinished": unfinished}
-    return counts | {"share": rate, "interval": interval(killed, len(real))}
 
 
 class Campaign:

@@ -160,7 +160,7 @@ class Command:
         """See the hook.
 
         Raises:
-            SpecError: There is no such program, an unknown setting, or a value that is not a positive integer.
+            SpecError: An unknown program, an unknown setting, or a value that is not a positive integer.
             TrustError: A file that was not trusted names the program.
         """
         family, _, line = name.partition(":")
@@ -185,7 +185,7 @@ class Command:
             else:
                 settings.append(f"{key}={value}")
         if form not in _FORMATS:
-            raise SpecError(f"there is no format {form!r}", where=f"target {name!r}", fix=did_you_mean(form, _FORMATS))
+            raise SpecError(f"unknown format {form!r}", where=f"target {name!r}", fix=did_you_mean(form, _FORMATS))
         numbers = read_options(",".join(settings), self._numbers, name)
         if not words:
             raise SpecError(
@@ -194,7 +194,7 @@ class Command:
         found = shutil.which(words[0])
         if found is None:
             raise SpecError(
-                f"there is no program {words[0]!r}",
+                f"the program {words[0]!r} was not found",
                 where=f"target {name!r}",
                 why="it is not in a folder of PATH, or cannot be executed",
                 fix="write the path of a file that is executable, such as command:./measure.sh",

@@ -18,7 +18,7 @@ class Store(Protocol):
     def shared(self) -> bool: ...  # noqa: D102
 
     def names(self, below: str) -> list[str]:
-        """Names of the files below a folder of the store; none if there is no such folder.
+        """Names of the files below a folder of the store; an empty answer for a folder that does not exist.
 
         Raises:
             StorageError: The store cannot be reached.

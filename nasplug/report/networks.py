@@ -68,7 +68,7 @@ class _Tables:
         self._room, self._layouts = NUMBERS, LAYOUTS
 
     def add(self, key: str, graph: Graph) -> int | None:
-        """Position of a network in `nets`; None if there is no room for it.
+        """Position of a network in `nets`; None where the page is full.
 
         Args:
             key: Key of the architecture.

@@ -71,9 +71,9 @@ def test_a_larger_network_takes_more_memory():
         ("onnxruntime:int8,thread=2", "did you mean 'threads'"),
         ("onnxruntime:repeats=0", "positive"),
         ("command:", "names no program"),
-        ("command:format=tflite ./measure", "there is no format 'tflite'"),
+        ("command:format=tflite ./measure", "unknown format 'tflite'"),
         ("command:timeout=soon ls", "positive integer"),
-        ("command:no-such-program --fast", "there is no program 'no-such-program'"),
+        ("command:no-such-program --fast", "the program 'no-such-program' was not found"),
         ("command:'ls", "cannot read the command line"),
     ],
 )

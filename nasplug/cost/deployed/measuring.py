@@ -36,7 +36,7 @@ def ask(command: Sequence[str], content: bytes, *, where: str, timeout: float) -
         Costs by key.
 
     Raises:
-        SpecError: There is no such program, or it cannot be started.
+        SpecError: The program is missing, or cannot be started.
         TaskError: It failed, took too long, or answered something else.
     """
     try:

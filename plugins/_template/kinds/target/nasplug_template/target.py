@@ -69,7 +69,5 @@ class Template:
         if family != "template":
             return None
         if device not in DEVICES:
-            raise UnknownNameError(
-                f"there is no device {device!r}", where="template", fix=did_you_mean(device, DEVICES)
-            )
+            raise UnknownNameError(f"unknown device {device!r}", where="template", fix=did_you_mean(device, DEVICES))
         return Device(name, DEVICES[device])
