@@ -21,8 +21,16 @@ from nasplug.evaluate.loggers import LoggerLike, Loggers, finished
 from nasplug.evaluate.recorder import Recorder
 from nasplug.evaluate.schedules import Continuing
 from nasplug.evaluate.scoring import ScoreName, Scoring
-from nasplug.evaluate.short import Ending, Short, check_validation, short_options
-from nasplug.evaluate.structure import check_unchanged, structure
+from nasplug.evaluate.short import (
+    Ending,
+    Short,
+    check_validation,
+    explained,
+    is_checkpoint,
+    note_validation,
+    short_options,
+)
+from nasplug.evaluate.structure import check_kept, check_unchanged, structure
 from nasplug.evaluate.trainer import (
     DEFAULTS,
     PRECISIONS,
@@ -128,6 +136,7 @@ class LightningEvaluator:
 
     def _evaluate(self, run: TrialRun, short: Short | None = None) -> Evaluation:
         epochs, seed = run.budget.epochs, run.trial.seed
+        where = "rehearsal" if short is not None else f"trial {run.number}"
         options = {**DEFAULTS, **self.trainer, **device_options(run.device)}
         torch.set_num_threads(run.threads)
         if options["accelerator"] == "gpu":
@@ -140,7 +149,9 @@ class LightningEvaluator:
         if inherits is not None and inherits.mode == "weights":
             run.inherit(network, parent_weights(run))
         callbacks = run.callbacks()  # before the module, which may copy the weights that a plugin puts in
+        given = structure(network)
         module = run.task.module(network, run.trial.hyperparameters)
+        check_kept(given, structure(network), type(run.task).__name__)
         lightning = lightning_of(module)
         data = data_for(run.data(), module, lightning)
         watching = as_callback(Watching, lightning)(
@@ -162,7 +173,7 @@ class LightningEvaluator:
         if short is not None:
             check_validation(options, epochs)
             options = short_options(options, lightning, run.folder, whole=short.whole)
-            callbacks = [item for item in callbacks if not isinstance(item, lightning.callbacks.Checkpoint)]
+            callbacks = [item for item in callbacks if not is_checkpoint(item)]
             around.append(as_callback(Ending, lightning)(watching.look))
         if parent is not None:
             around.append(as_callback(Continuing, lightning)())
@@ -179,16 +190,22 @@ class LightningEvaluator:
                 recorder.on_untrained(trainer)
             else:
                 more = {} if parent is None else {"ckpt_path": str(parent), "weights_only": True}
-                fit(trainer, lambda: trainer.fit(module, datamodule=data, **more))
+                try:
+                    fit(trainer, lambda: trainer.fit(module, datamodule=data, **more))
+                except Exception as error:
+                    if short is None or (better := explained(error, trainer)) is error:
+                        raise
+                    raise better from error
         _check(recorder, epochs, parent)
         watching.check(module)
+        if not run.edits:
+            check_unchanged(before, structure(network), where)
         if short is not None:
+            note_validation(run, trainer, module)
             return Evaluation(recorder.result(), network=network)
         if run.edits:
             edited = run.trial.with_(edits=run.trial.edits + tuple(run.edits))
-            check_unchanged(structure(run.rebuilt(edited)), structure(network), f"trial {run.number}", edited=True)
-        else:
-            check_unchanged(before, structure(network), f"trial {run.number}")
+            check_unchanged(structure(run.rebuilt(edited)), structure(network), where, edited=True)
         return Evaluation(
             artifacts=self._write(run, network, recorder, trainer if run.keeps_checkpoints else None),
             metrics=recorder.result(),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from nasplug.contract.errors import TrialError
+from nasplug.contract.errors import NasplugError, TaskError, TrialError
 from nasplug.contract.wording import plural
+from nasplug.lightning.distribution import overrides
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule, Trainer
 
+    from nasplug.evaluate.trialrun import TrialRun
 
 #: Number of batches after which a network that has not changed will not change any more.
 PATIENCE = 16
@@ -89,3 +91,57 @@ def check_validation(options: Mapping[str, Any], epochs: int) -> None:
             where="evaluator.trainer",
             fix="raise budget.epochs, or lower check_val_every_n_epoch",
         )
+
+
+def is_checkpoint(callback: object) -> bool:
+    """Returns whether a callback writes checkpoints, of either distribution of Lightning.
+
+    Args:
+        callback: Callback of a Trainer.
+    """
+    return any(base.__name__ == "Checkpoint" and ".callbacks" in base.__module__ for base in type(callback).__mro__)
+
+
+def explained(error: Exception, trainer: Trainer) -> Exception:
+    """Returns an error of a short training, with the reason if the data are a data set in place of a loader of it.
+
+    Some data sets give whole batches, so that this is wrong only if the training fails.
+
+    Args:
+        error: Error that the training raised.
+        trainer: Trainer of the training.
+    """
+    if isinstance(error, NasplugError):
+        return error
+    for hook, loaders in (("train_dataloader", trainer.train_dataloader), ("val_dataloader", trainer.val_dataloaders)):
+        for loader in _each(loaders):
+            if any(base.__name__ == "Dataset" for base in type(loader).__mro__):
+                return TaskError(
+                    f"{hook} gives a {type(loader).__name__}, which is not a loader: it has no batches",
+                    where="data",
+                    why=f"the training fails with its samples: {type(error).__name__}: {error}",
+                    fix="wrap it: torch.utils.data.DataLoader(dataset, batch_size=64, shuffle=True)",
+                )
+    return error
+
+
+def note_validation(run: TrialRun, trainer: Trainer, module: LightningModule) -> None:
+    """Notes that nothing was validated although the module could: then what it logs there is missing.
+
+    Args:
+        run: Trial that is rehearsed.
+        trainer: Trainer after the training.
+        module: Module that was trained.
+    """
+    if overrides(module, "validation_step") and not any(trainer.num_val_batches):
+        run.hints.append("there are no validation data: give them a val_dataloader with at least one batch")
+
+
+def _each(loaders: Any) -> Iterator[Any]:
+    if isinstance(loaders, Mapping):
+        loaders = list(loaders.values())
+    if isinstance(loaders, (list, tuple)):
+        for item in loaders:
+            yield from _each(item)
+    elif loaders is not None:
+        yield loaders

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from nasplug.contract.errors import TrialError
+from nasplug.contract.errors import TaskError, TrialError
 from nasplug.contract.wording import plural
 
 if TYPE_CHECKING:
@@ -72,6 +72,30 @@ def check_unchanged(before: Structure, after: Structure, where: str, *, edited: 
         why=f"{first!r} {_shape(before, first)} by the record and {_shape(after, first)} after training "
         f"(names or shapes of {plural(len(changed), 'tensor')} differ)",
         fix="the plugin that changes the network calls run.edit(record) and repeats the record in its hook `edit`",
+    )
+
+
+def check_kept(before: Structure, after: Structure, where: str) -> None:
+    """Refuses a module that makes another network of the candidate when it is made.
+
+    Args:
+        before: Structure of the candidate.
+        after: Structure when the module has been made.
+        where: Name of the task.
+
+    Raises:
+        TaskError: They differ.
+    """
+    changed = differences(before, after)
+    if not changed:
+        return
+    raise TaskError(
+        f"the module changes the layers of the candidate network when it is made: {changed[0]!r} "
+        f"{_shape(before, changed[0])} before and {_shape(after, changed[0])} afterwards",
+        where=where,
+        why=f"{plural(len(changed), 'tensor')} would be trained that no architecture describes",
+        fix="leave the network as it is and put layers of the module's own around it, such as "
+        "self.head = nn.Linear(...), or build the whole network in the space's `build`",
     )
 
 

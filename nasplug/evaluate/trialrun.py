@@ -47,6 +47,7 @@ class TrialRun:
         measurements: Measurements reported so far.
         edits: Changes of the network's structure so far.
         stages: Stages by name, those that are still open or were pruned included.
+        hints: Sentences about what an evaluator noticed in a rehearsal, for the message if a metric is missing.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class TrialRun:
         self.measurements: list[Measurement] = []
         self.edits: list[JsonObject] = []
         self.stages: dict[str, Stage] = {}
+        self.hints: list[str] = []
         self._manager, self._emit = manager, emit
 
     # -- what it is about ----------------------------------------------------------------------------------------

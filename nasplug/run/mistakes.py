@@ -20,13 +20,16 @@ _SKIP = "run.rehearse: false (rehearse=False in Python) skips the rehearsal"
 _FOREIGN = r"site-packages|dist-packages|nasplug[/\\](?!_template)|<frozen|[/\\]lib[/\\]python"
 
 
-def check_names(assembly: Assembly, metrics: Mapping[str, float], costs: Mapping[str, float]) -> None:
+def check_names(
+    assembly: Assembly, metrics: Mapping[str, float], costs: Mapping[str, float], hints: Sequence[str] = ()
+) -> None:
     """Refuses objectives and constraints that nothing answers.
 
     Args:
         assembly: Configured plugins.
         metrics: Metrics that the training logged.
         costs: Costs that the plugins answered.
+        hints: Sentences about what the evaluator noticed, which may be the reason.
 
     Raises:
         TaskError: A name is not among them.
@@ -36,10 +39,12 @@ def check_names(assembly: Assembly, metrics: Mapping[str, float], costs: Mapping
     named += [(item.name, "a constraint") for item in spec.constraints]
     for name, what in named:
         if name not in metrics and name not in costs:
-            raise _not_logged(name, what, metrics, costs)
+            raise _not_logged(name, what, metrics, costs, hints)
 
 
-def _not_logged(name: str, what: str, metrics: Mapping[str, float], costs: Mapping[str, float]) -> TaskError:
+def _not_logged(
+    name: str, what: str, metrics: Mapping[str, float], costs: Mapping[str, float], hints: Sequence[str]
+) -> TaskError:
     parts = [other for other in metrics if other.startswith(f"{name}/dataloader_idx_")]
     if parts:
         why = f"there are {len(parts)} validation loaders, and Lightning logs {', '.join(map(repr, parts))}"
@@ -47,6 +52,7 @@ def _not_logged(name: str, what: str, metrics: Mapping[str, float], costs: Mappi
     else:
         why = f"it logs {', '.join(sorted(metrics)) or 'no metric at all'}"
         why += f"; the costs are {', '.join(sorted(costs))}" if costs else ""
+        why = "; ".join([*hints, why])
         near = did_you_mean(name, [*metrics, *costs]).partition("known:")[0].replace("none are known", "")
         fix = f"{near}Log it in validation_step with self.log({name!r}, value), or name another metric"
     if not parts:

@@ -153,7 +153,7 @@ def _try(
     if candidate is not None:
         trained = candidate.of_network(evaluation.network)
         costs |= price(assembly.costs, trained, assembly.target, trained=True, known=costs)
-    check_names(assembly, evaluation.metrics, costs)
+    check_names(assembly, evaluation.metrics, costs, run.hints)
     return trial.with_(state="complete", metrics=dict(evaluation.metrics), costs=costs)
 
 

@@ -88,7 +88,7 @@ class LightningTask:
     ) -> None:
         self._factory = module
         self._label = f"LightningTask({getattr(module, '__name__', module)!s})"
-        self._maker = Maker(module, self._label, network_argument, network_attribute)
+        self._maker = Maker(module, self._label, network_argument, network_attribute, module_args or ())
         self.network_attribute = network_attribute
         try:
             self._inputs = stated_inputs(input_shape, inputs, example_input)

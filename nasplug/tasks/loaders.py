@@ -130,8 +130,9 @@ def read_data(data: Any, factory: Any) -> Source:
     """Reads data as people give them.
 
     Args:
-        data: LightningDataModule, one loader, a tuple or a list of loaders (training, validation, test), a mapping of
-            these names to loaders, a `{class_path, init_args}` of any of them, or None for the module's own loaders.
+        data: LightningDataModule, one loader, a tuple or a list of loaders (training, validation, test; None for one
+            that is the module's own or does not exist), a mapping of these names to loaders, a `{class_path,
+            init_args}` of any of them, or None for the module's own loaders.
         factory: LightningModule class, or a function that makes one.
 
     Raises:
@@ -141,9 +142,10 @@ def read_data(data: Any, factory: Any) -> Source:
         data = _from_path(data)
     if isinstance(data, type):
         raise TaskError(f"{data.__name__} is a class", where="data", fix=f"make an instance: {data.__name__}(...)")
+    untold = data is None or (isinstance(data, (tuple, list)) and bool(data) and data[0] is None)
+    if untold and isinstance(factory, type) and not overrides(factory, "train_dataloader"):
+        raise no_data(factory.__name__)
     if data is None:
-        if isinstance(factory, type) and not overrides(factory, "train_dataloader"):
-            raise no_data(factory.__name__)
         return Loaders({})
     if hasattr(data, "train_dataloader") and hasattr(data, "setup"):
         if isinstance(factory, type):
@@ -154,7 +156,8 @@ def read_data(data: Any, factory: Any) -> Source:
     if isinstance(data, (tuple, list)):
         if not 1 <= len(data) <= len(_PARTS):
             raise TaskError(f"a tuple of {plural(len(data), 'element')}", where="data", fix=_FIX)
-        return Loaders({name: _loaders(loader, name) for name, loader in zip(_PARTS, data, strict=False)})
+        parts = zip(_PARTS, data, strict=False)
+        return Loaders({name: _loaders(loader, name) for name, loader in parts if loader is not None})
     return Loaders({"train": _loaders(data, None)})
 
 
@@ -165,7 +168,8 @@ def _by_name(data: Mapping[Any, Any]) -> dict[str, Any]:
         name = known.get(str(key))
         if name is None:
             raise TaskError(f"there is no part {key!r} of the data", where="data", fix=did_you_mean(str(key), _PARTS))
-        found[name] = _loaders(loader, str(key))
+        if loader is not None:
+            found[name] = _loaders(loader, str(key))
     if "train" not in found:
         raise TaskError("there is no part 'train' of the data", where="data", fix=_FIX)
     return found
@@ -194,8 +198,9 @@ def _loaders(value: object, part: str | None) -> Any:
             "torch.utils.data",
         )
     if isinstance(value, (str, bytes, Mapping, list, tuple)) or not isinstance(value, Iterable):
-        raise TaskError(f"cannot train on {value!r:.80}, a {kind.__name__}", where=where, fix=_FIX)
-    if isinstance(value, Iterator):
+        called = f"call it: {value.__name__}(). Otherwise " if hasattr(value, "__name__") else ""
+        raise TaskError(f"cannot train on {value!r:.80}, a {kind.__name__}", where=where, fix=f"{called}{_FIX}")
+    if isinstance(value, Iterator) and not _combines(value):
         raise TaskError(
             f"a {kind.__name__} can be read only once, and every trial reads the data",
             where=where,
@@ -231,7 +236,16 @@ def _fresh(value: Any) -> Any:
         return copy.deepcopy(value)
     if isinstance(value, torch.utils.data.DataLoader):
         return _fresh_loader(value)
+    if _combines(value):
+        made = copy.copy(value)
+        made.flattened = [_fresh(item) for item in value.flattened]
+        return made
     return value
+
+
+def _combines(value: object) -> bool:
+    """Whether it is a CombinedLoader of Lightning, which says that it is an iterator and begins anew nevertheless."""
+    return any(base.__name__ == "CombinedLoader" for base in type(value).__mro__)
 
 
 def _fresh_all(loaders: Any) -> Any:

@@ -8,7 +8,7 @@ import sys
 import types
 import typing
 from collections import abc
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import NasplugError, TaskError, did_you_mean
@@ -34,6 +34,7 @@ class Maker:
             a usual name (network, net, model, backbone), otherwise the first.
         attribute: Path of the attribute that the network replaces, such as `model` or `task.encoder`; the module is
             then made without the network.
+        given: Names of arguments that have values already, such as a loss or a teacher.
 
     Attributes:
         argument: Name of the argument that takes the network; None if it replaces an attribute.
@@ -43,7 +44,12 @@ class Maker:
     """
 
     def __init__(
-        self, factory: Callable[..., object], label: str, argument: str | None = None, attribute: str | None = None
+        self,
+        factory: Callable[..., object],
+        label: str,
+        argument: str | None = None,
+        attribute: str | None = None,
+        given: Container[str] = (),
     ) -> None:
         self._factory, self._label, self._attribute = factory, label, attribute
         if not callable(factory) or (is_lightning(factory) and not isinstance(factory, type)):
@@ -62,7 +68,7 @@ class Maker:
         self._open = any(item.kind is inspect.Parameter.VAR_KEYWORD for item in parameters.values())
         self._others = frozenset(name for name, item in parameters.items() if item.kind in _TAKES_NAME)
         self._guessed = False
-        self.argument = None if attribute is not None else self._find(parameters, argument)
+        self.argument = None if attribute is not None else self._find(parameters, argument, given)
         self._by_position = self.argument is not None and self._takes_position(parameters)
 
     def check_names(self, names: Iterable[str], who: str) -> None:
@@ -103,12 +109,7 @@ class Maker:
         try:
             signature(self._factory).bind(*given, **named)
         except TypeError as error:
-            raise TaskError(
-                "the module cannot be made",
-                where=self._label,
-                why=str(error),
-                fix="give the argument in module_args, or a default in the module",
-            ) from None
+            raise self._not_made(error) from None
         try:
             made = self._factory(*given, **named)
         except NasplugError:
@@ -127,7 +128,7 @@ class Maker:
 
     # -- the argument ----------------------------------------------------------------------------------------------
 
-    def _find(self, parameters: Mapping[str, inspect.Parameter], wanted: str | None) -> str:
+    def _find(self, parameters: Mapping[str, inspect.Parameter], wanted: str | None, given: Container[str]) -> str:
         able = {name: item for name, item in parameters.items() if item.kind is not inspect.Parameter.VAR_KEYWORD}
         if wanted is not None:
             if wanted in able or self._open:
@@ -138,19 +139,46 @@ class Maker:
                 fix=did_you_mean(wanted, able),
             )
         hints = _hints(self._factory)
-        likely = [name for name, item in able.items() if _may_be_network(item, hints.get(name))]
-        annotated = [name for name in likely if _is_module_hint(hints.get(name))]
-        usual = [name for name in _USUAL if name in likely]
+        likely = {
+            name: _speaks_for(name, item, hints.get(name))
+            for name, item in able.items()
+            if name not in given and _may_be_network(item, hints.get(name))
+        }
+        most = max(likely.values(), default=0)
+        found = [name for name, score in likely.items() if score == most] if most else []
+        usual = [name for name in _USUAL if name in found]
+        if len(found) > 1 and not usual:
+            raise self._several(found)
         first = next(iter(parameters.values()), None)
         open_first = first is not None and first.name in likely and first.kind is not inspect.Parameter.KEYWORD_ONLY
-        found = [*annotated[:1], *usual[:1], *([first.name] if first is not None and open_first else [])]
-        if found:
-            self._guessed = not annotated and not usual
-            return found[0]
+        if found or (first is not None and open_first):
+            self._guessed = not found
+            return (usual or found or [first.name if first is not None else ""])[0]
         from nasplug.evaluate.inside import RECIPE
 
         why = "it has no arguments" if first is None else f"none of its arguments can be one: {', '.join(parameters)}"
         raise TaskError("the module takes no network", where=self._label, why=why, fix=RECIPE)
+
+    def _several(self, names: list[str]) -> TaskError:
+        return TaskError(
+            f"several arguments of the module could take the candidate network: {', '.join(map(repr, names))}",
+            where=self._label,
+            why="the wrong one would train something else than the candidate",
+            fix=f"name it, such as network_argument={names[-1]!r}, and give the others in module_args",
+        )
+
+    def _not_made(self, error: TypeError) -> TaskError:
+        """What is said if an argument is missing; the network may have taken the place of another one."""
+        from nasplug.evaluate.inside import RECIPE
+
+        taken = f"; the network went to its first argument, {self.argument!r}" if self._guessed else ""
+        fix = "give the argument in module_args, or a default in the module"
+        return TaskError(
+            "the module cannot be made",
+            where=self._label,
+            why=f"{error}{taken}",
+            fix=f"{fix}. If {self.argument!r} is not for networks: {RECIPE}" if self._guessed else fix,
+        )
 
     def _wrong_guess(self, error: Exception) -> TaskError:
         """What is said if a module fails with the network as its first argument, which only its place speaks for."""
@@ -263,6 +291,18 @@ def _is_module_hint(hint: object) -> bool:
 def _is_module(option: object) -> bool:
     mro = option.__mro__ if isinstance(option, type) else ()
     return any(base.__name__ == "Module" and base.__module__.startswith("torch.nn") for base in mro)
+
+
+def _speaks_for(name: str, parameter: inspect.Parameter, hint: object) -> int:
+    """How much speaks for an argument as the network's: its annotation, its name, and that there must be a value.
+
+    Losses and metrics are modules too, and usually have a default, a class of their own or a value in `module_args`.
+    """
+    annotated = 0
+    if _is_module_hint(hint):
+        annotated = 2 if any(str(getattr(o, "__name__", o)).endswith("Module") for o in _options(hint)) else 1
+    named = 2 if name in _USUAL else 0
+    return annotated + named + (parameter.default is parameter.empty) if annotated or named else 0
 
 
 def _may_be_network(parameter: inspect.Parameter, hint: object) -> bool:

@@ -138,6 +138,22 @@ class Reparametrised(Keeps):
         nn.utils.parametrizations.weight_norm(self.net[0])
 
 
+class ChangesTheHead(Keeps):
+    def __init__(self, network):
+        super().__init__(network)
+        network[2] = nn.Linear(network[2].in_features, 5)
+
+
+class AddsALayer(Keeps):
+    def __init__(self, network):
+        super().__init__(network.append(nn.Linear(2, 2)))
+
+
+class ChangesItLate(Keeps):
+    def on_fit_start(self):
+        self.net[2] = nn.Linear(self.net[2].in_features, 5)
+
+
 class WarmsUp(Keeps):
     """The first steps have a learning rate of 0."""
 
@@ -230,6 +246,20 @@ def test_the_network_is_put_in_place_of_the_modules_own():
 def test_modules_that_train_something_else(module, task, message):
     with pytest.raises(TaskError, match=message):
         search(module, **task)
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (Reparametrised, r"when it is made: '0.parametrizations[\s\S]*around it"),
+        (ChangesTheHead, r"'2.bias' has shape \(2,\) before and has shape \(5,\) afterwards"),
+        (AddsALayer, r"'3.bias' does not exist before"),
+        (ChangesItLate, r"rehearsal: the network's structure changed[\s\S]*No trial was spent"),
+    ],
+)
+def test_modules_that_make_another_network_of_the_candidate(module, message):
+    with pytest.raises(nas.NasplugError, match=message):
+        search(module)
 
 
 def test_a_compiled_and_a_scripted_network_is_the_same_network():

@@ -35,6 +35,15 @@ class Data(pl.LightningDataModule):
         return [loader, loader] if self.extra else loader
 
 
+class OnlyTraining(Data):
+    val_dataloader = pl.LightningDataModule.val_dataloader
+
+
+class GivesADataset(Data):
+    def train_dataloader(self):
+        return TensorDataset(self.x[:64], self.y[:64])
+
+
 class Lit(pl.LightningModule):
     metric = "val_acc"
 
@@ -142,6 +151,8 @@ MISTAKES = [
         r"2 validation loaders[\s\S]*'val_acc/dataloader_idx_0'[\s\S]*add_dataloader_idx=False",
     ),
     ({"module": OneLoader, "data": Data(extra=True)}, r"dataloader_idx"),
+    ({"data": OnlyTraining()}, r"no validation data: give them a val_dataloader[^\n]*it logs train/loss"),
+    ({"data": GivesADataset()}, r"train_dataloader gives a TensorDataset[\s\S]*DataLoader\(dataset"),
     (
         {"module": UsesLogger},
         r"experiment[\s\S]*line \d+ of test_rehearsal.py: self.logger.experiment[\s\S]*loggers: \[csv\]",

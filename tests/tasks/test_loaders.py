@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities import CombinedLoader
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -100,6 +101,20 @@ def test_the_modules_own_loaders():
     assert set(fitted(None, OwnLoaders)) == {"val_loss"}
 
 
+def test_a_part_that_is_none_is_the_modules_own_or_absent():
+    assert fitted((loader(), None)) == fitted({"train": loader(), "val": None}) == {}
+    assert set(fitted((loader(), None), OwnValidation)) == {"val_loss"}
+    assert set(fitted((None, loader()), OwnLoaders)) == {"val_loss"}
+
+
+def test_a_combined_loader_begins_anew_for_every_trial():
+    given = CombinedLoader([loader(shuffle=True, generator=torch.Generator().manual_seed(0))], "sequential")
+    source = read_data((given, loader()), Lit)
+    orders = [[batch[0][:, 0].tolist() for batch, _, _ in source.datamodule(pl).train_dataloader()] for _ in range(2)]
+    assert len(orders[0]) == 4
+    assert orders[0] == orders[1]
+
+
 def test_two_validation_loaders():
     assert set(fitted((loader(), [loader(), loader()]))) == {"val_loss/dataloader_idx_0", "val_loss/dataloader_idx_1"}
 
@@ -121,6 +136,9 @@ def test_two_validation_loaders():
         ("data/", "cannot train on 'data/'"),
         (3, "cannot train on 3"),
         (iter(loader()), "read only once"),
+        ((loader, loader), r"data, train[\s\S]*call it: loader\(\)"),
+        ((None, loader()), "no train_dataloader of its own"),
+        ({"train": None, "val": loader()}, "no part 'train'"),
     ],
 )
 def test_anything_else_is_refused_at_once(data, message):

@@ -238,3 +238,66 @@ def test_a_first_argument_is_given_by_its_place(factory):
     """Some take it in no other way."""
     network = nn.Linear(4, 3)
     assert Maker(factory, "T").make(network, {"lr": 0.3}).kept is network
+
+
+def losses(criterion: nn.Module, encoder: nn.Module, lr: float = 0.1):
+    raise AssertionError
+
+
+LOSS = nn.CrossEntropyLoss()
+
+
+def loss_with_a_default(loss: nn.Module = LOSS, backbone: nn.Module | None = None):
+    raise AssertionError
+
+
+def loss_of_a_class(loss: nn.CrossEntropyLoss | None = None, trunk: nn.Module | None = None):
+    raise AssertionError
+
+
+def name_without_annotation(loss: nn.Module, model):
+    raise AssertionError
+
+
+def late_and_of_a_class(lr=0.1, thing: nn.Sequential | None = None):
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("factory", "given", "expected"),
+    [
+        (losses, ["criterion"], "encoder"),
+        (losses, ["encoder"], "criterion"),
+        (loss_with_a_default, [], "backbone"),
+        (loss_of_a_class, [], "trunk"),
+        (name_without_annotation, [], "model"),
+        (late_and_of_a_class, [], "thing"),
+    ],
+)
+def test_a_loss_or_a_metric_is_not_taken_for_the_network(factory, given, expected):
+    assert Maker(factory, "T", given=given).argument == expected
+
+
+def two(teacher: nn.Module, student: nn.Module):
+    raise AssertionError
+
+
+def two_with_defaults(metric: nn.Module | None = None, trunk: nn.Module | None = None):
+    raise AssertionError
+
+
+@pytest.mark.parametrize(("factory", "last"), [(two, "student"), (two_with_defaults, "trunk"), (losses, "encoder")])
+def test_several_arguments_that_could_take_the_network_are_not_guessed(factory, last):
+    with pytest.raises(TaskError, match=rf"several arguments[\s\S]*network_argument='{last}'[\s\S]*module_args"):
+        Maker(factory, "T")
+    assert Maker(factory, "T", last).argument == last
+
+
+def test_the_argument_that_was_guessed_is_named_if_another_one_is_missing():
+    def make(arch, encoder, channels=1):
+        raise AssertionError
+
+    with pytest.raises(TaskError, match=r"'encoder'; the network went to its first argument, 'arch'[\s\S]*attribute="):
+        Maker(make, "T").make(nn.Linear(4, 7), {})
+    with pytest.raises(TaskError, match=r"'encoder'\nDo: give the argument in module_args[^.]*$"):
+        Maker(make, "T", "arch").make(nn.Linear(4, 7), {})
