@@ -27,7 +27,10 @@ import nasplug as nas
 
 @dataclass(frozen=True)
 class Scale:
-    """Sizes of a run: cases of each part (None takes all), patch, and what searches and trainings may use."""
+    """Sizes of a run: cases of each part (None takes all), patch, and what searches and trainings may use.
+
+    `part` is the part of DynUNet's parameters and products that a candidate may have; a larger one is not trained.
+    """
 
     cases: tuple[int, int, int] | None
     patch: dict[str, list[int]]
@@ -40,16 +43,22 @@ class Scale:
     stem: int
     widths: tuple[int, ...]
     max_depth: int
+    batch: int = 16
+    part: float | None = None
 
 
 PATCHES = {"hippocampus": [48, 64], "acdc": [128, 128]}
 SCALES = {
     # For two busy cores: it shows that every arm runs, and decides nothing.
     "tiny": Scale((6, 3, 6), {"hippocampus": [32, 32], "acdc": [64, 64]}, 32, 4, 1, 2, 1, 4, 4, (4, 8), 2),
+    # For one core and a bit over an hour a data set, in small patches.
+    "short": Scale(
+        (40, 8, 40), {"hippocampus": [32, 48], "acdc": [64, 64]}, 320, 20, 2, 10, 2, 8, 8, (8, 16, 24), 3, 8, 1 / 3
+    ),
     # For an idle machine of two cores: hours.
-    "small": Scale((60, 20, 40), PATCHES, 640, 24, 3, 15, 3, 8, 8, (8, 16), 3),
+    "small": Scale((60, 20, 40), PATCHES, 640, 24, 3, 15, 3, 8, 8, (8, 16), 3, part=1 / 3),
     # For a GPU. Ten trainings of DynUNet at `final_epochs` are 1,000 epochs; a search takes 100 x 10.
-    "full": Scale(None, PATCHES, None, 100, 10, 100, 5, 10, 16, (8, 16, 24, 32), 4),
+    "full": Scale(None, PATCHES, None, 100, 10, 100, 5, 10, 16, (8, 16, 24, 32), 4, part=1 / 3),
 }
 DATA = {"hippocampus": "msd_hippocampus/msd_hippocampus.npz", "acdc": "acdc_cardiac2d/acdc_cardiac2d.npz"}
 SEARCHES = ("segqnas_qnas", "segqnas_random", "segqnas_evolution", "unet_emonas")
@@ -103,10 +112,24 @@ def task_of(path: Path, name: str, scale: Scale):
     return Segmentation(
         NpzVolumes(str(path), channels=["MRI"]),
         2,
-        Patches(size=scale.patch[name], batch_size=16, per_epoch=scale.per_epoch),
+        Patches(size=scale.patch[name], batch_size=scale.batch, per_epoch=scale.per_epoch),
         scoring=Scoring(overlap=0.25, windows=16),
         training=nas.Training(lr=3e-3),
     )
+
+
+def bounds(task, part: float | None) -> list[str]:
+    """Constraints of a search: a part of what the reference has."""
+    from nasplug.spaces.medical import MonaiSpace
+    from nasplug.workloads.extract import extract
+
+    if part is None:
+        return []
+    space = MonaiSpace([REFERENCE])
+    network = space.build(space.sample(np.random.default_rng(0)), task)
+    parameters = sum(each.numel() for each in network.parameters())
+    products = int(extract(network.eval(), task.input_shape).macs.sum())
+    return [f"params <= {part * parameters:.0f}", f"macs <= {part * products:.0f}"]
 
 
 def search(arm: str, task, scale: Scale, seed: int, work: Path):
@@ -115,7 +138,7 @@ def search(arm: str, task, scale: Scale, seed: int, work: Path):
         from nasplug.spaces.medical import MonaiSpace
 
         space = MonaiSpace([arm])
-        return space, space.sample(np.random.default_rng(0)), 0.0, 0
+        return space, space.sample(np.random.default_rng(0)), 0.0, {"failed_trials": 0, "trained_trials": 0}
     objectives = {"val_dice": "max", "macs": "min"} if arm.endswith("emonas") else {"val_dice": "max"}
     started = time.perf_counter()
     study = nas.search(
@@ -123,14 +146,16 @@ def search(arm: str, task, scale: Scale, seed: int, work: Path):
         space=space_of(arm, scale),
         strategy=strategy_of(arm, scale),
         objectives=objectives,
+        constraints=bounds(task, scale.part),
         trials=scale.trials,
         epochs=scale.epochs,
         seed=seed,
         storage=work / f"{arm}-{seed}.sqlite",
         progress=False,
     )
-    failed = sum(trial.state == "failed" for trial in study.trials)
-    return study.space, study.best.architecture, time.perf_counter() - started, failed
+    states = [str(trial.state) for trial in study.trials]
+    counts = {"failed_trials": states.count("failed"), "trained_trials": states.count("complete")}
+    return study.space, study.best.architecture, time.perf_counter() - started, counts
 
 
 def train(space, architecture, task, scale: Scale, seed: int):
@@ -175,12 +200,12 @@ def one(name: str, arm: str, path: Path, scale: Scale, seed: int, work: Path) ->
     if kept.is_file():
         return json.loads(kept.read_text())
     task = task_of(path, name, scale)
-    space, architecture, seconds, failed = search(arm, task, scale, seed, work)
+    space, architecture, seconds, counts = search(arm, task, scale, seed, work)
     network, cases, trained = train(space, architecture, task, scale, seed)
     found = {
         "genotype": architecture.genotype,
         "search_seconds": seconds,
-        "failed_trials": failed,
+        **counts,
         "train_seconds": trained,
         **costs(network, task),
         "classes": list(task.class_names[1:]),
@@ -204,7 +229,8 @@ def means(runs: list[dict]) -> dict:
     }
 
 
-_MEANS = ("params", "macs", "latency_s", "energy_j", "search_seconds", "train_seconds", "failed_trials")
+_COSTS = ("params", "macs", "latency_s", "energy_j")
+_MEANS = (*_COSTS, "search_seconds", "train_seconds", "failed_trials", "trained_trials")
 
 
 def paired(runs: list[dict], reference: list[dict]) -> dict:
@@ -228,9 +254,10 @@ def main() -> None:
     parser.add_argument("--data-sets", nargs="+", choices=DATA, default=list(DATA))
     parser.add_argument("--arms", nargs="+", choices=(*SEARCHES, *BASELINES), default=[*BASELINES, *SEARCHES])
     parser.add_argument("--work", type=Path, default=Path("runs/segmentation_search"))
+    parser.add_argument("--seeds", type=int, help="number of seeds; the scale's if left out")
     arguments = parser.parse_args()
     scale = SCALES[arguments.scale]
-    seeds = list(range(scale.seeds))
+    seeds = list(range(arguments.seeds or scale.seeds))
     result: dict[str, dict] = {}
     for name in arguments.data_sets:
         work = (arguments.work / arguments.scale / name).resolve()
@@ -246,6 +273,7 @@ def main() -> None:
                 result[name][arm]["to_dynunet"] = paired(found, runs[REFERENCE])
     missing = [f"{name}: {arm}" for name in DATA for arm in (*SEARCHES, *BASELINES) if arm not in result.get(name, {})]
     other = [f"scale {each}" for each in SCALES if each != arguments.scale]
+    missing += [f"seed {each}" for each in range(len(seeds), scale.seeds)]
     facts = {
         "seeds": seeds,
         "scale": arguments.scale,

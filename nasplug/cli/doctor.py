@@ -165,6 +165,7 @@ def _plugins(arguments: argparse.Namespace) -> Iterator[Check]:
 
 def _folders() -> Iterator[Check]:
     from nasplug.data.cache import cache_folder
+    from nasplug.data.cleaning import kept
 
     for name, folder, fix in (
         ("cache", cache_folder(), "set NASPLUG_CACHE to a folder that can be written"),
@@ -178,7 +179,8 @@ def _folders() -> Iterator[Check]:
         except OSError as error:
             yield Check(name, "broken", f"{folder}: {error.strerror or error}", fix)
             continue
-        detail = f"{folder}, {free / 2**30:.1f} GiB free"
+        held = f"{sum(entry.size for entry in kept()) / 2**30:.1f} GiB used, " if name == "cache" else ""
+        detail = f"{folder}, {held}{free / 2**30:.1f} GiB free"
         if free < 2**28:
             yield Check(name, "broken", detail, "free some space, or " + fix)
         else:

@@ -2,8 +2,8 @@
 
 An entry is a folder of plain .npy files named by a hash of everything the arrays depend on: the source's arguments and
 the path, size and time of change of each file. It is written beside its final place and renamed, so a reader sees a
-whole entry or none. Arrays are read memory-mapped: workers on one machine share one copy. Entries may be deleted at
-any time. Nothing is ever pickled.
+whole entry or none. Arrays are read memory-mapped: workers on one machine share one copy. The folder's time of change
+says when an entry was last used. Entries may be deleted at any time. Nothing is ever pickled.
 """
 
 from __future__ import annotations
@@ -76,6 +76,16 @@ def entry_key(kind: str, files: Iterable[Path], arguments: JsonObject) -> str:
     return f"{kind.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 
+def mark_used(entry: Path) -> None:
+    """Notes that an entry is in use now, so that `nasplug clean --cache` spares it.
+
+    Args:
+        entry: Folder of the entry.
+    """
+    with contextlib.suppress(OSError):  # a cache that only others may write
+        os.utime(entry)
+
+
 @contextlib.contextmanager
 def only_one(folder: Path, entry: Path) -> Iterator[None]:
     """Holds the entry's lock where the file system can lock; a lock ends with the process that holds it.
@@ -106,6 +116,7 @@ def _read(entry: Path) -> ImageArrays | None:
             for field in about["fields"]
         }
         way = about["preprocessing"]
+        mark_used(entry)
         return ImageArrays(
             **arrays,
             classes=tuple(about["classes"]),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nasplug.contract.jsondata import JsonObject
-from nasplug.data.cache import cache_folder, entry_key, only_one
+from nasplug.data.cache import cache_folder, entry_key, mark_used, only_one
 
 #: Name of the file that is written last: a folder with it is whole.
 DONE = "done"
@@ -34,6 +34,7 @@ def kept_folder(kind: str, files: Iterable[Path], arguments: JsonObject, make: C
     name = entry_key(kind, files, arguments)
     entry = above / name
     if (entry / DONE).is_file():
+        mark_used(entry)
         return entry
     if name in _scratch:
         return _scratch[name]

@@ -37,6 +37,7 @@ from nasplug.evaluate.trainer import (
     as_callback,
     as_checkpoint,
     check_options,
+    check_precision,
     device_options,
     fit,
     quiet,
@@ -114,7 +115,7 @@ class LightningEvaluator:
         Raises:
             TrialError: The loss is not finite, nothing was measured, or the parent's training cannot be continued.
             TaskError: The module does not train the network.
-            SpecError: The device is not there.
+            SpecError: The device is not there, or does not have the precision.
         """
         with quiet():
             return self._evaluate(run)
@@ -138,6 +139,7 @@ class LightningEvaluator:
         epochs, seed = run.budget.epochs, run.trial.seed
         where = "rehearsal" if short is not None else f"trial {run.number}"
         options = {**DEFAULTS, **self.trainer, **device_options(run.device)}
+        check_precision(self.precision, str(options["accelerator"]))
         torch.set_num_threads(run.threads)
         if options["accelerator"] == "gpu":
             gc.collect()  # what earlier trials left in reference cycles holds memory of the device

@@ -67,6 +67,10 @@ PRECISIONS: tuple[str, ...] = (
     "transformer-engine-float16",
 )
 
+#: Precisions that a processor does not have, and the Trainer's own way with them there: 16-mixed would become bf16-mixed
+#: without a word in the study, and the others need a package for GPUs.
+_GPU_ONLY = ("16-mixed", "transformer-engine", "transformer-engine-float16")
+
 
 def check_options(options: Mapping[str, object], where: str) -> None:
     """Refuses Trainer options that no trial could run with.
@@ -130,6 +134,27 @@ def device_options(device: str) -> DeviceOptions:
             fix="use cpu or auto, or run where there is a GPU and a CUDA build of torch",
         )
     return {"accelerator": "gpu", "devices": [int(index or 0)]}
+
+
+def check_precision(precision: str, accelerator: str) -> None:
+    """Refuses a precision that the device of a trial does not have.
+
+    Args:
+        precision: Precision of the Trainer.
+        accelerator: Accelerator of the Trainer, `cpu` or `gpu`.
+
+    Raises:
+        SpecError: The precision needs a GPU, and the trial has none.
+    """
+    if accelerator == "cpu" and precision in _GPU_ONLY:
+        raise SpecError(
+            f"the precision {precision} needs a GPU, and this trial has none",
+            where="evaluator.precision",
+            why="torch has no mixed precision with float16 on a processor"
+            if precision == "16-mixed"
+            else "the engine runs on GPUs only",
+            fix="write 32-true, or bf16-mixed, which runs on both, or set run.device: cuda where there is a GPU",
+        )
 
 
 @cache

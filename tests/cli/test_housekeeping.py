@@ -9,6 +9,7 @@ import pytest
 
 import nasplug as nas
 from nasplug.cli import main
+from nasplug.data.kept import kept_folder
 from nasplug.ledger.artifacts import artifact_folder
 from nasplug.ledger.sqlite import SQLiteStorage
 from nasplug.run.api import run_spec
@@ -120,6 +121,35 @@ def test_clean_waits_for_nobody(study, tmp_path, capsys):
         storage.close()
     assert main(["clean", str(tmp_path / "absent.sqlite")]) == 3
     assert not (tmp_path / "absent.sqlite").exists()
+
+
+def test_the_cache_is_cleaned(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("NASPLUG_CACHE", str(tmp_path / "cache"))
+    source = tmp_path / "source.bin"
+    source.write_bytes(b"abc")
+    entry = kept_folder("volumes", [source], {}, lambda folder: None)
+    assert main(["clean", "--cache"]) == 0
+    assert "deleted 0 files" in capsys.readouterr().out
+    assert main(["clean", "--cache", "--unused", "0", "--dry-run"]) == 0
+    assert "would delete 1 file" in capsys.readouterr().out
+    assert main(["clean", "--cache", "--unused", "0", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["unused"] == [str(entry)]
+    assert not entry.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "one of FILE and --cache is needed"),
+        (["a.sqlite", "--cache"], "and not both"),
+        (["a.sqlite", "--unused", "3"], "write --cache with it"),
+        (["--cache", "--unused", "-1"], "0 or more days"),
+        (["--cache", "--unused", "nan"], "0 or more days"),
+    ],
+)
+def test_what_is_cleaned_is_said_once(words, said, capsys):
+    assert main(["clean", *words]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_copy(study, tmp_path, capsys):

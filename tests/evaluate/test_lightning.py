@@ -330,6 +330,20 @@ def test_a_missing_gpu_stops_the_run(train, monkeypatch):
     assert train(device="auto").trials[0].state == "complete"
 
 
+@pytest.mark.parametrize("precision", ["16-mixed", "transformer-engine"])
+def test_a_precision_of_gpus_is_refused_on_a_processor(train, monkeypatch, precision):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(SpecError, match=f"{precision} needs a GPU") as caught:
+        train(evaluator=LightningEvaluator(precision=precision))
+    assert "bf16-mixed" in str(caught.value)
+
+
+def test_a_processor_trains_in_bf16(train):
+    trial, exact = (train(evaluator=LightningEvaluator(precision=each)).trials[0] for each in ("bf16-mixed", "32-true"))
+    assert trial.state == "complete"
+    assert trial.values["val_loss"] != exact.values["val_loss"]
+
+
 def test_a_module_without_the_objective_fails_with_what_it_logs(train, project):
     task = nas.LightningTask(
         project.LitDigits,
