@@ -1,4 +1,4 @@
-"""Searches for segmentation networks beside networks of MONAI, at one training budget, on slices of two data sets.
+"""Searches for segmentation networks beside networks of MONAI, at one training budget, on slices and volumes.
 
 The space of SegQNAS is searched by Q-NAS, random search and regularized evolution, the space `unet` by EMONAS; UNet,
 SegResNet, AttentionUnet and DynUNet, configured as nnU-Net would, are trained as they are. Every search sees training
@@ -47,10 +47,22 @@ class Scale:
     part: float | None = None
 
 
-PATCHES = {"hippocampus": [48, 64], "acdc": [128, 128]}
+PATCHES = {"hippocampus": [48, 64], "acdc": [128, 128], "hippocampus_3d": [32, 48, 32]}
 SCALES = {
     # For two busy cores: it shows that every arm runs, and decides nothing.
-    "tiny": Scale((6, 3, 6), {"hippocampus": [32, 32], "acdc": [64, 64]}, 32, 4, 1, 2, 1, 4, 4, (4, 8), 2),
+    "tiny": Scale(
+        (6, 3, 6),
+        {"hippocampus": [32, 32], "acdc": [64, 64], "hippocampus_3d": [16, 16, 16]},
+        32,
+        4,
+        1,
+        2,
+        1,
+        4,
+        4,
+        (4, 8),
+        2,
+    ),
     # For one core and a bit over an hour a data set, in small patches.
     "short": Scale(
         (40, 8, 40), {"hippocampus": [32, 48], "acdc": [64, 64]}, 320, 20, 2, 10, 2, 8, 8, (8, 16, 24), 3, 8, 1 / 3
@@ -60,7 +72,12 @@ SCALES = {
     # For a GPU. Ten trainings of DynUNet at `final_epochs` are 1,000 epochs; a search takes 100 x 10.
     "full": Scale(None, PATCHES, None, 100, 10, 100, 5, 10, 16, (8, 16, 24, 32), 4, part=1 / 3),
 }
-DATA = {"hippocampus": "msd_hippocampus/msd_hippocampus.npz", "acdc": "acdc_cardiac2d/acdc_cardiac2d.npz"}
+#: Archive of each data set; those with patches of three sides are segmented in volumes, the others in slices.
+DATA = {
+    "hippocampus": "msd_hippocampus/msd_hippocampus.npz",
+    "acdc": "acdc_cardiac2d/acdc_cardiac2d.npz",
+    "hippocampus_3d": "msd_hippocampus/msd_hippocampus.npz",
+}
 SEARCHES = ("segqnas_qnas", "segqnas_random", "segqnas_evolution", "unet_emonas")
 BASELINES = ("unet", "segresnet", "attention_unet", "dynunet")
 REFERENCE = "dynunet"
@@ -111,7 +128,7 @@ def task_of(path: Path, name: str, scale: Scale):
 
     return Segmentation(
         NpzVolumes(str(path), channels=["MRI"]),
-        2,
+        3 if len(scale.patch[name]) == 3 else 2,
         Patches(size=scale.patch[name], batch_size=scale.batch, per_epoch=scale.per_epoch),
         scoring=Scoring(overlap=0.25, windows=16),
         training=nas.Training(lr=3e-3),
@@ -132,7 +149,7 @@ def bounds(task, part: float | None) -> list[str]:
     return [f"params <= {part * parameters:.0f}", f"macs <= {part * products:.0f}"]
 
 
-def search(arm: str, task, scale: Scale, seed: int, work: Path):
+def search(arm: str, task, scale: Scale, seed: int, work: Path, device: str = "cpu"):
     """Best network of a search, or the network of a baseline, and what the search cost in seconds."""
     if arm in BASELINES:
         from nasplug.spaces.medical import MonaiSpace
@@ -151,6 +168,7 @@ def search(arm: str, task, scale: Scale, seed: int, work: Path):
         epochs=scale.epochs,
         seed=seed,
         storage=work / f"{arm}-{seed}.sqlite",
+        device=device,
         progress=False,
     )
     states = [str(trial.state) for trial in study.trials]
@@ -158,17 +176,18 @@ def search(arm: str, task, scale: Scale, seed: int, work: Path):
     return study.space, study.best.architecture, time.perf_counter() - started, counts
 
 
-def train(space, architecture, task, scale: Scale, seed: int):
+def train(space, architecture, task, scale: Scale, seed: int, device: str = "cpu"):
     """Trains a network anew and tests it once."""
     import torch
     from pytorch_lightning import Trainer
 
+    from nasplug.evaluate.trainer import device_options
     from nasplug.run.seeding import seed_everything
 
     seed_everything(seed)
     module = task.module(space.build(architecture, task), {})
     quiet = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
-    options = dict.fromkeys(quiet, False)
+    options = {**dict.fromkeys(quiet, False), **device_options(device)}
     trainer = Trainer(max_epochs=scale.final_epochs, num_sanity_val_steps=0, limit_val_batches=0, **options)
     data = task.datamodule()
     started = time.perf_counter()
@@ -194,14 +213,14 @@ def costs(network, task) -> dict[str, float]:
     return {"params": parameters, "macs": int(workload.macs.sum()), **priced}
 
 
-def one(name: str, arm: str, path: Path, scale: Scale, seed: int, work: Path) -> dict:
+def one(name: str, arm: str, path: Path, scale: Scale, seed: int, work: Path, device: str = "cpu") -> dict:
     """One search with its final training, or what is kept of it."""
     kept = work / f"{arm}-{seed}.json"
     if kept.is_file():
         return json.loads(kept.read_text())
     task = task_of(path, name, scale)
-    space, architecture, seconds, counts = search(arm, task, scale, seed, work)
-    network, cases, trained = train(space, architecture, task, scale, seed)
+    space, architecture, seconds, counts = search(arm, task, scale, seed, work, device)
+    network, cases, trained = train(space, architecture, task, scale, seed, device)
     found = {
         "genotype": architecture.genotype,
         "search_seconds": seconds,
@@ -251,21 +270,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with msd_hippocampus and acdc_cardiac2d")
     parser.add_argument("--scale", choices=SCALES, default="tiny")
-    parser.add_argument("--data-sets", nargs="+", choices=DATA, default=list(DATA))
+    parser.add_argument("--data-sets", nargs="+", choices=DATA, help="those that the scale has patches of if left out")
     parser.add_argument("--arms", nargs="+", choices=(*SEARCHES, *BASELINES), default=[*BASELINES, *SEARCHES])
     parser.add_argument("--work", type=Path, default=Path("runs/segmentation_search"))
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
     parser.add_argument("--seeds", type=int, help="number of seeds; the scale's if left out")
     arguments = parser.parse_args()
     scale = SCALES[arguments.scale]
     seeds = list(range(arguments.seeds or scale.seeds))
     result: dict[str, dict] = {}
-    for name in arguments.data_sets:
+    for name in arguments.data_sets or scale.patch:
         work = (arguments.work / arguments.scale / name).resolve()
         work.mkdir(parents=True, exist_ok=True)
         path = subset(arguments.data.resolve() / DATA[name], scale, work, name)
         runs = {}
         for arm in arguments.arms:
-            runs[arm] = [one(name, arm, path, scale, seed, work) for seed in seeds]
+            runs[arm] = [one(name, arm, path, scale, seed, work, arguments.device) for seed in seeds]
             print(name, arm, means(runs[arm]), flush=True)
         result[name] = {arm: means(found) for arm, found in runs.items()}
         for arm, found in runs.items():
@@ -279,7 +299,7 @@ def main() -> None:
         "scale": arguments.scale,
         "settings": asdict(scale),
         "target": TARGET,
-        "not_run": [*missing, *other, "volumes (3-D)", "DiNTS"],
+        "not_run": [*missing, *other],
     }
     print(record("segmentation_search", {**facts, "results": result}, packages=("monai",)))
 

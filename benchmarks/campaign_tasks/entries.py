@@ -75,7 +75,7 @@ class Entry:
 
 def queue(settings: Settings) -> list[Entry]:
     """All entries, the most valuable first."""
-    from campaign_tasks import checks, growth, precision, quantisers, studies
+    from campaign_tasks import checks, growth, precision, quantisers, segmentation, studies
 
     return [
         *checks.entries(settings),
@@ -83,4 +83,5 @@ def queue(settings: Settings) -> list[Entry]:
         *quantisers.entries(settings),
         *precision.entries(settings),
         *studies.entries(settings),
+        *segmentation.entries(settings),
     ]

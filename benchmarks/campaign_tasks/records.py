@@ -23,6 +23,7 @@ SUMMARIES = {
     "campaign_precision": "precision:summary",
     "campaign_emonas": "studies:summary",
     "campaign_qnas": "studies:summary",
+    "campaign_segmentation": "segmentation:summary",
 }
 
 

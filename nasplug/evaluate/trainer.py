@@ -67,8 +67,8 @@ PRECISIONS: tuple[str, ...] = (
     "transformer-engine-float16",
 )
 
-#: Precisions that a processor does not have, and the Trainer's own way with them there: 16-mixed would become bf16-mixed
-#: without a word in the study, and the others need a package for GPUs.
+#: Precisions that a processor does not have. The Trainer would turn 16-mixed into bf16-mixed there, which a study would
+#: not know; the engine is a package for GPUs.
 _GPU_ONLY = ("16-mixed", "transformer-engine", "transformer-engine-float16")
 
 
