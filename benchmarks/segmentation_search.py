@@ -216,7 +216,7 @@ def costs(network, task) -> dict[str, float]:
 def one(name: str, arm: str, path: Path, scale: Scale, seed: int, work: Path, device: str = "cpu") -> dict:
     """One search with its final training, or what is kept of it."""
     kept = work / f"{arm}-{seed}.json"
-    if kept.is_file():
+    if kept.is_file():  # whole, as it is written last
         return json.loads(kept.read_text())
     task = task_of(path, name, scale)
     space, architecture, seconds, counts = search(arm, task, scale, seed, work, device)
@@ -266,6 +266,29 @@ def paired(runs: list[dict], reference: list[dict]) -> dict:
     return {"points": float(difference.mean()), "low": low, "high": high, "wilcoxon_p": p, "patients": len(difference)}
 
 
+def table(arms: dict[str, dict[int, dict]]) -> dict[str, dict]:
+    """Means of every arm over its seeds, and its difference to the reference over the seeds that both have."""
+    reference = arms.get(REFERENCE, {})
+    found = {}
+    for arm, by_seed in arms.items():
+        if not by_seed:
+            continue
+        found[arm] = means(list(by_seed.values())) | {"seeds": sorted(by_seed)}
+        both = sorted(set(by_seed) & set(reference))
+        if arm != REFERENCE and both:
+            mine, theirs = ([runs[seed] for seed in both] for runs in (by_seed, reference))
+            found[arm]["to_dynunet"] = paired(mine, theirs)
+            parts = {key: found[arm][key] / found[REFERENCE][key] for key in ("params", "macs")}
+            found[arm]["of_dynunet"] = parts | {"searches": _trainings(by_seed, reference)}
+    return found
+
+
+def _trainings(mine: dict[int, dict], theirs: dict[int, dict]) -> float:
+    """Mean cost of a search in trainings of the reference, by the clock."""
+    of = statistics.mean(run["train_seconds"] for run in theirs.values())
+    return statistics.mean(run["search_seconds"] for run in mine.values()) / of
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with msd_hippocampus and acdc_cardiac2d")
@@ -274,6 +297,9 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", choices=(*SEARCHES, *BASELINES), default=[*BASELINES, *SEARCHES])
     parser.add_argument("--work", type=Path, default=Path("runs/segmentation_search"))
     parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
+    parser.add_argument(
+        "--kept", action="store_true", help="write the record of what is kept in --work, and run nothing"
+    )
     parser.add_argument("--seeds", type=int, help="number of seeds; the scale's if left out")
     arguments = parser.parse_args()
     scale = SCALES[arguments.scale]
@@ -283,17 +309,22 @@ def main() -> None:
         work = (arguments.work / arguments.scale / name).resolve()
         work.mkdir(parents=True, exist_ok=True)
         path = subset(arguments.data.resolve() / DATA[name], scale, work, name)
-        runs = {}
+        runs: dict[str, dict[int, dict]] = {}
         for arm in arguments.arms:
-            runs[arm] = [one(name, arm, path, scale, seed, work, arguments.device) for seed in seeds]
-            print(name, arm, means(runs[arm]), flush=True)
-        result[name] = {arm: means(found) for arm, found in runs.items()}
-        for arm, found in runs.items():
-            if arm != REFERENCE and REFERENCE in runs:
-                result[name][arm]["to_dynunet"] = paired(found, runs[REFERENCE])
-    missing = [f"{name}: {arm}" for name in DATA for arm in (*SEARCHES, *BASELINES) if arm not in result.get(name, {})]
+            runs[arm] = {}
+            for seed in seeds:
+                if not arguments.kept or (work / f"{arm}-{seed}.json").is_file():
+                    runs[arm][seed] = one(name, arm, path, scale, seed, work, arguments.device)
+                    print(name, arm, seed, means([runs[arm][seed]]), flush=True)
+        result[name] = table(runs)
+    missing = []
+    for name in DATA:
+        for arm in (*SEARCHES, *BASELINES):
+            there = result.get(name, {}).get(arm, {}).get("seeds", [])
+            lacking = [seed for seed in range(scale.seeds) if seed not in there]
+            if lacking:
+                missing.append(f"{name}: {arm}" + (f", seed {', '.join(map(str, lacking))}" if there else ""))
     other = [f"scale {each}" for each in SCALES if each != arguments.scale]
-    missing += [f"seed {each}" for each in range(len(seeds), scale.seeds)]
     facts = {
         "seeds": seeds,
         "scale": arguments.scale,

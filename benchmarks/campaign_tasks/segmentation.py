@@ -64,18 +64,7 @@ def summary(done: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for one in sorted(done, key=lambda record: int(record["arguments"]["seed"])):
         told = one["arguments"]
         runs.setdefault(told["data_set"], {}).setdefault(told["arm"], {})[told["seed"]] = one["result"]
-    results: dict[str, dict[str, Any]] = {}
-    for name, arms in runs.items():
-        reference = arms.get(segmentation_search.REFERENCE, {})
-        results[name] = {}
-        for arm, by_seed in arms.items():
-            found = segmentation_search.means(list(by_seed.values())) | {"seeds": sorted(by_seed)}
-            both = sorted(set(by_seed) & set(reference))
-            if arm != segmentation_search.REFERENCE and both:
-                found["to_dynunet"] = segmentation_search.paired(
-                    [by_seed[seed] for seed in both], [reference[seed] for seed in both]
-                )
-            results[name][arm] = found
+    results = {name: segmentation_search.table(arms) for name, arms in runs.items()}
     return {
         "scale": done[0]["arguments"]["scale"],
         "seeds": sorted({one["arguments"]["seed"] for one in done}),

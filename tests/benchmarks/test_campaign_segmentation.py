@@ -49,7 +49,8 @@ def test_the_scales_of_the_campaign_have_a_patch_for_every_data_set(tmp_path):
 
 def result(dice):
     cases = {str(number): {"dice": [dice, dice + 0.01 * number], "hd95": [1.0, 2.0]} for number in range(4)}
-    return {"cases": cases, "classes": ["a", "b"], "params": 10, "macs": 100, "train_seconds": 1.0}
+    costs = {"params": 10, "macs": 100, "search_seconds": 5.0, "train_seconds": 2.0}
+    return {"cases": cases, "classes": ["a", "b"], **costs}
 
 
 def test_arms_are_compared_over_the_seeds_that_both_have(tmp_path):
@@ -66,6 +67,7 @@ def test_arms_are_compared_over_the_seeds_that_both_have(tmp_path):
     assert table["unet_emonas"]["to_dynunet"]["points"] == pytest.approx(1.0)
     assert table["unet_emonas"]["to_dynunet"]["patients"] == 4
     assert table["unet_emonas"]["seeds"] == [1, 2]
+    assert table["unet_emonas"]["of_dynunet"] == {"params": 1.0, "macs": 1.0, "searches": 2.5}
     assert "to_dynunet" not in table["unet"], "no seed in common"
     assert "to_dynunet" not in table["dynunet"]
     json.dumps(found)

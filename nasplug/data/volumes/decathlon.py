@@ -49,7 +49,11 @@ class Decathlon(VolumeSource):
         for entry in training:
             image, label = (entry.get("image"), entry.get("label")) if isinstance(entry, Mapping) else (entry, None)
             if not isinstance(image, str):
-                raise DataError(f"cannot read the entry {entry!r:.100} of `training`", where=str(folder))
+                raise DataError(
+                    f"cannot read the entry {entry!r:.100} of `training`",
+                    where=str(folder),
+                    fix='write {"image": "imagesTr/NAME.nii.gz", "label": "labelsTr/NAME.nii.gz"}',
+                )
             cases.append(labelled(stem(image), folder / image, folder / label if label else None, self.patient))
         found = listed(cases, str(folder), "list them under `training` in dataset.json")
         files = tuple(path for case in found for path in (*case.images, case.label) if path is not None)
@@ -124,9 +128,16 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"cannot read {path.name}", where=str(path), why=str(error)) from error
+        raise DataError(
+            f"cannot read {path.name}",
+            where=str(path),
+            why=str(error),
+            fix="correct it: it must be valid JSON in UTF-8",
+        ) from error
     if not isinstance(read, dict):
-        raise DataError(f"{path.name} is not a JSON object", where=str(path))
+        raise DataError(
+            f"{path.name} is not a JSON object", where=str(path), fix="write an object with names and values: {...}"
+        )
     return read
 
 

@@ -21,10 +21,11 @@ from nasplug.data.volumes.settings import Allowed
 from nasplug.data.volumes.source import VolumeSource
 
 #: Part of every key; raise it when the meaning of kept facts changes.
-FORMAT = 1
+FORMAT = 2
 #: Voxels of the foreground of each case whose intensities are remembered.
 _SAMPLES = 2000
 _PERCENTILES = (0.5, 50.0, 99.5)
+_FIX_EMPTY = "drop the case, or keep such cases: preparation: {empty: keep}"
 
 
 class CaseFacts(msgspec.Struct, frozen=True):
@@ -127,7 +128,7 @@ def fingerprint(source: VolumeSource, empty: Allowed = "refuse", nan: Allowed = 
 
     Args:
         source: Source of the volumes.
-        empty: Whether masks without foreground are refused or kept.
+        empty: Whether masks without foreground and images of one value are refused or kept.
         nan: Whether voxels that are not numbers are refused, or kept as 0.
 
     Raises:
@@ -166,7 +167,7 @@ def read_checked(source: VolumeSource, case: Case, cases: CaseList, empty: Allow
         if nan == "refuse":
             count = int(finite.size - finite.sum())
             raise DataError(
-                f"the image holds {plural(count, 'voxel')} that are NaN or infinite",
+                f"{plural(count, 'voxel')} of the image {'is' if count == 1 else 'are'} NaN or infinite",
                 where=where,
                 fix="repair the image, or read them as 0: preparation: {nan: keep}",
             )
@@ -176,8 +177,17 @@ def read_checked(source: VolumeSource, case: Case, cases: CaseList, empty: Allow
         raise DataError(
             "the label is empty: it holds nothing but background",
             where=where,
-            fix="drop the case, or keep such cases: preparation: {empty: keep}",
+            fix=_FIX_EMPTY,
         )
+    if empty == "refuse":
+        for name, channel in zip(cases.channels, volume.image, strict=True):
+            if channel.min() == channel.max():
+                raise DataError(
+                    f"the image has the value {channel.flat[0]:g} everywhere",
+                    where=where,
+                    why=f"so says the channel {name!r}, and a network would learn nothing from it",
+                    fix=_FIX_EMPTY,
+                )
     return volume
 
 

@@ -128,7 +128,9 @@ def classes_of(mask: NDArray[Any], values: Sequence[int], where: str) -> NDArray
             f"the label holds the value {strange[0]}, which is not one of the {plural(len(values), 'class')}",
             where=where,
             why=f"the classes have the values {', '.join(map(str, values))}",
-            fix="add the class to the list of labels, or correct the label",
+            fix="add the class to the list of labels, or correct the label"
+            if strange[0]
+            else "name the background too, as the class of the value 0",
         )
     return np.asarray(np.searchsorted(np.asarray(values), np.rint(mask).astype(np.int64)), np.uint8)
 
@@ -139,6 +141,13 @@ def _load(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         raise DataError("the file does not exist", where=str(path), fix="correct the list of cases, or add the file")
     try:
         image = nibabel.load(path)
+        if image.get_data_dtype().fields:
+            raise DataError(
+                "the file holds colours, not intensities",
+                where=str(path),
+                why=f"each voxel has the parts {', '.join(image.get_data_dtype().names)}",
+                fix="write each part, or their mean, as a file of intensities",
+            )
         array = np.asarray(image.dataobj, dtype=np.float32)
         affine = np.asarray(image.affine, dtype=np.float64)
     except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError, zlib.error, TypeError) as error:
@@ -146,7 +155,9 @@ def _load(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
             "cannot read the NIfTI file",
             where=str(path),
             why=" ".join(f"{error}".split())[:200] or type(error).__name__,
-            fix="fetch it again: it is truncated, damaged or not NIfTI",
+            fix="fetch it again, or name it .nii if it is not compressed: it is truncated, damaged or not gzipped NIfTI"
+            if path.name.endswith(".gz")
+            else "fetch it again: it is truncated, damaged or not NIfTI",
         ) from error
     if affine.shape != (4, 4) or not np.isfinite(affine).all() or min(spacing_of(affine)) <= 0:
         raise DataError("the file does not say the size of its voxels", where=str(path), fix="correct its affine map")

@@ -25,7 +25,7 @@ class Preparation:
             `minmax` brings the same percentiles of each image to 0 and 1; `none`. `auto` means `ct` for a channel
             called CT, `minmax` for grey and coloured images, and `zscore` otherwise.
         window: Lowest and highest intensity that `ct` clips to, in place of the percentiles, such as [-57, 164].
-        empty: Whether a mask without foreground is refused or kept.
+        empty: Whether a mask without foreground, or an image with one value everywhere, is refused or kept.
         nan: Whether voxels that are not numbers are refused, or kept as 0.
 
     Raises:

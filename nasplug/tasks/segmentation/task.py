@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.jsondata import Json
 from nasplug.contract.wording import plural
 from nasplug.data.volumes.division import Parts, divide, divisions
-from nasplug.data.volumes.plan import propose
+from nasplug.data.volumes.plan import Plan, propose
 from nasplug.data.volumes.prepared import Prepared, wanted_spacing
 from nasplug.data.volumes.settings import Folds, Preparation, check_patch
 from nasplug.data.volumes.source import VolumeSource
@@ -118,12 +118,12 @@ class Segmentation:
     @property
     def patch_size(self) -> tuple[int, ...]:
         """Size of a patch along each axis."""
-        return tuple(self._patches.size or self._proposal.patch_size)
+        return tuple(self._patches.size or self.plan.patch_size)
 
     @property
     def batch_size(self) -> int:
         """Number of patches per step."""
-        return self._patches.batch_size or self._proposal.batch_size
+        return self._patches.batch_size or self.plan.batch_size
 
     @property
     def voxel_spacing(self) -> tuple[float, ...]:
@@ -131,7 +131,8 @@ class Segmentation:
         return self.cases.grids[0].spacing[: self.dimensions]
 
     @property
-    def _proposal(self) -> Any:
+    def plan(self) -> Plan:
+        """Patch, depth and batch that the data and `patches.memory_gib` propose, whether or not they are taken."""
         facts = self.cases.facts
         spacing = wanted_spacing(facts, self._preparation)
         return propose(facts, self.dimensions, self._patches.memory_gib, spacing, self.cases.slices)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -76,18 +77,41 @@ def test_an_empty_mask(folder):
     assert fingerprint(Decathlon(str(folder)), empty="keep").cases[1].voxels == (20 * 18 * 16, 0, 0)
 
 
+def test_an_image_of_one_value(folder):
+    write_nifti(folder / IMAGE, np.full((20, 18, 16), 5.0))
+    refused(folder, "the image has the value 5 everywhere", "'MRI'", "empty: keep")
+    assert fingerprint(Decathlon(str(folder)), empty="keep").cases[1].high == (5.0,)
+
+
+def test_colours_are_not_intensities(folder):
+    pixel = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
+    nibabel.save(nibabel.Nifti1Image(np.zeros((20, 18, 16), pixel), np.eye(4)), folder / IMAGE)
+    refused(folder, "colours, not intensities", "R, G, B")
+
+
+def test_a_file_that_is_not_compressed_is_told_to_be_renamed(folder):
+    plain = write_nifti(folder / "plain.nii", balls(seed=1)[0])
+    (folder / IMAGE).write_bytes(plain.read_bytes())
+    refused(folder, "not a gzip file", "name it .nii")
+
+
+def test_the_background_is_a_class_too():
+    with pytest.raises(DataError, match="name the background too"):
+        classes_of(np.array([0, 1]), (1, 2), "here")
+
+
 def test_voxels_that_are_not_numbers(folder):
     image = balls(seed=1)[0]
     image[:2, 0, 0] = np.nan, np.inf
     write_nifti(folder / IMAGE, image)
-    refused(folder, "2 voxels that are NaN or infinite", "nan: keep")
+    refused(folder, "2 voxels of the image are NaN or infinite", "nan: keep")
     assert np.isfinite(fingerprint(Decathlon(str(folder)), nan="keep").cases[1].high).all()
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"not an image" * 9])
 def test_a_corrupt_file(folder, damage):
     (folder / IMAGE).write_bytes(damage((folder / IMAGE).read_bytes()))
-    refused(folder, "cannot read the NIfTI file", "truncated, damaged or not NIfTI")
+    refused(folder, "cannot read the NIfTI file", "truncated, damaged or not gzipped NIfTI")
 
 
 def test_a_corrupt_file_without_compression(tmp_path):
