@@ -20,6 +20,7 @@ from _continual import Part, _whole
 from nasplug_reduction import ReductionSpace, shrink
 from nasplug_reduction.planning import uniform
 from nasplug_reduction.pricing import Pricer
+from nasplug_reduction.sensitivity import to_probe
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -31,7 +32,7 @@ from nasplug.evaluate.trainer import quiet
 #: Ours, then the baselines, then the peer: as its authors' scripts prune, and with equal shares of all layers.
 METHODS = (
     *("uniform", "greedy", "evolution", "supernet", "random", "uniform_scratch"),
-    *("torch_pruning", "torch_pruning_local", "snare", "policy"),
+    *("torch_pruning", "torch_pruning_local", "snare", "policy", "sensitivity"),
 )
 #: Batches of a recalibration, and images in one.
 BATCHES, BATCH = 5, 64
@@ -254,6 +255,7 @@ def searched(method: str, network: nn.Module, keep: float, seed: int, recipe: Re
         "random": {"generations": 1, "children": 16},
         "supernet": {"generations": 2, "children": 8, "supernet_epochs": recipe.supernet},
         "snare": {"generations": 6, "candidate_epochs": 0},
+        "sensitivity": {"probes": 1, "batches": 2},
         "policy": {"removal_episodes": 1, "episodes": 3, "rollouts": 4},
     }.get(method, {})
     name = "evolution" if method == "random" else method
@@ -269,8 +271,24 @@ def searched(method: str, network: nn.Module, keep: float, seed: int, recipe: Re
         progress=False,
         rehearse=False,
     )
-    shared = shared_work(network, recipe) if method == "supernet" else 0.0
-    return result.network, spent(result.study, recipe) + shared
+    further = 0.0
+    if method == "supernet":
+        further = shared_work(network, recipe)
+    elif method == "sensitivity":
+        further = probing_work(network, keep, recipe, **settings)
+    return result.network, spent(result.study, recipe) + further
+
+
+def probing_work(network: nn.Module, keep: float, recipe: Recipe, probes: int, batches: int, **_: Any) -> float:
+    """Work of the forward passes by which sensitivities are measured, the original network's included."""
+    space = ReductionSpace.from_model(network, recipe.shape)
+    narrow = uniform(Pricer(space, None, ["params"]), {"params": keep * count_params(network)})
+    full = [int(index) for index in space.vector(space.full)]
+    vectors = [full]
+    for position, index in to_probe(space, [int(each) for each in space.vector(narrow)], probes):
+        vectors.append([*full[:position], index, *full[position + 1 :]])
+    macs = sum(count_macs(space.skeleton(space.from_vector(vector)), recipe.shape) for vector in vectors)
+    return 2.0 * macs * batches * BATCH
 
 
 def shared_work(network: nn.Module, recipe: Recipe) -> float:

@@ -57,6 +57,8 @@ def measure(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], list[d
     rows = []
     for share, names in PARTS[: arguments.parts]:
         for name in names:
+            if arguments.networks and name not in arguments.networks:
+                continue
             for seed in range(arguments.seeds):
                 recipe = Recipe(
                     arguments.data,
@@ -72,7 +74,7 @@ def measure(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], list[d
                     continue
                 network, first = original(recipe, seed, arguments.work)
                 originals[name, seed] = first | {"network": name}
-                for method in METHODS:
+                for method in arguments.methods or METHODS:
                     file = arguments.work / f"{name}-{share:g}-{method}-{seed}.json"
                     if arguments.kept and not file.is_file():
                         continue
@@ -91,6 +93,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--kept", action="store_true", help="records the rows that are there, and trains nothing")
     parser.add_argument("--train", type=int, default=2000)
     parser.add_argument("--test", type=int, default=2000)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, help="rows to train; all if not given")
+    parser.add_argument("--networks", nargs="+", choices=tuple(NETWORKS), help="networks to reduce; all if not given")
     parser.add_argument("--parts", type=int, default=len(PARTS), help="number of the shares, each with its networks")
     parser.add_argument("--pretraining", type=int, default=12, help="epochs of the original network")
     parser.add_argument("--tuning", type=int, default=6, help="work of every row, in epochs of the original network")

@@ -92,6 +92,7 @@ def cases() -> list[Case]:
         "cgap.grow of evolution": {"cgap.grow": {"inner": "regularized_evolution", "growth": 2, "pruning": 1}},
         "reduction.uniform": {"reduction.uniform": {"keep": 0.3, "sizes": 6}},
         "reduction.greedy": {"reduction.greedy": {"keep": 0.4, "steps": 3, "candidates": 3}},
+        "reduction.sensitivity": {"reduction.sensitivity": {"keep": 0.4, "batches": 1}},
         "reduction.evolution": {"reduction.evolution": {"keep": 0.4, "generations": 2, "children": 4}},
         "reduction.snare": {"reduction.snare": {"keep": 0.6, "generations": 6}},
         "reduction.policy": {"reduction.policy": {"keep": 0.5, "removal_episodes": 1, "episodes": 3, "rollouts": 3}},

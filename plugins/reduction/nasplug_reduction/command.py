@@ -61,7 +61,7 @@ class ShrinkCommand:
             help="metric of the validation; NAME:min where smaller is better and its name does not say so",
         )
         parser.add_argument(
-            "--strategy", metavar="NAME", default="reduction.greedy", help="search strategy (default: %(default)s)"
+            "--strategy", metavar="NAME", default="reduction.sensitivity", help="search strategy (default: %(default)s)"
         )
         parser.add_argument(
             "--epochs", metavar="E", type=natural, default=10, help="epochs of the final training (default: 10)"

@@ -13,6 +13,8 @@ from torch import nn
 from nasplug.surgery import ChannelGroup, Channels
 from nasplug.surgery.state import state_of
 
+#: Beginnings of the names of choices: the width of a channel group, and whether a block stays.
+WIDTH, BLOCK = "width:", "block:"
 #: Indices of the original network that are left, ascending.
 Kept: TypeAlias = npt.NDArray[np.int64]
 #: Kept indices by tensor and axis; axes that are not there are whole.

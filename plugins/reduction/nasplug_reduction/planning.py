@@ -9,6 +9,7 @@ from nasplug.contract.errors import SpecError
 from nasplug.contract.jsondata import Json
 from nasplug.contract.records import Architecture
 from nasplug_reduction.budgets import between
+from nasplug_reduction.layout import WIDTH
 from nasplug_reduction.pricing import Pricer, absolute
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def uniform(pricer: Pricer, limits: Mapping[str, float]) -> Architecture:
 def lost(space: ReductionSpace, choice: str, before: float, after: float) -> float:
     """Part of a group's importance that a step to fewer channels gives away; 1 for a whole block."""
     group = choice.partition(":")[2]
-    if group not in space.scores or not choice.startswith("width:"):
+    if group not in space.scores or not choice.startswith(WIDTH):
         return 1.0
     position = space.groups.index(group)
     options = space.choices[position].options

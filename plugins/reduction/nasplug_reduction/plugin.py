@@ -29,6 +29,11 @@ def register(catalog: Catalog) -> None:
         summary="All widths by the same factor: the baseline of every reduction.",
     )
     catalog.strategy(
+        "reduction.sensitivity",
+        "nasplug_reduction.strategies.sensitivity:Sensitivity",
+        summary="Widths by how much narrowing each layer hurts, in a contest with the uniform network.",
+    )
+    catalog.strategy(
         "reduction.greedy",
         "nasplug_reduction.strategies.greedy:Greedy",
         summary="NetAdapt: step by step, the cut that costs least accuracy.",

@@ -34,7 +34,7 @@ def shrink(
     at_most: Mapping[str, float] | None = None,
     metric: str = "val_acc",
     target: str | None = None,
-    strategy: str | Component = "reduction.greedy",
+    strategy: str | Component = "reduction.sensitivity",
     epochs: int = 10,
     space: Mapping[str, Any] | None = None,
     training: JsonObject | None = None,

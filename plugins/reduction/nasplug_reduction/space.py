@@ -25,7 +25,7 @@ from nasplug.surgery import Channels, channels_of, edit_of, repeat
 from nasplug.tasks.batches import inputs_of_batch
 from nasplug_reduction.importance import Importance, ranked
 from nasplug_reduction.inheritance import inherit
-from nasplug_reduction.layout import Kept, Layout, options
+from nasplug_reduction.layout import BLOCK, WIDTH, Kept, Layout, options
 from nasplug_reduction.model import KINDS, UserModel
 from nasplug_reduction.picture import picture
 
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
     from nasplug.contract.protocols import Task
     from nasplug.evaluate.trialrun import TrialRun
-
-WIDTH, BLOCK = "width:", "block:"
 
 
 @dataclass(frozen=True, kw_only=True)

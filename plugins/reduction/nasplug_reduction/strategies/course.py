@@ -103,15 +103,14 @@ class Reduction(RoutineStrategy):
         facts = yield self.survey()
         yield [study.proposal(space.full, epochs=0, role=ORIGINAL)]
         found = yield from self.search(study, facts)
-        final = []
-        spent = self.final_epochs
-        if found is not None:
-            spent += found.epochs
-            final.append(
-                study.proposal(found.architecture, epochs=self.final_epochs, weights_of=found.weights, role=FOUND)
-            )
-        if self.compare or found is None:
-            final.append(study.proposal(space.from_vector(facts["uniform"][-1]), epochs=spent, role=UNIFORM))
+        uniform = space.from_vector(facts["uniform"][-1])
+        found = found or Result(uniform, None, 0)
+        if found.architecture.key == uniform.key:  # nothing to compare with
+            yield [study.proposal(uniform, epochs=self.final_epochs, weights_of=found.weights, role=UNIFORM)]
+            return
+        final = [study.proposal(found.architecture, epochs=self.final_epochs, weights_of=found.weights, role=FOUND)]
+        if self.compare:
+            final.append(study.proposal(uniform, epochs=self.final_epochs + found.epochs, role=UNIFORM))
         yield final
 
     def survey(self, sizes: int = 1) -> Work:

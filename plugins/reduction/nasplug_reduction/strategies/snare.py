@@ -9,14 +9,13 @@ from nasplug.contract.errors import SpecError
 from nasplug.contract.jsondata import JsonObject
 from nasplug.contract.records import Trial
 from nasplug.ledger.work import Work
+from nasplug_reduction.layout import WIDTH
 from nasplug_reduction.strategies.course import CANDIDATE, ORIGINAL, Keep, Reduction, Result, Search
 from nasplug_reduction.strategies.routine import ROLE, Facts, space_of, value
 
 if TYPE_CHECKING:
     from nasplug.ledger.view import StudyView
 
-#: Beginning of the names of choices that are widths.
-WIDTH = "width:"
 #: A layer whose step is as small as this, in per cent, leaves the search.
 LEAST = 2
 
