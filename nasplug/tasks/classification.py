@@ -15,6 +15,7 @@ from nasplug.data.like import prepare_like
 from nasplug.data.prepared import Augment, PreparedImages, check_batching
 from nasplug.data.settings import Loading, Split
 from nasplug.data.source import ImageSource
+from nasplug.tasks.parts import check_parts
 from nasplug.tasks.remarks import one_class_alone
 from nasplug.tasks.settings import Training, TrainingSettings
 
@@ -71,8 +72,15 @@ class ImageClassification:
         loading: Loading = Loading(),
         training: Training = Training(),
     ) -> None:
-        check_batching(batch_size, augment, loading.pad, loading.eval_batch_size, loading.num_workers)
         self.data = Digits() if data is None else data
+        check_parts(
+            "image_classification",
+            data=(self.data, ImageSource),
+            split=(split, Split),
+            loading=(loading, Loading),
+            training=(training, TrainingSettings),
+        )
+        check_batching(batch_size, augment, loading.pad, loading.eval_batch_size, loading.num_workers)
         self.training: TrainingSettings = training
         self._division: dict[str, Any] = {**asdict(split), "limit": limit}
         self._batches: dict[str, Any] = {**asdict(loading), "batch_size": batch_size, "augment": augment}

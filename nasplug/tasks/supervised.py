@@ -9,6 +9,7 @@ from nasplug.contract.errors import TaskError, did_you_mean
 from nasplug.data.prepared import check_batching
 from nasplug.data.samples import Divided, Samples, SampleSource, Targets, check_targets
 from nasplug.data.settings import Loading, Split
+from nasplug.tasks.parts import check_parts
 from nasplug.tasks.remarks import one_class_alone
 from nasplug.tasks.settings import Training, TrainingSettings, balanced_weights
 
@@ -69,6 +70,13 @@ class Tabular:
         loading: Loading = Loading(),
         training: Training = Training(),
     ) -> None:
+        check_parts(
+            type(self).__name__.lower(),
+            data=(data, SampleSource),
+            split=(split, Split),
+            loading=(loading, Loading),
+            training=(training, TrainingSettings),
+        )
         check_batching(batch_size, "none", None, loading.eval_batch_size, loading.num_workers)
         check_targets(targets, type(self).__name__)
         if loading.like is not None:

@@ -18,6 +18,7 @@ from nasplug.data.volumes.plan import Plan, propose
 from nasplug.data.volumes.prepared import Prepared, wanted_spacing
 from nasplug.data.volumes.settings import Folds, Preparation, check_patch
 from nasplug.data.volumes.source import VolumeSource
+from nasplug.tasks.parts import check_parts
 from nasplug.tasks.segmentation.settings import Loss, Patches, Scoring
 from nasplug.tasks.settings import Training, TrainingSettings, balanced_weights
 
@@ -80,6 +81,16 @@ class Segmentation:
     ) -> None:
         if dimensions not in (2, 3):
             raise SpecError(f"dimensions is {dimensions!r}", where="segmentation", fix="write 2 or 3")
+        check_parts(
+            "segmentation",
+            data=(data, VolumeSource),
+            patches=(patches, Patches),
+            preparation=(preparation, Preparation),
+            folds=(folds, Folds),
+            loss=(loss, Loss),
+            scoring=(scoring, Scoring),
+            training=(training, TrainingSettings),
+        )
         if patches.size is not None:
             check_patch(patches.size, dimensions)
         if loss.name == "tversky" and training.class_weights != "none":

@@ -123,6 +123,10 @@ class ChainSpace(ClassifiesImages, ChoiceSpace):
 
         return chain_workload(self._built(architecture), task.input_shape, task.outputs, self.head)
 
+    def label(self, architecture: Architecture) -> str:
+        """Returns the functions that are there, in their order."""
+        return " ".join(self._built(architecture)) or "no functions"
+
     def _built(self, architecture: Architecture) -> tuple[str, ...]:
         genotype = architecture.genotype
         assert isinstance(genotype, tuple)

@@ -8,6 +8,7 @@ from nasplug_qnas.functions import FUNCTION_SETS
 from nasplug_qnas.spaces import ConvSpace, ResidualSpace
 
 from nasplug.contract.errors import NasplugError, SpecError
+from nasplug.contract.labels import labeller
 from nasplug.testing import Shapes
 
 CIFAR = Shapes((3, 32, 32), 10)
@@ -113,3 +114,10 @@ def test_an_exploding_head_is_refused_when_it_is_built():
     space = ConvSpace(nodes=1, head="flatten")
     with pytest.raises(SpecError, match="head='gap'"):
         space.build(space.architecture(["conv_3_1_256"]), Shapes((3, 512, 512), 10))
+
+
+def test_labels_name_the_functions_that_are_there():
+    space = ConvSpace(nodes=3)
+    label = labeller(space)
+    assert label(space.architecture(("no_op", "conv_3_1_64", "max_pool_2_2"))) == "conv_3_1_64 max_pool_2_2"
+    assert label(space.architecture(("no_op", "no_op", "no_op"))) == "no functions"
