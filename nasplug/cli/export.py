@@ -38,19 +38,15 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Writes the files and prints their paths."""
     from nasplug.export.exporter import Found
-    from nasplug.plugins.component import Component, instantiate
+    from nasplug.export.write import exporters_of, write
 
     catalog = find_plugins(arguments).catalog
-    formats = list(dict.fromkeys(arguments.format or ["bundle"]))
-    exporters = [instantiate("exporter", Component(name), catalog, where="--format") for name in formats]
+    exporters = exporters_of(arguments.format or ["bundle"], catalog, where="--format")
     study, _ = open_study(arguments.file, arguments)
     trial = pick_trial(study, arguments.trial, arguments.file, catalog)
     found = Found.of(study, trial)
     out = Path(arguments.out) if arguments.out else beside(arguments.file, f"-trial-{trial.number}")
-    out.mkdir(parents=True, exist_ok=True)
-    written: dict[str, str] = {}
-    for exporter in exporters:
-        written |= {kind: str(path) for kind, path in exporter.export(found, out).items()}
+    written = {kind: str(path) for kind, path in write(found, exporters, out).items()}
     difference = None
     if arguments.onnx:
         from nasplug.export.onnx import write_found

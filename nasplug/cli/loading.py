@@ -110,7 +110,8 @@ def stored_spec(path: str | Path) -> RunSpec:
             f"this study was given Python objects as its {', '.join(meta['objects'])}",
             where=str(path),
             why="a study file holds names and numbers, no code",
-            fix="use the Python functions: nasplug.search(..., storage=FILE) resumes, nasplug.load_study opens",
+            fix="use the Python functions: nasplug.search(..., storage=FILE) resumes and returns the study, whose "
+            "`export` writes networks",
         )
     spec = RunSpec.parse(meta["spec"])
     return spec.replace(run=dataclasses.replace(spec.run, storage=str(path)))

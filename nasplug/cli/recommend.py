@@ -103,6 +103,10 @@ def _print(study: Study, found: Recommendation, file: str) -> None:
         print(
             f"by the first objective, {objective}; none is better in all than those of {output.command('pareto', file)}"
         )
-    elif not found.repeats:
+    elif not found.repeats and not study.meta.get("objects"):
         print(f"to know it better, train the best again: {output.command('recommend', file, '--repeats', '3')}")
-    print(f"export it: {output.command('export', file, '--trial', str(found.trial.number))}")
+    number = found.trial.number
+    if study.meta.get("objects"):  # no command can make the objects of somebody's script again
+        print(f'export it where it was searched: study.export("best", study.trial({number}))')
+    else:
+        print(f"export it: {output.command('export', file, '--trial', str(number))}")

@@ -147,7 +147,7 @@ def result_json(done: Retrained, file: str, out: Path, *, label: str) -> Result:
         label: Name of the architecture for people.
     """
     from nasplug.export.bundle import BUNDLE
-    from nasplug.run.api import machine, versions
+    from nasplug.run.versions import machine, versions
 
     trial = done.trial
     return {

@@ -63,7 +63,7 @@ class TensorSpec(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"{self.shape} {self.dtype}"
 
     def example(self, batch: int, seed: int, device: str) -> Tensor:
-        """Returns a tensor of shape (batch, *shape): standard normal numbers, or integers below `high`."""
+        """Returns a tensor of shape `(batch, *shape)`: standard normal numbers, or integers below `high`."""
         import torch
 
         kind: torch.dtype = getattr(torch, self.dtype)

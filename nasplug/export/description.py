@@ -20,7 +20,7 @@ FORMAT = 1
 def describe(found: Found) -> dict[str, Any]:
     """Returns everything that building, feeding and understanding the network takes, but its weights."""
     from nasplug.plugins.discovery import discover
-    from nasplug.run.api import versions
+    from nasplug.run.versions import versions
 
     study, trial = found.study, found.trial
     opened = study.opened()

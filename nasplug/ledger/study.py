@@ -35,6 +35,9 @@ class Opened(Protocol):
     def sections(self, study: Study) -> Iterator[tuple[str, Callable[[], list[Section]]]]:
         """Returns names of plugins that add to the report, and functions that give what each adds."""
 
+    def export(self, study: Study, trial: Trial, folder: Path, formats: Sequence[str]) -> dict[str, Path]:
+        """Writes a trial's network to files; returns each path by what it is."""
+
     def editors(self) -> list[tuple[str, Component]]:
         """Returns kind and component of the plugins outside `build` that can repeat edits."""
 
@@ -133,6 +136,30 @@ class Study(StudyView):
         from nasplug.report.notebook import study_html
 
         return study_html(self)
+
+    def export(
+        self, folder: str | Path, trial: Trial | None = None, formats: Sequence[str] = ("bundle",)
+    ) -> dict[str, Path]:
+        """Writes a trial's network to files, as `nasplug export` does.
+
+        Args:
+            folder: Folder to write into, made if it is missing.
+            trial: Trial whose network leaves; None takes the best.
+            formats: Names of formats: `bundle`, `onnx`, `program`, `folder`, `model_card`, `monai_bundle`, or those
+                of plugins.
+
+        Returns:
+            Path by what it is, such as `{"weights": ..., "architecture": ...}`.
+
+        Raises:
+            UnknownNameError: A format is unknown.
+            StudyError: No weights were kept, or the study has no task.
+            NasplugError: The network cannot be written in a format.
+        """
+        opened = self.opened()
+        if opened is None:
+            raise StudyError("this study was opened for its trials only", fix="open it with nasplug.load_study")
+        return opened.export(self, self.best if trial is None else trial, Path(folder), formats)
 
     def report(self, path: str | Path, *, beside: Sequence[Study] = ()) -> Path:
         """Writes the report: one self-contained HTML page. Needs the extra `report`.

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import platform
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +23,7 @@ from nasplug.ledger.study import Study
 from nasplug.ledger.view import Setting
 from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.component import instantiate
-from nasplug.plugins.discovery import discover, version
+from nasplug.plugins.discovery import discover
 from nasplug.plugins.trust import trusted, untrusted
 from nasplug.plugins.watchdog import WARNING, Watchdog, check_limit
 from nasplug.run.assemble import Assembly, compose
@@ -39,6 +37,7 @@ from nasplug.run.parts import EXECUTOR, check_members, check_names, plain_or_obj
 from nasplug.run.processes import check_program, prepare
 from nasplug.run.retry import read_kinds, take_back
 from nasplug.run.spec import BudgetSpec, RunSpec
+from nasplug.run.versions import machine, versions
 from nasplug.run.warm import Warm, packed, take, unpacked
 
 if TYPE_CHECKING:
@@ -458,24 +457,3 @@ def _open_meta(
         "samples": stored.get("samples", {}),
         "runs": [*stored.get("runs", ()), {"started": now, "versions": versions(), "machine": machine()}],
     }
-
-
-def versions() -> dict[str, str]:
-    """Installed versions of everything that can change a result."""
-    found = {"nasplug": version(), "python": platform.python_version()}
-    for name in ("numpy", "scipy", "torch", "pytorch-lightning", "torchmetrics", "timm", "optuna", "pymoo"):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    for point in metadata.entry_points(group="nasplug"):
-        if point.dist is not None:
-            found[point.dist.name] = point.dist.version
-    return found
-
-
-def machine() -> dict[str, Json]:
-    """What the run ran on, without names."""
-    import os
-
-    return {"system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count()}

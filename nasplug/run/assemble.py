@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from nasplug.ledger.ledger import Ledger
 from nasplug.ledger.view import Setting, StudyView
 from nasplug.plugins.catalog import Catalog
 from nasplug.plugins.component import Component, instantiate
+from nasplug.plugins.discovery import discover
 from nasplug.plugins.manager import Manager, hooks_of
 from nasplug.plugins.packages import missing
 from nasplug.plugins.watchdog import Watchdog
@@ -145,6 +146,24 @@ class Assembly:
             for item, plugin in parts
             if key != "build" and any(plugin is other for other in able)
         ]
+
+    def export(self, study: Study, trial: Trial, folder: Path, formats: Sequence[str]) -> dict[str, Path]:
+        """Writes a trial's network to files, in formats of the core or of any installed plugin.
+
+        Args:
+            study: Study of the trial.
+            trial: Trial whose network is written.
+            folder: Folder to write into.
+            formats: Names of formats.
+
+        Returns:
+            Path by what it is.
+        """
+        from nasplug.export.exporter import Found
+        from nasplug.export.write import exporters_of, write
+
+        exporters = exporters_of(formats, discover(self.spec.plugins).catalog, where="formats")
+        return write(Found.of(study, trial), exporters, folder)
 
     def sections(self, study: Study) -> Iterator[tuple[str, Callable[[], list[Section]]]]:
         """Returns names of plugins that add to the report, and functions that give what each adds.

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Self
 
 from nasplug.contract.errors import NasplugError, PluginError, SpecError
 from nasplug.plugins.discovery import module_of, rename
-from nasplug.run.api import versions
 from nasplug.run.executors.bootstrap import Bootstrap, Place
 from nasplug.run.executors.serving import Service
 from nasplug.run.executors.travel import Inbound
+from nasplug.run.versions import versions
 
 if TYPE_CHECKING:
     from nasplug.contract.store import Store

@@ -20,8 +20,9 @@ from nasplug.contract.errors import PluginError, SpecError
 from nasplug.contract.protocols import SearchSpace
 from nasplug.contract.wording import plural
 from nasplug.plugins.component import Component
-from nasplug.run.api import machine, search, versions
+from nasplug.run.api import search
 from nasplug.run.processes import context, prepare
+from nasplug.run.versions import machine, versions
 from nasplug_tables.bench.comparison import Comparison, Outcome
 from nasplug_tables.bench.curves import Scale
 from nasplug_tables.bench.keeping import Kept, Run, facts_of
