@@ -2,10 +2,13 @@
 
 A figure is written `0.27<!-- overhead:per_trial.ratio_memory_to_optuna_memory -->`: the comment, which no reader sees,
 names the file in `benchmarks/results` and the way to the number; `*100` after it turns a share into per cent.
+A whole table is checked by one comment below it, `<!-- figures NAME: a.{b, c}; d -->`, with the ways of its numbers in
+reading order; braces stand for each of their parts, the last ones changing fastest.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 
@@ -15,7 +18,35 @@ from tests.docs.pages import ROOT, pages
 
 FIGURE = re.compile(r"([-+]?\d[\d,]*(?:\.\d+)?)[^\d<]*<!-- (\w+):([^*<>]+?)(\*100)? -->")
 #: Whatever looks as if it named a record; all of them must be figures.
-NAMED = re.compile(r"<!-- \w+:.*?-->")
+NAMED = re.compile(r"<!-- (?:figures )?\w+:.*?-->")
+TABLE = re.compile(r"((?:^\|.*\n)+)\n<!-- figures (\w+): (.+?) -->", re.MULTILINE)
+CELL = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
+
+
+def expanded(ways: str) -> list[str]:
+    """The ways that a marker of a table names.
+
+    >>> expanded("a.{b, c}.{1, 2}; d")
+    ['a.b.1', 'a.b.2', 'a.c.1', 'a.c.2', 'd']
+    """
+    found = []
+    for way in ways.split(";"):
+        parts = [
+            [one.strip() for one in part[1:-1].split(",")] if part[0] == "{" else [part]
+            for part in re.findall(r"\{[^}]*\}|[^{}]+", way.strip())
+        ]
+        found += ["".join(chosen) for chosen in itertools.product(*parts)]
+    return found
+
+
+def tables():
+    found = []
+    for page in pages():
+        for match in TABLE.finditer(page.read_text(encoding="utf-8")):
+            rows = match[1].splitlines()[2:]
+            cells = [cell.strip() for row in rows for cell in row.strip("|").split("|")[1:]]
+            found.append((page, [cell for cell in cells if CELL.fullmatch(cell)], match[2], expanded(match[3])))
+    return found
 
 
 def figures():
@@ -40,10 +71,22 @@ def test_a_figure_is_the_recorded_one(page, match):
     assert float(written) == pytest.approx(round(value, digits), abs=1e-9), f"{page.name}: {match[0]}"
 
 
+@pytest.mark.parametrize(("page", "cells", "name", "ways"), tables())
+def test_the_numbers_of_a_table_are_the_recorded_ones(page, cells, name, ways):
+    assert len(cells) == len(ways), f"{page.name}: {cells} beside {ways}"
+    for cell, way in zip(cells, ways, strict=True):
+        digits = len(cell.partition(".")[2])
+        assert float(cell.replace(",", "")) == pytest.approx(round(recorded(name, way), digits), abs=1e-9), way
+
+
+def test_tables_are_found():
+    assert {name for _, _, name, _ in tables()} >= {"overhead", "regret_nasbench101"}
+
+
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_no_figure_escapes(page):
     text = page.read_text(encoding="utf-8")
-    checked = {match.end() for match in FIGURE.finditer(text)}
+    checked = {match.end() for match in (*FIGURE.finditer(text), *TABLE.finditer(text))}
     assert [match[0] for match in NAMED.finditer(text) if match.end() not in checked] == []
 
 
