@@ -21,7 +21,7 @@ from pathlib import Path
 from _record import record
 
 #: Limits in GiB for each number of dimensions. The largest proposals that the volumes need stay below.
-LIMITS = {3: (0.15, 0.3, 0.6, 1.2), 2: (0.1, 0.3, 1.0)}
+LIMITS = {3: (0.32, 0.45, 0.7, 1.2), 2: (0.26, 0.3, 1.0)}
 STEPS = 3
 
 

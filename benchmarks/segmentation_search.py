@@ -293,7 +293,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with msd_hippocampus and acdc_cardiac2d")
     parser.add_argument("--scale", choices=SCALES, default="tiny")
-    parser.add_argument("--data-sets", nargs="+", choices=DATA, help="those that the scale has patches of if left out")
+    parser.add_argument(
+        "--data-sets", nargs="+", choices=DATA, help="data sets; all that the scale has patches of if left out"
+    )
     parser.add_argument("--arms", nargs="+", choices=(*SEARCHES, *BASELINES), default=[*BASELINES, *SEARCHES])
     parser.add_argument("--work", type=Path, default=Path("runs/segmentation_search"))
     parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from nasplug.contract.protocols import HasWorkload as HasWorkload
     from nasplug.contract.protocols import Mutates as Mutates
     from nasplug.contract.protocols import ReadsGraph as ReadsGraph
+    from nasplug.contract.protocols import Relaxes as Relaxes
     from nasplug.contract.protocols import SearchSpace as SearchSpace
     from nasplug.contract.protocols import Strategy as Strategy
     from nasplug.contract.protocols import Tabulates as Tabulates
@@ -122,6 +123,7 @@ _HOMES = {
         "HasWorkload",
         "Mutates",
         "ReadsGraph",
+        "Relaxes",
         "SearchSpace",
         "Strategy",
         "Tabulates",

@@ -43,6 +43,11 @@ def register(catalog: Catalog) -> None:
     catalog.strategy(
         "repeat", "nasplug.builtin.repeat:Repeat", summary="Trains given networks again, each time with a fresh seed."
     )
+    catalog.strategy(
+        "gradient",
+        "nasplug.builtin.gradient:GradientSearch",
+        summary="Trains one network of all decisions, and proposes what it favours.",
+    )
     catalog.executor(
         "inline", "nasplug.run.executors.inline:InlineExecutor", summary="One job at a time in this process."
     )
@@ -159,6 +164,11 @@ def register(catalog: Catalog) -> None:
     )
     catalog.space(
         "monai", "nasplug.spaces.medical:MonaiSpace", summary="Networks of MONAI by name, configured for the task."
+    )
+    catalog.space(
+        "dints",
+        "nasplug.spaces.dints:DiNTSSpace",
+        summary="Grids of cells between resolutions for segmentation, as MONAI builds them for DiNTS.",
     )
     catalog.space(
         "with_hyperparameters",

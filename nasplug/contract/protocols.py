@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from nasplug.contract.choice import Choice as Choice
 from nasplug.contract.kinds import component_type
-from nasplug.contract.records import Architecture, Evaluation, Proposal, Scalar
+from nasplug.contract.records import Architecture, Evaluation, Genotype, Proposal, Scalar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -207,6 +207,21 @@ class HasWorkload(Protocol):
         """The very workload that would be read off the built network, for the task's input and outputs."""
 
 
+@runtime_checkable
+class Relaxes(Protocol):
+    """A space with one differentiable network of all decisions, whose parameters say which of them to make."""
+
+    def relaxed(self, task: Task) -> nn.Module:
+        """Builds the network in which every decision is a weighted sum of its options; the weights are parameters."""
+
+    def derived(self, network: nn.Module) -> Genotype:
+        """The genotype that the weights of a trained relaxed network favour.
+
+        Args:
+            network: Network of `relaxed`.
+        """
+
+
 @component_type("task")
 @runtime_checkable
 class Task(Protocol):
@@ -338,6 +353,7 @@ CAPABILITIES: dict[str, type] = {
         HasVector,
         HasWorkload,
         ReadsGraph,
+        Relaxes,
         Tabulates,
     )
 }

@@ -58,6 +58,17 @@ def test_every_kind_learns_a_threshold(block, skip):
     assert loss < 0.3
 
 
+def test_a_label_says_the_way_through_the_network():
+    space, task = UNetSpace(widths=[8]), Shapes((1, 16, 16), 2, "map")
+    _, small = made(space, task, kernel1="5", skip0="gate", decoder0="residual")
+    assert space.label(small) == ("depth 1, width 8 x 1.5, instance, transposed: conv 3 > conv 5 > gate residual")
+    _, large = made(space, task, depth=2, deep=True, repeats1=2, encoder2="inverted", skip1="add")
+    assert space.label(large) == (
+        "depth 2, width 8 x 1.5, instance, transposed, deep: "
+        "conv 3 > conv 3 (2 times) > inverted 3 > add conv > concat conv"
+    )
+
+
 def test_parameters_by_hand():
     space = UNetSpace(widths=[4])
     network, _ = made(space, Shapes((1, 16, 16), 2, "map"))

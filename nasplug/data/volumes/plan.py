@@ -15,9 +15,12 @@ from nasplug.data.volumes.facts import Fingerprint
 #: Channels at full resolution and at most, in 2-D and 3-D.
 _BASE = 32
 _MOST = {2: 512, 3: 320}
-#: Feature maps of one resolution that a training keeps: two blocks of convolution, normalisation and activation, in
-#: the encoder and in the decoder, and their gradients.
-_KEPT = 14
+#: Feature maps of one resolution that a training keeps: two blocks of convolution, normalisation and activation, in the
+#: encoder and in the decoder, their gradients, and the copies that kernels make. This and the next number are measured
+#: on a processor (benchmarks/segmentation_memory.py).
+_KEPT = 16
+#: What the first step takes whatever the network is, for kernels and their buffers, in GiB.
+_FIXED = 0.18
 #: Smallest side of the deepest feature map.
 _DEEPEST = 4
 _BATCH = {2: 32, 3: 8}
@@ -34,7 +37,8 @@ class Plan(msgspec.Struct, frozen=True):
         patch_size: Size of a patch along each axis; slices lie across the last one.
         strides: Reduction of each axis in each step downwards; their number is the depth.
         batch_size: Number of patches per step.
-        memory_gib: Estimated memory of a training step of a U-Net with 32 channels at full resolution, in GiB.
+        memory_gib: Estimated memory of a training step of a U-Net with 32 channels at full resolution, in GiB, beside
+            that of the process and its libraries.
     """
 
     dimensions: int
@@ -122,7 +126,9 @@ def propose(
 
 
 def memory(patch: Sequence[int], strides: Sequence[Sequence[int]], batch: int, dimensions: int) -> float:
-    """Estimates the memory of a training step of a U-Net in GiB: feature maps, weights, gradients and moments.
+    """Estimates the memory of a training step of a U-Net in GiB: feature maps, weights, gradients, moments, buffers.
+
+    What the process holds before, such as its libraries, comes in addition.
 
     Args:
         patch: Size of a patch along each axis.
@@ -130,14 +136,16 @@ def memory(patch: Sequence[int], strides: Sequence[Sequence[int]], batch: int, d
         batch: Number of patches.
         dimensions: 2 or 3.
     """
-    floats, voxels, width = 0.0, float(math.prod(patch)), _BASE
-    weights, before = 0.0, _BASE
-    for stride in [[1] * dimensions, *strides]:
+    voxels, width, kernel = float(math.prod(patch)), _BASE, 3**dimensions
+    floats = voxels * width * _KEPT
+    weights = float(kernel * width * width)
+    for stride in strides:
+        finer, width = width, min(2 * width, _MOST[dimensions])
         voxels /= math.prod(stride)
         floats += voxels * width * _KEPT
-        weights += 3**dimensions * width * (2 * before + 4 * width)
-        before, width = width, min(2 * width, _MOST[dimensions])
-    return 4 * (batch * floats + 4 * weights) / 2**30
+        weights += kernel * width * (finer + width)  # down
+        weights += math.prod(stride) * width * finer + kernel * finer * (2 * finer + finer)  # up
+    return 4 * (batch * floats + 4 * weights) / 2**30 + _FIXED
 
 
 def strides_of(patch: Sequence[int], spacing: Sequence[float]) -> list[list[int]]:

@@ -101,6 +101,20 @@ class UNetSpace(ChoiceSpace):
             named["deep"] = False
         return tuple(named.values())
 
+    def label(self, architecture: Architecture) -> str:
+        """Depth, width, and the blocks along the way: `depth 1, width 8 x 1.5: conv 3 > conv 5 > concat conv`."""
+        made: dict[str, Any] = self.active(architecture)
+        depth, deep = made["depth"], ", deep" if made["deep"] and made["depth"] > 1 else ""
+        blocks = []
+        for level in range(depth + 1):
+            count = made[f"repeats{level}"]
+            blocks.append(
+                f"{made[f'encoder{level}']} {made[f'kernel{level}']}" + (f" ({count} times)" if count > 1 else "")
+            )
+        blocks += [f"{made[f'skip{level}']} {made[f'decoder{level}']}" for level in reversed(range(depth))]
+        whole = f"depth {depth}, width {made['width']} x {made['growth']:g}, {made['norm']}, {made['up']}{deep}"
+        return f"{whole}: {' > '.join(blocks)}"
+
     def check_inputs(self, inputs: Inputs) -> None:
         """Refuses everything but one slice or volume.
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from nasplug.tasks.segmentation.task import Segmentation
 
 _COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#0072b2", "#d55e00", "#f0e442")
+#: Kinds of errors and their colours.
+_ERRORS = {"missed": "#d62728", "too much": "#0b5ed7", "another class": "#009e73"}
 
 
 def sections(task: Segmentation, study: Study) -> list[Section]:
@@ -38,9 +40,10 @@ def sections(task: Segmentation, study: Study) -> list[Section]:
     title = f"Segmentation by trial {best.number}"
     about = (
         f"{plural(len(found), 'validation case')}, each segmented by a network that did not see it in training, and "
-        "compared with the truth on the grid of its file. Validation data chose this network; `nasplug retrain` tests."
+        "compared with the truth on the grid of its file. These cases chose the network, so they flatter it; "
+        "nasplug retrain tests it on the cases that were kept apart."
     )
-    colours = "Errors: foreground that was missed is orange, foreground too much blue, and another class green."
+    colours = "Each picture shows the slice with most foreground."
     header, rows = _per_class(found, classes)
     with style():
         pictures = [_examples(task, found), _boxes(found, classes)]
@@ -72,17 +75,23 @@ def _per_class(found: Sequence[Answered], classes: Sequence[str]) -> tuple[list[
 
 
 def _per_case(found: Sequence[Answered], classes: Sequence[str]) -> Section:
+    folds = any(each.fold is not None for each in found)
     rows: list[list[str | float | None]] = [
-        [each.name, "" if each.fold is None else str(each.fold), *each.score.dice] for each in found
+        [each.name, *([str(each.fold)] if folds else []), *each.score.dice] for each in found
     ]
-    return Section("Dice per case, the worst first", (), ["case", "fold", *classes], rows)
+    return Section("Dice per case, the worst first", (), ["case", *(["fold"] if folds else []), *classes], rows)
 
 
 def _examples(task: Segmentation, found: Sequence[Answered]) -> Figure:
     """Image, truth, answer and errors of the worst, the median and the best case, in the fullest slice."""
-    named = {"worst": found[0], "median": found[len(found) // 2], "best": found[-1]}
-    figure = new_figure(9.0, 2.4 * len(named))
+    named = {"worst": found[0]}
+    if len(found) > 2:
+        named["median"] = found[len(found) // 2]
+    if len(found) > 1:
+        named["best"] = found[-1]
+    figure = new_figure(9.0, 2.4 * len(named) + 0.4)
     grid = figure.subplots(len(named), 4, squeeze=False)
+    _legend(figure, task.class_names[1:])
     for row, (label, each) in zip(grid, named.items(), strict=True):
         truth, way = task.cases.truth(each.case), task.cases.grids[each.case]
         image = task.cases.image(each.case)[0]
@@ -91,11 +100,22 @@ def _examples(task: Segmentation, found: Sequence[Answered]) -> Figure:
         back = min(image.shape[2] - 1, round(at * image.shape[2] / turned.shape[2]))
         shown = _upright(image[:, :, back])
         masks = [_upright(turned[:, :, at]), _upright(said[:, :, at])]
-        _show(row[0], shown, None, f"{label}: {each.name}")
+        _show(row[0], shown, None, f"{label}: {each.name}, slice {at + 1}")
         _show(row[1], shown, _coloured(masks[0]), "truth")
         _show(row[2], shown, _coloured(masks[1]), f"answer, Dice {_mean(each.score.dice):.3f}")
         _show(row[3], shown, _errors(*masks), "errors")
     return figure
+
+
+def _legend(figure: Figure, classes: Sequence[str]) -> None:
+    """What the colours of masks and errors mean, above all pictures."""
+    from matplotlib.patches import Patch
+
+    masks = [Patch(color=_COLOURS[index % len(_COLOURS)], label=name) for index, name in enumerate(classes)]
+    errors = [Patch(color=colour, label=name) for name, colour in _ERRORS.items()]
+    options: dict[str, Any] = {"ncols": 4, "fontsize": 7, "title_fontsize": 8, "frameon": False, "alignment": "left"}
+    figure.legend(handles=masks, title="Classes", loc="outside upper left", **options)
+    figure.legend(handles=errors, title="Errors", loc="outside upper right", **options)
 
 
 def _boxes(found: Sequence[Answered], classes: Sequence[str]) -> Figure:
@@ -140,7 +160,7 @@ def _errors(truth: NDArray[np.uint8], answer: NDArray[np.uint8]) -> NDArray[np.f
 
     found = np.zeros((*truth.shape, 4))
     kinds = ((truth > 0) & (answer == 0), (truth == 0) & (answer > 0), (truth > 0) & (answer > 0) & (truth != answer))
-    for where, colour in zip(kinds, _COLOURS[:3], strict=True):
+    for where, colour in zip(kinds, _ERRORS.values(), strict=True):
         found[where] = (*to_rgb(colour), 0.8)
     return found
 

@@ -57,9 +57,22 @@ def test_the_patch_is_not_larger_than_the_largest_case():
 
 
 def test_a_memory_by_hand():
-    # one level of 32 channels: 8 x 8 pixels, 14 maps, batch 2; weights of two convolutions and what feeds them, 4 times
-    floats = 2 * 8 * 8 * 32 * 14 + 4 * 9 * 32 * (2 * 32 + 4 * 32)
-    assert memory((8, 8), (), 2, 2) == pytest.approx(4 * floats / 2**30)
+    # one level of 32 channels: 8 x 8 pixels, 16 maps, batch 2; weights of a convolution, 4 times; 0.18 GiB of buffers
+    floats = 2 * 8 * 8 * 32 * 16 + 4 * 9 * 32 * 32
+    assert memory((8, 8), (), 2, 2) == pytest.approx(4 * floats / 2**30 + 0.18)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (16, 16, 16)])
+def test_weights_are_those_of_the_network_that_is_planned(size):
+    from monai.networks.nets import DynUNet
+
+    dimensions = len(size)
+    strides = [[2] * dimensions] * 2
+    network = DynUNet(dimensions, 1, 2, [[3] * dimensions] * 3, [[1] * dimensions, *strides], strides, [32, 64, 128])
+    weights = sum(each.numel() for each in network.parameters())
+    floats = math.prod(size) * 16 * (32 + 64 / 2**dimensions + 128 / 4**dimensions)
+    planned = (memory(size, strides, 1, dimensions) - 0.18) * 2**30 / 4 - floats
+    assert planned / 4 == pytest.approx(weights, rel=0.02)
 
 
 def test_what_cannot_be():

@@ -67,6 +67,23 @@ def test_every_class_has_a_box_with_its_cases():
     assert [points.get_offsets()[:, 1].tolist() for points in axes.collections] == [[0.2, 0.4, 0.6], [0.9, 0.7]]
 
 
+def test_the_pictures_are_explained_and_none_is_shown_twice(space, make_task):
+    task = make_task(2, patches={"per_epoch": 8}, folds={"count": 2})
+    study = search(space, task)
+    first, cases = task.sections(study)
+    count = len(cases.rows)
+    figure = first.pictures[0]
+    titles = [axes.get_title("left") for axes in figure.axes]
+    assert len(titles) == 4 * min(count, 3)
+    assert titles[0].startswith("worst: ")
+    assert "slice" in titles[0]
+    legends = {
+        legend.get_title().get_text(): [each.get_text() for each in legend.get_texts()] for legend in figure.legends
+    }
+    assert legends == {"Classes": ["core", "shell"], "Errors": ["missed", "too much", "another class"]}
+    assert cases.header == ["case", "core", "shell"], "without folds there is no column for them"
+
+
 def test_nothing_is_added_without_weights(space, make_task):
     task = make_task()
     study = search(space, task, evaluator=nas.component("lightning", keep="none"))
