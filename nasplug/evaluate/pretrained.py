@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import pickle
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -105,7 +107,7 @@ def read(path: Path) -> dict[str, Tensor]:
         raise SpecError(
             "cannot read the weights",
             where=str(path),
-            why=" ".join(str(error).split())[:200],
+            why=_why_unread(error),
             fix="save its tensors alone: torch.save(network.state_dict(), FILE), or as safetensors; "
             "files that need pickle are never opened",
         ) from error
@@ -337,3 +339,12 @@ def _absent(name: str, place: str, error: Exception) -> SpecError:
         why=" ".join(str(error).split())[:160],
         fix=f"{place}, or name a file with `weights: FILE`",
     )
+
+
+def _why_unread(error: Exception) -> str:
+    """Reason why a file of weights was not read; torch's own says how to run the code in it, which nobody should."""
+    text = " ".join(str(error).split())
+    if isinstance(error, pickle.UnpicklingError):
+        found = re.search(r"Unsupported (?:global|class|operand)[^.]*", text)
+        return found[0] if found else "not a file of torch weights, or one with objects other than tensors"
+    return text[:200]

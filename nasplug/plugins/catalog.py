@@ -78,7 +78,11 @@ def _load(location: str, where: str) -> Any:
             else "check the spelling, or install the package that has it",
         ) from error
     except (ImportError, AttributeError, ValueError, RuntimeError) as error:
-        raise PluginImportError(f"cannot import {location!r}", where=where, why=str(error)) from error
+        near = None
+        if isinstance(error, AttributeError) and error.name is not None:
+            names = [name for name in dir(error.obj) if not name.startswith("_")]
+            near = did_you_mean(error.name, names) if names else None
+        raise PluginImportError(f"cannot import {location!r}", where=where, why=str(error), fix=near) from error
 
 
 #: Which extra of the core brings a library that component modules import at their top.
@@ -218,12 +222,12 @@ class Catalog:
             return self._entries[kind, name]
         except KeyError:
             why, fix = missing(self, name, kind)
-            own = "" if "." not in name else f"a class of your own is written {{class_path: {name}}}, "
+            own = "" if "." not in name else f"; a class of your own is written {{class_path: {name}}}"
             raise UnknownNameError(
                 f"there is no {kind} {name!r}",
                 why=why,
                 fix=fix
-                or f"{own}{did_you_mean(name, self.names(kind))}. `nasplug list {kind}` shows all; "
+                or f"{did_you_mean(name, self.names(kind))}{own}. `nasplug list {kind}` shows all; "
                 "`nasplug plugins` shows which packages are installed and which failed to load",
             ) from None
 

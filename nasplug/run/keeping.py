@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable, Collection
 
 from nasplug.contract.errors import SpecError
 from nasplug.contract.records import Trial
 from nasplug.ledger import pareto
 from nasplug.ledger.ledger import Ledger
 from nasplug.ledger.storage import Storage
+from nasplug.ledger.view import StudyView
 
 
 def read_keep(text: str) -> int | None:
@@ -34,17 +36,28 @@ class Keeper:
 
     A trial that fell behind never comes back, as later trials only add better ones; so what is kept in the end does not
     depend on interruptions. Files that a pending trial inherits, or copies, stay until it is finished. Checkpoints of a
-    strategy that continues earlier trials stay altogether, since nobody else knows which of them it will continue.
+    strategy that continues earlier trials stay altogether, since nobody else knows which of them it will continue;
+    a strategy that starts from earlier weights may say which with `needs_weights`.
 
     Args:
         keep: Rule for the files that stay, as in `run.keep`.
         ledger: The trials.
         storage: Storage of the records.
         checkpoints: Whether checkpoints must stay.
+        needs: Function of a study that gives the numbers of trials whose weights the strategy may still start from.
     """
 
-    def __init__(self, keep: str, ledger: Ledger, storage: Storage, *, checkpoints: bool) -> None:
+    def __init__(
+        self,
+        keep: str,
+        ledger: Ledger,
+        storage: Storage,
+        *,
+        checkpoints: bool,
+        needs: Callable[[StudyView], Collection[int]] | None = None,
+    ) -> None:
         self._count, self._ledger, self._storage, self._checkpoints = read_keep(keep), ledger, storage, checkpoints
+        self._asked = needs
         self._held: dict[int, Trial] | None = None
 
     def observed(self, trial: Trial) -> None:
@@ -74,8 +87,8 @@ class Keeper:
         return {trial.number for trial in kept} | {t.copied_from for t in kept if t.copied_from is not None}
 
     def _needed(self) -> set[int]:
-        """Numbers of trials whose files a pending trial will read or share."""
-        needed = set[int]()
+        """Numbers of trials whose files a pending trial will read or share, or the strategy may still start from."""
+        needed = set[int]() if self._asked is None else set(self._asked(self._ledger.view))
         for trial in self._ledger.view.pending:
             needed |= {number for number in (trial.proposal.parent, trial.copied_from) if number is not None}
         return needed

@@ -106,7 +106,13 @@ class Search:
         worked = any(trial.state in ("complete", "pruned") for trial in self._recorded.values())
         self._rehearses = self.spec.run.rehearse and not worked and can_rehearse(assembly)
         self._hints = Hints(self.spec.constraints)
-        self._keeper = Keeper(self.spec.run.keep, ledger, storage, checkpoints=assembly.keeps_checkpoints)
+        self._keeper = Keeper(
+            self.spec.run.keep,
+            ledger,
+            storage,
+            checkpoints=assembly.keeps_checkpoints,
+            needs=getattr(assembly.strategy, "needs_weights", None),
+        )
         self.baseline, self._warm = baseline, warm or Warm(())
         self._compares = baseline is None and assembly.baseline is not None
         self._now = 0.0  # on the simulated clock, if there is one

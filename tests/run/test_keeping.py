@@ -126,3 +126,27 @@ def test_what_to_keep_is_read(tmp_path, toy_path):
     for text in ("best", "best 0", "best -1", "none", "best ten", ""):
         with pytest.raises(SpecError, match="write all, front, or best N"):
             read_keep(text)
+
+
+class FromTheWorst:
+    """Starts every trial from the weights of the worst one so far, and says so."""
+
+    def worst(self, study):
+        return min(study.trials, key=lambda trial: trial.metrics["score"], default=None)
+
+    def needs_weights(self, study):
+        worst = self.worst(study)
+        return [] if worst is None else [worst.number]
+
+    @nas.hookimpl
+    def propose(self, study, count):
+        architecture = study.space.sample(study.rng("worst", study.proposed))
+        return [study.proposal(architecture, weights_of=self.worst(study))]
+
+
+def test_what_the_strategy_still_needs_stays(tmp_path, toy_path):
+    study = _search(tmp_path, toy_path, "best 1", strategy=FromTheWorst(), trials=20)
+    kept = [trial for trial in study.trials if "weights" in trial.artifacts]
+    scores = [trial.metrics["score"] for trial in study.trials]
+    assert {trial.metrics["score"] for trial in kept} == {min(scores), max(scores)}
+    assert all(trial.state == "complete" for trial in study.trials)

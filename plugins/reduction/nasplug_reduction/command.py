@@ -78,12 +78,21 @@ class ShrinkCommand:
             type=key_value,
             help="argument of the LightningModule, or setting of the training of a plain network, such as lr=0.01",
         )
+        parser.add_argument(
+            "--least", metavar="N", type=positive, help="smallest number of channels of a layer (default: 4)"
+        )
         parser.add_argument("--out", metavar="DIR", help="folder to write; default: runs/NAME-reduced")
         parser.add_argument("--onnx", metavar="FILE", help="write the network as ONNX too")
         parser.add_argument("--workers", metavar="N", type=positive, default=1, help="worker processes (default: 1)")
         parser.add_argument("--device", metavar="NAME", default="cpu", help="cpu, cuda or auto (default: cpu)")
         parser.add_argument(
             "--seed", metavar="S", type=natural, default=0, help="seed of everything random (default: 0)"
+        )
+        parser.add_argument(
+            "--retain",
+            metavar="RULE",
+            default="best 1",
+            help="weights of trials that stay beside the result: best N, front or all (default: %(default)s)",
         )
         parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
 
@@ -100,6 +109,8 @@ class ShrinkCommand:
         space: dict[str, object] = {"arguments": dict(arguments.set)}
         if arguments.input is not None:
             space["inputs"] = list(arguments.input)
+        if arguments.least is not None:
+            space["widths"] = {"least": arguments.least, "levels": 32}
         reduced = shrink(
             arguments.model,
             arguments.weights,
@@ -112,6 +123,7 @@ class ShrinkCommand:
             epochs=arguments.epochs,
             space=space,
             training=dict(arguments.training),
+            retain=arguments.retain,
             storage=out / "study.sqlite",
             workers=arguments.workers,
             device=arguments.device,

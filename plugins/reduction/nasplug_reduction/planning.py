@@ -106,7 +106,7 @@ def uniform(pricer: Pricer, limits: Mapping[str, float]) -> Architecture:
             "narrower channels alone do not reach the budget",
             where="reduction, uniform",
             why="all blocks stay in the uniform network, with each width at its least",
-            fix="keep more, or allow narrower widths: widths: {least: 1}",
+            fix="keep more, or allow narrower widths: widths: {least: 1} of the space, --least 1 of the command",
         )
     for _ in range(_HALVINGS):
         middle = (low + high) / 2

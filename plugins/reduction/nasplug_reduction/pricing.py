@@ -104,7 +104,7 @@ def absolute(
                 f"the original's {_said(original[name])}; "
                 f"{plural(len(pricer.space.refused), 'channel group')} cannot shrink",
                 fix=f"keep {smallest[name] / original[name]:.2g} or more, or allow narrower widths: "
-                "widths: {least: 1, levels: 32}",
+                "widths: {least: 1, levels: 32} of the space, --least 1 of the command",
             )
     return limits, original, smallest
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 from nasplug.contract.errors import SpecError
 from nasplug.contract.io import inputs_of
 from nasplug.contract.jsondata import Json, JsonObject
-from nasplug.plugins.component import Component, component, instantiate
+from nasplug.plugins.component import Component, component, instantiate, resolve
 from nasplug.plugins.discovery import discover
 from nasplug.run.api import search
 from nasplug.run.assemble import find_target
 from nasplug_reduction.model import ModelLike, UserModel
 from nasplug_reduction.pricing import Pricer, absolute
 from nasplug_reduction.result import Reduced
-from nasplug_reduction.space import ReductionSpace
+from nasplug_reduction.space import ReductionSpace, Widths
 from nasplug_reduction.task import DataLike, arguments_of, objective, task_of
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def shrink(
     epochs: int = 10,
     space: Mapping[str, Any] | None = None,
     training: JsonObject | None = None,
+    retain: str = "best 1",
     **run: Any,
 ) -> Reduced:
     """Makes a trained model smaller, and trains the result beside the uniformly narrow network of the same budget.
@@ -60,6 +61,7 @@ def shrink(
         epochs: Number of epochs that the result is trained.
         space: Further arguments of `ReductionSpace`.
         training: Arguments of the LightningModule, or settings of the training of a plain network, such as `lr`.
+        retain: Rule for the files of trials that stay beside those of the result: `best N`, `front` or `all`.
         **run: Arguments of `nasplug.search`, such as `storage`, `workers`, `seed` and `device`.
 
     Raises:
@@ -74,7 +76,7 @@ def shrink(
     named = strategy if isinstance(strategy, Component) else component(strategy)
     given: dict[str, Any] = {"keep": shares, "at_most": limits, "final_epochs": epochs}
     wanted = Component(named.name, {**given, **named.args}, named.is_path)
-    course: Reduction = instantiate("strategy", wanted, discover().catalog, where="strategy")
+    course = _course(named, wanted)
     _check_budget(made, shares, limits, target)
     directions = cast("dict[str, Direction]", objective(metric))
     costs: dict[str, Direction] = dict.fromkeys([*shares, *limits, "params"], "min")
@@ -89,9 +91,32 @@ def shrink(
         objectives={**directions, **costs},
         target=target,
         costs=["macs"] if "macs" not in costs else [],
-        **{"trials": course.most_trials(len(made.choices)), "epochs": 1, **run},
+        **{"trials": course.most_trials(len(made.choices)), "epochs": 1, "keep": retain, **run},
     )
     return Reduced(study)
+
+
+def _course(named: Component, wanted: Component) -> Reduction:
+    """The strategy, which has to know what a budget is.
+
+    Raises:
+        SpecError: It searches any space, and takes constraints instead.
+    """
+    from nasplug_reduction.strategies.course import Reduction
+
+    catalog = discover().catalog
+    found = resolve("strategy", named, catalog, where="strategy")
+    if not (isinstance(found, type) and issubclass(found, Reduction)):
+        names = [name for name in catalog.names("strategy") if name.startswith("reduction.")]
+        raise SpecError(
+            f"the strategy {named.name!r} does not reduce to a budget",
+            where="shrink",
+            why="it searches any space, and knows no original and no uniform network",
+            fix=f"take one of {', '.join(names)}; or search the space `reduction` with {named.name!r} by a "
+            "specification, under a constraint such as `params <= 100000`",
+        )
+    made: Reduction = instantiate("strategy", wanted, catalog, where="strategy")
+    return made
 
 
 def _named(
@@ -125,6 +150,8 @@ def _task_and_space(
     attribute, prefix = settings.pop("network_attribute", None), settings.pop("prefix", None)
     arguments: dict[str, Json] = dict(settings.pop("arguments", None) or {})
     inputs = settings.pop("inputs", None)
+    if isinstance(settings.get("widths"), Mapping):
+        settings["widths"] = Widths(**settings["widths"])
     if isinstance(model, str) and model.startswith("timm:") and "num_classes" not in arguments:
         task = task_of(None, data, metric, training, inputs, like=model)
         made = UserModel(model, weights, {**arguments_of(task), **arguments}, attribute, prefix)

@@ -141,6 +141,13 @@ def task_of(
         found.size = tuple(Inputs.of(inputs).shape[1:])  # type: ignore[assignment]
     if _is_task(found):
         return cast("Task", found)
+    if found is None and not (model is not None and model.is_lightning and _has_data(model.owner)):
+        raise SpecError(
+            "there are no data to train and to score the network on",
+            where=_WHERE,
+            why="a plain network has none" if model is None or not model.is_lightning else "the module has no loaders",
+            fix="give data, or --data: package.module.Class of a LightningDataModule, a folder of images, an .npz file",
+        )
     images = found if isinstance(found, ImageSource) else None
     if model is None or (images is not None and not model.is_lightning):
         if images is None:
@@ -248,6 +255,13 @@ def _classification(
 
 def _loaders(images: Source) -> object:
     return ImageClassification(images).datamodule()
+
+
+def _has_data(module: nn.Module) -> bool:
+    """Whether a LightningModule brings loaders of its own."""
+    from nasplug.lightning.distribution import lightning_of
+
+    return type(module).train_dataloader is not lightning_of(module).LightningModule.train_dataloader  # type: ignore[attr-defined]
 
 
 def _is_task(value: object) -> bool:

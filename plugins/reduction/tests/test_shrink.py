@@ -8,8 +8,9 @@ import pytest
 import torch
 from nasplug_reduction import load, shrink
 
+import nasplug as nas
 from nasplug.cli import main
-from nasplug.contract.errors import SpecError, StorageError
+from nasplug.contract.errors import PluginImportError, SpecError, StorageError
 
 
 @pytest.mark.parametrize(("model", "weights"), [("Lit", "w.ckpt"), ("Whole", "whole.ckpt"), ("plain", "plain.pt")])
@@ -122,3 +123,54 @@ def test_a_folder_of_images_has_the_size_that_is_asked_for(tmp_path):
     task = reduction("timm:resnet10t", str(tmp_path), inputs=[3, 32, 32])
     assert task.input_shape == (3, 32, 32)
     assert reduction("timm:resnet10t", str(tmp_path)).input_shape[1:] != (32, 32)
+
+
+def test_only_weights_of_the_result_and_the_best_stay(project, tmp_path):
+    given = {"keep": 0.4, "epochs": 1, "storage": tmp_path / "s.sqlite"}
+    strategy = nas.component("reduction.greedy", steps=2, candidates=2)
+    reduced = shrink("own_project:Lit", project / "w.ckpt", "own_project.Data", strategy=strategy, **given)
+    kept = [trial.proposal.info["role"] for trial in reduced.study.trials if "weights" in trial.artifacts]
+    assert len(reduced.study.trials) >= 7
+    assert len(kept) <= 3
+    assert kept[-2:] == ["found", "uniform"]
+    assert all(trial.state == "complete" for trial in reduced.study.trials)
+    assert torch.isfinite(reduced.network(torch.randn(2, 3, 8, 8))).all()
+
+
+def test_all_weights_stay_on_request(project):
+    reduced = shrink(
+        "own_project:Lit",
+        project / "w.ckpt",
+        "own_project.Data",
+        keep=0.4,
+        epochs=1,
+        retain="all",
+        strategy="reduction.uniform",
+    )
+    assert all("weights" in trial.artifacts for trial in reduced.study.trials)
+
+
+def test_a_strategy_of_another_kind_is_refused_with_a_way_out(project):
+    with pytest.raises(SpecError, match=r"(?s)'random' does not reduce to a budget.*constraint such as `params"):
+        shrink("own_project:Lit", project / "w.ckpt", "own_project.Data", keep=0.4, strategy="random")
+
+
+def test_narrower_widths_are_allowed_by_an_option(project, tmp_path, capsys):
+    words = ["shrink", "own_project:Lit", "--weights", str(project / "w.ckpt"), "--data", "own_project.Data"]
+    words += ["--strategy", "reduction.uniform", "--epochs", "0", "--out", str(tmp_path), "--json"]
+    assert main([*words, "--keep", "0.03"]) == 2
+    assert "--least 1" in capsys.readouterr().err
+    assert main([*words, "--keep", "0.03", "--least", "1"]) == 0
+    assert min(now for _, now in json.loads(capsys.readouterr().out)["widths"].values()) < 4
+
+
+def test_a_plain_network_without_data_is_refused(project):
+    with pytest.raises(SpecError, match=r"(?s)there are no data.*--data"):
+        shrink("own_project:plain", project / "plain.pt", keep=0.4)
+    with pytest.raises(SpecError, match=r"(?s)there are no data.*the module has no loaders"):
+        shrink("own_project:Lit", project / "w.ckpt", keep=0.4)
+
+
+def test_a_misspelled_model_gets_a_suggestion(project):
+    with pytest.raises(PluginImportError, match="did you mean 'Lit'"):
+        shrink("own_project:Lti", project / "w.ckpt", "own_project.Data", keep=0.4)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from nasplug.contract.errors import SpecError
 from nasplug.contract.records import Architecture, Proposal, Trial
 from nasplug.ledger.work import Work
-from nasplug_reduction.strategies.routine import Facts, Routine, RoutineStrategy, space_of
+from nasplug_reduction.strategies.routine import ROLE, Facts, Routine, RoutineStrategy, space_of
 
 if TYPE_CHECKING:
     from nasplug.ledger.view import StudyView
 
 ORIGINAL, UNIFORM, FOUND, STEP, CANDIDATE = "original", "uniform", "found", "step", "candidate"
+#: Key of `proposal.info`: the work whose shared weights a trial starts from.
+SUPERNET = "supernet"
 #: A share of the original network's parameters, or shares by cost.
 Keep = float | Mapping[str, float]
 
@@ -96,6 +98,20 @@ class Reduction(RoutineStrategy):
             study: The study.
             facts: Answer of `nasplug_reduction.planning.survey`.
         """
+
+    def needs_weights(self, study: StudyView) -> list[int]:
+        """Numbers of the trials that a later one may start from, or that are the result.
+
+        Candidates that were scored without training are the original network's weights, recalibrated, and never needed.
+        """
+        own = [trial for trial in study.trials if trial.state == "complete"]
+        final = [trial.number for trial in own if trial.proposal.info.get(ROLE) in (FOUND, UNIFORM)]
+        if final:
+            return final
+        steps = [trial.number for trial in own if trial.proposal.info.get(ROLE) == STEP][-1:]
+        candidates = [trial for trial in own if trial.proposal.info.get(ROLE) == CANDIDATE]
+        trained = [each.number for each in candidates if study.budget_of(each).epochs or SUPERNET in each.proposal.info]
+        return [*steps, *trained]
 
     def routine(self, study: StudyView) -> Routine:
         """Original network, search, and the final trainings."""

@@ -9,14 +9,11 @@ from nasplug.contract.errors import SpecError
 from nasplug.contract.jsondata import Json, JsonObject
 from nasplug.contract.records import Trial
 from nasplug.ledger.work import Work
-from nasplug_reduction.strategies.course import CANDIDATE, Keep, Reduction, Result, Search
+from nasplug_reduction.strategies.course import CANDIDATE, SUPERNET, Keep, Reduction, Result, Search
 from nasplug_reduction.strategies.routine import Facts, space_of, value
 
 if TYPE_CHECKING:
     from nasplug.ledger.view import StudyView
-
-#: Key of `proposal.info`: the work whose shared weights a trial starts from.
-SUPERNET = "supernet"
 
 
 class Evolution(Reduction):
