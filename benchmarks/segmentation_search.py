@@ -1,9 +1,10 @@
 """Searches for segmentation networks beside networks of MONAI, at one training budget, on slices and volumes.
 
-The space of SegQNAS is searched by Q-NAS, random search and regularized evolution, the space `unet` by EMONAS; UNet,
-SegResNet, AttentionUnet and DynUNet, configured as nnU-Net would, are trained as they are. Every search sees training
-and validation cases only. Its best network is then trained anew, alike for all arms, and tested once per case: Dice of
-each class, HD95. Differences to DynUNet are paired by patient.
+The space of SegQNAS is searched by Q-NAS, random search and regularized evolution, the space `unet` by EMONAS, the grid
+of DiNTS by gradients, for as many epochs as a final training and without a bound on its size; UNet, SegResNet,
+AttentionUnet and DynUNet, configured as nnU-Net would, are trained as they are. Every search sees training and
+validation cases only. Its best network is then trained anew, alike for all arms, and tested once per case: Dice of each
+class, HD95. Differences to DynUNet are paired by patient.
 
 What is finished is kept in `--work`; `--arms` and `--data-sets` run a part. The record names what was not run.
 
@@ -30,6 +31,7 @@ class Scale:
     """Sizes of a run: cases of each part (None takes all), patch, and what searches and trainings may use.
 
     `part` is the part of DynUNet's parameters and products that a candidate may have; a larger one is not trained.
+    `grid` holds blocks, resolutions and width of DiNTS.
     """
 
     cases: tuple[int, int, int] | None
@@ -45,6 +47,7 @@ class Scale:
     max_depth: int
     batch: int = 16
     part: float | None = None
+    grid: tuple[int, int, float] = (6, 3, 0.5)
 
 
 PATCHES = {"hippocampus": [48, 64], "acdc": [128, 128], "hippocampus_3d": [32, 48, 32]}
@@ -70,7 +73,7 @@ SCALES = {
     # For an idle machine of two cores: hours.
     "small": Scale((60, 20, 40), PATCHES, 640, 24, 3, 15, 3, 8, 8, (8, 16), 3, part=1 / 3),
     # For a GPU. Ten trainings of DynUNet at `final_epochs` are 1,000 epochs; a search takes 100 x 10.
-    "full": Scale(None, PATCHES, None, 100, 10, 100, 5, 10, 16, (8, 16, 24, 32), 4, part=1 / 3),
+    "full": Scale(None, PATCHES, None, 100, 10, 100, 5, 10, 16, (8, 16, 24, 32), 4, part=1 / 3, grid=(12, 4, 1.0)),
 }
 #: Archive of each data set; those with patches of three sides are segmented in volumes, the others in slices.
 DATA = {
@@ -78,7 +81,7 @@ DATA = {
     "acdc": "acdc_cardiac2d/acdc_cardiac2d.npz",
     "hippocampus_3d": "msd_hippocampus/msd_hippocampus.npz",
 }
-SEARCHES = ("segqnas_qnas", "segqnas_random", "segqnas_evolution", "unet_emonas")
+SEARCHES = ("segqnas_qnas", "segqnas_random", "segqnas_evolution", "unet_emonas", "dints_gradient")
 BASELINES = ("unet", "segresnet", "attention_unet", "dynunet")
 REFERENCE = "dynunet"
 TARGET = "wu32"
@@ -102,8 +105,11 @@ def subset(source: Path, scale: Scale, work: Path, name: str) -> Path:
     return path
 
 
-def space_of(arm: str, scale: Scale):
+def space_of(arm: str, scale: Scale, dimensions: int):
     """The space of a search, as a component."""
+    if arm.startswith("dints"):
+        blocks, depth, width = scale.grid
+        return nas.component("dints", dimensions=dimensions, blocks=blocks, depth=depth, width=width)
     if arm == "unet_emonas":
         return nas.component("unet", max_depth=scale.max_depth, widths=list(scale.widths))
     return nas.component("qnas.segmentation", nodes=scale.nodes, stem=scale.stem)
@@ -116,6 +122,8 @@ def strategy_of(arm: str, scale: Scale):
         return nas.component("qnas", preset="strong", evolution={"quantum_individuals": size})
     if arm.endswith("evolution"):
         return nas.component("regularized_evolution", population_size=2 * size, tournament_size=2)
+    if arm.endswith("gradient"):
+        return nas.component("gradient", epochs=scale.final_epochs)
     if arm.endswith("emonas"):
         return nas.component("emonas", population=size, offspring=size)
     return nas.component("random")
@@ -156,16 +164,17 @@ def search(arm: str, task, scale: Scale, seed: int, work: Path, device: str = "c
 
         space = MonaiSpace([arm])
         return space, space.sample(np.random.default_rng(0)), 0.0, {"failed_trials": 0, "trained_trials": 0}
+    gradient = arm.endswith("gradient")
     objectives = {"val_dice": "max", "macs": "min"} if arm.endswith("emonas") else {"val_dice": "max"}
     started = time.perf_counter()
     study = nas.search(
         task,
-        space=space_of(arm, scale),
+        space=space_of(arm, scale, task.dimensions),
         strategy=strategy_of(arm, scale),
         objectives=objectives,
-        constraints=bounds(task, scale.part),
-        trials=scale.trials,
-        epochs=scale.epochs,
+        constraints=() if gradient else bounds(task, scale.part),
+        trials=1 if gradient else scale.trials,
+        epochs=1 if gradient else scale.epochs,
         seed=seed,
         storage=work / f"{arm}-{seed}.sqlite",
         device=device,
