@@ -102,6 +102,16 @@ class DiNTSSpace(ChoiceSpace):
         """The paths that are built, each with its operation."""
         return tuple(tuple(paths) for paths in self.operations(genotype))
 
+    def label(self, architecture: Architecture) -> str:
+        """The paths that are built, block by block: `0>1 conv_3x3, 1>1 skip | 1>0 skip`."""
+        assert isinstance(architecture.genotype, tuple)
+        blocks = self.operations(architecture.genotype)
+        named = [
+            [f"{begin}>{end} {kind}" for (begin, end), kind in zip(self.paths, block, strict=True) if kind]
+            for block in blocks
+        ]
+        return " | ".join(", ".join(paths) for paths in named)
+
     def check_inputs(self, inputs: Inputs) -> None:
         """Refuses everything but one slice or volume of the space's dimensions.
 

@@ -61,6 +61,7 @@ def test_a_block_without_paths_keeps_its_finest_map(space):
     codes = space.operations(architecture.genotype)
     names = [{path: kind for path, kind in zip(space.paths, block, strict=True) if kind} for block in codes]
     assert names == [{(0, 1): "conv_3x3"}, {(1, 1): "skip"}, {(1, 1): "skip"}]
+    assert space.label(architecture) == "0>1 conv_3x3 | 1>1 skip | 1>1 skip"
 
 
 @pytest.mark.parametrize("size", [(16, 16), (13, 18), (8, 16, 12)])

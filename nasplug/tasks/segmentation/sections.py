@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#0072b2", "#d55e00", "#f0e442")
 #: Kinds of errors and their colours.
-_ERRORS = {"missed": "#d62728", "too much": "#0b5ed7", "another class": "#009e73"}
+_ERRORS = {"missed": "#d62728", "too much": "#0b5ed7", "another class": "#9467bd"}
 
 
 def sections(task: Segmentation, study: Study) -> list[Section]:
