@@ -24,6 +24,7 @@ from nasplug.evaluate.scoring import ScoreName, Scoring
 from nasplug.evaluate.short import (
     Ending,
     Short,
+    check_schedules,
     check_validation,
     explained,
     is_checkpoint,
@@ -176,7 +177,7 @@ class LightningEvaluator:
             check_validation(options, epochs)
             options = short_options(options, lightning, run.folder, whole=short.whole)
             callbacks = [item for item in callbacks if not is_checkpoint(item)]
-            around.append(as_callback(Ending, lightning)(watching.look))
+            around.append(as_callback(Ending, lightning)(watching.look, recorder))
         if parent is not None:
             around.append(as_callback(Continuing, lightning)())
         trainer = lightning.Trainer(
@@ -204,6 +205,7 @@ class LightningEvaluator:
             check_unchanged(before, structure(network), where)
         if short is not None:
             note_validation(run, trainer, module)
+            check_schedules(trainer)
             return Evaluation(recorder.result(), network=network)
         if run.edits:
             edited = run.trial.with_(edits=run.trial.edits + tuple(run.edits))

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from nasplug.contract.errors import NasplugError, TaskError, TrialError
+from nasplug.contract.errors import NasplugError, TaskError, TrialError, did_you_mean
 from nasplug.contract.wording import plural
 from nasplug.lightning.distribution import overrides
 
@@ -40,11 +40,16 @@ class Ending:
 
     Args:
         changed: Function that says whether the network has changed.
+        recorder: Callback that measures, the one checkpoint callback that stays.
     """
 
-    def __init__(self, changed: Callable[[], bool]) -> None:
+    def __init__(self, changed: Callable[[], bool], recorder: object) -> None:
         super().__init__()
-        self._changed = changed
+        self._changed, self._recorder = changed, recorder
+
+    def setup(self, trainer: Any, module: LightningModule, stage: str) -> None:
+        """Leaves out what would write checkpoints, the module's own callbacks included."""
+        trainer.callbacks[:] = [c for c in trainer.callbacks if c is self._recorder or not is_checkpoint(c)]
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: object, batch: object, batch_idx: int
@@ -123,6 +128,27 @@ def explained(error: Exception, trainer: Trainer) -> Exception:
                     fix="wrap it: torch.utils.data.DataLoader(dataset, batch_size=64, shuffle=True)",
                 )
     return error
+
+
+def check_schedules(trainer: Trainer) -> None:
+    """Refuses schedules that follow a metric which nobody logs: Lightning says so only when an epoch has ended.
+
+    Args:
+        trainer: Trainer after the training.
+
+    Raises:
+        TaskError: There is no such metric.
+    """
+    for config in trainer.lr_scheduler_configs:
+        metric = config.monitor
+        if config.reduce_on_plateau and config.strict and metric and metric not in trainer.callback_metrics:
+            logged = sorted(trainer.callback_metrics)
+            raise TaskError(
+                f"a learning rate schedule follows {metric!r}, which the module does not log",
+                where="configure_optimizers",
+                why=f"it logs {', '.join(logged) or 'no metric at all'}",
+                fix=f"name another one as monitor. {did_you_mean(metric, logged)}",
+            )
 
 
 def note_validation(run: TrialRun, trainer: Trainer, module: LightningModule) -> None:

@@ -179,8 +179,8 @@ def search(
         {
             **{key: plain_or_object(key, value, objects) for key, value in given.items()},
             "target": target,
-            "objectives": {} if objectives is None else dict(objectives),
-            "constraints": list(constraints),
+            "objectives": {} if objectives is None else objectives,
+            "constraints": constraints if isinstance(constraints, str) else list(constraints),
             "enqueue": list(enqueue),
             "baseline": plain_baseline(baseline, objects),
             "budget": BudgetSpec(trials, epochs, seconds),

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from nasplug.run.assemble import Assembly
 
 _SKIP = "run.rehearse: false (rehearse=False in Python) skips the rehearsal"
+#: Number of characters of somebody else's message that are shown.
+_LONG = 500
 #: Files whose lines are not the user's own.
 _FOREIGN = r"site-packages|dist-packages|nasplug[/\\](?!_template)|<frozen|[/\\]lib[/\\]python"
 
@@ -73,6 +75,7 @@ def mistake(assembly: Assembly, errors: Sequence[Exception]) -> NasplugError:
     found = assembly.manager.blame(error)
     where = "rehearsal" if found is None else f"rehearsal, {found[0]}, hook {found[1]}"
     text = error.what if isinstance(error, NasplugError) else f"{type(error).__name__}: {error}"
+    text = text if len(text) <= _LONG else f"{text[:_LONG]}..."  # a message may hold a whole tensor
     why = f"{error.why}; " if isinstance(error, NasplugError) and error.why else ""
     fix = error.fix if isinstance(error, NasplugError) and error.fix else None
     return TaskError(

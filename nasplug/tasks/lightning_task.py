@@ -99,6 +99,12 @@ class LightningTask:
             raise TaskError(error.what, where=f"{self._label}, {named}", why=error.why, fix=error.fix) from None
         self.outputs = self.output.channels
         self.shapes_need_data = self._inputs is None
+        if objectives is not None and not isinstance(objectives, Mapping):
+            raise TaskError(
+                f"objectives are {objectives!r:.80}, which does not say what is better",
+                where=self._label,
+                fix='write {"val_acc": "max"}',
+            )
         self.objectives: Mapping[str, str] = {"val_acc": "max"} if objectives is None else dict(objectives)
         self.module_args = dict(module_args or {})
         for metric, direction in self.objectives.items():

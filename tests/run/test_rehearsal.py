@@ -97,6 +97,18 @@ class NoOptimiser(Lit):
         return torch.optim.Adam([], self.lr)
 
 
+class FollowsATypo(Lit):
+    def configure_optimizers(self):
+        optimizer = super().configure_optimizers()
+        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": "val/los"}}
+
+
+class LogsAVector(Lit):
+    def validation_step(self, batch, _, dataloader_idx=0):
+        self.log("val_acc", torch.arange(1000.0))
+
+
 class NotFinite(Lit):
     def training_step(self, batch, _):
         return super().training_step(batch, _) * torch.tensor(float("nan"))
@@ -160,6 +172,8 @@ MISTAKES = [
     ({"module": Regression}, r"each of 5 networks[\s\S]*line \d+ of test_rehearsal.py[\s\S]*rehearse"),
     ({"data": Data(labels=9)}, r"Target \d+ is out of bounds[\s\S]*each of 5 networks"),
     ({"module": NoOptimiser}, r"empty parameter list"),
+    ({"module": FollowsATypo}, r"schedule follows 'val/los'[\s\S]*did you mean 'val/loss'"),
+    ({"module": LogsAVector}, r"ValueError: `self.log[\s\S]{300,500}\.\.\.\n[\s\S]*line \d+ of"),
     ({"module": NotFinite}, r"training loss was not finite[\s\S]*each of 5 networks"),
     ({"costs": [Gloomy()]}, r"hook cost: ZeroDivisionError: no hardware[\s\S]*each of 5 networks"),
     ({"space": Space(("shape",))}, r"shapes cannot be multiplied[\s\S]*each of 5 networks"),
@@ -270,6 +284,24 @@ def test_loggers_and_checkpoints_leave_nothing(tmp_path, monkeypatch):
             evaluator=nas.component("lightning", trainer={"logger": True}),
         )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_checkpoints_of_the_module_itself_leave_nothing(tmp_path):
+    class Keeps(Silent):
+        def configure_callbacks(self):
+            return [pl.callbacks.ModelCheckpoint(dirpath=tmp_path / "mine")]
+
+    with pytest.raises(TaskError, match="does not log"):
+        search(Keeps)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("objectives", ["val_acc", ["val_acc"], 3])
+def test_objectives_without_a_direction_are_refused(objectives):
+    with pytest.raises(SpecError, match=r"write \{val_acc: max"):
+        search(objectives=objectives)
+    with pytest.raises(TaskError, match=r'write \{"val_acc": "max"\}'):
+        nas.LightningTask(Lit, Data(), (1, 8, 8), 3, objectives)
 
 
 def test_objectives_are_told_once():
