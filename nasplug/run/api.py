@@ -36,7 +36,7 @@ from nasplug.run.loop import Search
 from nasplug.run.parts import EXECUTOR, check_members, check_names, plain_or_object
 from nasplug.run.processes import check_program, prepare
 from nasplug.run.retry import read_kinds, take_back
-from nasplug.run.spec import BudgetSpec, RunSpec
+from nasplug.run.spec import RunSpec
 from nasplug.run.versions import machine, versions
 from nasplug.run.warm import Warm, packed, take, unpacked
 
@@ -183,9 +183,9 @@ def search(
             "constraints": constraints if isinstance(constraints, str) else list(constraints),
             "enqueue": list(enqueue),
             "baseline": plain_baseline(baseline, objects),
-            "budget": BudgetSpec(trials, epochs, seconds),
+            "budget": {"trials": trials, "epochs": epochs, "seconds": seconds},
             "run": {key: value for key, value in options.items() if value is not None},
-            "plugins": [str(path) for path in plugins],
+            "plugins": plugins if isinstance(plugins, str) else [str(path) for path in plugins],
         }
     )
     followers = [item for item in trackers if isinstance(item, Tracker)]

@@ -210,8 +210,9 @@ class RunSpec:
         ):
             if value < least:
                 raise SpecError(f"{value} is too small", where=name, fix=f"give at least {least}")
-        if run.hook_limit is not None and run.hook_limit <= 0:
-            raise SpecError(f"expected seconds > 0, got {run.hook_limit}", where="run.hook_limit")
+        for name, limit in (("run.hook_limit", run.hook_limit), ("budget.seconds", budget.seconds)):
+            if limit is not None and limit <= 0:
+                raise SpecError(f"expected seconds > 0, got {limit}", where=name)
         read_keep(run.keep)
         if run.executor.name == "inline" and run.workers > 1:
             raise SpecError(
