@@ -14,6 +14,7 @@ from nasplug.contract.errors import PluginError, StudyError, TrialError
 from nasplug.contract.jsondata import JsonObject
 from nasplug.contract.records import Budget, Measurement, Trial
 from nasplug.evaluate.answers import check_callbacks, check_measurement, check_reason
+from nasplug.evaluate.settling import settled
 from nasplug.evaluate.stages import Stage, read_stage
 from nasplug.evaluate.wrapped import wrapped_data
 from nasplug.ledger.rng import derived_seed, stream
@@ -123,7 +124,7 @@ class TrialRun:
                 where=self._manager.names("build"),
                 fix="return a module",
             )
-        return edited(built, self.trial, self._manager)
+        return edited(settled(built, self.study.task), self.trial, self._manager)
 
     def rebuilt(self, trial: Trial) -> nn.Module:
         """Returns the network of a trial built anew, with the changes that it recorded.

@@ -107,15 +107,24 @@ def reason_of(error: BaseException) -> str:
     return re.sub(r"\d+", "#", f"{type(error).__name__}: {error}")
 
 
-def with_inputs(error: Exception, inputs: Inputs | None) -> Exception:
+def with_inputs(error: Exception, inputs: Inputs | None, problem: str | None = None) -> Exception:
     """Returns the error of a cost with what the training calls the network with, which the task may not know.
 
     Args:
         error: Error that the cost raised.
         inputs: Inputs of the training, None if they cannot be said.
+        problem: Reason why they cannot be said.
     """
-    if not isinstance(error, NasplugError) or inputs is None:
+    if not isinstance(error, NasplugError) or (inputs is None and problem is None):
         return error
+    if inputs is None:
+        return TaskError(
+            error.what,
+            where=error.where,
+            why="; ".join(filter(None, [error.why, problem])),
+            fix="let `forward` take tensors by position or by name, such as network(**batch), or leave out the costs "
+            "that call the network",
+        )
     return TaskError(
         error.what,
         where=error.where,

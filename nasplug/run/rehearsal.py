@@ -149,7 +149,7 @@ def _try(
     with _Calls(run.network if failed is not None else None) as calls:
         evaluation: Evaluation = evaluator.rehearse(run, whole=whole)
     if failed is not None:
-        raise with_inputs(failed, calls.inputs) from failed
+        raise with_inputs(failed, calls.inputs, calls.problem) from failed
     if candidate is not None:
         trained = candidate.of_network(evaluation.network)
         costs |= price(assembly.costs, trained, assembly.target, trained=True, known=costs)
@@ -166,6 +166,7 @@ class _Calls:
 
     def __init__(self, network: Any) -> None:
         self.inputs: Any = None
+        self.problem: str | None = None
         self._network = network
 
     def __enter__(self) -> _Calls:
@@ -179,4 +180,4 @@ class _Calls:
     def __exit__(self, *_: object) -> None:
         if self._network is not None:
             self._call.stop()
-            self.inputs = self._call.inputs
+            self.inputs, self.problem = self._call.inputs, self._call.problem
