@@ -4,7 +4,8 @@
   time from the start of the run to the submission of trial 0, of the clock and of the CPU. Everything that a trial
   imports is imported before, since the first trial would have to.
 * `workers`: the same search with the demo's worker processes, up to the end of trial 0, where both have paid for the
-  start of a worker.
+  start of the workers. There is one trial, of two batches, and the CPU time is that of the driver and all processes
+  below it: other work on the machine changes the clock by more than a rehearsal takes.
 * `mistakes`: each mistake of `_rehearsal_mistakes.py` in a search of 12 trials in the driver, and those that people met
   also with two worker processes, once as `python - < file`.
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -37,12 +39,20 @@ from nasplug.cli.demo import _spec
 from nasplug.run.api import run_spec
 from nasplug.run.spec import RunSpec
 
+def cpu_below(pid):
+    total = 0.0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+            total += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK") + cpu_below(int(child))
+    return total
+
 class Clock(nas.Tracker):
     def started(self, study, plan):
         self.at = time.perf_counter(), time.process_time()
     def _now(self, event):
         wall, cpu = self.at
-        spent = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+        spent = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu + cpu_below(os.getpid())}
         print(json.dumps({"event": event, **spent}), flush=True)
     def submitted(self, trial):
         if trial.number == 0:
@@ -56,6 +66,9 @@ if __name__ == "__main__":
     rehearse, workers, out = sys.argv[1] == "True", int(sys.argv[2]), Path(sys.argv[3])
     plain = _spec(argparse.Namespace(task="digits", trials=None, workers=workers, seed=0, plugin=[]), out).to_plain()
     plain["run"]["rehearse"] = rehearse
+    if workers > 1:
+        plain["budget"]["trials"] = 1
+        plain["evaluator"] = {"lightning": {"trainer": {"limit_train_batches": 2, "limit_val_batches": 1}}}
     run_spec(RunSpec.parse(plain), trackers=[Clock()])
 """
 #: Mistakes that are also made with worker processes: those that people met.
@@ -76,8 +89,9 @@ def demo(event: str, *, rehearse: bool, workers: int) -> dict[str, float]:
         workers: Number of worker processes, 1 for the driver itself.
 
     Returns:
-        Seconds of the clock and of the driver's CPU.
+        Seconds of the clock and of the CPU, and the load of the machine before.
     """
+    load = round(os.getloadavg()[0], 1)
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "demo_until_the_first_trial.py"
         script.write_text(DEMO)
@@ -85,7 +99,7 @@ def demo(event: str, *, rehearse: bool, workers: int) -> dict[str, float]:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"event"')]
     found = next(item for item in events if item["event"] == event)
-    return {"wall": found["wall"], "cpu": found["cpu"]}
+    return {"wall": found["wall"], "cpu": found["cpu"], "load": load}
 
 
 def compared(event: str, *, workers: int, repeats: int) -> dict[str, Any]:
@@ -131,16 +145,18 @@ def main() -> None:
     in_workers["python - < file"] = found("nothing", workers=2, piped=True)
     made = [*in_driver.values(), *in_workers.values()]
     cost = compared("submitted", workers=1, repeats=repeats)
+    workers = compared("observed", workers=2, repeats=repeats)
+    highest = max(one[f"{clock}_seconds_of_rehearsal"] for one in (cost, workers) for clock in ("wall", "cpu"))
     record("rehearsal", {
         "seeds": [SEED],
         "note": "two cores shared with other work: the clock is an upper bound",
         "limit_seconds": LIMIT,
-        "within_limit": max(cost["wall_seconds_of_rehearsal"], cost["cpu_seconds_of_rehearsal"]) <= LIMIT,
+        "within_limit": highest <= LIMIT,
         "mistakes_made": len(made),
         "mistakes_found_before_trial_0": sum(item["found_before_trial_0"] for item in made),
         "trials_of_the_search_that_is_right": [right["trials_spent"], TRIALS],
         "cost": cost,
-        "workers": compared("observed", workers=2, repeats=max(1, repeats - 1)),
+        "workers": workers,
         "mistakes": {"driver": in_driver, "workers": in_workers},
     })  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nasplug.contract.errors import DataError
+from nasplug.contract.errors import DataError, did_you_mean
 from nasplug.contract.wording import plural
 from nasplug.data.arrays import ImageArrays
 from nasplug.data.cache import cached
@@ -20,9 +21,15 @@ from nasplug.data.images import SUFFIXES, Fit, decode_image
 from nasplug.data.layout import Layout
 from nasplug.data.source import ImageSource, existing_folder
 
-_SPLIT_NAMES = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
+#: Names of the folder of each split, in small letters.
+_SPLIT_NAMES = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
 #: Files that systems leave in folders.
 _SYSTEM = frozenset({"Thumbs.db", "desktop.ini"})
+_SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "System Volume Information"})
 
 
 class ImageFolder(ImageSource):
@@ -83,11 +90,12 @@ class ImageFolder(ImageSource):
     def load(self) -> ImageArrays:
         """Returns images (N, H, W), or (N, H, W, 3) in colour: uint8, or float32 where files hold other numbers."""
         self.check()
-        folders = _split_folders(existing_folder(self.path, "ImageFolder"))
+        root = existing_folder(self.path, "ImageFolder")
+        folders = _split_folders(root)
         classes = _class_names(folders["train"])
         files = {split: _labelled_files(folder, classes) for split, folder in folders.items()}
         every = [file for labelled in files.values() for file, _ in labelled]
-        others = _left_out(folders)
+        others = _remarks(root, folders)
         # Which file belongs to which split and class is in its path, so the paths are all the key needs.
         arguments = {
             "size": self._size(),
@@ -105,8 +113,16 @@ class ImageFolder(ImageSource):
             return None
         if isinstance(self.size, int):
             return self.size, self.size
-        height, width = self.size
-        return height, width
+        pair = self.size
+        if (
+            isinstance(pair, (str, bytes))
+            or not isinstance(pair, Sequence)
+            or [type(item) for item in pair] != [int] * 2
+        ):
+            raise DataError(
+                f"size is {self.size!r}", where="ImageFolder", fix="give pixels, size: 64, or [height, width]"
+            )
+        return pair[0], pair[1]
 
     def _decode(self, files: dict[str, list[tuple[Path, int]]], classes: tuple[str, ...]) -> ImageArrays:
         arrays: dict[str, Any] = {}
@@ -152,28 +168,59 @@ class ImageFolder(ImageSource):
 
 
 def _split_folders(root: Path) -> dict[str, Path]:
-    """The folder of each split that is there; the root itself is the training split if there are no splits."""
-    found = {
-        split: root / name
-        for split, names in _SPLIT_NAMES.items()
-        for name in reversed(names)
-        if (root / name).is_dir()
-    }
+    """The folder of each split that is there, by its name in any case; the root itself if there are none."""
+    folders = _folders(root)
+    found: dict[str, Path] = {}
+    for split, names in _SPLIT_NAMES.items():
+        for folder in folders:
+            if folder.name.lower() in names:
+                if split in found:
+                    raise DataError(
+                        f"the folders {found[split].name!r} and {folder.name!r} both name the {split} split",
+                        where=f"ImageFolder {str(root)!r}",
+                        fix="keep one of them",
+                    )
+                found[split] = folder
     if not found:
         return {"train": root}
     if "train" not in found:
         raise DataError(
             f"there is a folder {next(iter(found.values())).name!r} but no folder 'train'",
             where=f"ImageFolder {str(root)!r}",
+            fix=did_you_mean("train", [folder.name for folder in folders]),
         )
     return found
 
 
+def _folders(root: Path) -> list[Path]:
+    """The folders in a folder that people made, by name."""
+    return sorted(
+        item
+        for item in root.iterdir()
+        if item.is_dir() and not item.name.startswith(".") and item.name not in _SYSTEM_FOLDERS
+    )
+
+
+def _remarks(root: Path, folders: dict[str, Path]) -> str:
+    """What is said of folders that may not mean what they are taken for, and of files that are not read."""
+    said = []
+    if folders["train"] != root:
+        others = [item.name for item in _folders(root) if item not in folders.values()]
+        if others:
+            said.append(f"folders beside the splits are left out: {', '.join(others[:4])}")
+    inside = [(item, {part.name for part in _folders(item)}) for item in _folders(folders["train"])]
+    alike = inside[0][1]
+    if len(alike) > 1 and all(names == alike for _, names in inside):
+        classes = ", ".join(item.name for item, _ in inside[:4])
+        said.append(f"each of the classes {classes} has the folders {', '.join(sorted(alike)[:4])}, taken together")
+    return "; ".join([*said, *filter(None, [_left_out(folders)])])
+
+
 def _class_names(folder: Path) -> tuple[str, ...]:
-    names = tuple(sorted(item.name for item in folder.iterdir() if item.is_dir() and not item.name.startswith(".")))
+    names = tuple(item.name for item in _folders(folder))
     if len(names) < 2:
         raise DataError(
-            f"there are {len(names)} class folders, at least 2 are needed",
+            f"expected at least 2 class folders, found {len(names)}",
             where=f"ImageFolder {str(folder)!r}",
             fix="put the images of each class into a sub-folder with the name of the class",
         )
@@ -189,8 +236,7 @@ def _left_out(folders: dict[str, Path]) -> str:
     kinds = Counter(
         file.suffix.lower() or "without a suffix"
         for folder in folders.values()
-        for name in folder.iterdir()
-        if name.is_dir() and not name.name.startswith(".")
+        for name in _folders(folder)
         for file in name.rglob("*")
         if file.is_file() and not _is_image(file) and not file.name.startswith(".") and file.name not in _SYSTEM
     )

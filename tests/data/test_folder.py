@@ -77,7 +77,7 @@ def test_refuses_a_strange_layout(tmp_path):
     with pytest.raises(DataError, match="does not exist"):
         ImageFolder(str(tmp_path / "d")).check()
     write(tmp_path / "one" / "a", 1)
-    with pytest.raises(DataError, match="1 class folders"):
+    with pytest.raises(DataError, match="at least 2 class folders, found 1"):
         ImageFolder(str(tmp_path / "one")).check()
     write(tmp_path / "val_only" / "val" / "a", 1)
     with pytest.raises(DataError, match="no folder 'train'"):
@@ -90,6 +90,51 @@ def test_refuses_a_strange_layout(tmp_path):
     (tmp_path / "empty" / "b").mkdir()
     with pytest.raises(DataError, match="'b' holds no images"):
         ImageFolder(str(tmp_path / "empty")).load()
-    for wrong in ({"size": 0}, {"channels": 2}, {"fit": "squeeze"}, {"background": 256}, {"span": (1, 1)}):
+    for wrong in (
+        {"size": 0},
+        {"size": "big"},
+        {"size": [4]},
+        {"size": (4, 2.5)},
+        {"channels": 2},
+        {"fit": "squeeze"},
+        {"background": 256},
+        {"span": (1, 1)},
+    ):
         with pytest.raises(DataError, match=next(iter(wrong))):
             ImageFolder(str(tmp_path / "one"), **wrong).check()
+
+
+@pytest.mark.parametrize("names", [("Train", "Val", "TEST"), ("training", "dev", "Testing")])
+def test_splits_are_named_in_any_case(tmp_path, names):
+    for split, value in zip(names, (10, 50, 90), strict=True):
+        write(tmp_path / "d" / split / "a", value)
+        write(tmp_path / "d" / split / "b", value + 20)
+    arrays = ImageFolder(str(tmp_path / "d")).load()
+    assert arrays.classes == ("a", "b")
+    assert [part[0, 0, 0, 0] for part in (arrays.x_train, arrays.x_val, arrays.x_test)] == [10, 50, 90]
+
+
+def test_folders_that_may_mean_something_else_are_said(tmp_path):
+    for part in ("train", "val", "holdout"):
+        write(tmp_path / "beside" / part / "a", 1)
+        write(tmp_path / "beside" / part / "b", 2)
+    assert "beside the splits are left out: holdout" in ImageFolder(str(tmp_path / "beside")).load().remark
+    for part in ("fold0", "fold1", "__MACOSX"):
+        write(tmp_path / "folds" / part / "a", 1)
+        write(tmp_path / "folds" / part / "b", 2)
+    arrays = ImageFolder(str(tmp_path / "folds")).load()
+    assert arrays.classes == ("fold0", "fold1")
+    assert "each of the classes fold0, fold1 has the folders a, b, taken together" in arrays.remark
+    write(tmp_path / "folds" / "fold1" / "c", 2)
+    assert ImageFolder(str(tmp_path / "folds")).load().remark == ""
+
+
+def test_split_folders_that_are_not_clear_are_refused(tmp_path):
+    for part in ("train", "val", "valid"):
+        write(tmp_path / "two" / part / "a", 1)
+    with pytest.raises(DataError, match="'val' and 'valid' both name the val split"):
+        ImageFolder(str(tmp_path / "two")).check()
+    for part in ("trian", "val"):
+        write(tmp_path / "typo" / part / "a", 1)
+    with pytest.raises(DataError, match=r"no folder 'train'[\s\S]*did you mean 'trian'"):
+        ImageFolder(str(tmp_path / "typo")).check()
