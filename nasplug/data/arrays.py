@@ -20,6 +20,9 @@ Images: TypeAlias = NDArray[np.uint8 | np.floating]
 Labels: TypeAlias = NDArray[np.integer]
 
 SPLITS = ("train", "val", "test")
+#: Ways to labels from 0 to number of classes - 1.
+_NUMBERED = "classes, y = np.unique(y, return_inverse=True)"
+_ONE_HOT = "y.argmax(axis=1), if each row has a 1 for its class"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +71,8 @@ class ImageArrays:
             object.__setattr__(self, f"y_{split}", labels)
             self._compare_with_train(images, split)
             largest = max(largest, int(labels.max()))
+        if not self.classes:
+            self._check_numbering(largest)
         names = tuple(str(name) for name in self.classes) or tuple(str(label) for label in range(largest + 1))
         if largest >= len(names):
             raise DataError(
@@ -79,6 +84,22 @@ class ImageArrays:
         if len(names) < 2:
             raise DataError("there is only one class", where=self.where, why="nothing can be told apart")
         object.__setattr__(self, "classes", names)
+
+    def _check_numbering(self, largest: int) -> None:
+        """Refuses identifiers in place of labels, and says which classes have no training image."""
+        if largest >= max(len(self.y_train), 1000):
+            raise DataError(
+                f"the labels go up to {largest}, and there are {plural(len(self.y_train), 'training image')}",
+                where=self.where,
+                why="every number up to the largest label is a class",
+                fix=f"number the classes from 0: {_NUMBERED}",
+            )
+        seen = np.bincount(self.y_train, minlength=largest + 1)
+        absent = [str(label) for label in np.flatnonzero(seen == 0)]
+        if absent:
+            named = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
+            said = f"no training image has the label {named}: there are {largest + 1} classes all the same"
+            object.__setattr__(self, "remark", "; ".join(filter(None, [self.remark, said])))
 
     def _compare_with_train(self, images: Images, split: str) -> None:
         train = self.x_train  # comes first, so it is checked and converted already
@@ -150,8 +171,10 @@ def _conversion(x: NDArray[np.generic]) -> str:
     """How to bring pixels of another type to one that is taken, without wrapping around."""
     if x.dtype.kind == "b":
         return "convert them with x.astype('uint8') * 255"
+    if x.dtype.kind == "c":
+        return "take a real part or a magnitude, such as abs(x)"
     if x.dtype.kind not in "iu":
-        return "convert them with x.astype('float32')"
+        return "make numbers of them, such as np.array(pixels, dtype='float32')"
     low, high = int(x.min()), int(x.max())
     if low >= 0 and high <= 255:
         return "convert them with x.astype('uint8'): they lie in 0..255"
@@ -164,10 +187,15 @@ def _conversion(x: NDArray[np.generic]) -> str:
 
 def _check_labels(y: NDArray[np.generic], count: int, split: str, where: str) -> NDArray[np.int64]:
     if y.shape != (count,):
-        raise DataError(f"the {split} split has {plural(count, 'image')} and labels of shape {y.shape}", where=where)
+        what = f"the {split} split has {plural(count, 'image')} and labels of shape {y.shape}"
+        column = y.ndim == 2 and len(y) == count
+        raise DataError(
+            what, where=where, fix="y.ravel()" if column and y.shape[1] == 1 else _ONE_HOT if column else None
+        )
     if y.dtype.kind not in "iu":
-        raise DataError(f"the {split} labels are of type {y.dtype}, not integers", where=where)
+        fix = "y.astype(int)" if y.dtype.kind in "fb" else _NUMBERED
+        raise DataError(f"the {split} labels are of type {y.dtype}, not integers", where=where, fix=fix)
     labels = y.astype(np.int64)
     if labels.min() < 0:
-        raise DataError(f"the {split} labels hold the negative label {labels.min()}", where=where)
+        raise DataError(f"the {split} labels hold the negative label {labels.min()}", where=where, fix=_NUMBERED)
     return labels

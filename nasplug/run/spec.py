@@ -306,6 +306,18 @@ def read_spec(path: str | Path, overrides: Sequence[str] = ()) -> RunSpec:
     return RunSpec.parse(data)
 
 
+#: Kinds of plain scalars of YAML 1.2, what they look like, and the characters that they begin with.
+_SCALARS = (
+    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    ("int", r"^(?:[-+]?[0-9][0-9_]*|0o[0-7]+|0x[0-9a-fA-F]+)$", "-+0123456789"),
+    (
+        "float",
+        r"^(?:[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$",
+        "-+0123456789.",
+    ),
+)
+
+
 def _read_yaml(text: str, where: str) -> Json:
     import yaml
 
@@ -319,7 +331,11 @@ def _read_yaml(text: str, where: str) -> Json:
 
 
 def _yaml_loader(where: str) -> type[SafeLoader]:
-    """YAML 1.1's safe loader reads `1e-3` as text, and of a key that stands twice the last one; this one does not."""
+    """A safe loader of YAML 1.2's scalars that refuses keys that stand twice.
+
+    YAML 1.1, which PyYAML reads, takes `1e-3` for a text, `010` for 8, `1:30` for 90, `on` and `no` for booleans and
+    2026-01-01 for a date, and of a key that stands twice the last one.
+    """
     import re
 
     import yaml
@@ -347,11 +363,19 @@ def _yaml_loader(where: str) -> type[SafeLoader]:
         data.update(mapping(loader, node))
 
     Loader.add_constructor("tag:yaml.org,2002:map", lazily)
-    Loader.add_implicit_resolver(
-        "tag:yaml.org,2002:float",
-        re.compile(r"^[-+]?(?:[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)$"),
-        list("-+0123456789."),
-    )
+
+    def integer(loader: Any, node: Any) -> int:
+        text = node.value.replace("_", "")
+        prefix = text.lstrip("+-")[:2]
+        return int(text.replace("0o", ""), 8) if prefix == "0o" else int(text, 16 if prefix == "0x" else 10)
+
+    Loader.add_constructor("tag:yaml.org,2002:int", integer)
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in patterns if tag.rpartition(":")[2] in ("null", "merge")]
+        for first, patterns in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    for kind, pattern, firsts in _SCALARS:
+        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(pattern), list(firsts))
     return Loader
 
 

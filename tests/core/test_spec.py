@@ -116,6 +116,50 @@ def test_a_key_that_stands_twice_is_refused(tmp_path, text, lines):
     assert caught.value.where == str(path)
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("010", 10),
+        ("0o10", 8),
+        ("0x1F", 31),
+        ("1_000", 1000),
+        ("-7", -7),
+        ("1:30", "1:30"),
+        ("1:30.5", "1:30.5"),
+        ("1e-3", 0.001),
+        (".5", 0.5),
+        ("1.", 1.0),
+        ("1_0.5", 10.5),
+        ("-.inf", float("-inf")),
+        ("on", "on"),
+        ("no", "no"),
+        ("y", "y"),
+        ("True", True),
+        ("false", False),
+        ("null", None),
+        ("~", None),
+        ("2026-01-01", "2026-01-01"),
+        ("1.2.3", "1.2.3"),
+        ("=", "="),
+        ("'010'", "010"),
+        ("[on, off, 08]", ["on", "off", 8]),
+    ],
+)
+def test_plain_scalars_are_those_of_yaml_1_2(tmp_path, written, read):
+    path = tmp_path / "scalar.yaml"
+    path.write_text(f"space: {{a: {{x: {written}}}}}\n")
+    value = read_spec(path).space.args["x"]
+    assert value == read
+    assert type(value) is type(read)
+
+
+def test_a_word_is_not_a_boolean(tmp_path):
+    path = tmp_path / "yes.yaml"
+    path.write_text("space: a\nrun: {remeasure: yes}\n")
+    with pytest.raises(SpecError, match=r"run\.remeasure: expected true or false, got 'yes'"):
+        read_spec(path)
+
+
 def test_anchors_and_merged_keys_are_no_repetition(tmp_path):
     path = tmp_path / "merged.yaml"
     path.write_text("space: {a: &one {x: 1}}\nstrategy: {b: {<<: *one, x: 2}}\n")

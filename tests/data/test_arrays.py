@@ -32,9 +32,14 @@ def test_floats_become_float32_and_bytes_are_not_copied():
     ("arguments", "message"),
     [
         ({"x_train": X, "y_train": Y[:3]}, "4 images and labels of shape"),
-        ({"x_train": X, "y_train": Y[:, None]}, "labels of shape"),
-        ({"x_train": X, "y_train": Y.astype(float)}, "not integers"),
-        ({"x_train": X, "y_train": Y - 1}, "negative"),
+        ({"x_train": X, "y_train": Y[:, None]}, r"labels of shape[\s\S]*y\.ravel\(\)"),
+        ({"x_train": X, "y_train": np.eye(2)[Y]}, r"labels of shape[\s\S]*argmax"),
+        ({"x_train": X, "y_train": Y.astype(float)}, r"not integers[\s\S]*astype\(int\)"),
+        ({"x_train": X, "y_train": Y.astype(str)}, r"not integers[\s\S]*np\.unique"),
+        ({"x_train": X, "y_train": Y - 1}, r"negative[\s\S]*np\.unique"),
+        ({"x_train": X, "y_train": Y * 10**12}, r"go up to 10{12}, and there are 4 training images[\s\S]*np\.unique"),
+        ({"x_train": X[..., 0].astype(complex), "y_train": Y}, r"abs\(x\)"),
+        ({"x_train": X[..., 0].astype(object), "y_train": Y}, r"dtype='float32'"),
         ({"x_train": X, "y_train": Y, "classes": ("only", "two", "three")[:1]}, "a label is 1"),
         ({"x_train": X, "y_train": Y * 0}, "only one class"),
         ({"x_train": X[:0], "y_train": Y[:0]}, "no images"),
@@ -51,6 +56,15 @@ def test_refuses(arguments, message):
     with pytest.raises(DataError, match=message) as caught:
         ImageArrays(**arguments, where="the file")
     assert str(caught.value).startswith("the file: ")
+
+
+def test_labels_that_no_training_image_has_are_said():
+    assert ImageArrays(X, Y).remark == ""
+    assert "no training image has the label 0: there are 3 classes" in ImageArrays(X, Y + 1, remark="so").remark
+    assert ImageArrays(X, Y + 1, remark="so").remark.startswith("so; ")
+    assert "label 1, 2, 3, 4, 5, ...: there are 10 classes" in ImageArrays(X, Y * 9).remark
+    assert ImageArrays(X, Y, x_val=X, y_val=Y + 1).remark.startswith("no training image has the label 2")
+    assert ImageArrays(X, Y, classes=("a", "b", "c")).remark == ""  # named by somebody who knows
 
 
 def test_importing_the_package_is_light():
@@ -126,7 +140,7 @@ WIDE = np.arange(X.size).reshape(X.shape).astype(np.int32) % 257
     ("x", "advice"),
     [
         (X.astype(bool), "x.astype('uint8') * 255"),
-        (X.astype(np.complex64), "x.astype('float32')"),
+        (X.astype(np.complex64), "such as abs(x)"),
         (np.zeros(X.shape, np.int32), "they lie in 0..255"),
         (np.full(X.shape, 255, np.int64), "they lie in 0..255"),
         (WIDE, "lie in 0..256: scale all splits alike, with (x / 256.0)"),
