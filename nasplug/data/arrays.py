@@ -98,7 +98,7 @@ class ImageArrays:
         absent = [str(label) for label in np.flatnonzero(seen == 0)]
         if absent:
             named = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
-            said = f"no training image has the label {named}, and all labels up to {largest} are classes"
+            said = f"no training image has the label {named}, though the largest one is {largest}"
             object.__setattr__(self, "remark", "; ".join(filter(None, [self.remark, said])))
 
     def _compare_with_train(self, images: Images, split: str) -> None:
