@@ -66,6 +66,22 @@ def test_the_same_answer_is_no_difference():
     assert difference(torch.tensor([[1.0], [3.0]]), torch.tensor([[0.0], [0.0]])).item() == pytest.approx(5.0)
 
 
+def test_a_front_of_sizes_costs_one_training(space):
+    strategy = Supernet(0.25, generations=1, children=1, supernet_epochs=1, final_epochs=0, compare=False, sizes=2)
+    study = nas.search(images(), space=space, strategy=strategy, objectives={"val_acc": "max"}, trials=20)
+    steps = [trial for trial in study.trials if trial.proposal.info["role"] == "step"]
+    original = space.params(space.full)
+    assert [0.4 < space.params(each.architecture) / original <= 0.5 for each in steps] == [True, False]
+    assert space.params(steps[1].architecture) <= 0.25 * original
+    assert {study.budget_of(each).epochs for each in steps} == {0}
+    (key,) = {each.proposal.info["supernet"] for each in steps}
+    from nasplug.evaluate.weights import read_tensors
+
+    weights = read_tensors(study.work_folder(key) / "weights.safetensors")
+    stem = study.network(steps[0])[0].weight
+    assert torch.equal(stem, weights["0.weight"][space.kept(steps[0].architecture)["0"]])
+
+
 def test_trials_are_cut_from_the_shared_weights(space, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     strategy = Supernet(0.4, generations=2, children=2, supernet_epochs=1, final_epochs=1)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nasplug.contract.errors import SpecError
 from nasplug.contract.jsondata import Json, JsonObject
-from nasplug.contract.records import Trial
+from nasplug.contract.records import Proposal, Trial
 from nasplug.ledger.work import Work
-from nasplug_reduction.strategies.course import CANDIDATE, SUPERNET, Keep, Reduction, Result, Search
+from nasplug_reduction.strategies.course import CANDIDATE, STEP, SUPERNET, Keep, Reduction, Result, Search
 from nasplug_reduction.strategies.routine import Facts, space_of, value
 
 if TYPE_CHECKING:
@@ -75,13 +75,24 @@ class Evolution(Reduction):
         """What `nasplug test-plugin` tries the strategy with."""
         return [{"keep": 0.3, "generations": 4, "children": 5, "final_epochs": 1}]
 
+    def shared(self) -> Work:
+        """The work that trains the shared weights."""
+        return Work("nasplug_reduction.supernet:train", {"epochs": self.supernet_epochs, "samples": self.samples})
+
+    def front(self, study: StudyView, facts: Facts) -> list[Proposal]:
+        """Networks beside the search that are cut from the shared weights; none here."""
+        del study, facts
+        return []
+
     def search(self, study: StudyView, facts: Facts) -> Search:
         """Trains the shared weights if wanted, then breeds."""
         space, info = space_of(study), dict[str, Json]()
         if self.supernet_epochs:
-            work = Work("nasplug_reduction.supernet:train", {"epochs": self.supernet_epochs, "samples": self.samples})
-            yield work
-            info[SUPERNET] = work.key
+            yield self.shared()
+            info[SUPERNET] = self.shared().key
+            sizes = self.front(study, facts)
+            if sizes:
+                yield sizes
         scored: list[tuple[float, list[int], Trial]] = []
         limits: dict[str, Json] = dict(facts["limits"])
         for _ in range(self.generations):
@@ -126,6 +137,8 @@ class Supernet(Evolution):
         children: Number of networks of a generation.
         supernet_epochs: Number of epochs that the shared weights are trained.
         samples: Number of random networks that every step of the supernet trains.
+        sizes: Number of uniform networks on the way to the budget that are cut too and recalibrated: the curve of
+            accuracy over size for one training.
 
     Raises:
         SpecError: There is no budget, or a number is out of range.
@@ -146,6 +159,7 @@ class Supernet(Evolution):
         children: int = 8,
         supernet_epochs: int = 10,
         samples: int = 2,
+        sizes: int = 1,
     ) -> None:
         super().__init__(
             keep,
@@ -157,6 +171,29 @@ class Supernet(Evolution):
             supernet_epochs=supernet_epochs,
             samples=samples,
         )
+        if sizes < 1 or supernet_epochs < 1:
+            raise SpecError(
+                f"sizes and supernet_epochs must be >= 1, got {sizes} and {supernet_epochs}", where="reduction.supernet"
+            )
+        self.sizes = sizes
+
+    def most_trials(self, groups: int) -> int:
+        """Largest number of trials of the strategy."""
+        return super().most_trials(groups) + self.sizes
+
+    def survey(self, sizes: int = 1) -> Work:
+        """The work that finds out what the budget means."""
+        return super().survey(self.sizes)
+
+    def front(self, study: StudyView, facts: Facts) -> list[Proposal]:
+        """Uniform networks of all sizes, cut from the shared weights."""
+        if self.sizes == 1:
+            return []
+        space, info = space_of(study), {SUPERNET: self.shared().key}
+        return [
+            study.proposal(space.from_vector(vector), epochs=0, role=STEP, **info)  # type: ignore[arg-type]
+            for vector in facts["uniform"]
+        ]
 
     @classmethod
     def nasplug_examples(cls) -> list[JsonObject]:
