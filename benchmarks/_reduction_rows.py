@@ -43,6 +43,7 @@ def _methods(rows: Sequence[Row], whole: Mapping[tuple[str, int], Row]) -> dict[
     found = {}
     for method in dict.fromkeys(row["method"] for row in rows):
         own = _of(rows, "method", method)
+        beside = [row["test_acc"] - baseline[row["seed"]] for row in own if row["seed"] in baseline]
         firsts = [whole[row["network"], row["seed"]] for row in own]
         found[method] = {
             "seeds": [row["seed"] for row in own],
@@ -50,9 +51,7 @@ def _methods(rows: Sequence[Row], whole: Mapping[tuple[str, int], Row]) -> dict[
             "over_original": interval(
                 [row["test_acc"] - first["test_acc"] for row, first in zip(own, firsts, strict=True)]
             ),
-            "over_uniform": interval(
-                [row["test_acc"] - baseline[row["seed"]] for row in own if row["seed"] in baseline]
-            ),
+            "over_uniform": interval(beside) if beside else None,
             **{
                 f"{key}_of_original": statistics.mean(
                     row[key] / first[key] for row, first in zip(own, firsts, strict=True)

@@ -12,7 +12,8 @@ Run: OMP_NUM_THREADS=1 python benchmarks/reduction.py --data cifar10_jpeg.npz
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,16 @@ def measure(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], list[d
     return list(originals.values()), rows
 
 
+def missing(rows: Sequence[Mapping[str, Any]], seeds: int) -> dict[str, list[str]]:
+    """Methods by network and share that have fewer seeds than asked for, those without any included."""
+    done = Counter((row["network"], row["keep"], row["method"]) for row in rows)
+    return {
+        f"{name} {share:g}": [method for method in METHODS if done[name, share, method] < seeds]
+        for share, names in PARTS
+        for name in names
+    }
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Trains, reduces and records."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -104,12 +115,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     arguments.work.mkdir(parents=True, exist_ok=True)
     originals, rows = measure(arguments)
-    settings = {key: value for key, value in vars(arguments).items() if key not in ("data", "out", "work", "kept")}
+    settings = {
+        key: value for key, value in vars(arguments).items() if key not in ("data", "out", "work", "kept", "methods")
+    }
     result = {
         "data": "CIFAR-10 (JPEG), a part of the images; validation images choose, figures are of test images",
         "note": "no GPU; two cores shared with other work, so that seconds say little",
         "seeds": list(range(arguments.seeds)),
         "settings": settings | {"networks": NETWORKS},
+        "not_run": missing(rows, arguments.seeds),
         **compared(originals, rows),
     }
     folder = {} if arguments.out is None else {"folder": arguments.out}
