@@ -277,18 +277,17 @@ def paired(runs: list[dict], reference: list[dict]) -> dict:
 
 def table(arms: dict[str, dict[int, dict]]) -> dict[str, dict]:
     """Means of every arm over its seeds, and its difference to the reference over the seeds that both have."""
+    found = {
+        arm: means(list(by_seed.values())) | {"seeds": sorted(by_seed)} for arm, by_seed in arms.items() if by_seed
+    }
     reference = arms.get(REFERENCE, {})
-    found = {}
-    for arm, by_seed in arms.items():
-        if not by_seed:
-            continue
-        found[arm] = means(list(by_seed.values())) | {"seeds": sorted(by_seed)}
-        both = sorted(set(by_seed) & set(reference))
+    for arm, row in found.items():
+        both = sorted(set(arms[arm]) & set(reference))
         if arm != REFERENCE and both:
-            mine, theirs = ([runs[seed] for seed in both] for runs in (by_seed, reference))
-            found[arm]["to_dynunet"] = paired(mine, theirs)
-            parts = {key: found[arm][key] / found[REFERENCE][key] for key in ("params", "macs")}
-            found[arm]["of_dynunet"] = parts | {"searches": _trainings(by_seed, reference)}
+            mine, theirs = ([runs[seed] for seed in both] for runs in (arms[arm], reference))
+            parts = {key: row[key] / found[REFERENCE][key] for key in ("params", "macs")}
+            row["to_dynunet"] = paired(mine, theirs)
+            row["of_dynunet"] = parts | {"searches": _trainings(arms[arm], reference)}
     return found
 
 
