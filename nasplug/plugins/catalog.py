@@ -223,6 +223,8 @@ class Catalog:
         except KeyError:
             why, fix = missing(self, name, kind)
             own = "" if "." not in name else f"; a class of your own is written {{class_path: {name}}}"
+            if "/" in name or "\\" in name:
+                own = f"; a path belongs to the component that reads it: {{NAME: {{path: {name}}}}}"
             raise UnknownNameError(
                 f"there is no {kind} {name!r}",
                 why=why,

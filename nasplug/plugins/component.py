@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -226,8 +227,27 @@ def _check_types(
         config = parser.parse_object({name: value for name, value in data.items() if name in named})
         values = vars(parser.instantiate(config))
     except (ArgumentError, TypeError, ValueError) as error:
-        raise SpecError("an argument has the wrong type", where=where, why=_first_line(error)) from error
+        raise _wrong_type(error, hints, data, where) from error
     return {**free, **{name: values[name] for name in data if name in values}}
+
+
+def _wrong_type(error: Exception, hints: Mapping[str, object], data: Mapping[str, object], where: str) -> SpecError:
+    """What jsonargparse says about an argument, in the words of a person who writes a file."""
+    said = " ".join(line.strip() for line in str(error).splitlines() if line.strip())[:400]
+    found = re.search(r'key "([\w.]+)": Expected an? (.+)\. Got value: (.*)', said)
+    if found is None:
+        return SpecError("an argument has the wrong type", where=where, why=said)
+    name, wanted, given = found.groups()
+    wanted = inspect.formatannotation(hints[name]) if name in hints else wanted
+    wanted = re.sub(r"<class '([\w.]+)'>", r"\1", wanted)
+    wanted = re.sub(r"\b(?:\w+\.)+(?=\w)", "", wanted)  # without names of modules
+    wanted = re.sub(r"Literal\[(.*)\]", r"one of \1", wanted)
+    return SpecError(
+        f"the argument {name!r} has the wrong type",
+        where=where,
+        why=f"it takes {wanted}, and was given {data.get(name, given)!r:.100}",
+        fix="`nasplug list NAME` explains the arguments of a component",
+    )
 
 
 def _stand_in(parameters: Sequence[inspect.Parameter]) -> Callable[..., None]:
@@ -243,8 +263,3 @@ def _stand_in(parameters: Sequence[inspect.Parameter]) -> Callable[..., None]:
     keywords = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
     stand_in.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
     return stand_in
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines)[:400]

@@ -93,7 +93,7 @@ def test_values_are_converted_by_annotation(catalog):
         (
             {"outer": {"inner": {"inner": {"size": "x"}}}},
             SpecError,
-            r"strategy: outer\.inner: inner: an argument has the wrong",
+            r"outer\.inner: inner: the argument 'size' has the wrong type\nWhy: it takes int, and was given 'x'",
         ),
         ({"picky": {"low": 2, "high": 1}}, SpecError, "Did you swap"),
         ({"a": {}, "b": {}}, SpecError, "cannot read"),
@@ -171,3 +171,28 @@ def test_an_unknown_name_with_a_dot_says_how_a_class_is_written():
     with pytest.raises(UnknownNameError) as caught:
         Catalog().get("space", "mine")
     assert "class_path" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "match"),
+    [
+        ({"dimensions": 4}, "'dimensions' has the wrong type\nWhy: it takes one of 2, 3, and was given 4"),
+        ({"loss": {"name": "lovasz"}}, "'loss.name' has the wrong type\nWhy: it takes one of 'dice', 'dice_ce', "),
+        ({"data": {"mask_folder": {"path": "a", "classes": ["a", "b"]}}}, r"Why: it takes Mapping\[str, int\]"),
+    ],
+)
+def test_a_wrong_type_is_said_in_words_of_the_file(data, match):
+    from nasplug.plugins.discovery import discover
+
+    with pytest.raises(SpecError, match=match) as caught:
+        instantiate(
+            "task", Component("segmentation", {"data": "brain_template", **data}), discover().catalog, where="t"
+        )
+    assert "jsonargparse" not in str(caught.value)
+    assert "<class" not in str(caught.value)
+    assert "Do: " in str(caught.value)
+
+
+def test_a_path_in_the_place_of_a_name_is_told_where_it_belongs(catalog):
+    with pytest.raises(UnknownNameError, match=r"the component that reads it: \{NAME: \{path: data/Task04\}\}"):
+        make(catalog, "data/Task04")
