@@ -4,7 +4,8 @@ CIFAR-10 (JPEG), a small residual network. All rows train by the same schedule; 
 parameters come nearest to those that growth ended with, trained for as many epochs (`uniform`) and for about the same
 work (`uniform_work`). `prune` trains the whole network and loses as many channels, step by step, by the same scores.
 `torch_pruning_l2`, `_taylor` and `_group` lose them by that library in as many epochs, and to the same parameters;
-`_work` behind a name says that its epochs are those that come nearest to the work of `cgap`.
+`_work` behind a name says that its epochs are those that come nearest to the work of `cgap`. `_long` says that they
+come nearest to `--share` of the work of training the whole network: an epoch of growth costs less, so it may have more.
 Figures are on test images, by which nothing is chosen. Work is counted for every step on the network that it was.
 
 Sizes are for one core: accuracies are far below those of full trainings, and compare rows only.
@@ -32,7 +33,10 @@ from nasplug.cost.counts import count_macs, count_params
 DATA = "CIFAR-10 (JPEG): a part of the training images; figures are on test images, by which nothing is chosen"
 PEERS = tuple(f"torch_pruning_{kind}" for kind in peers.KINDS)
 PRUNED = ("prune", *PEERS)
-METHODS = ("full", "cgap", "uniform", "uniform_work", *PRUNED, *(f"{name}_work" for name in PRUNED))
+METHODS = (
+    *("full", "cgap", "cgap_long", "uniform", "uniform_work", "uniform_long"),
+    *(*PRUNED, *(f"{name}_work" for name in PRUNED)),
+)
 SHAPE = (3, 32, 32)
 
 
@@ -49,7 +53,7 @@ def built(arguments: argparse.Namespace, width: int) -> Any:
 
 def run(name: str, seed: int, arguments: argparse.Namespace, width: int, epochs: int) -> dict[str, Any]:
     """One training."""
-    base = name.removesuffix("_work")
+    base = name.removesuffix("_work").removesuffix("_long")
     if base in PEERS:
         torch.manual_seed(seed)
         network, kind = built(arguments, width), base.removeprefix("torch_pruning_")
@@ -61,7 +65,7 @@ def run(name: str, seed: int, arguments: argparse.Namespace, width: int, epochs:
         return {"method": name, "seed": seed, "width": width, **found}
     started = time.perf_counter()
     pruning = Pruning(keep=arguments.keep, weights=0.5)
-    growth = Growth(seed=0.25, capacity=0.6) if name == "cgap" else Growth(seed=1.0, until=0.0)
+    growth = Growth(seed=0.25, capacity=0.6) if base == "cgap" else Growth(seed=1.0, until=0.0)
     changing = base in ("cgap", "prune")
     study = nas.search(
         task(arguments.data, arguments.train, arguments.test),
@@ -101,6 +105,7 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=1)
     parser.add_argument("--width", type=int, default=24)
     parser.add_argument("--keep", type=float, default=0.36, help="share of the parameters to end with")
+    parser.add_argument("--share", type=float, default=0.68, help="work of the long rows, of the whole network's")
     parser.add_argument("--pruned", nargs="+", choices=PRUNED, default=list(PRUNED), help="rows that are pruned")
     parser.add_argument(
         "--equal-work", nargs="*", choices=PRUNED, default=list(PRUNED), help="rows that are run at equal work too"
@@ -128,6 +133,12 @@ def main() -> None:
             once("uniform", seed, narrow, arguments.epochs),
             once("uniform_work", seed, narrow, longer),
         ]
+        allowed = arguments.share * found[-3]["work"]
+        for name, width, per_epoch in (
+            ("cgap_long", arguments.width, grown["work"] / arguments.epochs),
+            ("uniform_long", narrow, 6.0 * macs[narrow] * arguments.train),
+        ):
+            found.append(once(name, seed, width, max(1, round(allowed / per_epoch))))
         for name in arguments.pruned:
             pruned = once(name, seed, arguments.width, arguments.epochs)
             shorter = max(1, round(arguments.epochs * grown["work"] / pruned["work"]))
@@ -149,7 +160,7 @@ def main() -> None:
         }
     result = {
         "data": DATA,
-        "settings": settings,
+        "settings": {**settings, "share": arguments.share},
         "network": f"ResNet-{6 * arguments.blocks + 2}, width {arguments.width}, stem with stride 2, projections",
         "seeds": arguments.seeds,
         "summary": summary,

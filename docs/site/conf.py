@@ -42,7 +42,7 @@ include_patterns = [
 ]
 exclude_patterns = [".*", "dist", "runs", "plugins/_template", "**/node_modules", "**/.*", "**/__pycache__"]
 
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
 suppress_warnings = ["myst.header"]
 default_role = "code"

@@ -30,6 +30,7 @@ TERMINATED = 143
 #: Name of a command, the module that has it, and its line in `nasplug --help`.
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("nasplug.cli.demo", "search networks for handwritten digits: a complete example in three minutes"),
+    "auto": ("nasplug.cli.auto", "find a network for data: looks, plans, searches, tests, explains"),
     "run": ("nasplug.cli.run", "run a search from a specification, or resume it"),
     "trials": ("nasplug.cli.trials", "list the trials of a study"),
     "pareto": ("nasplug.cli.pareto", "show the best trials of a study and their hypervolume"),
@@ -55,7 +56,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 #: Commands of the core that run what the person names. All others read a file, which may come from a stranger; those of
 #: plugins say it by `executes = True`.
-RUNNING = frozenset({"demo", "run", "test-plugin"})
+RUNNING = frozenset({"auto", "demo", "run", "test-plugin"})
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 from nasplug.contract.errors import NasplugError, StudyError
 from nasplug.contract.records import Budget, Measurement, Proposal, Trial
 from nasplug.export.bundle import write_bundle
+from nasplug.export.exporter import Found
+from nasplug.export.write import exporters_of, write
 from nasplug.plugins.catalog import Catalog
 from nasplug.run.assemble import Assembly, compose
 from nasplug.run.interruption import watching
@@ -60,6 +62,7 @@ def retrain(
     seed: int = 0,
     hyperparameters: Mapping[str, Scalar] | None = None,
     emit: Callable[[int, Measurement], None] | None = None,
+    formats: Sequence[str] = (),
 ) -> Retrained:
     """Trains the architecture of a trial from new weights, tests it, and writes it to `folder`.
 
@@ -72,11 +75,15 @@ def retrain(
         seed: Seed of the initial weights and the order of batches.
         hyperparameters: Replace those of the trial, or add to them: optimiser, schedule, learning rate.
         emit: Callback for (trial number, measurement), called after every epoch.
+        formats: Names of further formats to write into the folder, such as `onnx` and `model_card`.
 
     Raises:
+        UnknownNameError: A format is unknown.
         NasplugError: The training cannot start, or failed.
     """
     import torch
+
+    exporters = exporters_of(formats, catalog, where="formats")
 
     def say(key: int | str, message: Message) -> None:
         if emit is not None and isinstance(message, Measurement) and isinstance(key, int):
@@ -120,6 +127,7 @@ def retrain(
         network = study.network(done)
         test, untested, confusion = _test(assembly, network, given)
         write_bundle(study, done, network, folder)
+        write(Found.of(study, done, network), exporters, Path(folder))
     return Retrained(done, test, untested, time.perf_counter() - started, confusion)
 
 

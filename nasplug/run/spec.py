@@ -271,8 +271,10 @@ class RunSpec:
 
 
 def _portable(value: Json, name: str) -> Json:
-    """Plain data with the last parts of paths alone."""
+    """Plain data with the last parts of paths alone, and components without arguments by name: `x` is `{x: {}}`."""
     if isinstance(value, Mapping):
+        if len(value) == 1 and next(iter(value.values())) == {}:
+            return str(next(iter(value)))
         return {key: _portable(item, str(key)) for key, item in value.items()}
     if isinstance(value, list):
         return [_portable(item, name) for item in value]

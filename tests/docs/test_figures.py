@@ -3,7 +3,8 @@
 A figure is written `0.27<!-- overhead:per_trial.ratio_memory_to_optuna_memory -->`: the comment, which no reader sees,
 names the file in `benchmarks/results` and the way to the number; `*100` after it turns a share into per cent.
 A whole table is checked by one comment below it, `<!-- figures NAME: a.{b, c}; d -->`, with the ways of its numbers in
-reading order; braces stand for each of their parts, the last ones changing fastest.
+reading order; braces stand for each of their parts, the last ones changing fastest. Cells with `±` hold two numbers, and
+`NAME*100` turns all of them into per cent.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from tests.docs.pages import ROOT, pages
 
 FIGURE = re.compile(r"([-+]?\d[\d,]*(?:\.\d+)?)[^\d<]*<!-- (\w+):([^*<>]+?)(\*100)? -->")
 #: Whatever looks as if it named a record; all of them must be figures.
-NAMED = re.compile(r"<!-- (?:figures )?\w+:.*?-->")
-TABLE = re.compile(r"((?:^\|.*\n)+)\n<!-- figures (\w+): (.+?) -->", re.MULTILINE)
-CELL = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
+NAMED = re.compile(r"<!-- (?:figures )?\w+(?:\*100)?:.*?-->")
+TABLE = re.compile(r"((?:^\|.*\n)+)\n<!-- figures (\w+)(\*100)?: (.+?) -->", re.MULTILINE)
+CELL = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?: ± \d+(?:\.\d+)?)?")
 
 
 def expanded(ways: str) -> list[str]:
@@ -45,7 +46,8 @@ def tables():
         for match in TABLE.finditer(page.read_text(encoding="utf-8")):
             rows = match[1].splitlines()[2:]
             cells = [cell.strip() for row in rows for cell in row.strip("|").split("|")[1:]]
-            found.append((page, [cell for cell in cells if CELL.fullmatch(cell)], match[2], expanded(match[3])))
+            numbers = [number for cell in cells if CELL.fullmatch(cell) for number in cell.split(" ± ")]
+            found.append((page, numbers, match[2], 100 if match[3] else 1, expanded(match[4])))
     return found
 
 
@@ -71,16 +73,16 @@ def test_a_figure_is_the_recorded_one(page, match):
     assert float(written) == pytest.approx(round(value, digits), abs=1e-9), f"{page.name}: {match[0]}"
 
 
-@pytest.mark.parametrize(("page", "cells", "name", "ways"), tables())
-def test_the_numbers_of_a_table_are_the_recorded_ones(page, cells, name, ways):
+@pytest.mark.parametrize(("page", "cells", "name", "factor", "ways"), tables())
+def test_the_numbers_of_a_table_are_the_recorded_ones(page, cells, name, factor, ways):
     assert len(cells) == len(ways), f"{page.name}: {cells} beside {ways}"
     for cell, way in zip(cells, ways, strict=True):
         digits = len(cell.partition(".")[2])
-        assert float(cell.replace(",", "")) == pytest.approx(round(recorded(name, way), digits), abs=1e-9), way
+        assert float(cell.replace(",", "")) == pytest.approx(round(factor * recorded(name, way), digits), abs=1e-9), way
 
 
 def test_tables_are_found():
-    assert {name for _, _, name, _ in tables()} >= {"overhead", "regret_nasbench101"}
+    assert {name for _, _, name, _, _ in tables()} >= {"overhead", "regret_nasbench101"}
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))

@@ -66,3 +66,16 @@ def test_an_unwritable_place_is_named(toy_spec, tmp_path):
         run_spec(toy_spec(run={"storage": str(tmp_path / "file" / "deep" / "s.sqlite")}))
     with pytest.raises(StorageError, match="no file can be made in '/proc'"):
         run_spec(toy_spec(run={"storage": "/proc/x.sqlite"}))
+
+
+def test_a_component_without_arguments_is_the_same_in_both_spellings(toy_spec, tmp_path, outcome):
+    path = str(tmp_path / "s.sqlite")
+    short, long = "regularized_evolution", {"regularized_evolution": {}}
+    assert toy_spec(strategy={"asha": {"inner": short}}).fingerprint() == (
+        toy_spec(strategy={"asha": {"inner": long}}).fingerprint()
+    )
+    assert toy_spec(strategy=short).fingerprint() == toy_spec(strategy=long).fingerprint()
+    asha = toy_spec(strategy={"asha": {"inner": {"regularized_evolution": {"population_size": 3}}}})
+    assert asha.fingerprint() != toy_spec(strategy={"asha": {"inner": long}}).fingerprint()
+    first = run_spec(toy_spec(strategy=long, run={"storage": path}))
+    assert outcome(run_spec(toy_spec(strategy=short, run={"storage": path}))) == outcome(first)
