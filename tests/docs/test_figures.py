@@ -3,8 +3,8 @@
 A figure is written `0.27<!-- overhead:per_trial.ratio_memory_to_optuna_memory -->`: the comment, which no reader sees,
 names the file in `benchmarks/results` and the way to the number; `*100` after it turns a share into per cent.
 A whole table is checked by one comment below it, `<!-- figures NAME: a.{b, c}; d -->`, with the ways of its numbers in
-reading order; braces stand for each of their parts, the last ones changing fastest. Cells with `±` hold two numbers, and
-`NAME*100` turns all of them into per cent.
+reading order; braces stand for each of their parts, the last ones changing fastest. A cell with `±` holds two numbers,
+and `NAME*100` turns all of them into per cent.
 """
 
 from __future__ import annotations
