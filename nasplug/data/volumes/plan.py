@@ -108,7 +108,7 @@ def propose(
             raise SpecError(
                 f"no patch fits into {memory_gib:g} GiB",
                 where="plan",
-                fix="give more memory, or set patch_size and batch_size yourself",
+                fix="give more memory, or set patches.size and patches.batch_size yourself",
             )
         patch[largest] = int(patch[largest] * 0.8)
     batch = _LEAST
