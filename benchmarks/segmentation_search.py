@@ -82,7 +82,9 @@ DATA = {
     "hippocampus_3d": "msd_hippocampus/msd_hippocampus.npz",
 }
 SEARCHES = ("segqnas_qnas", "segqnas_random", "segqnas_evolution", "unet_emonas", "dints_gradient")
-BASELINES = ("unet", "segresnet", "attention_unet", "dynunet")
+BASELINES = ("unet", "segresnet", "attention_unet", "dynunet", "dynunet_gentle")
+#: Learning rate of all arms, and a lower one that shows whether the reference would prefer it.
+RATE, RATES = 3e-3, {"dynunet_gentle": 1e-3}
 REFERENCE = "dynunet"
 TARGET = "wu32"
 
@@ -129,7 +131,7 @@ def strategy_of(arm: str, scale: Scale):
     return nas.component("random")
 
 
-def task_of(path: Path, name: str, scale: Scale):
+def task_of(path: Path, name: str, scale: Scale, rate: float = RATE):
     """The task: the same for searches and final trainings."""
     from nasplug.data.volumes import NpzVolumes
     from nasplug.tasks.segmentation import Patches, Scoring, Segmentation
@@ -139,7 +141,7 @@ def task_of(path: Path, name: str, scale: Scale):
         3 if len(scale.patch[name]) == 3 else 2,
         Patches(size=scale.patch[name], batch_size=scale.batch, per_epoch=scale.per_epoch),
         scoring=Scoring(overlap=0.25, windows=16),
-        training=nas.Training(lr=3e-3),
+        training=nas.Training(lr=rate),
     )
 
 
@@ -162,7 +164,7 @@ def search(arm: str, task, scale: Scale, seed: int, work: Path, device: str = "c
     if arm in BASELINES:
         from nasplug.spaces.medical import MonaiSpace
 
-        space = MonaiSpace([arm])
+        space = MonaiSpace([arm.removesuffix("_gentle")])
         return space, space.sample(np.random.default_rng(0)), 0.0, {"failed_trials": 0, "trained_trials": 0}
     gradient = arm.endswith("gradient")
     objectives = {"val_dice": "max", "macs": "min"} if arm.endswith("emonas") else {"val_dice": "max"}
@@ -227,7 +229,7 @@ def one(name: str, arm: str, path: Path, scale: Scale, seed: int, work: Path, de
     kept = work / f"{arm}-{seed}.json"
     if kept.is_file():  # whole, as it is written last
         return json.loads(kept.read_text())
-    task = task_of(path, name, scale)
+    task = task_of(path, name, scale, RATES.get(arm, RATE))
     space, architecture, seconds, counts = search(arm, task, scale, seed, work, device)
     network, cases, trained = train(space, architecture, task, scale, seed, device)
     found = {

@@ -16,7 +16,7 @@ DATA_SETS = ("hippocampus_3d", "acdc", "hippocampus")
 #: The reference first, then what is most worth comparing with it.
 ARMS = (
     *("dynunet", "unet_emonas", "segqnas_qnas", "segqnas_random", "segqnas_evolution"),
-    *("dints_gradient", "segresnet", "unet", "attention_unet"),
+    *("dynunet_gentle", "dints_gradient", "segresnet", "unet", "attention_unet"),
 )
 
 

@@ -60,10 +60,7 @@ def test_refuses(arguments, message):
 
 def test_labels_that_no_training_image_has_are_said():
     assert ImageArrays(X, Y).remark == ""
-    assert (
-        "no training image has the label 0, though the largest one is 2"
-        in ImageArrays(X, Y + 1, remark="so").remark
-    )
+    assert "no training image has the label 0, though the largest one is 2" in ImageArrays(X, Y + 1, remark="so").remark
     assert ImageArrays(X, Y + 1, remark="so").remark.startswith("so; ")
     assert "label 1, 2, 3, 4, 5, ..., though the largest one is 9" in ImageArrays(X, Y * 9).remark
     assert ImageArrays(X, Y, x_val=X, y_val=Y + 1).remark.startswith("no training image has the label 2")
