@@ -24,7 +24,10 @@ import nasplug as nas
 
 @dataclass(frozen=True)
 class Scale:
-    """Sizes of a run: side of the slices, slices per part (None takes all), and what trainings may use."""
+    """Sizes of a run: side of the slices, slices per part (None takes all), and what trainings may use.
+
+    `width` is a factor on the filters of all functions.
+    """
 
     side: int
     limit: int | None
@@ -33,14 +36,14 @@ class Scale:
     final_epochs: int
     seeds: int
     nodes: int
-    width: int
+    width: float
 
 
 SCALES = {
-    "tiny": Scale(32, 60, 4, 1, 2, 1, 6, 8),  # for busy cores: it shows that every arm runs, and decides nothing
-    "short": Scale(48, None, 16, 3, 15, 2, 8, 16),  # for one core and half an hour
-    "small": Scale(64, None, 40, 5, 30, 3, 10, 32),
-    "full": Scale(96, None, 300, 20, 100, 5, 20, 64),
+    "tiny": Scale(32, 60, 4, 1, 2, 1, 6, 0.125),  # for busy cores: it shows that every arm runs, and decides nothing
+    "short": Scale(48, None, 12, 3, 12, 2, 8, 0.25),  # for one core and half an hour
+    "small": Scale(64, None, 40, 5, 30, 3, 10, 0.5),
+    "full": Scale(96, None, 300, 20, 100, 5, 20, 1.0),
 }
 #: Peer by name: the network of timm or torchvision.
 PEERS = {"resnet18": "timm", "vgg11_bn": "timm", "googlenet": "torchvision"}
@@ -183,6 +186,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="covid_ct.npz")
     parser.add_argument("--scale", choices=SCALES, default="tiny")
     parser.add_argument("--weights", nargs="*", default=[], metavar="NAME=FILE", help="weights of a peer")
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--seeds", type=int, help="number of seeds; the scale's if left out")
     parser.add_argument("--work", type=Path, default=Path("runs/covid_ct"))
     arguments = parser.parse_args()
@@ -194,7 +198,7 @@ def main() -> None:
     runs: dict[str, list[dict]] = {}
     seeds = list(range(arguments.seeds or scale.seeds))
     for seed in seeds:
-        for name in ("enhanced_qnas", *PEERS):
+        for name in ("enhanced_qnas", *arguments.peers):
             kept = work / f"{name}-{seed}.json"
             if not kept.is_file():
                 torch.manual_seed(seed)
@@ -222,6 +226,7 @@ def main() -> None:
         "images": {name: len(y) for name, (_, y) in parts.items()},
         "weights": {name: file.name for name, file in weights.items()},
         "not_run": [
+            *[name for name in PEERS if name not in arguments.peers],
             *[f"seed {each}" for each in range(len(seeds), scale.seeds)],
             *[f"scale {each}" for each in SCALES if each != arguments.scale],
         ],
