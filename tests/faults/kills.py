@@ -32,6 +32,7 @@ HEAVY = frozenset(
         *("bogk", "bogk, pruned", "infonas.bo", "infonas.bo with dngo", "infonas.reinforce", "infonas.screen"),
         *("infonas.screen of qnas", "infonas.screen of qnas, pruned"),
         *("darts_lp.search", "darts_lp.search of cells", "optuna.gp", "reduction.supernet"),
+        "gradient",
     }
 )
 
@@ -87,6 +88,7 @@ def cases() -> list[Case]:
         "darts_lp.search of cells": {
             "darts_lp.search": {"rounds": 2, "epochs": 1, "derive": 3, "logits": {"warmup": 0.0}}
         },
+        "gradient": {"gradient": {"epochs": 1}},
         "work": "slow.work",
         "cgap.select": {"cgap.select": {"candidates": 5, "keep": 2, "by": "score", "direction": "max"}},
         "cgap.grow of evolution": {"cgap.grow": {"inner": "regularized_evolution", "growth": 2, "pruning": 1}},
@@ -121,6 +123,8 @@ def cases() -> list[Case]:
             extra |= ABLATION
         elif name == "bogk":
             extra["space"] = "nasbench201"
+        elif name == "gradient":
+            extra |= SUPERNET | {"space": {"class_path": "tests.support.relaxed.Ways"}}
         elif name.startswith("darts_lp"):
             extra |= SUPERNET
             extra["space"] = CELLS if "cells" in name else LAYERS
