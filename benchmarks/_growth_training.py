@@ -45,6 +45,7 @@ class Recipe:
         epochs, batch, lr: Settings of the training.
         limit: Images for training, and as many for the test; None for all.
         device: `cpu` or `cuda`.
+        precision: Precision of Lightning's Trainer.
     """
 
     data: Path
@@ -57,6 +58,7 @@ class Recipe:
     lr: float = 0.1
     limit: int | None = None
     device: str = "cpu"
+    precision: Any = "bf16-mixed"
 
 
 def vgg(width: int) -> nn.Sequential:
@@ -246,7 +248,7 @@ def train(
         max_epochs=epochs,
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=1,
-        precision="bf16-mixed",
+        precision=recipe.precision,
         gradient_clip_val=5.0,
         callbacks=[*callbacks_of(method, recipe), work],
         **quiet,
