@@ -67,12 +67,13 @@ def searched(workers: int) -> dict[str, Any]:
 
 def draw(found: dict[str, Any], theme: str) -> Path:
     """Writes the picture of one theme."""
+    import matplotlib
     from matplotlib.ticker import FixedLocator, NullLocator
 
     from nasplug.contract.wording import plural
     from nasplug.report.figures import LIGHT, PALETTE, new_figure, style
 
-    with style():
+    with style(), matplotlib.rc_context({"svg.hashsalt": "front"}):
         figure = new_figure(8.6, 4.4)
         axes = figure.add_subplot()
         good = [trial for trial in found["trials"] if trial["val_acc"] >= LOWEST]
