@@ -12,6 +12,7 @@ comparisons by one code where a value lies on a threshold up to rounding.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, fx, nn
@@ -132,15 +133,43 @@ class FloatProduct(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """(N, C, H, W) of type uint8 to integers (N, O, H', W') of type float32."""
-        values = codes.to(torch.float32)
-        if self.zero:
-            values = values - float(self.zero)
-        top, left, bottom, right = self.padding
-        padding: list[int] = [top, left]
-        if (top, left) != (bottom, right):
-            values, padding = functional.pad(values, (left, right, top, bottom)), [0, 0]
+        values, padding = _values(codes, self.zero, self.padding)
         weight = self.weight.to(torch.float32)
         return functional.conv2d(values, weight, None, self.stride, padding, self.dilation, self.groups)
+
+
+class FloatConv2d(nn.Module):
+    """A convolution of integers to values in floating point, with the scales and shifts behind it as its own.
+
+    Its weights are stored as bytes: a runtime multiplies them by their scales once, when it loads the network. Sums of
+    scaled products differ from scaled sums by rounding.
+
+    Args:
+        product: The convolution.
+        scale: (O,), float32, factor of its sums.
+        bias: (O,), float32, what is added to them.
+    """
+
+    weight: Tensor
+    scale: Tensor
+    bias: Tensor
+
+    def __init__(self, product: IntegerConv2d, scale: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        numbers = product.weight.to(torch.int16) - WEIGHT_ZERO
+        self.stride, self.dilation, self.groups = product.stride, product.dilation, product.groups
+        self.padding, self.zero = product.padding, product.zero
+        if self.zero and not any(self.padding):  # no position holds the code of 0 but those of the image
+            bias, self.zero = bias - self.zero * scale * numbers.flatten(1).sum(1), 0
+        self.register_buffer("weight", numbers.to(torch.int8))
+        self.register_buffer("scale", scale.to(torch.float32).view(-1, 1, 1, 1))
+        self.register_buffer("bias", bias.to(torch.float32))
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """(N, C, H, W) of type uint8 to (N, O, H', W') of type float32."""
+        values, padding = _values(codes, self.zero, self.padding)
+        weight = self.weight.to(torch.float32) * self.scale
+        return functional.conv2d(values, weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 class QuantizeValues(nn.Module):
@@ -193,6 +222,17 @@ class QuantizeValues(nn.Module):
         return limited
 
 
+def _values(codes: Tensor, zero: int, padding: Sequence[int]) -> tuple[Tensor, list[int]]:
+    """What codes stand for, in steps, and the padding that is left to the convolution."""
+    values = codes.to(torch.float32)
+    if zero:
+        values = values - float(zero)
+    top, left, bottom, right = padding
+    if (top, left) == (bottom, right):
+        return values, [top, left]
+    return functional.pad(values, (left, right, top, bottom)), [0, 0]
+
+
 def _straight(line: Requantise) -> tuple[Tensor, Tensor]:
     """Slopes and offsets (O,), for bent channels those of the line between their first and their last threshold."""
     slope, offset = line.slope.clone(), line.offset.clone()
@@ -230,7 +270,7 @@ def qdq(folded: FoldedNetwork) -> FoldedNetwork:
         if isinstance(part, IntegerConv2d):
             changed += _requantised(module, node, part, modules)
             if _alive(node) and FloatProduct.fits(part) and all(_takes_floats(user, modules) for user in node.users):
-                form = FloatProduct(part)
+                form = None if _in_floats(module, node, part, modules) else FloatProduct(part)
         elif isinstance(part, EvenThresholds) and QuantizeValues.fits(part.thresholds, part.factor):
             form = QuantizeValues(part.thresholds[None])
         elif isinstance(part, Thresholds) and QuantizeValues.fits(part.thresholds, part.factor):
@@ -272,6 +312,28 @@ def _requantised(module: fx.GraphModule, node: fx.Node, product: IntegerConv2d, 
     module.graph.erase_node(users[0])
     module.graph.erase_node(node)
     return 1
+
+
+def _in_floats(module: fx.GraphModule, node: fx.Node, product: IntegerConv2d, modules: dict[str, nn.Module]) -> bool:
+    """Exchanges a convolution and the scales and shifts that follow it, one after the other, for one in floats."""
+    scale, bias = torch.ones(len(product.weight)), torch.zeros(len(product.weight))
+    chain = [node]
+    while len(chain[-1].users) == 1 and _takes_floats(following := next(iter(chain[-1].users)), modules):
+        rescale = _module(following, modules)
+        assert isinstance(rescale, Rescale)
+        scale, bias = scale * rescale.scale, bias * rescale.scale
+        bias = bias if rescale.bias is None else bias + rescale.bias
+        chain.append(following)
+    if len(chain) == 1:
+        return False
+    name = f"{node.target}_floats"
+    module.add_submodule(name, FloatConv2d(product, scale, bias))
+    with module.graph.inserting_before(node):
+        found = module.graph.call_module(name, (node.args[0],))
+    chain[-1].replace_all_uses_with(found)
+    for old in reversed(chain):
+        module.graph.erase_node(old)
+    return True
 
 
 def _zero_of_readers(node: fx.Node, modules: dict[str, nn.Module]) -> int | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from nasplug_darts_lp.folding import deviation, fold, qdq
-from nasplug_darts_lp.folding.kernels import FloatProduct, QdqConv2d, QuantizeValues, _straight
-from nasplug_darts_lp.folding.modules import EvenThresholds, IntegerConv2d, Requantise
+from nasplug_darts_lp.folding.kernels import FloatConv2d, FloatProduct, QdqConv2d, QuantizeValues, _straight
+from nasplug_darts_lp.folding.modules import EvenThresholds, IntegerConv2d, Requantise, Rescale
 from nasplug_darts_lp.layers.quantise import quantise
 from torch import nn
 
@@ -85,10 +85,31 @@ def test_the_largest_difference_of_codes_is_that_over_all_sums():
     assert checked == 3
 
 
-def test_depthwise_products_of_values_run_in_floating_point_and_are_exact():
+def test_products_of_values_run_in_floating_point_with_their_scales_and_shifts():
     folded = fold(trained(network(nn.SiLU), weight_bits=8, activation_bits=8), (3, 16, 16))
     form = qdq(folded)
-    assert kinds(form, FloatProduct)
+    made = kinds(form, FloatConv2d)
+    assert made
+    assert len(kinds(folded, Rescale)) > 1
+    assert len(kinds(form, Rescale)) == 1  # that of the linear layer at the end
+    assert all(module.weight.dtype == torch.int8 for module in made)
+
+
+@pytest.mark.parametrize("padding", [(0, 0, 0, 0), (1, 1, 1, 1), (0, 1, 2, 0)])
+@pytest.mark.parametrize("zero", [0, 7])
+def test_a_convolution_in_floating_point_is_the_scaled_and_shifted_one(padding, zero):
+    folded = fold(trained(network(nn.SiLU), weight_bits=8, activation_bits=8), (3, 16, 16))
+    (product,) = [module for module in kinds(folded, IntegerConv2d) if module.groups == 12]
+    product.padding, product.zero = padding, zero
+    codes = torch.randint(0, 256, (2, 12, 6, 5), dtype=torch.uint8)
+    scale, bias = torch.rand(12) - 0.5, torch.randn(12)
+    expected = product(codes).double() * scale.view(-1, 1, 1) + bias.view(-1, 1, 1)
+    found = FloatConv2d(product, scale, bias)(codes)
+    torch.testing.assert_close(found, expected.float(), rtol=1e-5, atol=1e-2 * float(scale.abs().max()))
+
+
+def test_depthwise_products_are_exact_in_floating_point():
+    folded = fold(trained(network(nn.SiLU), weight_bits=8, activation_bits=8), (3, 16, 16))
     codes = torch.randint(0, 256, (2, 12, 5, 5), dtype=torch.uint8)
     (product,) = [module for module in kinds(folded, IntegerConv2d) if module.groups == 12]
     assert torch.equal(FloatProduct(product)(codes), product(codes).float())
