@@ -74,7 +74,9 @@ def _monai(name: str) -> Any:
 
     makes = {
         "UNet": partial(nets.UNet, 2, 2, 3, channels=(8, 16, 32), strides=(2, 2), num_res_units=2),
-        "SegResNet": partial(nets.SegResNet, 2, init_filters=8, in_channels=2, out_channels=3, blocks_down=(1, 2, 2)),
+        "SegResNet": partial(
+            nets.SegResNet, 2, init_filters=8, in_channels=2, out_channels=3, blocks_down=(1, 2, 2), blocks_up=(1, 1)
+        ),
         "SwinUNETR": partial(nets.SwinUNETR, 2, 3, spatial_dims=2, feature_size=12, depths=(1, 1, 1, 1)),
     }
     return makes[name]
@@ -87,7 +89,7 @@ def cases() -> dict[str, tuple[Any, torch.Tensor, torch.Tensor]]:
         f"timm {name}": (_timm(name, options), torch.randn(2, 3, size, size), torch.tensor([0, 1]))
         for name, (size, options) in TIMM.items()
     }
-    images, pixels = torch.randn(2, 2, 32, 32), torch.randint(0, 3, (2, 32, 32))
+    images, pixels = torch.randn(2, 2, 64, 64), torch.randint(0, 3, (2, 64, 64))
     return made | {f"monai {name}": (_monai(name), images, pixels) for name in MONAI}
 
 

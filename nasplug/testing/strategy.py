@@ -28,6 +28,9 @@ from nasplug.testing.synthetic import SyntheticCost, SyntheticEvaluator, Synthet
 if TYPE_CHECKING:
     from nasplug.contract.protocols import SearchSpace, Task
 
+#: Number of trials among which some fail, where two in five do.
+ENOUGH = 8
+
 
 class StrategyConformance:
     """Subclass it, give `make_strategy`, and change the attributes that do not fit.
@@ -201,9 +204,15 @@ class StrategyConformance:
     @pytest.mark.parametrize("failing", [0.4, 1.0])
     def test_failed_and_stopped_trials(self, failing: float) -> None:
         """Candidates that fail or are stopped are part of life, even when all of them are."""
-        study = self.search(trouble={"failing": failing, "halting": 0.2})
-        assert {trial.state for trial in study.trials} > {"failed"} or failing == 1.0
-        assert study.trials
+        states = set[str]()
+        more = [0.5, 0.6, 0.7, 0.8, 0.9] if self.trials < ENOUGH and failing < 1 else []  # perhaps none of few fails
+        for share in (failing, *more):
+            study = self.search(trouble={"failing": share, "halting": 0.2})
+            assert study.trials
+            states |= {trial.state for trial in study.trials}
+            if states > {"failed"}:
+                break
+        assert states > {"failed"} or failing == 1.0
 
     @pytest.mark.parametrize("bound", ["units <= 9", "units <= 1", "units <= -1", "val_acc >= 0.75"])
     def test_constraints(self, bound: str) -> None:

@@ -17,6 +17,22 @@ from nasplug_reduction.strategies.sensitivity import Sensitivity
 
 import nasplug as nas
 from nasplug.contract.errors import SpecError, StudyError
+from nasplug.testing import StrategyConformance
+
+
+class TestSensitivity(StrategyConformance):
+    trials = 4
+    stochastic = False
+
+    def make_space(self):
+        return ReductionSpace("nasplug_reduction.example:small_resnet", "random", inputs=(3, 16, 16))
+
+    def make_strategy(self):
+        return Sensitivity(0.3, final_epochs=1)
+
+    def make_task(self):
+        return images()
+
 
 WIDTHS = ("width:0", "width:3.conv1", "width:4.conv1")
 BLOCKS = ("block:3", "block:4")

@@ -89,11 +89,13 @@ def find_step(make: Callable[[], LightningModule], batch: Any, where: str) -> st
     for name in _STEPS:
         try:
             with undisturbed():
-                watch(make(), step_of(name, batch))
+                called = watch(make(), step_of(name, batch)).calls
         except Exception as error:
             reasons.append(f"{name}: {type(error).__name__}: {' '.join(str(error).split())[:160]}")
             continue
-        return name
+        if called:
+            return name
+        reasons.append(f"{name}: calls no part of the module")  # such as the empty method that every module has
     raise TaskError(
         "no step of the module runs on a small batch outside of a Trainer",
         where=where,
