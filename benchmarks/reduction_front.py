@@ -96,10 +96,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             rows.append(row)
             print(epochs, seed, row["test_acc"], row["separate_test_acc"], f"{row['share_of_work']:.2f}", flush=True)
         found[str(epochs)] = {
-            "difference": [
-                interval([row["test_acc"][size] - row["separate_test_acc"][size] for row in rows])
-                for size in range(SIZES)
-            ],
+            "difference": {
+                f"{share:g}": interval([row["test_acc"][size] - row["separate_test_acc"][size] for row in rows])
+                for size, share in enumerate(shares)
+            },
             "share_of_work": statistics.mean(row["share_of_work"] for row in rows),
             "rows": rows,
         }
