@@ -89,6 +89,10 @@ UNCOUNTED = frozenset(
         *("aten._native_multi_head_attention", "aten._transformer_encoder_layer_fwd", "aten._grouped_mm"),
         *("aten._sparse_mm", "aten._sparse_addmm", "aten._weight_int4pack_mm", "aten._weight_int8pack_mm"),
         "torchvision.deform_conv2d",
+        *("aten._fft_r2c", "aten._fft_c2r", "aten._fft_c2c"),
+        *("aten.linalg_inv_ex", "aten.linalg_lu_factor_ex", "aten.linalg_cholesky_ex", "aten.linalg_qr"),
+        *("aten._linalg_solve_ex", "aten.linalg_solve_triangular", "aten.linalg_lu_solve", "aten.cholesky_solve"),
+        *("aten._linalg_svd", "aten._linalg_eigh", "aten.linalg_eig", "aten.linalg_matrix_exp"),
     )
 )
 #: Libraries of operators of which all that multiply are known.

@@ -69,6 +69,22 @@ def test_an_operator_that_nobody_can_count_is_an_error():
     assert count_macs(Function(lambda x: double_product(x)), (4, 4)) == 64
 
 
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (lambda x: torch.fft.rfft2(x).abs(), "_fft_r2c"),
+        (lambda x: torch.fft.irfft(torch.fft.rfft(x)), "_fft"),
+        (lambda x: torch.linalg.inv(x + torch.eye(4)), "linalg_inv_ex"),
+        (lambda x: torch.linalg.solve(x + torch.eye(4), x), "_linalg_solve_ex"),
+        (lambda x: torch.linalg.svd(x).S, "_linalg_svd"),
+        (lambda x: torch.linalg.cholesky(x @ x.mT + torch.eye(4)), "linalg_cholesky_ex"),
+    ],
+)
+def test_transforms_and_factorisations_are_not_free(function, name):
+    with pytest.raises(TaskError, match=rf"{name}[a-z0-9_]*' cannot be counted"):
+        count_macs(Function(function), (4, 4))
+
+
 def test_deformable_convolutions_are_refused():
     ops = pytest.importorskip("torchvision.ops")
 
