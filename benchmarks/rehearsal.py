@@ -149,7 +149,7 @@ def main() -> None:
     highest = max(one[f"{clock}_seconds_of_rehearsal"] for one in (cost, workers) for clock in ("wall", "cpu"))
     record("rehearsal", {
         "seeds": [SEED],
-        "note": "two cores shared with other work: the clock is an upper bound",
+        "note": "two cores shared with other work: the clock is an upper bound; the load stands beside each run",
         "limit_seconds": LIMIT,
         "within_limit": highest <= LIMIT,
         "mistakes_made": len(made),
