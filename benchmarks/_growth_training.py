@@ -208,6 +208,11 @@ def callbacks_of(method: str, recipe: Recipe) -> list[pl.Callback]:
         # Growth ends at twice the parameters to keep, unless the whole network is smaller.
         growth = Growth(seed=0.25, capacity=min(1.0, 2 * recipe.keep))
         return [nas.Plugins(CGaP(growth=growth, pruning=Pruning(keep=recipe.keep)))]
+    if kind == "cgap-half":
+        # A larger seed, less growth beyond what stays, and half of what is pruned taken as weights first.
+        return [
+            nas.Plugins(CGaP(growth=Growth(seed=0.5, capacity=0.6), pruning=Pruning(keep=recipe.keep, weights=0.5)))
+        ]
     if kind == "prune":
         growth = Growth(seed=1.0, until=0.34)
         return [nas.Plugins(CGaP(growth=growth, pruning=Pruning(keep=recipe.keep)))]
@@ -222,8 +227,8 @@ def train(
     """One training with what is recorded of it.
 
     Args:
-        method: Name of a row: `full`, `uniform`, `cgap`, `prune`, `torch_pruning-l2`, `torch_pruning-taylor`, each
-            with `_work` behind it where the epochs are chosen by work.
+        method: Name of a row: `full`, `uniform`, `cgap`, `cgap-half`, `prune`, `torch_pruning-l2` or
+            `torch_pruning-taylor`, each with `_work` behind it where the epochs are chosen by work.
         seed: Seed of the initial weights, the order of the images and their augmentation.
         recipe: The rest.
         width: Width of the network before it changes; None for the recipe's.

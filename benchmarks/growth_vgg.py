@@ -2,8 +2,8 @@
 
 CIFAR-10 (JPEG), a part of the images. The whole network is trained for some epochs; growth to a fifth of its
 parameters, and the uniformly narrow network of that size, for as many as `--share` of its work pays. `cgap` alone is
-growth for the epochs of the whole network. Latency is that of one image: estimated for an accelerator, and measured on
-this machine by turns, the median.
+growth for the epochs of the whole network; `cgap-half` begins with half of the widths. Latency is that of one image:
+estimated for an accelerator, and measured on this machine by turns, the median.
 
 Figures are on test images, by which nothing is chosen. Sizes are for one core: accuracies are far below those of full
 trainings, and compare rows only. Every row is kept in `--work` as it ends.
@@ -26,7 +26,7 @@ from _record import record
 
 from nasplug.cost.counts import count_macs
 
-ROWS = ("full", "cgap", "cgap_long", "uniform_long")
+ROWS = ("full", "cgap", "cgap_long", "cgap-half", "cgap-half_long", "uniform_long")
 FIGURES = ("params", "macs", "work", "npu_latency", "cpu_latency")
 
 
@@ -39,7 +39,8 @@ def row(name: str, seed: int, recipe: Recipe, folder: Path, share: float) -> dic
     def make() -> dict[str, Any]:
         width = epochs = None
         if name.endswith("_long"):
-            allowed, grown = share * other("full")["work"], other("cgap")
+            allowed = share * other("full")["work"]
+            grown = other("cgap" if name == "uniform_long" else name.removesuffix("_long"))
             if name == "uniform_long":
                 width = nearest_width(recipe, grown["params"])
                 images = (recipe.limit or 50000) // recipe.batch * recipe.batch
