@@ -9,6 +9,7 @@ from torch import nn
 import nasplug as nas
 from nasplug.contract.errors import TaskError
 from nasplug.data.settings import Loading
+from nasplug.data.table import Table
 from nasplug.tasks.finetuning import Freezing, head_names, parameter_groups
 from nasplug.tasks.settings import Training
 from nasplug.tasks.supervised import Regression
@@ -92,4 +93,4 @@ def test_bad_settings(wrong):
 
 def test_tables_are_not_like_weights():
     with pytest.raises(TaskError, match="image_classification"):
-        Regression(None, loading=Loading(like="timm:resnet18"))
+        Regression(Table("rows.csv"), loading=Loading(like="timm:resnet18"))
