@@ -15,6 +15,7 @@ from nasplug.contract.errors import TaskError, did_you_mean
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.export.inference import inference_form
 from nasplug_darts_lp.layers.exact import exact_form
+from nasplug_darts_lp.layers.idle import IdleLayers
 from nasplug_darts_lp.layers.precision import Precision
 from nasplug_darts_lp.layers.quantised import QuantConv2d, QuantLinear
 from nasplug_darts_lp.layers.recognition import recognise
@@ -67,6 +68,7 @@ def quantise(
     """
     settings: dict[str, Any] = {"weight_bits": weight_bits, "activation_bits": activation_bits, "weights": weights}
     settings |= {"activations": activations, "first_last_bits": first_last_bits, "skip": skip, "layers": layers}
+    _refuse_uncopyable(network)
     return exchange(copy.deepcopy(network), **settings, **options)
 
 
@@ -130,6 +132,7 @@ def exchange(
             own = {**common, **(ends if name in (ours[0], ours[-1]) else bits), **settings.get(name, {})}
             replaced[id(module)] = _replacement(module, own)
         quantised = _put(quantised, name, replaced[id(module)])
+    IdleLayers({name: replaced[id(found[name])] for name in ours}).watch(quantised)
     return quantised
 
 
@@ -255,6 +258,25 @@ def _replacement(module: nn.Module, settings: dict[str, Any]) -> nn.Module:
     if isinstance(module, nn.Conv2d):
         return QuantConv2d.of(module, precision)
     return QuantLinear.of(module, precision)
+
+
+def _refuse_uncopyable(network: nn.Module) -> None:
+    """Refuses layers whose weights are recomputed in every forward pass by hooks of torch, which cannot be copied."""
+    for name, module in network.named_modules():
+        own = {key for key, _ in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))}
+        weight = next((key.removesuffix("_orig") for key in own if key.endswith("_orig")), None)
+        why = fix = None
+        if weight is not None and f"{weight}_mask" in own:
+            why = "its weights are masked by torch.nn.utils.prune"
+            fix = f"make the masks permanent: torch.nn.utils.prune.remove(layer, {weight!r})"
+        elif {"weight_g", "weight_v"} <= own:
+            why = "its weights are computed by torch.nn.utils.weight_norm"
+            fix = "make them permanent: torch.nn.utils.remove_weight_norm(layer)"
+        elif weight is not None:
+            why, fix = "its weights are computed by a hook", "make them permanent before"
+        if why:
+            label = f"{name or 'the network'} ({type(module).__name__})"
+            raise TaskError(f"{label} cannot be quantised", where=_WHERE, why=why, fix=fix)
 
 
 def _refuse_unsupported(name: str, module: nn.Module) -> None:
