@@ -177,8 +177,8 @@ def test_a_run_without_a_task_is_refused():
     ("arguments", "message"),
     [
         ({"rounds": 0}, "rounds must be >= 1, got 0"),
-        ({"mixing": {"kind": "gumbl"}}, "Expected.*'gumbel'"),
-        ({"supernet": {"scaling": "normalize"}}, "Expected.*'normalise'"),
+        ({"mixing": {"kind": "gumbl"}}, "takes one of .*'gumbel'.* was given 'gumbl'"),
+        ({"supernet": {"scaling": "normalize"}}, "takes one of .*'normalise'.* was given 'normalize'"),
         ({"training": {"lr": -1.0}}, "lr must be > 0"),
         ({"cost": {"model": "bts"}}, "did you mean 'bits'"),
         ({"cost": {"model": "target"}}, "set target"),
