@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from functools import cached_property
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from nasplug.contract.errors import SpaceError
+from nasplug.contract.errors import NasplugError, SpaceError
+from nasplug.contract.io import Inputs, inputs_of
 from nasplug.contract.jsondata import Json
 from nasplug.contract.protocols import (
     Crosses,
@@ -93,6 +95,21 @@ class SpaceConformance:
     def shapes(self, input_shape: tuple[int, ...]) -> Shapes:
         """A task that is nothing but shapes, for inputs of this shape."""
         return Shapes(input_shape, self.outputs, self.output)
+
+    def taken_shapes(self) -> list[tuple[int, ...]]:
+        """Those of `input_shapes` that the space takes, or the one that it was made for, its `inputs`."""
+        check = getattr(self.space, "check_inputs", None)
+        taken = []
+        for shape in self.input_shapes:
+            with contextlib.suppress(NasplugError):
+                if check is not None:
+                    check(inputs_of(self.shapes(shape)))
+                taken.append(shape)
+        own = getattr(self.space, "inputs", None)
+        if not taken and isinstance(own, Inputs):
+            taken = [own.args[0].shape]
+        assert taken, f"the space takes none of the inputs {self.input_shapes}; set `input_shapes`"
+        return taken
 
     def draw(self, seed: int) -> Architecture:
         """The architecture that the space samples from this seed."""
@@ -185,7 +202,7 @@ class SpaceConformance:
     def test_networks_run_forward_and_backward(self) -> None:
         """Built networks take a batch, give `outputs` finite numbers per input, and their weights get gradients."""
         self.need_networks()
-        for shape, seed in itertools.product(self.input_shapes, range(self.builds)):
+        for shape, seed in itertools.product(self.taken_shapes(), range(self.builds)):
             architecture = self.draw(seed)
             assert_trains(seeded_build(self.space, architecture, self.shapes(shape)), shape, self.outputs, self.output)
 
@@ -391,7 +408,7 @@ class SpaceConformance:
         self.need_networks()
         from nasplug.workloads.extract import extract
 
-        for shape, seed in itertools.product(self.input_shapes, range(self.builds)):
+        for shape, seed in itertools.product(self.taken_shapes(), range(self.builds)):
             architecture, task = self.draw(seed), self.shapes(shape)
             found = extract(seeded_build(space, architecture, task), shape)
             assert space.workload(architecture, task).differences(found) == []
