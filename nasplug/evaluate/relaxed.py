@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import SpecError
 from nasplug.contract.jsondata import Json
+from nasplug.evaluate.telling import Telling
 
 if TYPE_CHECKING:
     from nasplug.evaluate.workrun import WorkRun
@@ -48,23 +48,3 @@ def train(run: WorkRun, epochs: int, number: int) -> dict[str, Json]:
         data = data_for(run.data(), module, lightning)
         fit(trainer, lambda: trainer.fit(module, datamodule=data))
     return {"genotype": space.derived(network.cpu())}
-
-
-class Telling:
-    """Mixin of a Lightning callback that says how far the training is, about once a second.
-
-    Args:
-        run: The work.
-        epochs: Number of epochs.
-    """
-
-    def __init__(self, run: WorkRun, epochs: int) -> None:
-        super().__init__()
-        self._run, self._epochs, self._last = run, epochs, -float("inf")
-
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Says it, if it is time to, and at the end of every epoch."""
-        batches, now = int(trainer.num_training_batches), time.monotonic()
-        if now - self._last >= 1.0 or batch_idx + 1 == batches:
-            self._last = now
-            self._run.progress((trainer.current_epoch + (batch_idx + 1) / batches) / self._epochs)

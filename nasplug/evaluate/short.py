@@ -137,7 +137,7 @@ def check_schedules(trainer: Trainer) -> None:
         trainer: Trainer after the training.
 
     Raises:
-        TaskError: There is no such metric.
+        TaskError: The metric is unknown.
     """
     for config in trainer.lr_scheduler_configs:
         metric = config.monitor

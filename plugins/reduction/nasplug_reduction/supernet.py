@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +11,7 @@ from torch.func import functional_call
 from nasplug.contract.errors import SpecError
 from nasplug.contract.jsondata import Json
 from nasplug.contract.records import Architecture
+from nasplug.evaluate.telling import Telling
 from nasplug.evaluate.weights import read_tensors, save_weights
 from nasplug.surgery.state import state_of
 from nasplug_reduction.extra_loss import Call, ExtraLoss, difference
@@ -72,26 +72,6 @@ def train(run: WorkRun, epochs: int, samples: int = 2, pool: int = 16) -> dict[s
         trainer.fit(module, datamodule=data_for(run.data(), module, lightning))
     save_weights(network.cpu(), run.folder / FILE)
     return {"file": FILE}
-
-
-class Telling:
-    """Mixin of a Lightning callback that says how far a piece of work is, about once a second.
-
-    Args:
-        run: The work.
-        epochs: Number of epochs.
-    """
-
-    def __init__(self, run: WorkRun, epochs: int) -> None:
-        super().__init__()
-        self._run, self._epochs, self._last = run, epochs, -float("inf")
-
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Says it, if it is time to, and at the end of every epoch."""
-        batches, now = int(trainer.num_training_batches), time.monotonic()
-        if now - self._last >= 1.0 or batch_idx + 1 == batches:
-            self._last = now
-            self._run.progress((trainer.current_epoch + (batch_idx + 1) / batches) / self._epochs)
 
 
 class Shared:
