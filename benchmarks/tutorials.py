@@ -23,20 +23,11 @@ sys.path.insert(0, str(ROOT))
 
 from _record import record  # noqa: E402  (after the path of the checkout)
 
-from tests.docs.pages import blocks  # noqa: E402
+from tests.docs.pages import commands, environment  # noqa: E402
 
 PAGES = ("docs/start.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs/tutorials").glob("*.md")))
 #: Kinds of packages, with the names of the strangers' ones.
 PACKAGES = {"strategy": "cooling", "benchmark": "my_table"}
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """What the processes of a reader see."""
-    return os.environ | {
-        "PATH": str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"],
-        "NASPLUG_CACHE": str(folder / "cache"),
-        "PYTHONPATH": str(folder),
-    }
 
 
 def timed(command: list[str], folder: Path, variables: dict[str, str]) -> float:
@@ -50,18 +41,7 @@ def timed(command: list[str], folder: Path, variables: dict[str, str]) -> float:
 
 def page(name: str, folder: Path) -> dict[str, Any]:
     """Runs a page."""
-    seconds = []
-    for number, block in enumerate(blocks(ROOT / name)):
-        if block.file:
-            target = folder / block.file
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(block.text)
-        if block.language == "python":
-            script = folder / (block.file or f"block{number}.py")
-            script.write_text(block.text)
-            seconds.append(timed([sys.executable, str(script)], folder, environment(folder)))
-        elif block.language == "sh":
-            seconds.append(timed(["bash", "-euo", "pipefail", "-c", block.text], folder, environment(folder)))
+    seconds = [timed(command, folder, environment(folder)) for _, command in commands(ROOT / name, folder)]
     print(f"{name}: {sum(seconds):.0f} s in {len(seconds)} blocks", flush=True)
     return {"blocks": len(seconds), "seconds": sum(seconds), "slowest_block_seconds": max(seconds)}
 

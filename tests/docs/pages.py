@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,3 +43,28 @@ def blocks(page: Path) -> list[Block]:
         for token in tokens
         if token.type == "fence"
     ]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """What the processes of a reader see whose work lies in a folder."""
+    return os.environ | {
+        "PATH": str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"],
+        "NASPLUG_CACHE": str(folder / "cache"),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(folder),
+    }
+
+
+def commands(page: Path, folder: Path) -> Iterator[tuple[Block, list[str]]]:
+    """The blocks of a page that run, with their commands; files of the page are written when their turn comes."""
+    for number, block in enumerate(blocks(page)):
+        if block.file:
+            target = folder / block.file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(block.text)
+        if block.language == "python":
+            script = folder / (block.file or f"block{number}.py")
+            script.write_text(block.text)
+            yield block, [sys.executable, str(script)]
+        elif block.language == "sh":
+            yield block, ["bash", "-euo", "pipefail", "-c", block.text]
