@@ -35,7 +35,7 @@ def measured(spec: RunSpec, catalog: Catalog, batches: int = 4) -> float:
     assembly = compose(spec, catalog, with_strategy=False)
     task = assembly.task
     if task is None:
-        raise StudyError("there is no task to train for", where="nasplug auto")
+        raise StudyError("the specification needs a task to train for", where="nasplug auto")
     torch.set_num_threads(1)
     data: Any = task.datamodule()
     data.prepare_data()

@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises:
         SpecError: Neither or both of a study and the cache are named, or `--unused` does not fit.
-        StorageError: There is no such study, or a run writes to it.
+        StorageError: The study does not exist, or a run writes to it.
     """
     from nasplug.contract.errors import SpecError
 

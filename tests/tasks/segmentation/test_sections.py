@@ -81,7 +81,7 @@ def test_the_pictures_are_explained_and_none_is_shown_twice(space, make_task):
         legend.get_title().get_text(): [each.get_text() for each in legend.get_texts()] for legend in figure.legends
     }
     assert legends == {"Classes": ["core", "shell"], "Errors": ["missed", "too much", "another class"]}
-    assert cases.header == ["case", "core", "shell"], "without folds there is no column for them"
+    assert cases.header == ["case", "core", "shell"], "a column of folds, without folds"
 
 
 def test_nothing_is_added_without_weights(space, make_task):

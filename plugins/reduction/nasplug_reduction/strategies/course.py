@@ -51,7 +51,7 @@ class Reduction(RoutineStrategy):
         compare: Whether to train the uniform network too, for as many epochs as the found one in all.
 
     Raises:
-        SpecError: There is no budget, or one that is out of range.
+        SpecError: The budget is missing or out of range.
     """
 
     def __init__(

@@ -35,7 +35,7 @@ class Evolution(Reduction):
         samples: Number of random networks that every step of the supernet trains.
 
     Raises:
-        SpecError: There is no budget, or a number is out of range.
+        SpecError: The budget is missing, or a number is out of range.
     """
 
     nasplug_conformance: ClassVar[Mapping[str, Any]] = {
@@ -141,7 +141,7 @@ class Supernet(Evolution):
             accuracy over size for one training.
 
     Raises:
-        SpecError: There is no budget, or a number is out of range.
+        SpecError: The budget is missing, or a number is out of range.
     """
 
     nasplug_conformance: ClassVar[Mapping[str, Any]] = {

@@ -36,7 +36,7 @@ class Greedy(Reduction):
         step_epochs: Number of epochs that the best of a step is trained.
 
     Raises:
-        SpecError: There is no budget, or a number is out of range.
+        SpecError: The budget is missing, or a number is out of range.
     """
 
     nasplug_conformance: ClassVar[Mapping[str, Any]] = {**Reduction.nasplug_conformance, "trials": 14}

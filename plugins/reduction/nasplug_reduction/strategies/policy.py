@@ -45,7 +45,7 @@ class Policy(Reduction):
         lr: Learning rate of the policies.
 
     Raises:
-        SpecError: There is no budget, or a number is out of range.
+        SpecError: The budget is missing, or a number is out of range.
     """
 
     nasplug_conformance: ClassVar[Mapping[str, Any]] = {

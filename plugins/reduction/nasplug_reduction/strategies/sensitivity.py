@@ -41,7 +41,7 @@ class Sensitivity(Reduction):
         lead: Share of the original network's metric by which the allocated network must be better than the uniform one.
 
     Raises:
-        SpecError: There is no budget, or a number is out of range.
+        SpecError: The budget is missing, or a number is out of range.
     """
 
     nasplug_conformance: ClassVar[Mapping[str, Any]] = {

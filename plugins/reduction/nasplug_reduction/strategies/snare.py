@@ -46,7 +46,7 @@ class Snare(Reduction):
         generations: Largest number of layers that are tried, one after the other.
 
     Raises:
-        SpecError: There is no budget, or a number is out of range.
+        SpecError: The budget is missing, or a number is out of range.
     """
 
     nasplug_conformance: ClassVar[Mapping[str, Any]] = {**Reduction.nasplug_conformance, "trials": 8}

@@ -25,7 +25,7 @@ class Uniform(Reduction):
         sizes: Number of sizes, the last of which keeps to the budget; more than one draw a curve.
 
     Raises:
-        SpecError: There is no budget, or a number is out of range.
+        SpecError: The budget is missing, or a number is out of range.
     """
 
     def __init__(
