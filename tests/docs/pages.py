@@ -29,10 +29,10 @@ class Block:
         return match[1] if match else None
 
 
-def pages() -> list[Path]:
-    """Every page a user reads."""
-    found = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("plugins/*/README.md"))]
-    return [page for page in found if not page.parent.name.startswith("_")]
+def pages(root: Path = ROOT) -> list[Path]:
+    """Every page a user reads; folders with an underscore in front hold what building the site makes."""
+    found = [root / "README.md", *sorted((root / "docs").rglob("*.md")), *sorted(root.glob("plugins/*/README.md"))]
+    return [page for page in found if not any(part.startswith("_") for part in page.relative_to(root).parts)]
 
 
 def blocks(page: Path) -> list[Block]:

@@ -21,6 +21,14 @@ def test_every_block_says_what_it_is(page):
         assert block.language in LANGUAGES, f"{page.name}:{block.line} has a block of language {block.language!r}"
 
 
+def test_pages_that_building_the_site_makes_are_not_read(tmp_path):
+    for name in ("README.md", "docs/start.md", "docs/_reference/errors.md", "docs/_reference/api/errors.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("", encoding="utf-8")
+
+    assert [str(page.relative_to(tmp_path)) for page in pages(tmp_path)] == ["README.md", "docs/start.md"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_block_runs(page, tmp_path):
