@@ -35,12 +35,14 @@ if TYPE_CHECKING:
 class SearchSpace(Protocol):
     """A set of architectures.
 
-    Two members are optional. With them, a space and a task that do not go together are refused before anything runs.
+    Three members are optional. With them, a space and a task that do not go together are refused before anything runs.
 
     * `produces`: a tuple of the outputs that its networks can give: `vector`, `map`, `volume`, `sequence`; an empty one
       says that it has no networks, only results in tables.
     * `check_inputs(inputs)`: raises SpecError for `nasplug.Inputs` that its networks cannot take;
       `nasplug.contract.io.check_images` does it for image classifiers.
+    * `bind(task)`: looks at the task, for a space whose choices come from the task's own module; called once, in every
+      process, before anything is drawn.
 
     Attributes:
         name: The slug; every architecture of the space carries it.
@@ -68,6 +70,21 @@ class SearchSpace(Protocol):
 
     def build(self, architecture: Architecture, task: Task) -> nn.Module:
         """Builds the untrained `torch.nn.Module` for the task's inputs and output."""
+
+
+def bind(space: SearchSpace, task: Task) -> None:
+    """Lets a space look at the task, if it wants to.
+
+    Args:
+        space: Space; its optional method `bind` is called.
+        task: Task of the study.
+
+    Raises:
+        NasplugError: The space cannot go with the task.
+    """
+    method = getattr(space, "bind", None)
+    if method is not None:
+        method(task)
 
 
 @runtime_checkable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from nasplug.contract.errors import PluginError, SpecError, did_you_mean
 from nasplug.contract.io import check_flow, inputs_of
-from nasplug.contract.protocols import CAPABILITIES, HardwareTarget, HasHyperparameters, SearchSpace, Task
+from nasplug.contract.protocols import CAPABILITIES, HardwareTarget, HasHyperparameters, SearchSpace, Task, bind
 from nasplug.contract.records import BASELINE, Budget, Objective, Trial
 from nasplug.cost.candidate import Candidate
 from nasplug.ledger.ledger import Ledger
@@ -247,6 +247,8 @@ def compose(
     evaluator: Evaluator = made["evaluator"][0][1]
     with watchdog.watching("space or task", "check"):
         _check_task(space, task, evaluator, spec)
+        if task is not None:
+            bind(space, task)
 
     manager = Manager([("space", Base()), (f"evaluator:{spec.evaluator.name}", evaluator)])
     for part in (getattr(space, "inner", None), space):  # a space knows best what its networks can pass on

@@ -25,6 +25,7 @@ from nasplug.contract.protocols import (
     HasLabels,
     HasVector,
     SearchSpace,
+    bind,
     withdraw,
 )
 from nasplug.contract.ranges import Categorical
@@ -190,6 +191,10 @@ class HyperparameterSpace:
         check = getattr(self.inner, "check_inputs", None)
         if check is not None:
             check(inputs)
+
+    def bind(self, task: Task) -> None:
+        """Lets the space inside look at the task, if it wants to."""
+        bind(self.inner, task)
 
     # -- capabilities --------------------------------------------------------------------------------------------
 

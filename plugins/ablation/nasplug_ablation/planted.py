@@ -55,6 +55,11 @@ class Planted(pl.LightningModule):
         super().__init__()
         self.net, self.lr, self.penalty = Net(), lr, penalty
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns logits (N, 2) of samples (N, 2)."""
+        logits: Tensor = self.net(x)
+        return logits
+
     def training_step(self, batch: Any, _: int) -> Tensor:
         """Returns the loss of a batch."""
         loss = nn.functional.cross_entropy(self.net(batch[0]), batch[1])

@@ -59,7 +59,16 @@ class VariantSpace:
         """What `nasplug test-plugin` tries it with."""
         from nasplug_ablation.planted import ENTRIES
 
-        return [{"components": ENTRIES}]
+        return [{"components": [entry for entry in ENTRIES if "feature" not in entry]}]  # networks alone are tried
+
+    @classmethod
+    def nasplug_conformance(cls) -> dict[str, object]:
+        """What `nasplug test-plugin` tries it on."""
+        from nasplug_ablation.task import AblationTask
+
+        example: Any = AblationTask.nasplug_examples()[0]
+        task = AblationTask(**example)
+        return {"input_shapes": ((2,),), "outputs": 2, "make_task": lambda self: task, "legal": ((),)}
 
     def __getstate__(self) -> dict[str, Any]:
         """A process elsewhere looks at the module itself."""
@@ -87,6 +96,17 @@ class VariantSpace:
         if self._bench is None or self._bench.source is not task:
             self._bench, self._plans = Workbench(task, self.features), {}
         return self._bench
+
+    def bind(self, task: Task) -> None:
+        """Looks the components up in the module of the task.
+
+        Args:
+            task: Task of the study.
+
+        Raises:
+            SpecError: An entry matches nothing or is ambiguous, or the task does not make its module whole.
+        """
+        self.resolved(task)
 
     def resolved(self, task: Task | None) -> dict[str, Component]:
         """Returns all components by name, in the order of the study.
