@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import random
 from types import ModuleType
 
 from nasplug.contract.errors import MissingExtraError
@@ -29,6 +30,7 @@ def require(module: str, *, extra: str, purpose: str, distribution: str = "naspl
     Raises:
         MissingExtraError: The module is not installed.
     """
+    before = random.getstate()
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
@@ -39,3 +41,5 @@ def require(module: str, *, extra: str, purpose: str, distribution: str = "naspl
             f"{module.split('.')[0]} is needed to {purpose}, and is not installed",
             fix=f'pip install "{distribution}[{extra}]"',
         ) from error
+    finally:
+        random.setstate(before)  # some libraries draw from it while they are imported, as scikit-learn does

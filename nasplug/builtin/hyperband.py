@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from nasplug.builtin.ranking import Spread
 from nasplug.builtin.successive_halving import BRACKET, RUNG, SuccessiveHalving
 from nasplug.contract.protocols import Strategy
 from nasplug.ledger.nested import InnerSearch
@@ -29,15 +30,21 @@ class Hyperband(SuccessiveHalving):
         eta: One of `eta` is promoted.
         min_epochs: Epochs of the lowest rung.
         max_epochs: Epochs of the highest rung; default: the epochs of the run.
+        spread: Order inside a front of several objectives: `crowding` or `epsilon_net`.
 
     Raises:
         SpecError: Numbers that make no two rungs, or an inner strategy that continues trainings itself.
     """
 
     def __init__(
-        self, inner: Strategy | None = None, eta: int = 3, min_epochs: int = 1, max_epochs: int | None = None
+        self,
+        inner: Strategy | None = None,
+        eta: int = 3,
+        min_epochs: int = 1,
+        max_epochs: int | None = None,
+        spread: Spread = "crowding",
     ) -> None:
-        super().__init__(inner, eta, min_epochs, max_epochs, mode="sync")
+        super().__init__(inner, eta, min_epochs, max_epochs, mode="sync", spread=spread)
 
     def _search_of(self, strategy: Strategy) -> InnerSearch:
         return InnerSearch(strategy, label=STEP, hidden=(RUNG, BRACKET))

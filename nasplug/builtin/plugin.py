@@ -36,6 +36,26 @@ def register(catalog: Catalog) -> None:
         summary="Brackets of successive halving that start on different rungs; over any strategy.",
     )
     catalog.strategy(
+        "bohb",
+        "nasplug.builtin.bohb:Bohb",
+        summary="Hyperband whose architectures come from densities of good and bad results.",
+    )
+    catalog.strategy(
+        "freeze_thaw",
+        "nasplug.builtin.freeze_thaw:FreezeThaw",
+        summary="Trains step by step whose curve promises most, by a Gaussian process of learning curves.",
+    )
+    catalog.strategy(
+        "population",
+        "nasplug.builtin.population:PopulationBased",
+        summary="Population-based training: the worst take over weights of the best, and change.",
+    )
+    catalog.strategy(
+        "bananas",
+        "nasplug.builtin.bananas:Bananas",
+        summary="An ensemble of predictors chooses among mutants of the best: BANANAS, and NPENAS by arguments.",
+    )
+    catalog.strategy(
         "nsga2",
         "nasplug.builtin.nsga2:Nsga2",
         summary="Genetic algorithm by non-dominated sorting and crowding.",

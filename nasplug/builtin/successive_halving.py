@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from nasplug.builtin.random import RandomSearch
-from nasplug.builtin.ranking import best_first, comparable
+from nasplug.builtin.ranking import Spread, best_first, comparable
 from nasplug.contract.errors import SpecError
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.jsondata import Json
@@ -42,7 +42,9 @@ class SuccessiveHalving:
     enqueued are shown to it as they are, and take no part in the rungs.
 
     Feasible trials are promoted before infeasible ones; with several objectives the order is that of non-dominated
-    sorting with crowding. Failed, stopped and copied trials count as members of their rung and are never promoted.
+    fronts, and inside of one by `spread`, as in Schmucker et al., "Multi-objective Asynchronous Successive Halving",
+    arXiv 2106.12639: the whole vector of objectives decides on every rung, and nothing is weighted. Failed, stopped
+    and copied trials count as members of their rung and are never promoted.
 
     Args:
         inner: Gives the architectures; default: `random`.
@@ -51,6 +53,8 @@ class SuccessiveHalving:
         max_epochs: Epochs of the highest rung; default: the epochs of the run.
         mode: `async` or `sync`.
         size: Architectures per bracket of `sync`; default: as many as leave one in the highest rung.
+        spread: Order inside a front of several objectives: `crowding`, or `epsilon_net`, in which each is the farthest
+            from those before it.
 
     Raises:
         SpecError: Numbers that make no two rungs, or an inner strategy that continues trainings itself.
@@ -66,12 +70,15 @@ class SuccessiveHalving:
         max_epochs: int | None = None,
         mode: Literal["async", "sync"] = "sync",
         size: int | None = None,
+        spread: Spread = "crowding",
     ) -> None:
         strategy: Strategy = RandomSearch() if inner is None else inner
         if eta < 2 or min_epochs < 1:
             raise SpecError(f"eta must be >= 2 and min_epochs >= 1, got {eta} and {min_epochs}", where="halving")
         if mode not in ("async", "sync"):
             raise SpecError(f"there is no mode {mode!r}", where="halving", fix="write 'async' or 'sync'")
+        if spread not in get_args(Spread):
+            raise SpecError(f"there is no spread {spread!r}", where="halving", fix="write 'crowding' or 'epsilon_net'")
         if size is not None and size < eta:
             raise SpecError(f"a bracket of {size} is too small to promote one of {eta}", where="halving")
         if getattr(strategy, "keeps_checkpoints", False):
@@ -81,6 +88,7 @@ class SuccessiveHalving:
                 fix="take an inner strategy that proposes architectures only",
             )
         self.inner: Any = strategy
+        self.spread: Spread = spread
         self.eta, self.min_epochs, self.max_epochs, self.mode, self.size = eta, min_epochs, max_epochs, mode, size
         if max_epochs is not None:
             rung_epochs(eta, min_epochs, max_epochs)  # refuses nonsense now
@@ -191,7 +199,7 @@ class SuccessiveHalving:
     def _top(self, study: StudyView, members: list[Trial], least: int = 0) -> list[Trial]:
         """The best 1/eta of a rung, `least` ones at least if so many can be promoted."""
         able = [trial for trial in members if _is_able(study, trial)]
-        return best_first(study, able)[: max(least, len(members) // self.eta)]
+        return best_first(study, able, self.spread)[: max(least, len(members) // self.eta)]
 
     def _fresh(self, study: StudyView, count: int, bracket: int) -> list[Proposal]:
         low = self._lowest(bracket)
@@ -232,12 +240,18 @@ class Asha(SuccessiveHalving):
         eta: One of `eta` is promoted.
         min_epochs: Epochs of the lowest rung.
         max_epochs: Epochs of the highest rung; default: the epochs of the run.
+        spread: Order inside a front of several objectives: `crowding` or `epsilon_net`.
     """
 
     def __init__(
-        self, inner: Strategy | None = None, eta: int = 3, min_epochs: int = 1, max_epochs: int | None = None
+        self,
+        inner: Strategy | None = None,
+        eta: int = 3,
+        min_epochs: int = 1,
+        max_epochs: int | None = None,
+        spread: Spread = "crowding",
     ) -> None:
-        super().__init__(inner, eta, min_epochs, max_epochs, mode="async")
+        super().__init__(inner, eta, min_epochs, max_epochs, mode="async", spread=spread)
 
 
 def rung_epochs(eta: int, min_epochs: int, max_epochs: int) -> list[int]:

@@ -26,3 +26,13 @@ def test_a_library_that_lacks_one_of_its_own_says_so(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="surely_absent"):
         require("library_with_a_hole", extra="report", purpose="draw")
+
+
+def test_an_import_leaves_the_generator_of_random_alone(tmp_path, monkeypatch):
+    import random
+
+    (tmp_path / "draws_at_import.py").write_text("import random\nrandom.random()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = random.getstate()
+    require("draws_at_import", extra="train", purpose="test")
+    assert random.getstate() == before

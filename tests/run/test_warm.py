@@ -13,6 +13,7 @@ from nasplug.testing.synthetic import SyntheticEvaluator, SyntheticSpace
 STRATEGIES = [
     "random",
     "local_search",
+    "bananas",
     {"regularized_evolution": {"population_size": 4, "tournament_size": 2}},
     {"asha": {"inner": "random", "eta": 2, "min_epochs": 1, "max_epochs": 3}},
     "workshop",
