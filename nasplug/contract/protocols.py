@@ -217,6 +217,22 @@ class HasHyperparameters(Protocol):
 
 
 @runtime_checkable
+class HasTrainedPart(Protocol):
+    """A space that puts what no training depends on, such as hardware, beside the architectures of another space.
+
+    Results of a training, such as those of a table, hold for a point as they do for its trained part.
+
+    Attributes:
+        inner: Space of the trained part.
+    """
+
+    inner: SearchSpace
+
+    def trained_part(self, architecture: Architecture) -> Architecture:
+        """The architecture of `inner` that a point trains."""
+
+
+@runtime_checkable
 class HasWorkload(Protocol):
     """A space that knows the layers of its networks without building them."""
 

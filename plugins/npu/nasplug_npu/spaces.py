@@ -121,8 +121,9 @@ class UnitSpace(ChoiceSpace):
 class WithUnitSpace(HyperparameterSpace):
     """Networks of another space, each with the unit that it runs on.
 
-    It has the capabilities of the space inside, except that it has no table. Its `npu/...` costs are those of the
-    network on its unit: the run needs no target.
+    It has the capabilities of the space inside, except that tables hold its networks and not its points: an evaluator
+    that looks results up finds those of the network, as no training depends on the unit. Its `npu/...` costs are those
+    of the network on its unit: the run needs no target.
 
     Args:
         space: Space of the networks.
@@ -154,6 +155,10 @@ class WithUnitSpace(HyperparameterSpace):
         if not isinstance(self.inner, HasHyperparameters):
             return {}
         return dict(self.inner.hyperparameters(self.inner_architecture(architecture)))
+
+    def trained_part(self, architecture: Architecture) -> Architecture:
+        """The network, see `nasplug.contract.protocols.HasTrainedPart`."""
+        return self.inner_architecture(architecture)
 
     def unit(self, architecture: Architecture) -> NPU:
         """The unit of a point.

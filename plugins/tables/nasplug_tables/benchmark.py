@@ -16,7 +16,7 @@ from nasplug.contract.protocols import SearchSpace, Tabulates
 from nasplug.contract.records import Architecture, Direction, Evaluation, Measurement
 from nasplug.contract.wording import plural
 from nasplug.evaluate.trialrun import TrialRun
-from nasplug_tables.rows import Index
+from nasplug_tables.rows import Index, trained_part
 from nasplug_tables.table import Table
 
 Floats = npt.NDArray[np.float64]
@@ -168,9 +168,10 @@ class TabularBenchmark:
             SpecError: The table has no training of the trial's budget.
         """
         trial = run.trial
-        if trial.architecture.space != self.space.name:
+        _, architecture = trained_part(run.space, trial.architecture, self.space.name)
+        if architecture.space != self.space.name:
             return None
-        row = self.row(trial.architecture)
+        row = self.row(architecture)
         longest = self.budgets(self.metrics[0])
         if self.schedule == "longest":
             budget = longest[-1]

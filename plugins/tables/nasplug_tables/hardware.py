@@ -11,7 +11,7 @@ from typing import Any
 from nasplug.contract.errors import SpecError, TrialError, did_you_mean
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.cost.candidate import Candidate
-from nasplug_tables.rows import RowFinder
+from nasplug_tables.rows import RowFinder, trained_part
 from nasplug_tables.table import STRUCTURE, Table
 
 #: Quantities without a unit in their name, as HW-NAS-Bench (arXiv 2103.10584) has them: milliseconds and millijoules.
@@ -228,7 +228,8 @@ def _row(candidate: Candidate, finder: RowFinder) -> int:
         raise SpecError(
             "a bare network is in no table", where=finder.table.where, fix="price a trial: STUDY.sqlite#TRIAL"
         )
-    return finder.row(candidate.architecture, candidate.space)
+    space, architecture = trained_part(candidate.space, candidate.architecture)
+    return finder.row(architecture, space)
 
 
 def _key(candidate: Candidate) -> str:

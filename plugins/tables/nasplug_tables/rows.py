@@ -9,12 +9,25 @@ import numpy as np
 import numpy.typing as npt
 
 from nasplug.contract.errors import DataError, SpecError, TrialError
-from nasplug.contract.protocols import Tabulates
+from nasplug.contract.protocols import HasTrainedPart, Tabulates
 from nasplug.contract.records import Architecture
 from nasplug_tables import nasbench201
 from nasplug_tables.table import Table
 
 Codes = npt.NDArray[np.int64]
+
+
+def trained_part(space: Any, architecture: Architecture, wanted: str | None = None) -> tuple[Any, Architecture]:
+    """The architecture that a point trains, and its space: what tables of trainings have rows for.
+
+    Args:
+        space: Space of the point.
+        architecture: Point.
+        wanted: Name of a space at which to stop.
+    """
+    while architecture.space != wanted and isinstance(space, HasTrainedPart):
+        space, architecture = space.inner, space.trained_part(architecture)
+    return space, architecture
 
 
 class Index:

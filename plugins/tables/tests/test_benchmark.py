@@ -12,7 +12,7 @@ from nasplug_tables.spaces.nasbench101 import NASBench101
 from nasplug_tables.spaces.nasbench201 import NASBench201
 
 import nasplug as nas
-from nasplug.contract.errors import DataError, SpaceError, SpecError, StudyError, TrialError
+from nasplug.contract.errors import DataError, PluginError, SpaceError, SpecError, StudyError, TrialError
 from nasplug.testing import SyntheticSpace
 
 
@@ -195,3 +195,32 @@ def test_simulated_clock_answers_in_the_order_of_the_ends(tmp_path):
     assert [t.number for t in resumed.trials][:30] == numbers[:30]
     with pytest.raises(StudyError, match="clock"):
         run(benchmark, trials=1).finished_at(study.trials[0])
+
+
+class Cooled(nas.HyperparameterSpace):
+    """Cells, each with a fan that no training depends on."""
+
+    def __init__(self):
+        super().__init__(NASBench201(), {"fan": ["slow", "fast"]})
+        self.name = "cooled"
+
+    hyperparameter_names = ()
+
+    def hyperparameters(self, architecture):
+        return {}
+
+    def trained_part(self, architecture):
+        return self.inner_architecture(architecture)
+
+
+def test_results_of_a_point_are_those_of_its_trained_part():
+    benchmark = TabularBenchmark(table_201(), noise="mean")
+    study = nas.search(None, space=Cooled(), evaluator=benchmark, strategy="random", trials=40)
+    assert {trial.architecture.genotype[1] for trial in study.trials} == {("slow",), ("fast",)}
+    for trial in study.trials:
+        cell = NASBench201().architecture(trial.architecture.genotype[0])
+        assert trial.metrics["val_acc"] == benchmark.values("val_acc")[benchmark.row(cell)]
+    trained = nas.HyperparameterSpace(NASBench201(), {"lr": {"low": 0.01, "high": 0.1}})
+    # a training with another learning rate is not in the table
+    with pytest.raises(PluginError, match="no evaluator answered"):
+        nas.search(None, space=trained, evaluator=benchmark, strategy="random", trials=2)
