@@ -1,8 +1,11 @@
-"""Builds every distribution of the workspace and imports it alone in an empty environment."""
+"""Builds every distribution of the workspace and imports it alone in an empty environment, on any number of Pythons."""
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -46,26 +49,52 @@ def run(*command: str | Path, **options: object) -> None:
     subprocess.run([str(part) for part in command], check=True, **options)  # type: ignore[call-overload]
 
 
+def build(dist: Path, kinds: list[str]) -> None:
+    """Builds all packages of the workspace, and nobody's package of the tests."""
+    plugins = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
+    plugins = [plugin for plugin in plugins if not plugin.name.startswith("_")]
+    for project in (ROOT, *plugins, ROOT / "tests" / "stranger" / "package"):
+        run("uv", "build", "--quiet", *(f"--{kind}" for kind in kinds), "--out-dir", dist, project)
+
+
+def try_alone(python: str, file: Path, core: Path, folder: Path) -> dict[str, object]:
+    """Installs one distribution in an empty environment and imports everything."""
+    package = file.name.split("-")[0]
+    environment = folder / f"{Path(python).name}-{file.name}"
+    run("uv", "venv", "--quiet", "--python", python, environment)
+    wanted = [file] if file.name.split("-")[0] == "nasplug" else [core, file]
+    run("uv", "pip", "install", "--quiet", "--python", environment / "bin" / "python", *wanted)
+    clean = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    run(environment / "bin" / "python", "-c", CHECK, package, cwd=folder, env=clean)
+    for command in ("--help", "plugins"):
+        run(environment / "bin" / "nasplug", command, cwd=folder, env=clean, stdout=subprocess.DEVNULL)
+    program = "import platform; print(platform.python_version())"
+    shown = subprocess.run([environment / "bin" / "python", "-c", program], check=True, capture_output=True, text=True)
+    shutil.rmtree(environment)
+    return {"file": file.name, "python": shown.stdout.strip()}
+
+
 def main() -> None:
     """Builds, installs and imports."""
-    with tempfile.TemporaryDirectory() as folder:
-        dist = Path(folder) / "dist"
-        plugins = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
-        plugins = [plugin for plugin in plugins if not plugin.name.startswith("_")]
-        for project in (ROOT, *plugins, ROOT / "tests" / "stranger" / "package"):  # the last one is nobody's
-            run("uv", "build", "--quiet", "--wheel", "--out-dir", dist, project)
-        core = next(dist.glob("nasplug-*.whl"))
-        for wheel in sorted(dist.glob("*.whl")):
-            package = wheel.name.split("-")[0]
-            environment = Path(folder) / package
-            run("uv", "venv", "--quiet", "--python", sys.executable, environment)
-            python = environment / "bin" / "python"
-            wanted = [core] if wheel == core else [core, wheel]
-            run("uv", "pip", "install", "--quiet", "--python", python, *wanted)
-            clean = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
-            run(python, "-c", CHECK, package, cwd=folder, env=clean)
-            run(environment / "bin" / "nasplug", "--help", cwd=folder, env=clean, stdout=subprocess.DEVNULL)
-            run(environment / "bin" / "nasplug", "plugins", cwd=folder, env=clean, stdout=subprocess.DEVNULL)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--python", nargs="+", default=[sys.executable], help="interpreters; default: this one")
+    parser.add_argument("--kinds", nargs="+", choices=["wheel", "sdist"], default=["wheel"])
+    parser.add_argument("--dist", type=Path, help="folder of distributions that are built already")
+    parser.add_argument("--json", type=Path, help="file for what was installed where")
+    arguments = parser.parse_args()
+    tried = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        dist = arguments.dist or folder / "dist"
+        if arguments.dist is None:
+            build(dist, arguments.kinds)
+        for python in arguments.python:
+            for kind in arguments.kinds:
+                end = "*.whl" if kind == "wheel" else "*.tar.gz"
+                core = next(dist.glob(f"nasplug-{end}"))
+                tried += [try_alone(python, file, core, folder) for file in sorted(dist.glob(end))]
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(tried, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterable
@@ -124,13 +125,7 @@ def _discover_installed(allowed: str | None) -> Discovery:
 
 def _add(catalog: Catalog, plugin: object, *, name: str, distribution: str) -> None:
     """Asks one plugin to register into a catalogue of its own, then merges it: all of its names or none."""
-    wanted = str(getattr(plugin, "NASPLUG_CONTRACT", CONTRACT_VERSION))
-    if wanted.split(".")[0] != CONTRACT_VERSION.split(".")[0]:
-        raise PluginError(
-            f"was written for contract {wanted}, this nasplug has {CONTRACT_VERSION}",
-            where=f"plugin {name!r} ({distribution})",
-            fix="install a version of the plugin made for this nasplug",
-        )
+    check_contract(str(getattr(plugin, "NASPLUG_CONTRACT", CONTRACT_VERSION)), f"plugin {name!r} ({distribution})")
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(CatalogSpecs)
     try:
@@ -148,6 +143,36 @@ def _add(catalog: Catalog, plugin: object, *, name: str, distribution: str) -> N
         )
     manager.hook.register(catalog=own)
     catalog.merge(own)
+
+
+def check_contract(wanted: str, where: str, current: str = CONTRACT_VERSION) -> None:
+    """Checks that a plugin fits: written for this major version of the contract, and for no later minor version.
+
+    Args:
+        wanted: Contract that the plugin was written for.
+        where: Plugin that wants it.
+        current: Contract of this nasplug.
+
+    Raises:
+        PluginError: It does not fit.
+    """
+    if not re.fullmatch(r"\d+(\.\d+)?", wanted):
+        raise PluginError(
+            f"names the contract {wanted!r}, which is not a version",
+            where=where,
+            fix=f'write NASPLUG_CONTRACT = "{current}"',
+        )
+    major, minor = (int(part) for part in (wanted if "." in wanted else f"{wanted}.0").split("."))
+    ours, newest = map(int, current.split("."))
+    if (major, minor) <= (ours, newest) and major == ours:
+        return
+    raise PluginError(
+        f"was written for contract {wanted}, this nasplug has {current}",
+        where=where,
+        fix="install a version of the plugin made for this nasplug"
+        if major < ours
+        else "install a later nasplug: pip install -U nasplug",
+    )
 
 
 #: Names of files that came from another machine, where they have another path.
