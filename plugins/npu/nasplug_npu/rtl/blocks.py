@@ -96,10 +96,15 @@ class FusedMultiplier(Elaboratable):
 
 
 class ZeroSkipper(Elaboratable):
-    """Finds the next element that is not zero in a window of a bitmask: its distance, and the mask behind it."""
+    """Finds the next element that is not zero in a window of a bitmask: its distance, and the mask behind it.
 
-    def __init__(self, window: int) -> None:
-        self.window = window
+    Args:
+        window: Elements that it looks at.
+        registered: Whether it answers in the next clock; else in the same.
+    """
+
+    def __init__(self, window: int, *, registered: bool = True) -> None:
+        self.window, self.registered = window, registered
         self.mask, self.rest = Signal(window), Signal(window)
         self.distance, self.found = Signal(range(max(window, 2))), Signal()
 
@@ -108,13 +113,14 @@ class ZeroSkipper(Elaboratable):
         return [self.mask, self.rest, self.distance, self.found]
 
     def elaborate(self, platform: Any) -> Module:
-        """A priority encoder, registered."""
+        """A priority encoder."""
         m = Module()
         distance = Signal(range(max(self.window, 2)))
         for position in reversed(range(self.window)):
             with m.If(self.mask[position]):
                 m.d.comb += distance.eq(position)
-        m.d.sync += [
+        domain = m.d.sync if self.registered else m.d.comb
+        domain += [
             self.distance.eq(distance),
             self.found.eq(self.mask.any()),
             self.rest.eq(self.mask & (self.mask - 1)),
