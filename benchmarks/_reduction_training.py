@@ -34,6 +34,9 @@ METHODS = (
     *("uniform", "greedy", "evolution", "supernet", "random", "uniform_scratch"),
     *("torch_pruning", "torch_pruning_local", "snare", "policy", "sensitivity"),
 )
+#: Images of each of the 50 batches by which FastNAS calibrates a candidate, and validation images that score it: as few
+#: as leave it two thirds of its work for the final training.
+CALIBRATED, SCORED = 2, 128
 #: Batches of a recalibration, and images in one.
 BATCHES, BATCH = 5, 64
 VALIDATION = 0.2
@@ -211,7 +214,7 @@ def reduce(method: str, network: nn.Module, keep: float, seed: int, recipe: Reci
     """One row: a network reduced to a share of its parameters, and trained with the work that is left.
 
     Args:
-        method: One of `METHODS`.
+        method: One of `METHODS`, or `fastnas`, in the environment that `_fastnas.py` names.
         network: The trained network.
         keep: Share of the parameters that stays.
         seed: Seed of the search and of the final training.
@@ -227,6 +230,8 @@ def reduce(method: str, network: nn.Module, keep: float, seed: int, recipe: Reci
         for part in found.modules():
             getattr(part, "reset_parameters", lambda: None)()
         extra = recipe.pretraining
+    elif method == "fastnas":
+        found, before = fastnas_pruned(network, keep, recipe)
     elif method.startswith("torch_pruning"):
         found = torch_pruned(network, keep, recipe, local=method.endswith("local"))
     else:
@@ -297,6 +302,16 @@ def shared_work(network: nn.Module, recipe: Recipe) -> float:
     drawn = [count_macs(space.skeleton(space.sample(rng)), recipe.shape) for _ in range(10)]
     ends = count_macs(network, recipe.shape) + count_macs(space.skeleton(space.smallest), recipe.shape)
     return work(ends + 2 * float(np.mean(drawn)), recipe.supernet, recipe)
+
+
+def fastnas_pruned(network: nn.Module, keep: float, recipe: Recipe) -> tuple[nn.Module, float]:
+    """The network that FastNAS leaves, changed in place, and the work of all its forward passes."""
+    import _fastnas
+
+    data = task(recipe).datamodule()
+    images, labels = (torch.cat(parts)[:SCORED] for parts in zip(*data.val_dataloader(), strict=True))
+    loader = _fastnas.calibration(data.train_dataloader(), CALIBRATED)
+    return _fastnas.prune(network, loader, (images, labels), keep * count_params(network))
 
 
 def torch_pruned(network: nn.Module, keep: float, recipe: Recipe, *, local: bool) -> nn.Module:
