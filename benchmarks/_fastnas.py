@@ -116,7 +116,7 @@ def fit(task: Any, network: nn.Module, epochs: int, seed: int, *callbacks: pl.Ca
         network: Network, changed in place.
         epochs: Number of epochs.
         seed: Seed of the order of the images and their augmentation.
-        callbacks: What else happens in the training.
+        callbacks: Callbacks of the Trainer.
     """
     pl.seed_everything(seed, verbose=False)
     module = task.module(network.train().requires_grad_(), {})
