@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from typing import ParamSpec, TypeVar
 
 from nasplug.contract.errors import NasplugError, PluginError
 from nasplug.contract.protocols import Executor
-from nasplug.contract.records import Trial
+from nasplug.contract.records import Changes, Measurement, Trial
 from nasplug.ledger.work import Outcome
 from nasplug.plugins.manager import Manager
 from nasplug.run.executors.launch import Launch
@@ -76,32 +77,37 @@ class Answers:
         found = self._call("finished", self._executor.finished)
         if not isinstance(found, list) or not all(isinstance(done, (Trial, Outcome)) for done in found):
             raise self._wrong("finished returns a list of trials and outcomes", f"got {found!r:.200}")
-        return [done for done in found if self._is_new(done)]
+        return [self._accepted(done, job) for done in found if (job := self._asked(done)) is not None]
 
     def close(self, *, kill: bool = False) -> None:
         """Closes the executor."""
         self._call("close", self._executor.close, kill=kill)
 
-    def _is_new(self, done: Done) -> bool:
+    def _asked(self, done: Done) -> Job | None:
+        """The job that this is the first answer to."""
         key = done.number if isinstance(done, Trial) else done.key
         job = self._open.pop(key, None)
         if job is None:
             if key not in self._answered:
                 raise self._wrong(f"answered {_named(key)}, which was not submitted", None)
             _log.info("%s answered %s again; the first answer counts", self._where, _named(key))
-            return False
+            return None
         self._answered.add(key)
+        return job
+
+    def _accepted(self, done: Done, job: Job) -> Done:
         if isinstance(done, Trial) and job.trial is not None:
             if not done.finished:
-                raise self._wrong(f"answered {_named(key)} before it was finished", f"its state is {done.state!r}")
+                raise self._wrong(f"answered {_named(job.key)} before it was finished", f"its state is {done.state!r}")
             asked, got = job.rehearsal or (job.trial,), (done.architecture.key, done.seed)
             if got not in [(trial.architecture.key, trial.seed) for trial in asked]:
                 raise self._wrong(
-                    f"answered {_named(key)} with another trial",
+                    f"answered {_named(job.key)} with another trial",
                     f"{job.trial.architecture.key!r:.80} with seed {job.trial.seed} was asked, "
                     f"{got[0]!r:.80} with seed {got[1]} came",
                 )
-        return True
+            return shared(done, job.trial)
+        return done
 
     def _call(self, method: str, function: Callable[P, T], *arguments: P.args, **more: P.kwargs) -> T:
         try:
@@ -116,6 +122,33 @@ class Answers:
 
     def _wrong(self, what: str, why: str | None) -> PluginError:
         return PluginError(what, where=self._where, why=why, fix="this is a fault of the executor; nothing was stored")
+
+
+def shared(answer: Trial, asked: Trial) -> Trial:
+    """Returns an answer that shares with the question what is equal in both, and with others the names of its metrics.
+
+    What comes from another process is a copy of everything; a study of many trials would keep two of each proposal.
+
+    Args:
+        answer: Finished trial.
+        asked: Trial as it was submitted.
+    """
+    changes: Changes = {}
+    if answer.metrics:
+        changes["metrics"] = _interned(answer.metrics)
+    if answer.costs:
+        changes["costs"] = _interned(answer.costs)
+    if answer.proposal is not asked.proposal and answer.proposal == asked.proposal:
+        changes["proposal"] = asked.proposal
+    if answer.measurements:
+        changes["measurements"] = tuple(
+            Measurement(one.step, _interned(one.metrics), one.stage) for one in answer.measurements
+        )
+    return answer.with_(**changes)
+
+
+def _interned(numbers: Mapping[str, float]) -> dict[str, float]:
+    return {sys.intern(name): value for name, value in numbers.items()}
 
 
 def _again(error: BaseException) -> None:

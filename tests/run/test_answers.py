@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from nasplug.contract.errors import PluginError
-from nasplug.contract.records import Architecture, Proposal, Trial
+from nasplug.contract.records import Architecture, Measurement, Proposal, Trial
 from nasplug.ledger.work import Outcome, Work
 from nasplug.plugins.manager import Manager
 from nasplug.run.answers import Answers
@@ -121,3 +123,20 @@ def test_the_rest_is_the_executors():
     found.start("launch", print)
     found.close(kill=True)
     assert (found.separate, inner.launch, inner.closed) == (True, "launch", True)
+
+
+def test_an_answer_from_another_process_shares_what_it_has_in_common():
+    asked = [trial(number) for number in range(2)]
+    measured = (Measurement(1, {"score": 0.5}),)
+    done = [
+        one.with_(state="complete", metrics={"score": 1.0}, costs={"size": 2.0}, measurements=measured) for one in asked
+    ]
+    found = answers([pickle.loads(pickle.dumps(one)) for one in done])
+    for one in asked:
+        found.submit(Job(one))
+    got = found.finished()
+    assert got == done
+    assert all(answer.proposal is one.proposal for answer, one in zip(got, asked, strict=True))
+    names = [{id(name) for name in answer.metrics} for answer in got]
+    assert names[0] == names[1]
+    assert {id(name) for name in got[0].measurements[0].metrics} == names[0]
