@@ -110,7 +110,8 @@ class ImageDataModule(LightningDataModule):
         Raises:
             SpecError: The Trainer spans several processes, each of which would see all the images.
         """
-        if self.trainer is not None and self.trainer.world_size > 1:
+        divided = "train_dataloader" in vars(self)  # by an evaluator that trains with one process for each device
+        if self.trainer is not None and self.trainer.world_size > 1 and not divided:
             raise SpecError(
                 f"ImageDataModule feeds one device, and the Trainer uses {self.trainer.world_size}",
                 fix="give each trial one device: Trainer(devices=1)",

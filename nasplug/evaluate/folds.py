@@ -102,6 +102,8 @@ class CrossValidation(LightningEvaluator):
         SpecError: An unknown option, or folds that are not different numbers from 0.
     """
 
+    one_process_per_device = False
+
     def __init__(
         self,
         folds: list[int] | None = None,

@@ -46,7 +46,9 @@ from nasplug.evaluate.trainer import (
 from nasplug.evaluate.trialrun import TrialRun
 from nasplug.evaluate.weights import FILE_NAME, read_tensors, save_weights
 from nasplug.ledger.artifacts import check_artifact
+from nasplug.lightning.ddp import Alike, join
 from nasplug.lightning.distribution import data_for, lightning_of
+from nasplug.lightning.divided import divide
 from nasplug.run.seeding import seed_everything
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ class LightningEvaluator:
 
     The epochs come from the budget, the device from `run.device`, seeds from the trial. Metrics are measured once per
     epoch, at steps 1, 2, ..., and shown to the stoppers. A training whose loss is not finite fails at the end of that
-    epoch.
+    epoch. A trial on several devices (`run.gpus: 2`) is trained with DDP, by a process for each.
 
     Args:
         score: Epochs that make the result: all metrics of the epoch that is best by the first measured objective, of
@@ -79,6 +81,7 @@ class LightningEvaluator:
     """
 
     needs_task = True
+    one_process_per_device = True
 
     def __init__(
         self,
@@ -118,7 +121,8 @@ class LightningEvaluator:
             TaskError: The module does not train the network.
             SpecError: The device is not there, or does not have the precision.
         """
-        with quiet():
+        backend = "nccl" if run.device.startswith("cuda") else "gloo"
+        with quiet(), run.ranks.together(backend):
             return self._evaluate(run)
 
     def rehearse(self, run: TrialRun, *, whole: bool = False) -> Evaluation:
@@ -137,9 +141,9 @@ class LightningEvaluator:
             return self._evaluate(run, Short(whole))
 
     def _evaluate(self, run: TrialRun, short: Short | None = None) -> Evaluation:
-        epochs, seed = run.budget.epochs, run.trial.seed
+        epochs, seed, first = run.budget.epochs, run.trial.seed, run.ranks.rank == 0
         where = "rehearsal" if short is not None else f"trial {run.number}"
-        options = {**DEFAULTS, **self.trainer, **device_options(run.device)}
+        options = {**DEFAULTS, **self.trainer, **device_options(run.device, several=run.ranks.several)}
         check_precision(self.precision, str(options["accelerator"]))
         torch.set_num_threads(run.threads)
         if options["accelerator"] == "gpu":
@@ -164,8 +168,8 @@ class LightningEvaluator:
             network,
             run.study.objectives,
             self.scoring,
-            keeps_best=self.keep == "best" and short is None,
-            report=run.report if short is None else _say_nothing,
+            keeps_best=self.keep == "best" and short is None and first,
+            report=run.report if short is None and first else _say_nothing,
             epochs=epochs,
         )
         loggers = self.loggers.of(run, lightning) if short is None else []
@@ -180,13 +184,17 @@ class LightningEvaluator:
             around.append(as_callback(Ending, lightning)(watching.look, recorder))
         if parent is not None:
             around.append(as_callback(Continuing, lightning)())
+        if run.ranks.several:
+            options |= join(run.ranks, lightning)
+            divide(data, run.ranks)
+            around.append(as_callback(Alike, lightning)())
         trainer = lightning.Trainer(
             **options,
             max_epochs=run.budget.total or epochs,
             precision=self.precision,
             callbacks=[*around, *callbacks, recorder],
         )
-        seed_everything(seed)
+        seed_everything(seed if first else run.seed(f"rank-{run.ranks.rank}"))
         with finished(loggers):
             if epochs == 0:
                 fit(trainer, lambda: trainer.validate(module, datamodule=data, verbose=False))
@@ -225,6 +233,8 @@ class LightningEvaluator:
         if trainer is not None:
             written["checkpoint"] = run.folder / "last.ckpt"
             trainer.save_checkpoint(written["checkpoint"], weights_only=False)
+        if run.ranks.rank:
+            return {}
         if recorder.best_weights is not None:
             network.load_state_dict(recorder.best_weights)
         if self.keep != "none" and recorder.pruned is None:

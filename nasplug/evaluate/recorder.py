@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nasplug.contract.records import Measurement, Objective
 from nasplug.evaluate.scoring import Best, Scoring, main_objective
 from nasplug.evaluate.weights import Snapshot, Structure, snapshot, structure
+from nasplug.lightning.ddp import averaged, everywhere
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule, Trainer
@@ -31,6 +32,9 @@ class Recorder:
     validation: before it, a callback may exchange them (averaged weights), and after it, give the others back or change
     the network. A callback that changes its structure makes all earlier epochs incomparable:
     scoring begins anew.
+
+    Where several processes train the network, all of them decide alike: metrics are means over them, and the reason to
+    stop is what the first one was told.
 
     Args:
         network: Network in training.
@@ -95,7 +99,7 @@ class Recorder:
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Takes the copied weights if the epoch may turn out to be the best one."""
         if not trainer.sanity_checking:
-            self._seen = self._look(numbers(trainer.callback_metrics), self._validated)
+            self._seen = self._look(averaged(numbers(trainer.callback_metrics)), self._validated)
             self._validated = None
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
@@ -106,16 +110,16 @@ class Recorder:
             trainer.should_stop = True
         losses = self._losses.float().sum().item() if isinstance(self._losses, Tensor) else self._losses
         self._losses = 0.0
-        if not math.isfinite(losses):
+        if not all(everywhere(math.isfinite(losses))):
             self.not_finite = step
             trainer.should_stop = True
             return
         if trainer.enable_validation and self._seen is None:
             return  # validation is not due in this epoch, and its metrics are those of an earlier one
-        metrics = numbers(trainer.callback_metrics)
+        metrics = averaged(numbers(trainer.callback_metrics))
         self._measure(step, metrics, self._seen or self._look(metrics))
         self._seen = None
-        reason = self._report(self.measurements[-1])
+        reason = everywhere(self._report(self.measurements[-1]))[0]
         if reason is not None and step < last:  # at the end there is nothing to stop
             self.pruned = reason
             trainer.should_stop = True
@@ -130,7 +134,7 @@ class Recorder:
 
     def on_untrained(self, trainer: Trainer) -> None:
         """Takes the metrics of a validation without training as step 0."""
-        metrics = numbers(trainer.callback_metrics)
+        metrics = averaged(numbers(trainer.callback_metrics))
         self._measure(0, metrics, self._look(metrics))
 
     def result(self) -> dict[str, float]:

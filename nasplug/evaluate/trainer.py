@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.lightning.ddp import refuse_one_process
 from nasplug.lightning.distribution import lightning_of as lightning_of
 
 if TYPE_CHECKING:
@@ -30,9 +31,10 @@ DECIDED_ELSEWHERE: dict[str, str] = {
     "callbacks": "list them under `callbacks:`",
     "precision": "use the evaluator's own option `precision`",
     "accelerator": "set run.device",
-    "devices": "set run.device; a trial has one device, and more trials run side by side with run.workers",
-    "strategy": "leave it out: a trial has one device",
-    "num_nodes": "leave it out: a trial has one device",
+    "devices": "set run.device and run.gpus; more trials run side by side with run.workers",
+    "strategy": "leave it out: trials on several devices (run.gpus) train with DDP",
+    "num_nodes": "leave it out: a trial runs on one machine",
+    "use_distributed_sampler": "leave it out: the training data of a trial on several devices are divided anyway",
     "enable_checkpointing": "leave it out; the evaluator's option `keep` says which weights are kept",
     "barebones": "leave it out: it switches metrics off",
     "fast_dev_run": "leave it out, and use limit_train_batches for short trials",
@@ -98,42 +100,40 @@ def check_options(options: Mapping[str, object], where: str) -> None:
         ) from error
 
 
-def device_options(device: str) -> DeviceOptions:
+def device_options(device: str, *, several: bool = False) -> DeviceOptions:
     """The Trainer options for a device name.
 
     Args:
-        device: `cpu`, `cuda`, `cuda:1` and so on, or `auto` for a GPU if there is one.
+        device: `cpu`, `cuda`, `cuda:1` and so on, `auto` for a GPU if there is one, or several: `cuda:0,1`, or
+            `cpu:0,1` for two processes on the processor.
+        several: Whether this training has a process for each device.
 
     Raises:
-        SpecError: Another name, or a GPU that is not there.
+        SpecError: Another name, a GPU that is not there, or several devices for a training in one process.
     """
     import torch
 
     found = torch.cuda.device_count()
     if device == "auto":
         device = "cuda" if found else "cpu"
-    if device == "cpu":
-        return {"accelerator": "cpu", "devices": 1}
     family, _, index = device.partition(":")
-    if "," in index:
-        raise SpecError(
-            f"the evaluator trains a network on one GPU, and this trial has {device!r}",
-            where="run.gpus",
-            why="a Trainer on several starts processes of its own, whose measurements would not reach the search",
-            fix="give at most 1, or an evaluator of your own that uses run.devices",
-        )
-    if family != "cuda" or not (index or "0").isdecimal():
+    indices = (index or "0").split(",")
+    if family not in ("cpu", "cuda") or not all(one.isdecimal() for one in indices):
         raise SpecError(
             f"there is no device {device!r}", where="run.device", fix=did_you_mean(device, ("cpu", "cuda", "auto"))
         )
-    if int(index or 0) >= found:
+    if len(indices) > 1 and not several:
+        raise refuse_one_process(device)
+    if family == "cpu":
+        return {"accelerator": "cpu", "devices": len(indices)}
+    if max(map(int, indices)) >= found:
         raise SpecError(
             f"the device {device!r} is not available",
             where="run.device",
             why=f"torch sees {found} CUDA devices",
             fix="use cpu or auto, or run where there is a GPU and a CUDA build of torch",
         )
-    return {"accelerator": "gpu", "devices": [int(index or 0)]}
+    return {"accelerator": "gpu", "devices": [int(one) for one in indices]}
 
 
 def check_precision(precision: str, accelerator: str) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nasplug.contract.checks import check_json
-from nasplug.contract.errors import PluginError, StudyError, TrialError
+from nasplug.contract.errors import PluginError, SpecError, StudyError, TrialError
 from nasplug.contract.jsondata import JsonObject
 from nasplug.contract.records import Budget, Measurement, Trial
 from nasplug.evaluate.answers import check_callbacks, check_measurement, check_reason
+from nasplug.evaluate.ranks import Ranks, devices_of
 from nasplug.evaluate.settling import settled
 from nasplug.evaluate.stages import Stage, read_stage
 from nasplug.evaluate.wrapped import wrapped_data
@@ -43,8 +44,11 @@ class TrialRun:
         threads: Threads of torch.
         keeps_checkpoints: Whether the training may be continued later, so that the optimiser's state must be kept.
         emit: Shows a measurement to whoever watches.
+        ranks: Place of this process among those that train the trial together, one for each device; None for a trial
+            in one process.
 
     Attributes:
+        ranks: That place.
         measurements: Measurements reported so far.
         edits: Changes of the network's structure so far.
         stages: Stages by name, those that are still open or were pruned included.
@@ -62,7 +66,9 @@ class TrialRun:
         threads: int = 1,
         keeps_checkpoints: bool = False,
         emit: Emit | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
+        self.ranks = ranks or Ranks()
         self.trial, self.study, self.parent = trial, study, parent
         self.device, self.threads, self.keeps_checkpoints = device, threads, keeps_checkpoints
         self.measurements: list[Measurement] = []
@@ -169,8 +175,19 @@ class TrialRun:
 
         Args:
             record: Record of the change; JSON data.
+
+        Raises:
+            PluginError: The record is not JSON data.
+            SpecError: The network trains on several devices.
         """
         where = f"trial {self.number}, run.edit"
+        if self.ranks.several:
+            raise SpecError(
+                "a network on several devices cannot change its structure while it trains",
+                where=where,
+                why="the processes that train it exchange the gradients of the parameters that it began with",
+                fix="give a trial one GPU (run.gpus: 1) and let more of them run side by side (run.workers)",
+            )
         if not isinstance(record, Mapping):
             raise PluginError(f"a change of structure is a mapping, not {record!r:.100}", where=where)
         check_json(dict(record), "the change of structure", where)
@@ -200,8 +217,7 @@ class TrialRun:
     @property
     def devices(self) -> tuple[str, ...]:
         """The devices of the trial, one name each: `("cuda:0", "cuda:1")` for a trial with two GPUs."""
-        family, _, indices = self.device.partition(":")
-        return tuple(f"{family}:{index}" for index in indices.split(",")) if indices else (self.device,)
+        return devices_of(self.device)
 
     def artifact(self, path: Path) -> str:
         """Returns the name under which a file of the trial stands in `Evaluation.artifacts`."""

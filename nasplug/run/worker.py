@@ -9,12 +9,14 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from nasplug.contract.errors import MissingExtraError, NasplugError, PluginError, SpecError, StorageError, TrialError
 from nasplug.contract.records import BASELINE, Changes, Evaluation, Failure, Trial
 from nasplug.cost.candidate import Candidate
 from nasplug.evaluate.answers import check_evaluation
+from nasplug.evaluate.ranks import Ranks, devices_of
 from nasplug.evaluate.trialrun import TrialRun
 from nasplug.evaluate.workrun import WorkRun, carry_out
 from nasplug.ledger.artifacts import checksum
@@ -43,6 +45,7 @@ class Worker:
         keeps_checkpoints: Whether optimiser states are kept for later continuation.
         device: Device of this worker; None for that of the specification.
         interruption: Whether the person pressed Ctrl-C; without, `KeyboardInterrupt` is the candidate's own.
+        ranks: Place of this process among those of its trials; None for trials in one process.
     """
 
     def __init__(
@@ -53,7 +56,9 @@ class Worker:
         keeps_checkpoints: bool = False,
         device: str | None = None,
         interruption: Interruption | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
+        self.ranks = ranks
         self.assembly, self.folder, self.keeps_checkpoints = assembly, folder, keeps_checkpoints
         self.device = device or assembly.spec.run.device
         self._interruption = interruption or Interruption()
@@ -74,10 +79,37 @@ class Worker:
             TaskError: A rehearsal failed for a reason that would meet every trial.
         """
         if job.rehearsal:
-            return rehearse(self.assembly, job.rehearsal, self.device, NOT_THE_CANDIDATE)
+            return rehearse(self.assembly, job.rehearsal, devices_of(self.device)[0], NOT_THE_CANDIDATE)
         if job.trial is not None and job.trial.number == BASELINE:
             return self._baseline(job, emit)
         return self._trial(job, emit) if job.work is None else self._work(job, emit)
+
+    def close(self) -> None:
+        """Does nothing: it has started nothing."""
+
+    def accompany(self, job: Job, place: Path) -> Failure | None:
+        """Takes part in the training of a trial whose first process is another one.
+
+        Args:
+            job: The trial, with what it may know.
+            place: File through which the processes find each other.
+
+        Returns:
+            The failure of this process, or None.
+
+        Raises:
+            NasplugError: As for `run`.
+        """
+        assert job.trial is not None
+        assert self.ranks is not None
+        ranks, known = replace(self.ranks, place=place), Changes()
+        assembly = self.assembly.of_baseline() if job.trial.number == BASELINE else self.assembly
+        self._guarded(
+            f"trial {job.trial.number}",
+            known,
+            lambda: assembly.manager.hook.evaluate(run=self._seeded(assembly, job, None, ranks)),
+        )
+        return known.get("failure")
 
     def _baseline(self, job: Job, emit: Emit | None) -> Trial:
         """Trains the network to compare with; whatever is wrong with it must not end the search."""
@@ -85,7 +117,11 @@ class Worker:
         assert trial is not None
         try:
             worker = Worker(
-                self.assembly.of_baseline(), self.folder, device=self.device, interruption=self._interruption
+                self.assembly.of_baseline(),
+                self.folder,
+                device=self.device,
+                interruption=self._interruption,
+                ranks=self.ranks,
             )
             return worker._trial(job, emit)
         except StorageError:
@@ -120,7 +156,7 @@ class Worker:
         run = WorkRun(
             work,
             ledger.view,
-            device=self.device,
+            device=devices_of(self.device)[0],
             threads=self.assembly.spec.run.threads,
             manager=self.assembly.manager,
             emit=say,
@@ -176,27 +212,10 @@ class Worker:
 
     def _evaluate(self, job: Job, emit: Emit | None, known: Changes) -> None:
         """Fills `known` with fields of the finished trial, so that a failure keeps what was found before it."""
-        assembly, trial = self.assembly, job.trial
-        assert trial is not None
-        ledger = assembly.ledger(folder=self.folder)
-        ledger.restore(job.history)
-        if job.parent is not None:
-            ledger.book.by_number.setdefault(job.parent.number, job.parent)
-        if job.parent is not None and job.parent.edits and _continues(trial) and not trial.edits:
-            trial = trial.with_(edits=job.parent.edits)  # what is continued is the network as it ended there
+        assembly = self.assembly
+        run = self._seeded(assembly, job, emit, self.ranks)
+        trial = run.trial
         known["edits"] = trial.edits
-        ledger.propose(trial)
-        run = TrialRun(
-            trial,
-            ledger.view,
-            manager=assembly.manager,
-            parent=job.parent,
-            device=self.device,
-            threads=assembly.spec.run.threads,
-            keeps_checkpoints=self.keeps_checkpoints,
-            emit=emit,
-        )
-        seed_everything(trial.seed)
         candidate = assembly.candidate(run) if assembly.costs else None
         if candidate is not None:
             known["costs"] = price(assembly.costs, candidate, assembly.target, trained=False, known={})
@@ -218,6 +237,31 @@ class Worker:
                 fix="configure an evaluator that answers every trial of this space",
             )
         self._take(run, candidate, evaluation, known)
+
+    def _seeded(self, assembly: Assembly, job: Job, emit: Emit | None, ranks: Ranks | None) -> TrialRun:
+        """The trial of a job as hooks see it, after all generators were seeded."""
+        trial = job.trial
+        assert trial is not None
+        ledger = assembly.ledger(folder=self.folder)
+        ledger.restore(job.history)
+        if job.parent is not None:
+            ledger.book.by_number.setdefault(job.parent.number, job.parent)
+        if job.parent is not None and job.parent.edits and _continues(trial) and not trial.edits:
+            trial = trial.with_(edits=job.parent.edits)  # what is continued is the network as it ended there
+        ledger.propose(trial)
+        run = TrialRun(
+            trial,
+            ledger.view,
+            manager=assembly.manager,
+            parent=job.parent,
+            device=self.device,
+            threads=assembly.spec.run.threads,
+            keeps_checkpoints=self.keeps_checkpoints,
+            emit=emit,
+            ranks=ranks,
+        )
+        seed_everything(trial.seed)
+        return run
 
     def _take(self, run: TrialRun, candidate: Candidate | None, evaluation: Evaluation, known: Changes) -> None:
         """Takes over what the evaluator answered, and asks the costs that are due after it."""

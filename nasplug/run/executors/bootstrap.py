@@ -106,8 +106,9 @@ class Bootstrap:
             folder, device = place.folder, place.device
         else:
             run, torch = spec.run, sys.modules.get("torch")
-            found = 0 if torch is None or run.device == "cpu" else torch.cuda.device_count()
-            if run.device != "cpu" and torch is not None:
+            on_cpu = run.device.startswith("cpu")
+            found = 0 if torch is None or on_cpu else torch.cuda.device_count()
+            if not on_cpu and torch is not None:
                 found = usable(found, self.gpus)
             given = grant(index, run.workers, run.device, run.gpus, found)
             given.enforce()
@@ -127,12 +128,10 @@ class Serve:
 
     def __call__(self, pipe: Connection, index: int) -> None:
         """Serves jobs until the driver says so, or is gone."""
-        if hasattr(os, "setsid"):
-            os.setsid()  # children of a job end with it, and Ctrl-C is the driver's alone
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-        service = Service(lambda: self.bootstrap.worker(index))
+        from nasplug.run.executors.gang import runner
+
+        detach()
+        service = Service(lambda: runner(self.bootstrap.worker(index), lambda: self.bootstrap, index))
         lock = threading.Lock()
 
         def send(kind: str, value: object) -> None:
@@ -160,6 +159,15 @@ class Serve:
                 os._exit(70)
         # Threads that a job left behind must not keep the process.
         os._exit(0)
+
+
+def detach() -> None:
+    """Makes this process the head of a group of its own, which ends when the process that started it ends."""
+    if hasattr(os, "setsid"):
+        os.setsid()  # children of a job end with it, and Ctrl-C is the driver's alone
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:

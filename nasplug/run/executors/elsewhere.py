@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 from nasplug.contract.errors import NasplugError, PluginError, SpecError
 from nasplug.plugins.discovery import module_of, rename
 from nasplug.run.executors.bootstrap import Bootstrap, Place
+from nasplug.run.executors.gang import runner
 from nasplug.run.executors.serving import Service
 from nasplug.run.executors.travel import Inbound
 from nasplug.run.versions import versions
@@ -99,7 +100,7 @@ class Parcel:
         root = Path(folder) if self.store.shared else scratch / "files"
         root.mkdir(parents=True, exist_ok=True)
         place = Place(str(root), plugins, device)
-        service = Service(lambda: self.bootstrap.worker(place=place))
+        service = Service(lambda: runner(self.bootstrap.worker(place=place), lambda: self.bootstrap, place=place))
         if service.error is not None:
             raise service.error.within(here)
         return Station(service, Inbound(self.store, root))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import random
+import sys
 from collections import deque
 
+from nasplug.run.executors.devices import grant
+from nasplug.run.executors.gang import Runner, runner
 from nasplug.run.executors.launch import Launch
 from nasplug.run.interruption import watching
 from nasplug.run.jobs import Done, Job
+from nasplug.run.spec import RunOptions
 from nasplug.run.worker import Emit, Worker
 
 
@@ -26,7 +30,7 @@ class InlineExecutor:
     def __init__(self, shuffle: int | None = None) -> None:
         self._rng = None if shuffle is None else random.Random(shuffle)
         self._jobs: deque[Job] = deque()
-        self._worker: Worker | None = None
+        self._worker: Runner | None = None
         self._emit: Emit | None = None
         self._open = contextlib.ExitStack()
 
@@ -34,9 +38,14 @@ class InlineExecutor:
         """Takes the driver's assembly as it is."""
         assembly = launch.assembly
         interruption = self._open.enter_context(watching())
-        self._worker = Worker(
-            assembly, launch.folder, keeps_checkpoints=assembly.keeps_checkpoints, interruption=interruption
+        worker = Worker(
+            assembly,
+            launch.folder,
+            keeps_checkpoints=assembly.keeps_checkpoints,
+            device=_device(assembly.spec.run),
+            interruption=interruption,
         )
+        self._worker = runner(worker, launch.bootstrap)
         self._emit = launch.emit
 
     def submit(self, job: Job) -> None:
@@ -57,3 +66,13 @@ class InlineExecutor:
         """Forgets what is queued."""
         self._open.close()
         self._jobs.clear()
+        if self._worker is not None:
+            self._worker.close()
+
+
+def _device(run: RunOptions) -> str:
+    """The device that the specification names, or the first GPUs where a trial has several."""
+    torch = sys.modules.get("torch")
+    if torch is None or run.gpus is None or run.gpus <= 1 or run.device.startswith("cpu"):
+        return run.device
+    return grant(0, 1, run.device, run.gpus, torch.cuda.device_count()).device

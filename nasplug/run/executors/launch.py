@@ -52,7 +52,7 @@ class Launch:
     def resources(self) -> Resources:
         """What one trial gets."""
         run = self.assembly.spec.run
-        return Resources(run.threads, 0 if run.device == "cpu" else run.gpus)
+        return Resources(run.threads, 0 if run.device.startswith("cpu") else run.gpus)
 
     def bootstrap(self, *, program: bool = True) -> Bootstrap:
         """Returns what a process elsewhere needs to become a worker of this run.

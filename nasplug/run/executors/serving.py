@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from nasplug.contract.errors import NasplugError, PluginError
 from nasplug.plugins.watchdog import OverdueError
 from nasplug.run.jobs import Done, Job
-from nasplug.run.worker import Emit, Worker
+from nasplug.run.worker import Emit
+
+if TYPE_CHECKING:
+    from nasplug.run.executors.gang import Runner
 
 
 class Service:
@@ -21,8 +25,8 @@ class Service:
         error: Error that the worker could not be set up with, or None.
     """
 
-    def __init__(self, make: Callable[[], Worker]) -> None:
-        self._worker: Worker | None = None
+    def __init__(self, make: Callable[[], Runner]) -> None:
+        self._worker: Runner | None = None
         self.error: NasplugError | None = None
         try:
             self._worker = make()

@@ -146,6 +146,15 @@ def test_hooks_see_the_devices_by_name(device, names):
     assert run.devices == names
 
 
-def test_the_evaluator_of_the_core_refuses_several():
-    with pytest.raises(SpecError, match="on one GPU, and this trial has 'cuda:0,1'"):
-        device_options("cuda:0,1")
+@pytest.mark.parametrize("device", ["cuda:0,1", "cpu:0,1"])
+def test_a_training_in_one_process_refuses_several(device):
+    with pytest.raises(SpecError, match=rf"on one device, and it was given '{device}'[\s\S]*at most 1"):
+        device_options(device)
+
+
+def test_a_training_in_several_processes_takes_them(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert device_options("cuda:2,3", several=True) == {"accelerator": "gpu", "devices": [2, 3]}
+    assert device_options("cpu:0,1", several=True) == {"accelerator": "cpu", "devices": 2}
+    with pytest.raises(SpecError, match="'cuda:3,4' is not available"):
+        device_options("cuda:3,4", several=True)
