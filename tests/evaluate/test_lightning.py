@@ -309,7 +309,7 @@ def test_plugins_that_draw_random_numbers_do_not_change_a_training(train):
     [
         ({"trainer": {"limit_train_batchs": 2}}, "did you mean 'limit_train_batches'"),
         ({"trainer": {"max_epochs": 2}}, "budget.epochs"),
-        ({"trainer": {"devices": 2}}, "one device"),
+        ({"trainer": {"devices": 2}}, "run.gpus"),
         ({"trainer": {"gradient_clip_val": "much"}}, "the Trainer refuses"),
         ({"precision": "16-mix"}, "did you mean '16-mixed'"),
         ({"keep": "all"}, "best, last or none"),
