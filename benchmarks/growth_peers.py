@@ -23,6 +23,7 @@ import argparse
 import copy
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,11 @@ STRIDE = 2
 #: Images of each of the 50 calibrating batches, of `fastnas` and of `fastnas_long`, and held images that the latter
 #: scores by.
 CALIBRATED, SMALL, FEWER = 16, 4, 256
-NAMES = ("full", "cgap_long", "uniform_long", "fastnas", "fastnas_long", "gromo", "gromo_long")
+#: Rows in the order in which they are trained: those at the same work first, for all seeds.
+EQUAL = ("full", "cgap_long", "uniform_long", "fastnas_long", "gromo_long")
+NAMES = (*EQUAL, "fastnas", "gromo")
+#: Arguments that no result depends on.
+OTHERS = ("data", "seeds", "work", "out", "kept")
 
 
 def held(arguments: argparse.Namespace, data: Any) -> fastnas.Batch:
@@ -143,38 +148,48 @@ def work_of_growth(seed: int) -> float:
     return float(own[0]["work"] / own[0]["epochs"])
 
 
-def seeded(seed: int, arguments: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
-    """All rows of a seed."""
-    sizes = {width: count_params(growth.built(arguments, width)) for width in range(2, arguments.width + 1)}
+@dataclass(frozen=True)
+class Rows:
+    """Rows by method and seed, each trained when it is first asked for, and kept in a file.
 
-    def ours(name: str, width: int, epochs: int) -> dict[str, Any]:
-        return kept(folder / f"{name}-{seed}.json", lambda: growth.run(name, seed, arguments, width, epochs))
+    Attributes:
+        arguments: Settings.
+        folder: Folder of the files.
+    """
 
-    def theirs(name: str, make: Any) -> dict[str, Any]:
-        found = kept(folder / f"{name}-{seed}.json", make)
-        print(name, seed, {key: found[key] for key in ("epochs", "val_acc", "params", "work", "seconds")}, flush=True)
-        return found | {"method": name, "seed": seed}
+    arguments: argparse.Namespace
+    folder: Path
 
-    file = folder / f"full-{seed}.pt"
-    full = theirs("full", lambda: whole(seed, arguments, file))
-    allowed = arguments.share * full["work"]
-    narrow = min(sizes, key=lambda width: abs(sizes[width] - arguments.keep * full["params"]))
-    per_epoch = 6.0 * count_macs(growth.built(arguments, narrow), growth.SHAPE) * arguments.train
-    rows = [
-        full,
-        ours("cgap_long", arguments.width, round(allowed / work_of_growth(seed))),
-        ours("uniform_long", narrow, round(allowed / per_epoch)),
-    ]
-    short = theirs("gromo", lambda: grown(seed, arguments, arguments.epochs, arguments.keep * full["params"]))
-    training = (short["work"] - short["search_work"]) / arguments.epochs
-    epochs = max(1, round((allowed - short["search_work"]) / training))
-    return [
-        *rows,
-        theirs("fastnas", lambda: pruned(seed, arguments, None, file)),
-        theirs("fastnas_long", lambda: pruned(seed, arguments, allowed, file)),
-        short,
-        theirs("gromo_long", lambda: grown(seed, arguments, epochs, arguments.keep * full["params"])),
-    ]
+    def file(self, name: str, seed: int) -> Path:
+        """The file of a row."""
+        return self.folder / f"{name}-{seed}.json"
+
+    def row(self, name: str, seed: int) -> dict[str, Any]:
+        """One row."""
+        return kept(self.file(name, seed), lambda: self.made(name, seed)) | {"method": name, "seed": seed}
+
+    def made(self, name: str, seed: int) -> dict[str, Any]:
+        """One training."""
+        settings, weights = self.arguments, self.folder / f"full-{seed}.pt"
+        if name == "full":
+            return whole(seed, settings, weights)
+        full = self.row("full", seed)
+        allowed, params = settings.share * full["work"], settings.keep * full["params"]
+        if name == "cgap_long":
+            return growth.run(name, seed, settings, settings.width, round(allowed / work_of_growth(seed)))
+        if name == "uniform_long":
+            networks = {width: growth.built(settings, width) for width in range(2, settings.width + 1)}
+            narrow = min(networks, key=lambda width: abs(count_params(networks[width]) - params))
+            epoch = 6.0 * count_macs(networks[narrow], growth.SHAPE) * settings.train
+            return growth.run(name, seed, settings, narrow, round(allowed / epoch))
+        if name.startswith("fastnas"):
+            return pruned(seed, settings, allowed if name == "fastnas_long" else None, weights)
+        epochs = settings.epochs
+        if name == "gromo_long":
+            short = self.row("gromo", settings.seeds[0])
+            epoch = (short["work"] - short["search_work"]) / epochs
+            epochs = max(1, round((allowed - short["search_work"]) / epoch))
+        return grown(seed, settings, epochs, params)
 
 
 def refused(arguments: argparse.Namespace) -> str:
@@ -193,10 +208,11 @@ def summed(found: list[dict[str, Any]]) -> dict[str, Any]:
     """Figures by method, with intervals of 95 % of the differences within a seed."""
     rows = {(row["method"], row["seed"]): row for row in found}
     summary: dict[str, Any] = {}
-    for name in NAMES:
+    for name in dict.fromkeys(row["method"] for row in found):
         own = [row for row in found if row["method"] == name]
         whole = [rows["full", row["seed"]] for row in own]
         summary[name] = {
+            "seeds": [row["seed"] for row in own],
             "val_acc": mean_sd([row["val_acc"] for row in own]),
             **{
                 f"minus_{other}": interval([row["val_acc"] - rows[other, row["seed"]]["val_acc"] for row in own])
@@ -226,13 +242,23 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=24)
     parser.add_argument("--keep", type=float, default=0.36, help="share of the parameters to end with")
     parser.add_argument("--share", type=float, default=0.66, help="work of the long rows, of the whole network's")
+    parser.add_argument("--kept", action="store_true", help="records the rows that are there, and trains nothing")
     parser.add_argument("--work", type=Path, default=Path("runs/growth-peers"))
     parser.add_argument("--out", type=Path, default=None, help="folder of the JSON; default: results beside the script")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    settings = {key: value for key, value in vars(arguments).items() if key not in ("data", "seeds", "work", "out")}
+    settings = {key: value for key, value in vars(arguments).items() if key not in OTHERS}
     folder = arguments.work / "-".join(str(value) for value in settings.values())
-    found = [row for seed in arguments.seeds for row in seeded(seed, arguments, folder)]
+    rows = Rows(arguments, folder)
+    wanted = [(name, seed) for names in (EQUAL, NAMES[len(EQUAL) :]) for seed in arguments.seeds for name in names]
+    missing = [each for each in wanted if arguments.kept and not rows.file(*each).is_file()]
+    found = []
+    for each in wanted:
+        if each not in missing:
+            found.append(rows.row(*each))
+            print(
+                *each, {key: found[-1][key] for key in ("epochs", "val_acc", "params", "work", "seconds")}, flush=True
+            )
     hidden = [arguments.width * 2**block // gromo.SEED for block in range(3)]
     result = {
         "data": f"{growth.DATA}; FastNAS also sees training images that no other row does, by which it prunes",
@@ -240,6 +266,7 @@ def main() -> None:
         "settings": settings,
         "network": f"ResNet-8, width {arguments.width}, stem with stride {STRIDE}, projections",
         "seeds": arguments.seeds,
+        "not_run": [f"{name} {seed}" for name, seed in missing],
         "fastnas_with_default_divisor": refused(arguments),
         "gromo_statistics_of_forward": {
             kind: gromo.price(arguments.width, hidden, STRIDE, 64, exact=kind == "exact")
