@@ -35,6 +35,7 @@ KERNELS = {
 OTHERS = {
     "bogk": "bogk",
     "local_search": "local_search",
+    "bananas": "bananas",
     "optuna.tpe": "optuna.tpe",
     "qnas": nas.component("qnas", preset="table"),
     "infonas.screen over evolution": nas.component("infonas.screen", inner=nas.component("regularized_evolution")),
@@ -63,6 +64,10 @@ SUITES = {
 }
 
 
+#: Numbers of queries after which the runs are described.
+MARKS = (20, 50, 100, 150)
+
+
 def summary(found: Comparison) -> dict:
     """The numbers worth keeping: means and standard errors, the end of every run, and the median of its seconds."""
     baseline = "regularized_evolution"
@@ -70,6 +75,18 @@ def summary(found: Comparison) -> dict:
         "settings": dict(found.settings),
         "seeds": found.settings["seeds"],
         "regret": found.to_json()["summary"],
+        "median": {
+            label: {
+                str(mark): round(float(np.median(o.regret[:, mark - 1])), 4)
+                for mark in MARKS
+                if mark <= o.regret.shape[1]
+            }
+            for label, o in found.outcomes.items()
+        },
+        "runs_at_the_optimum": {
+            label: {str(mark): int((o.regret[:, mark - 1] < 1e-9).sum()) for mark in MARKS if mark <= o.regret.shape[1]}
+            for label, o in found.outcomes.items()
+        },
         "final": {label: [round(v, 4) for v in o.regret[:, -1].tolist()] for label, o in found.outcomes.items()},
         "p_below_evolution": {
             label: found.p_value(label, baseline) for label in found.outcomes if label not in (baseline, "random")
@@ -89,7 +106,9 @@ def joined(before: dict, now: dict) -> dict:
     if any(now["settings"].get(name) != value for name, value in before["settings"].items()):
         raise SystemExit(f"the recorded rows have other settings: {before['settings']}, now {now['settings']}")
     kept = {
-        part: {**before[part], **rows} for part, rows in now.items() if isinstance(rows, dict) and part != "settings"
+        part: {**before.get(part, {}), **rows}
+        for part, rows in now.items()
+        if isinstance(rows, dict) and part != "settings"
     }
     dates = before.get("rows_of", dict.fromkeys(before["regret"], before["date"]))
     return now | kept | {"rows_of": {label: date for label, date in dates.items() if label not in now["regret"]}}

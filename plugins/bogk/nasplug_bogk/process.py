@@ -83,11 +83,16 @@ class GaussianProcess:
         smoothed: Array = self.targets - self.noise * self.weights
         return smoothed
 
-    def predict(self, graphs: Sequence[Graph]) -> tuple[Array, Array]:
-        """Posterior mean and standard deviation of f, without the noise; float64 (len(graphs),) each."""
+    def predict(self, graphs: Sequence[Graph], *, rough: bool = False) -> tuple[Array, Array]:
+        """Posterior mean and standard deviation of f, without the noise; float64 (len(graphs),) each.
+
+        Args:
+            graphs: Graphs to predict.
+            rough: Whether similarities in single precision are enough, as to choose among candidates.
+        """
         if not self.graphs:
             return np.zeros(len(graphs)), np.full(len(graphs), np.sqrt(self.scale))
-        cross = self.kernel.gram(graphs, self.graphs)
+        cross = self.kernel.gram(graphs, self.graphs, rough=rough)
         half = solve_triangular(self._factor, cross.T, lower=True)
         variance = np.maximum(1.0 - np.square(half).sum(axis=0), 1e-12)
         return cross @ self.weights, np.sqrt(self.scale * variance)

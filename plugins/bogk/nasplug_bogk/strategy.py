@@ -190,7 +190,7 @@ class BayesianOptimisation:
 
         def score(candidates: Sequence[Architecture]) -> Array:
             graphs = [self.graph(study, candidate) for candidate in candidates]
-            means, deviations = np.swapaxes([process.predict(graphs) for process in believing], 0, 1)
+            means, deviations = np.swapaxes([process.predict(graphs, rough=True) for process in believing], 0, 1)
             return log_expected_hypervolume_improvement(means, deviations, front, reference)
 
         best = best_first(study, [trial for trial in trials if comparable(study, trial)])
@@ -272,7 +272,7 @@ class BayesianOptimisation:
             graphs = [self.graph(study, candidate) for candidate in candidates]
             if self.acquisition == "thompson":
                 return process.sample(graphs, rng)
-            mean, deviation = process.predict(graphs)
+            mean, deviation = process.predict(graphs, rough=True)
             if self.acquisition == "ucb":
                 return worth.upper_confidence_bound(mean, deviation, count)
             improvement = worth.log_expected_improvement(mean, deviation, best)

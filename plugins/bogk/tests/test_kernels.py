@@ -222,6 +222,17 @@ def test_many_graphs_are_worked_on_in_blocks():
     np.testing.assert_allclose(np.diag(whole), embedding.squared_norms(some, [0])[0])
 
 
+def test_single_precision_is_enough_for_candidates():
+    rng = np.random.default_rng(0)
+    some = [Graph.chain(tuple(rng.choice(["conv", "pool", "skip"], 5))) for _ in range(80)]
+    embedding = InfiniteGraphConvolution()
+    exact, rough = (ask(some, some[:30], [0, 1, 2]) for ask in (embedding.inner, embedding.roughly))
+    assert rough.dtype == np.float64
+    assert 1e-12 < np.abs(rough - exact).max() < 1e-6  # it was single precision, and no more was lost
+    finite = GraphConvolution([2])
+    assert (finite.roughly(some, some[:3], [0]) == finite.inner(some, some[:3], [0])).all()
+
+
 def test_contracting_joins_the_neighbours():
     graph = Graph(("input", "skip", "conv", "skip", "output"), ((0, 1), (1, 2), (1, 3), (2, 4), (3, 4)))
     assert contract(graph, ["skip"]) == Graph(("input", "conv", "output"), ((0, 1), (0, 2), (1, 2)))

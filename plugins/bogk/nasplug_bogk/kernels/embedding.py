@@ -40,6 +40,16 @@ class Embedding(ABC):
             float64 (len(wanted), len(a), len(b)).
         """
 
+    def roughly(self, a: Sequence[Graph], b: Sequence[Graph], wanted: Sequence[int]) -> Array:
+        """The same to about seven digits, where that is faster: enough to compare candidates, not to solve equations.
+
+        Args:
+            a: Graphs of the rows.
+            b: Graphs of the columns.
+            wanted: Positions in `variants`, ascending.
+        """
+        return self.inner(a, b, wanted)
+
     @abstractmethod
     def squared_norms(self, a: Sequence[Graph], wanted: Sequence[int]) -> Array:
         """Inner product of every graph with itself, float64 (len(wanted), len(a))."""

@@ -24,8 +24,14 @@ class GraphKernel(ABC):
     """
 
     @abstractmethod
-    def gram(self, a: Sequence[Graph], b: Sequence[Graph] | None = None) -> Array:
-        """Similarities of two lists of graphs, or of one list with itself: float64 (len(a), len(b))."""
+    def gram(self, a: Sequence[Graph], b: Sequence[Graph] | None = None, *, rough: bool = False) -> Array:
+        """Similarities of two lists of graphs, or of one list with itself: float64 (len(a), len(b)).
+
+        Args:
+            a: Graphs of the rows.
+            b: Graphs of the columns; default: `a`.
+            rough: Whether single precision is enough.
+        """
 
 
 @dataclass(frozen=True)
@@ -44,9 +50,9 @@ class Part:
     lengthscale: float = 1.0
     weight: float = 1.0
 
-    def separation(self, shape: Shape, a: Sequence[Graph], b: Sequence[Graph]) -> Array:
+    def separation(self, shape: Shape, a: Sequence[Graph], b: Sequence[Graph], *, rough: bool = False) -> Array:
         """What the similarity is a function of, see `separations`; (len(a), len(b))."""
-        separation: Array = separations(self.embedding, shape, a, b, [self.variant])[0]
+        separation: Array = separations(self.embedding, shape, a, b, [self.variant], rough=rough)[0]
         return separation
 
 
@@ -62,11 +68,11 @@ class EmbeddingKernel(GraphKernel):
     parts: tuple[Part, ...]
     shape: Shape = "matern52"
 
-    def gram(self, a: Sequence[Graph], b: Sequence[Graph] | None = None) -> Array:
+    def gram(self, a: Sequence[Graph], b: Sequence[Graph] | None = None, *, rough: bool = False) -> Array:
         """The weighted sum."""
         total = np.zeros((len(a), len(a if b is None else b)))
         for part in self.parts:
-            separation = part.separation(self.shape, a, a if b is None else b)
+            separation = part.separation(self.shape, a, a if b is None else b, rough=rough)
             if b is None:
                 separation = (separation + separation.T) / 2.0  # the same up to rounding
             total += part.weight * similarity(self.shape, separation, part.lengthscale)
@@ -76,13 +82,19 @@ class EmbeddingKernel(GraphKernel):
 
 
 def separations(
-    embedding: Embedding, shape: Shape, a: Sequence[Graph], b: Sequence[Graph], wanted: Sequence[int]
+    embedding: Embedding,
+    shape: Shape,
+    a: Sequence[Graph],
+    b: Sequence[Graph],
+    wanted: Sequence[int],
+    *,
+    rough: bool = False,
 ) -> Array:
     """Squared distances of embedded graphs, or their cosines for a linear kernel: (len(wanted), len(a), len(b)).
 
     The embedding of a graph is never zero, since every graph has an input and an output.
     """
-    found = embedding.inner(a, b, wanted)
+    found = embedding.roughly(a, b, wanted) if rough else embedding.inner(a, b, wanted)
     rows, columns = embedding.squared_norms(a, wanted), embedding.squared_norms(b, wanted)
     if shape == "linear":
         found /= np.sqrt(rows)[:, :, None]
