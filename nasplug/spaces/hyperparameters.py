@@ -21,7 +21,6 @@ from nasplug.contract.jsondata import Json, JsonObject
 from nasplug.contract.members import check_member
 from nasplug.contract.protocols import (
     CAPABILITIES,
-    HasConditions,
     HasLabels,
     HasVector,
     SearchSpace,
@@ -31,6 +30,7 @@ from nasplug.contract.protocols import (
 from nasplug.contract.ranges import Categorical
 from nasplug.contract.records import Architecture, Scalar
 from nasplug.spaces.choices import ChoiceSpace
+from nasplug.spaces.decisions import chain_of, decisions_of
 from nasplug.spaces.graph import Graph
 
 if TYPE_CHECKING:
@@ -50,8 +50,6 @@ _NEEDS = {
     "HasVector": ("vector", "from_vector", "active"),
     "HasWorkload": ("workload",),
 }
-#: Steps in which graphs show numbers.
-_LEVELS = 8
 
 
 class HyperparameterSpace:
@@ -251,7 +249,7 @@ class HyperparameterSpace:
         inner, trained = self._halves(architecture)
         taken = {choice.name for choice in self.inner.choices}
         made = self.trained.active(trained)
-        return {**_active(self.inner, inner), **{_distinct(name, taken): value for name, value in made.items()}}
+        return {**decisions_of(self.inner, inner), **{_distinct(name, taken): value for name, value in made.items()}}
 
     def vector(self, architecture: Architecture) -> tuple[float, ...]:
         """The vector of the architecture, followed by that of the training."""
@@ -269,7 +267,7 @@ class HyperparameterSpace:
         graph: Graph = self.inner.graph(inner)
         labels, edges, last = list(graph.labels[:-1]), list(graph.edges), len(graph.labels) - 1
         chains = [
-            _chain(self.trained.domain(name), name, value) for name, value in self.trained.active(trained).items()
+            chain_of(self.trained.domain(name), name, value) for name, value in self.trained.active(trained).items()
         ]
         end = last + sum(map(len, chains))
         edges = [(source, end if target == last else target) for source, target in edges]
@@ -323,22 +321,7 @@ def _distinct(name: str, taken: set[str]) -> str:
     return f"{name} (training)" if name in taken else name
 
 
-def _active(space: Any, architecture: Architecture) -> Mapping[str, Scalar]:
-    if isinstance(space, HasConditions):
-        return space.active(architecture)
-    vector = space.vector(architecture)
-    return {choice.name: choice.value(entry) for choice, entry in zip(space.choices, vector, strict=True)}
-
-
 def _decisions(space: Any, architecture: Architecture) -> int:
     """How many decisions of an architecture could be made otherwise."""
-    made = _active(space, architecture)
+    made = decisions_of(space, architecture)
     return sum(choice.name in made and choice.domain.size != 1 for choice in space.choices)
-
-
-def _chain(domain: Domain, name: str, value: Any) -> list[str]:
-    """Labels of the nodes that stand for a hyperparameter, at least one."""
-    if isinstance(domain, Categorical):
-        return [f"{name}={value}"]
-    level = min(int(domain.to_unit(value) * _LEVELS), _LEVELS - 1)
-    return [f"{name}>={step}/{_LEVELS}" for step in range(level + 1)]

@@ -19,5 +19,10 @@ def register(catalog: Catalog) -> None:
         summary="Bayesian optimisation: a Gaussian process with graph kernels on any space of graphs.",
     )
     catalog.command(
+        "predict-metric",
+        "nasplug_bogk.predicting:command",
+        summary="Predict a metric of untrained networks from the trials of a study, with intervals.",
+    )
+    catalog.command(
         "motifs", "nasplug_bogk.command:command", summary="Show which parts of an architecture help, by a graph kernel."
     )

@@ -144,7 +144,6 @@ class _Block:
             for sign in (1.0, -1.0)
         )
 
-
     def in_single_precision(self) -> _Block:
         """The same with numbers of 32 bits."""
         single = copy(self)
