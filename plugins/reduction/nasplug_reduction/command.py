@@ -192,4 +192,8 @@ def _show(reduced: Reduced, written: list[str]) -> None:
             line.append(text)
         cells.append(line)
     output.print_table(["network", *columns], cells, numeric=columns)
+    if reduced.is_uniform:
+        from nasplug_reduction.result import SAME
+
+        print(SAME)
     print(f"written: {', '.join(map(output.printable, written))}")

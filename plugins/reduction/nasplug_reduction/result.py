@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from nasplug_reduction.space import ReductionSpace
 
 
+#: What is said where the table has two rows.
+SAME = "The uniform network is what was chosen; no other one was trained to the end."
+
+
 @dataclass(frozen=True)
 class Row:
     """One network of the table.
@@ -106,6 +110,11 @@ class Reduced:
         return rows
 
     @property
+    def is_uniform(self) -> bool:
+        """Whether the uniform network is the result: the search was for it, or found nothing that it judged better."""
+        return self.found is self.uniform
+
+    @property
     def points(self) -> list[dict[str, Json]]:
         """Size and metric of every network that was trained, the smallest first: the curve of accuracy over size."""
         found: list[dict[str, Json]] = [
@@ -142,7 +151,7 @@ class Reduced:
         )
 
     def __str__(self) -> str:
-        return self.table()
+        return f"{self.table()}\n{SAME}" if self.is_uniform else self.table()
 
     def to_json(self) -> dict[str, Json]:
         """Table, curve and widths as JSON data."""

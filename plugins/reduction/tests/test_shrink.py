@@ -24,6 +24,8 @@ def test_a_users_model(project, tmp_path, model, weights):
         strategy="reduction.uniform",
     )
     assert [row.name for row in reduced.rows] == ["original", "uniform"]
+    assert reduced.is_uniform
+    assert str(reduced).endswith("no other one was trained to the end.")
     assert reduced.original.metrics["val_acc"] > 0.9  # the checkpoint counts, without any training
     assert reduced.found.costs["params"] <= 0.4 * reduced.original.costs["params"]
     assert reduced.found.metrics["val_acc"] > 0.6
