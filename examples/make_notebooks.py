@@ -139,8 +139,9 @@ sum(weight.numel() for weight in model.parameters())""",
     ),
     (
         "markdown",
-        """At most 30 % of its parameters. Channels go step by step, where the network misses them least; the uniformly narrow
-network of the same size is trained beside it, because a search that does not beat it is not worth its time.""",
+        """At most 30 % of its parameters. Channels go step by step, where the network misses them least; the
+uniformly narrow network of the same size is trained beside it, because a search that does not beat it is not worth
+its time.""",
     ),
     (
         "code",
