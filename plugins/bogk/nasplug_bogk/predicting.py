@@ -62,9 +62,9 @@ class PredictMetricCommand:
             print(f"{prediction.mean:.6g} [{prediction.low:.6g}, {prediction.high:.6g}]  {name}")
         tested = surrogate.calibration
         print(
-            f"{surrogate.metric}, intervals of {tested.level:.0%}, from {plural(tested.trials, 'trial')}. Put to the test "
-            f"by cross-validation: rank correlation {tested.kendall:.2f} (Kendall), error {tested.rmse:.4g} where the "
-            f"results spread by {tested.spread:.4g}; the process alone would hold {tested.coverage:.0%}."
+            f"{surrogate.metric}, intervals of {tested.level:.0%}, from {plural(tested.trials, 'trial')}. Put to the "
+            f"test by cross-validation: rank correlation {tested.kendall:.2f} (Kendall), error {tested.rmse:.4g} where "
+            f"the results spread by {tested.spread:.4g}; the process alone would hold {tested.coverage:.0%}."
         )
         return 0
 
