@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from nasplug_npu.machine import instructions as isa
 from nasplug_npu.machine.layers import Layer
-from nasplug_npu.machine.layout import Map
+from nasplug_npu.machine.layout import Ints, Map
 from nasplug_npu.machine.parameters import Parameters
 from nasplug_npu.machine.weights import Words
 
@@ -22,6 +22,7 @@ class Program:
         weights: Contents of the memory of weights.
         map_words: Words of the memory of maps that are used.
         ends: Name of every layer, and how many stores have been done when it is.
+        steps: Clocks of a round of each chunk, of computations that skip zeros, by their number.
         maps: Maps by the name of the layer that writes them; `input` is the first one.
     """
 
@@ -31,6 +32,7 @@ class Program:
     map_words: int = 0
     ends: list[tuple[str, int]] = field(default_factory=list)
     maps: dict[str, Map] = field(default_factory=dict)
+    steps: dict[int, Ints] = field(default_factory=dict)
 
     def count(self, engine: str) -> int:
         """Instructions of an engine so far."""

@@ -42,7 +42,7 @@ END, GO = 0, 1
 SUMS, DEPTHWISE, LARGEST = 0, 1, 2
 #: Values of `post`: sums as they are, by a line, by comparisons, or codes as they are.
 RAW, LINE, STEPS, PASS = 0, 1, 2, 3
-#: Values of `destination`.
+#: Where words of the memory of weights go, in this order.
 TO_WEIGHTS, TO_RECORDS, TO_MASK = 0, 1, 2
 
 _COMMON = (
@@ -61,10 +61,13 @@ INSTRUCTIONS: dict[str, tuple[Field, ...]] = {
     "weights": (
         *_COMMON,
         Field("memory", 20, "address in the memory of weights"),
-        Field("destination", 2, "0 weights, 1 records of the post-process unit, 2 masks of weights that are not zero"),
-        Field("row", 12, "first row of the buffer"),
-        Field("words", 18, "words to load; the memory moves whole bursts"),
-        Field("width", 8, "words that a row takes"),
+        Field("words", 18, "words of weights; the memory moves whole bursts"),
+        Field("row", 12, "their first row"),
+        Field("record_words", 14, "words of records for the post-process unit, which follow"),
+        Field("record_row", 12, "their first row"),
+        Field("record_width", 8, "words of records that a row takes"),
+        Field("mask_words", 11, "words of masks of weights that are not zero, which follow"),
+        Field("mask_row", 10, "their first row"),
     ),
     "store": (*_COMMON, *_RUNS, Field("buffer_stride", 13, "words from one piece to the next in the buffer")),
     "compute": (

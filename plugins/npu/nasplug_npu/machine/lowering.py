@@ -14,6 +14,7 @@ from nasplug_npu.machine.codes import Line, Steps
 from nasplug_npu.machine.compiler import Buffers, Compiler
 from nasplug_npu.machine.layers import Layer
 from nasplug_npu.machine.layout import Map
+from nasplug_npu.machine.steps import steps_of
 from nasplug_npu.machine.tiles import Sizes, cut
 from nasplug_npu.machine.weights import Chunk, chunks, is_depthwise, masks, records, rows_of
 
@@ -147,6 +148,10 @@ class Lowering:
             places = self._load_weights(group, weights, record, mask)
             start, free = c.outputs.take()
             done = 0
+            if self.skips:
+                mine = self.chunks[group[0] : group[1]]
+                counts = [steps_of(chunk.mask.tolist(), self.build.window) for chunk in mine]
+                program.steps[program.count("compute")] = np.array(counts)
             for values in self._parts(group, band, read, places, start):
                 waits = {"maps": program.count("maps"), "weights": program.count("weights"), "store": free}
                 done = program.add("compute", waits, **values)
@@ -215,25 +220,26 @@ class Lowering:
         mine, build, program, layer = self.chunks[group[0] : group[1]], self.build, self.program, self.layer
         if not mine:
             return 0, 0, 0
-        words = rows_of([chunk.bits for chunk in mine], build)
-        starts = [0, 0, 0]
-        parts = [(weights, isa.TO_WEIGHTS, words, build.row_words)]
+        content = [rows_of([chunk.bits for chunk in mine], build)]
+        place, free = weights.find(group, len(content[0]) // build.row_words)
+        values = {"words": len(content[0]), "row": place}
+        starts = [place, 0, 0]
         if layer.coded is not None:
-            found = [records(layer.coded, chunk.first, chunk.last, build.lanes) for chunk in mine]
+            found = np.concatenate([records(layer.coded, chunk.first, chunk.last, build.lanes) for chunk in mine])
             width = layer.coded.rule.records().shape[1] * build.lanes
-            parts.append((record, isa.TO_RECORDS, np.concatenate(found), width))
+            starts[isa.TO_RECORDS] = record.find(group, len(found) // width)[0]
+            values |= {"record_words": len(found), "record_width": width, "record_row": starts[isa.TO_RECORDS]}
+            content.append(found)
         if self.skips:
-            parts.append((mask, isa.TO_MASK, masks(mine), 1))
-        for region, destination, content, width in parts:
-            rows = -(-len(content) // width)
-            start, free = region.find(group, rows)
-            starts[destination] = start
-            if free is None or not rows:
-                continue
+            bits = masks(mine)
+            starts[isa.TO_MASK] = mask.find(group, len(bits))[0]
+            values |= {"mask_words": len(bits), "mask_row": starts[isa.TO_MASK]}
+            content.append(bits)
+        for region in (weights, record, mask):
             if region.over:
                 raise self._refused("its weights do not fit", f"half a buffer has {plural(region.buffers.half, 'row')}")
-            values = {"memory": program.place(content), "destination": destination, "row": start}
-            program.add("weights", {"compute": free}, **values, words=len(content), width=width)
+        if free is not None:
+            program.add("weights", {"compute": free}, memory=program.place(np.concatenate(content)), **values)
         return starts[0], starts[1], starts[2]
 
     def _parts(

@@ -11,7 +11,7 @@ from nasplug_npu.machine.parameters import Parameters
 from nasplug_npu.rtl.blocks import MacArray
 from nasplug_npu.rtl.bricks import DIGITS, BrickArray
 from nasplug_npu.rtl.engines import Engine
-from nasplug_npu.rtl.posting import PostUnit
+from nasplug_npu.rtl.posting import HELD, PostUnit
 from nasplug_npu.rtl.walking import PLACE, SIDE, Stepper, Walker
 
 
@@ -50,7 +50,7 @@ class Computer(Engine):
         chunk, round_, above = Signal(10), Signal(13), Signal(17)
         base, part, reads = Signal(signed(PLACE)), Signal(8), Signal(8)
         weights, mask, first_weights, first_mask = Signal(17), Signal(16), Signal(17), Signal(16)
-        credit = Signal(2, init=2)
+        credit = Signal(range(HELD + 1), init=HELD)
         step, ends_round, ends_chunk, ends_all = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             step.eq(running & (~stepper.last | (credit > 0))),
@@ -99,8 +99,10 @@ class Computer(Engine):
             m.d.sync += base.eq(base + Mux(turn, f["next_base"], 0))
         with m.If(ends_all):
             m.d.sync += running.eq(0)
-        handed = Signal(4)
-        m.d.comb += self.finished.eq(self.busy & ~running & (settling == 0) & ~handed.any() & post.idle & (chunk > 0))
+        live, handed = Signal(), Signal(4)  # what is under way to the array, and from there to the post-process unit
+        m.d.comb += self.finished.eq(
+            self.busy & ~running & (settling == 0) & ~live & ~handed.any() & post.idle & (chunk > 0)
+        )
 
         # Stage 0.
         per_word = 64 // build.entity
@@ -126,7 +128,7 @@ class Computer(Engine):
         ]
 
         # Stage 1.
-        live, first, last = Signal(), Signal(), Signal()
+        first, last = Signal(), Signal()
         block, at, now_part = Signal(SIDE), Signal(max(log_parts, 1)), Signal(8)
         m.d.sync += [live.eq(step), first.eq(stepper.first), last.eq(ends_round), block.eq(stepper.block)]
         m.d.sync += [at.eq(weights[:log_parts] if log_parts else 0), now_part.eq(part)]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Elaboratable, Module, Mux, Signal, Value
 
-from nasplug_npu.machine.instructions import ENGINES, INSTRUCTIONS, WIDTHS
+from nasplug_npu.machine.instructions import ENGINES, INSTRUCTIONS, TO_MASK, TO_RECORDS, TO_WEIGHTS, WIDTHS
 
 #: Bits of the count of finished instructions.
 COUNT = 12
@@ -112,11 +112,12 @@ class WeightLoader(Engine):
 
     Args:
         burst: Words of a burst.
+        row_words: Words of a row of weights.
     """
 
-    def __init__(self, burst: int) -> None:
+    def __init__(self, burst: int, row_words: int) -> None:
         super().__init__("weights")
-        self.burst = burst
+        self.burst, self.row_words = burst, row_words
         self.address, self.ask = Signal(20, name="weights_address"), Signal(name="weights_ask")
         self.came = Signal(name="weights_came")
         self.row, self.slot = Signal(12), Signal(8)
@@ -128,14 +129,22 @@ class WeightLoader(Engine):
         self.front(m)
         f, next_ = self.fields(), self.fetched()
         asked, got, whole = Signal(19), Signal(19), Signal(19)
-        m.d.comb += whole.eq(_whole_bursts(f["words"], self.burst))
+        weights, records, masks = (Signal(19, name=f"{name}_end") for name in ("weights", "records", "masks"))
+        m.d.comb += [
+            weights.eq(f["words"]),
+            records.eq(weights + f["record_words"]),
+            masks.eq(records + f["mask_words"]),
+            whole.eq(_whole_bursts(masks, self.burst)),
+        ]
         with m.If(self.start):
             m.d.sync += [asked.eq(0), got.eq(0), self.row.eq(next_["row"]), self.slot.eq(0)]
+        width = Signal(8)
         m.d.comb += [
             self.ask.eq(self.busy & (asked < whole)),
             self.address.eq(f["memory"] + asked),
-            self.destination.eq(f["destination"]),
-            self.write.eq(self.came & (got < f["words"])),
+            self.destination.eq(Mux(got < weights, TO_WEIGHTS, Mux(got < records, TO_RECORDS, TO_MASK))),
+            width.eq(Array([Const(self.row_words, 8), f["record_width"], Const(1), Const(1)])[self.destination]),
+            self.write.eq(self.came & (got < masks)),
             self.finished.eq(self.busy & self.came & (got + 1 == whole)),
         ]
         with m.If(self.ask):
@@ -143,8 +152,12 @@ class WeightLoader(Engine):
         with m.If(self.came):
             m.d.sync += got.eq(got + 1)
         with m.If(self.write):
-            last = self.slot + 1 == f["width"]
+            last = self.slot + 1 == width
             m.d.sync += [self.slot.eq(Mux(last, 0, self.slot + 1)), self.row.eq(self.row + last)]
+            with m.If(got + 1 == weights):
+                m.d.sync += [self.slot.eq(0), self.row.eq(f["record_row"])]
+            with m.If(got + 1 == records):
+                m.d.sync += [self.slot.eq(0), self.row.eq(f["mask_row"])]
         return m
 
 

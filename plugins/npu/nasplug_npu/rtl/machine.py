@@ -25,7 +25,7 @@ class Machine(Elaboratable):
 
     def __init__(self, build: Parameters) -> None:
         self.build = build
-        self.maps, self.weights = MapLoader(build.map_burst), WeightLoader(build.weight_burst)
+        self.maps, self.weights = MapLoader(build.map_burst), WeightLoader(build.weight_burst, build.row_words)
         self.store, self.compute = Storer(build.map_burst), Computer(build)
         self.map_data, self.weight_data = Signal(64, name="map_data"), Signal(32, name="weight_data")
         self.store_data = Signal(64, name="store_data")

@@ -11,6 +11,8 @@ from nasplug_npu.machine.parameters import RECORD, Parameters
 
 #: Most exceptions of a line.
 EXCEPTIONS = 4
+#: Rounds of sums that wait in registers: a power of two, and more than the clocks from a step to its codes.
+HELD = 8
 
 
 class CodeLane(Elaboratable):
@@ -65,7 +67,7 @@ class CodeLane(Elaboratable):
 class PostUnit(Elaboratable):
     """Takes the sums of one round after the other, so many per clock as it has lanes, and writes what they become.
 
-    Two rounds of sums wait in registers, so that the array goes on.
+    Some rounds of sums wait in registers, so that the array goes on.
 
     Args:
         build: The machine.
@@ -93,16 +95,16 @@ class PostUnit(Elaboratable):
                 [Signal(signed(32), name=f"held_{h}_{p}_{c}") for c in range(self.channels)]
                 for p in range(build.positions)
             ]
-            for h in range(2)
+            for h in range(HELD)
         ]
-        write_half, read_half, waiting = Signal(), Signal(), Signal(2)
+        write_turn, read_turn, waiting = Signal(range(HELD)), Signal(range(HELD)), Signal(range(HELD + 1))
         with m.If(self.take):
-            m.d.sync += write_half.eq(~write_half)
-        for half in range(2):
-            with m.If(self.take & (write_half == half)):
+            m.d.sync += write_turn.eq(write_turn + 1)
+        for turn in range(HELD):
+            with m.If(self.take & (write_turn == turn)):
                 m.d.sync += [
                     mine.eq(given)
-                    for of_mine, of_given in zip(held[half], self.sums, strict=True)
+                    for of_mine, of_given in zip(held[turn], self.sums, strict=True)
                     for mine, given in zip(of_mine, of_given, strict=True)
                 ]
         # Where the sums of this clock come from, and what becomes of them.
@@ -157,7 +159,7 @@ class PostUnit(Elaboratable):
                     position.eq(Mux(last_lane, 0, position + 1)),
                 ]
                 with m.If(last_lane):
-                    m.d.sync += read_half.eq(~read_half)
+                    m.d.sync += read_turn.eq(read_turn + 1)
                 with m.If(last_round):
                     m.d.sync += [done.eq(0), column.eq(0), entity.eq(0), chunk.eq(chunk + 1)]
                     m.d.sync += [chunk_record.eq(record + 1), record.eq(record + 1)]
@@ -166,12 +168,12 @@ class PostUnit(Elaboratable):
         m.d.comb += self.record_row.eq(record)
         # Stage 0: sums out of the registers, while records are read.
         flat = [
-            Cat(*(Cat(*held[half][p][k::lanes]) for k in range(lanes)))
-            for half in range(2)
+            Cat(*(Cat(*held[turn][p][k::lanes]) for k in range(lanes)))
+            for turn in range(HELD)
             for p in range(build.positions)
         ]
         chosen = Signal(32 * self.channels)
-        m.d.comb += chosen.eq(Array(flat)[Mux(read_half, build.positions, 0) + position])
+        m.d.comb += chosen.eq(Array(flat)[read_turn * build.positions + position])
         per_lane = self.channels // lanes
         ports = [Signal(signed(32), name=f"given_{k}") for k in range(lanes)]
         for k in range(lanes):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from nasplug_npu.config import NPUConfig
-from nasplug_npu.machine.codes import Line, Steps
-from nasplug_npu.machine.layers import Coded, Layer
+from nasplug_npu.machine.layers import Layer
 from nasplug_npu.machine.parameters import parameters
+from nasplug_npu.machine.samples import code
 
 
 def _build(shape="8x4x1", **changes):
@@ -27,25 +27,6 @@ def _build(shape="8x4x1", **changes):
     return parameters(NPUConfig(**{**fields, **changes}))
 
 
-def _coded(rng, channels, sums, bits=8, *, signed=True):
-    """A rule that spreads the sums over all levels."""
-    flat = sums.reshape(channels, -1)
-    low, high = flat.min(axis=1), np.maximum(flat.max(axis=1), flat.min(axis=1) + 1)
-    levels = (1 << bits) - 1
-    zero = 1 << (bits - 1) if signed else 0
-    if levels <= 15:
-        steps = np.sort(rng.integers(low[:, None], high[:, None] + 1, (channels, levels)), axis=1)
-        return Coded(Steps(steps), bits, signed, zero)
-    slope = np.maximum((levels + 8) / (high - low) * (1 << 20), 1).astype(np.int64)
-    offset = (-low * slope).astype(np.int64) - rng.integers(0, 1 << 22, channels)
-    nothing = np.zeros((channels, 0), dtype=np.int64)
-    ends = np.zeros(channels, dtype=np.int64)
-    line = Line(slope, offset, ends + 20, ends, ends + levels, nothing, nothing)
-    at = np.stack([flat[:, 0], flat[:, -1] + 1], axis=1)
-    step = np.where(line.levels(at) > 0, -1, 1) * np.array([1, 0])
-    return Coded(Line(slope, offset, ends + 20, ends, ends + levels, at, step), bits, signed, zero)
-
-
 def _layer(rng, inputs, out=8, kernel=3, *, bits=8, weight_bits=8, coded=True, kept=1.0, **settings):
     """A layer with random weights for these inputs."""
     channels, groups = len(inputs), settings.get("groups", 1)
@@ -57,7 +38,7 @@ def _layer(rng, inputs, out=8, kernel=3, *, bits=8, weight_bits=8, coded=True, k
     plain = Layer("layer", (kernel, kernel), weights, weight_bits, **settings)
     if not coded:
         return plain
-    rule = _coded(rng, out, plain.sums(inputs), bits)
+    rule = code(plain.sums(inputs), bits, rng)
     return Layer("layer", (kernel, kernel), weights, weight_bits, coded=rule, **settings)
 
 
@@ -69,11 +50,6 @@ def _map(rng, *shape, bits=8, signed=True):
 @pytest.fixture
 def build():
     return _build
-
-
-@pytest.fixture
-def coded():
-    return _coded
 
 
 @pytest.fixture
