@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import msgspec
 
 from nasplug.contract.records import Measurement, Trial
@@ -32,6 +34,11 @@ class Job(msgspec.Struct, frozen=True):
             return self.trial.number
         assert self.work is not None
         return self.work.key
+
+    @property
+    def digest(self) -> str:
+        """Name of everything that the job is, equal in another process that submits the same job."""
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
 
 
 #: What became of a job.

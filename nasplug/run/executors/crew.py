@@ -42,6 +42,9 @@ class Hands(Protocol):
     def start(self) -> int:
         """Begins to start a worker and returns its identity, which is never used again."""
 
+    def claim(self, job: Job) -> int | None:
+        """Returns the worker that has this job already, of a driver that died, and will report of it; usually None."""
+
     def send(self, worker: int, job: Job) -> None:
         """Gives a job to a worker that is ready and has none."""
 
@@ -68,6 +71,7 @@ class _Member:
     ready: bool = False
     task: _Task | None = None
     deadline: float | None = None
+    last: bool = False
 
 
 class Crew:
@@ -94,7 +98,12 @@ class Crew:
             payload: Job to run.
             time_limit: Seconds that the job may take once a worker has it.
         """
-        self._waiting.append(_Task(key, payload, time_limit))
+        task = _Task(key, payload, time_limit)
+        claimed = self._hands.claim(payload)
+        if claimed is None:
+            self._waiting.append(task)
+        else:  # it ends with this job, as it was set up by another driver
+            self._members[claimed] = _Member(True, task, _deadline(task), last=True)
         self._schedule()
 
     def events(self) -> list[Event]:
@@ -124,8 +133,7 @@ class Crew:
             identity = next(iter(self._idle))
             del self._idle[identity]
             member, task = self._members[identity], self._waiting.popleft()
-            member.task = task
-            member.deadline = None if task.limit is None else time.monotonic() + task.limit
+            member.task, member.deadline = task, _deadline(task)
             self._hands.send(identity, task.job)
         if not self._waiting or len(self._members) >= self._workers:
             return
@@ -148,7 +156,11 @@ class Crew:
             return []
         if report.kind == "done":
             member.task = member.deadline = None
-            self._idle[report.worker] = None
+            if member.last:
+                del self._members[report.worker]
+                self._hands.end(report.worker)
+            else:
+                self._idle[report.worker] = None
             return [Event(task.key, "done", report.value)]
         return [Event(task.key, "message", report.value)]
 
@@ -183,3 +195,7 @@ class Crew:
                 found.append(Event(member.task.key, "timeout", member.task.limit))
                 self._hands.end(identity)
         return found
+
+
+def _deadline(task: _Task) -> float | None:
+    return None if task.limit is None else time.monotonic() + task.limit

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nasplug.contract.errors import SpecError
+from nasplug.evaluate.ranks import devices_of
 from nasplug.run.executors.crew import Crew
 from nasplug.run.executors.eventful import EventfulExecutor
 from nasplug.run.executors.launch import Launch
 from nasplug.run.executors.stores import open_store
 from nasplug_ray.cluster import WHERE, connect
 from nasplug_ray.demand import Demand, device_names
+from nasplug_ray.lingering import Lingering
 
 
 class RayExecutor(EventfulExecutor):
@@ -31,6 +33,8 @@ class RayExecutor(EventfulExecutor):
             study: `file:///mnt/share/nas`, `s3://bucket/nas`.
         retries: Number of times that a job is tried again after its worker was lost.
         elastic: Whether the cluster grows by itself, so that what no machine has may come.
+        linger: Seconds for which trials go on when their driver dies, so that a resumed search takes over those that
+            run; 0 ends them with it. Needs a cluster that outlives the driver and a study file.
         logs: Whether what trials print is printed by the driver.
         runtime_env: Runtime environment of the workers, such as `{working_dir: .}` or `{pip: [...]}`; shipped once.
         init: Further arguments of `ray.init`.
@@ -46,6 +50,7 @@ class RayExecutor(EventfulExecutor):
         store: str | None = None,
         retries: int = 1,
         elastic: bool = False,
+        linger: float = 600.0,
         logs: bool = True,
         runtime_env: Mapping[str, object] | None = None,
         init: Mapping[str, object] | None = None,
@@ -55,6 +60,9 @@ class RayExecutor(EventfulExecutor):
             raise SpecError(f"expected at least 0, got {retries}", where=f"{WHERE}, retries")
         self.address, self.cpus, self.memory, self.resources = address, cpus, memory, dict(resources or {})
         self.store, self.retries, self.elastic, self.logs = store, retries, elastic, logs
+        if linger < 0:
+            raise SpecError(f"expected at least 0, got {linger:g}", where=f"{WHERE}, linger")
+        self.linger = linger
         self.runtime_env, self.init = dict(runtime_env or {}), dict(init or {})
         self._after: list[tuple[object, Path]] = []
 
@@ -78,8 +86,13 @@ class RayExecutor(EventfulExecutor):
             try:
                 if not self.elastic:
                     demand.check_fits(cluster.nodes())
-                device = "cpu" if demand.gpus == 0 else device_names(demand.gpus)
-                hands = RayHands(cluster, parcel, demand, device, Outbound(store, launch.folder), self.runtime_env)
+                named = launch.assembly.spec.run.device
+                on_cpu = named if named.startswith("cpu") else "cpu"
+                device = on_cpu if demand.gpus == 0 else device_names(demand.gpus)
+                kept = launch.assembly.spec.run.storage is not None and not cluster.local
+                lingering = Lingering(launch.folder.name, self.linger) if self.linger and kept else None
+                way = Outbound(store, launch.folder)
+                hands = RayHands(cluster, parcel, demand, device, way, self.runtime_env, lingering)
             except BaseException:
                 cluster.leave()
                 raise
@@ -94,8 +107,8 @@ class RayExecutor(EventfulExecutor):
         needs, run = launch.resources, launch.assembly.spec.run
         gpus = needs.gpus
         if gpus is None:
-            gpus = 0.0 if run.device in ("cpu", "auto") else 1.0
-        cpus = float(needs.cpus) if self.cpus is None else self.cpus
+            gpus = 0.0 if run.device == "auto" or run.device.startswith("cpu") else 1.0
+        cpus = float(needs.cpus * len(devices_of(run.device))) if self.cpus is None else self.cpus
         return Demand(cpus, float(gpus), self.memory or 0.0, self.resources)
 
     def close(self, *, kill: bool = False) -> None:

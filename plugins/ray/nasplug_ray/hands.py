@@ -16,6 +16,7 @@ from nasplug.contract.errors import NasplugError, PluginError
 from nasplug.run.executors.crew import Report
 from nasplug_ray import actors
 from nasplug_ray.cluster import WHERE, Cluster, end_actor, explained
+from nasplug_ray.lingering import Beating, Held, Lingering
 
 if TYPE_CHECKING:
     from nasplug.run.executors.elsewhere import Parcel
@@ -37,6 +38,7 @@ class RayHands:
         device: Device of the trials.
         outbound: Way of the files.
         runtime_env: Runtime environment of the workers, as Ray takes it.
+        lingering: Rule by which workers outlive a driver that dies; None if they end with it.
 
     Raises:
         StorageError: The object store is full.
@@ -50,9 +52,14 @@ class RayHands:
         device: str,
         outbound: Outbound,
         runtime_env: dict[str, object],
+        lingering: Lingering | None = None,
     ) -> None:
         self._cluster, self._ray, self._demand, self._device = cluster, cluster.ray, demand, device
         self._outbound, self._runtime_env = outbound, runtime_env
+        self._lingering = lingering
+        self._held: dict[str, Held] = {}
+        self._claimed: set[int] = set()
+        self._beating: Beating | None = None
         ray = self._ray
         ray.cloudpickle.register_pickle_by_value(actors)
         try:
@@ -61,11 +68,17 @@ class RayHands:
             here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
                 ray.get_runtime_context().get_node_id(), soft=True
             )
-            self._mailbox = (
-                ray.remote(actors.Mailbox)
-                .options(num_cpus=0, max_restarts=-1, max_concurrency=100_000, scheduling_strategy=here)
-                .remote()
-            )
+            boxes = {
+                "num_cpus": 0,
+                "max_restarts": -1,
+                "max_concurrency": 100_000,
+                "scheduling_strategy": here,
+            }
+            if lingering is None:
+                self._mailbox = ray.remote(actors.Mailbox).options(**boxes).remote()
+            else:
+                self._mailbox, self._held = lingering.take_over(ray, boxes)
+                self._beating = Beating(self._mailbox, lingering.seconds)
         except Exception as error:
             raise explained(error) from error
         self._actors: dict[int, Any] = {}
@@ -75,7 +88,8 @@ class RayHands:
         self._next: dict[int, int] = {}
         self._early: dict[int, dict[int, tuple[str, bytes]]] = {}
         self._taking: Any = None
-        self._started, self._swept = 0, 0.0
+        # Never the identity of an earlier driver's worker, of which letters may still come.
+        self._started, self._swept = time.time_ns() // 1000, 0.0
 
     def start(self) -> int:
         """Creates an actor, which waits until the cluster has room for it."""
@@ -90,23 +104,44 @@ class RayHands:
         }
         if self._runtime_env:
             options["runtime_env"] = self._runtime_env
+        lingering = self._lingering
+        if lingering is not None:
+            options |= lingering.options(f"worker-{identity}")
         if demand.gang:
-            group = ray.util.placement_group([demand.bundle()], strategy="STRICT_PACK")
+            lifetime = None if lingering is None else "detached"
+            group = ray.util.placement_group([demand.bundle()], strategy="STRICT_PACK", lifetime=lifetime)
             self._groups[identity] = group
+            if lingering is not None:
+                self._mailbox.reserve.remote(identity, group)
             options["scheduling_strategy"] = ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy(
                 group, placement_group_bundle_index=0, placement_group_capture_child_tasks=True
             )
-        actor = self._class.options(**options).remote(identity, self._mailbox)
+        seconds = 0.0 if lingering is None else lingering.seconds
+        actor = self._class.options(**options).remote(identity, self._mailbox, seconds)
         self._actors[identity] = actor
         self._next[identity], self._early[identity] = 0, {}
         self._awaited[identity] = actor.set_up.remote(self._parcel, self._device)
         return identity
 
+    def claim(self, job: Job) -> int | None:
+        """Returns the worker of an earlier driver that runs this job, or has run it, or None."""
+        held = self._held.pop(job.digest, None) if self._held else None
+        if held is None:
+            return None
+        identity = held.identity
+        self._actors[identity], self._next[identity], self._early[identity] = held.actor, 0, {}
+        self._claimed.add(identity)
+        if held.group is not None:
+            self._groups[identity] = held.group
+        self._awaited[identity] = held.actor.last.remote()
+        return identity
+
     def send(self, worker: int, job: Job) -> None:
         """Calls the actor."""
         self._outbound.offer(job)
+        name = "" if self._lingering is None else job.digest
         try:
-            self._awaited[worker] = self._actors[worker].run.remote(pickle.dumps(job))
+            self._awaited[worker] = self._actors[worker].run.remote(pickle.dumps(job), name)
         except Exception as error:
             raise explained(error) from error
 
@@ -120,7 +155,7 @@ class RayHands:
         for worker, kind, content in self._in_order(self._letters(min(seconds, SWEEP))):
             if kind == "message":
                 found.append(Report(worker, "message", pickle.loads(content)))
-            elif worker in self._awaited:
+            elif worker in self._awaited and kind != "begun":
                 found += self._settle(worker)
         if time.monotonic() - self._swept > SWEEP:
             found += self._sweep()
@@ -133,6 +168,7 @@ class RayHands:
         self._next.pop(worker, None)
         self._early.pop(worker, None)
         self._overdue.discard(worker)
+        self._claimed.discard(worker)
         actor, group = self._actors.pop(worker, None), self._groups.pop(worker, None)
         if actor is not None:
             end_actor(self._ray, actor)
@@ -141,6 +177,10 @@ class RayHands:
 
     def close(self, *, kill: bool) -> None:
         """Ends all actors, and a cluster that was started for them."""
+        if self._beating is not None:
+            self._beating.end()
+        for held in self._held.values():
+            held.end(self._ray)
         for worker in list(self._actors):
             self.end(worker)
         end_actor(self._ray, self._mailbox)
@@ -150,6 +190,9 @@ class RayHands:
         """Letters of each worker as it wrote them; one that is early waits for those before it."""
         for worker, number, kind, content in letters:
             if worker not in self._actors or number < self._next[worker]:
+                continue
+            if worker in self._claimed:  # how many letters its own driver took, nobody knows
+                yield worker, kind, content
                 continue
             self._early[worker][number] = (kind, content)
             while worker in self._early and self._next[worker] in self._early[worker]:
@@ -195,6 +238,9 @@ class RayHands:
                 raise explained(error) from error
             self.end(worker)
             return [Report(worker, "lost", _reason(error))]
+        if worker in self._claimed and not answer:
+            self.end(worker)
+            return [Report(worker, "lost", "it had no result when another driver asked for it")]
         content = pickle.loads(answer) if answer else None
         if content is None:
             self._next[worker] = max(1, self._next[worker])

@@ -9,6 +9,7 @@ from nasplug_ray.hands import RayHands
 @pytest.fixture
 def hands():
     made = RayHands.__new__(RayHands)
+    made._claimed = set()
     made._actors = {0: object(), 1: object()}
     made._next, made._early = {0: 0, 1: 0}, {0: {}, 1: {}}
     return made
@@ -35,3 +36,8 @@ def test_letters_of_ended_workers_and_old_ones_count_for_nothing(hands):
 def test_a_result_that_was_found_without_its_letter_makes_the_earlier_ones_old(hands):
     hands._next[0] = 3  # as after an answer that counts three letters
     assert kinds(hands, (0, 1, "message"), (0, 2, "done"), (0, 3, "message")) == [(0, "message")]
+
+
+def test_a_worker_that_was_taken_over_is_heard_wherever_its_count_is(hands):
+    hands._claimed.add(1)
+    assert kinds(hands, (1, 7, "message"), (1, 9, "done")) == [(1, "message"), (1, "done")]

@@ -136,3 +136,45 @@ def test_a_machine_without_the_plugin_ends_the_run_with_its_name():
     named = spec("random", hidden, workers=1).replace(space=nas.component("qnas.conv", nodes=3, width=0.125))
     with pytest.raises(PluginError, match=r"worker on .*\n.*no space 'qnas\.conv'"):
         run_spec(named)
+
+
+class Devices(nas.testing.SyntheticEvaluator):
+    """Answers how many GPUs a trial has."""
+
+    @nas.hookimpl
+    def evaluate(self, run):
+        found = super().evaluate(run)
+        return nas.Evaluation({**found.metrics, "devices": float(len(run.devices))})
+
+
+def test_a_trial_on_two_gpus_has_both_as_one_placement_group(ray_cluster, tmp_path):
+    import ray
+
+    node = ray_cluster.add_node(num_cpus=4, num_gpus=2)  # which are not there, and which nobody uses
+    try:
+        study = run_spec(
+            spec("random", "ray", trials=3, workers=2, device="cuda", gpus=2.0, storage=str(tmp_path / "s.sqlite")),
+            objects={"evaluator": Devices()},
+        )
+        assert [trial.metrics["devices"] for trial in study.trials] == [2.0] * 3
+        groups = ray.util.placement_group_table().values()
+        assert {group["state"] for group in groups} == {"REMOVED"}
+    finally:
+        ray_cluster.remove_node(node)
+
+
+def test_two_processes_of_the_cluster_train_a_network_as_two_of_this_machine(tmp_path):
+    several = Path(nas.__file__).parents[1] / "tests" / "support" / "several_plugin.py"
+    plain = {
+        "space": "troubled",
+        "task": "points",
+        "budget": {"trials": 2, "epochs": 2},
+        "enqueue": [[4, "none"], [8, "none"]],
+        "plugins": [str(several)],
+    }
+    first, second = (
+        run_spec(RunSpec.parse({**plain, "run": {"device": "cpu:0,1", "executor": executor}}))
+        for executor in ("ray", "inline")
+    )
+    assert [trial.state for trial in first.trials] == ["complete"] * 2
+    assert told(first) == told(second)

@@ -66,6 +66,10 @@ class SlurmHands:
         self._used.add(worker)
         return worker
 
+    def claim(self, job: Job) -> int | None:
+        """Returns None: workers end with their driver."""
+        return None
+
     def send(self, worker: int, job: Job) -> None:
         """Sends a job over the worker's line."""
         self._outbound.offer(job)

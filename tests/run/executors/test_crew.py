@@ -15,12 +15,16 @@ class Hands:
     def __init__(self, ready=True):
         self.ready, self.reports, self.sent, self.ended, self.closed = ready, [], [], [], None
         self.started = 0
+        self.kept = {}
 
     def start(self):
         self.started += 1
         if self.ready:
             self.reports.append(Report(self.started, "ready"))
         return self.started
+
+    def claim(self, job):
+        return self.kept.pop(job, None)
 
     def send(self, worker, job):
         self.sent.append((worker, job))
@@ -153,3 +157,26 @@ def test_closing_passes_on_whether_to_kill(hands):
     assert hands.closed is True
     settle(team)
     assert hands.sent == []
+
+
+def test_a_worker_of_an_earlier_driver_ends_with_the_job_it_was_found_with(hands):
+    hands.kept["kept"] = 70
+    team = Crew(hands, 1)
+    team.submit(0, "kept")
+    team.submit(1, "next")
+    settle(team)
+    assert (hands.started, hands.sent) == (0, []), "it takes the place of a worker, and is sent nothing"
+    hands.say(70, "done", "result")
+    (event,) = team.events()
+    assert (event.key, event.kind, event.value) == (0, "done", "result")
+    settle(team)
+    assert (hands.ended, hands.sent) == ([70], [(1, "next")])
+
+
+def test_a_worker_of_an_earlier_driver_may_be_lost_as_others(hands):
+    hands.kept["kept"] = 70
+    team = Crew(hands, 1)
+    team.submit(0, "kept")
+    hands.say(70, "lost", "its machine is gone")
+    settle(team)
+    assert hands.sent == [(1, "kept")]
