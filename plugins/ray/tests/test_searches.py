@@ -12,6 +12,7 @@ import nasplug as nas
 from nasplug.contract.errors import PluginError, SpecError
 from nasplug.run.api import run_spec
 from nasplug.run.spec import RunSpec
+from nasplug.testing import SyntheticEvaluator
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
@@ -138,7 +139,7 @@ def test_a_machine_without_the_plugin_ends_the_run_with_its_name():
         run_spec(named)
 
 
-class Devices(nas.testing.SyntheticEvaluator):
+class Devices(SyntheticEvaluator):
     """Answers how many GPUs a trial has."""
 
     @nas.hookimpl
