@@ -31,7 +31,7 @@ def lower_bounds(batch: Batch, points: Points, *, cpu: RateConfig | None = None)
     unsupported = ~rows.mac & ~rows.kind(*points.ppu_operations)
     works = np.where(unsupported | rows.kind("concat"), 0.0, 1.0)
     inputs, outputs = size.inputs, size.outputs
-    if points.forwarding:
+    if points.forwarding or np.any(points.fusion > 1):
         inputs, outputs = (
             np.where(rows.from_previous > 0, 0.0, inputs),
             np.where(rows.to_next > 0, 0.0, outputs),

@@ -64,6 +64,13 @@ class NPUCommand:
             help="objectives to minimise, with commas (default: %(default)s)",
         )
         explore.add_argument("--combine", default="sum", help="costs of several networks: sum or worst (default: sum)")
+        explore.add_argument(
+            "--surrogate",
+            metavar="N",
+            type=int,
+            default=0,
+            help="have a surrogate that learns from N units screen the others; the front may then lack units",
+        )
         explore.add_argument("--out", metavar="FILE", help="write the front: .json, .csv, .html, .png, .svg or .pdf")
         explore.add_argument("--json", action="store_true", help="print the front as JSON")
         explained = forms.add_parser("explain", help="say what bounds every layer, and what would help by how much")
@@ -191,6 +198,7 @@ def _explore(arguments: argparse.Namespace) -> int:
         objectives=arguments.objectives.split(","),
         combine=arguments.combine,
         cpu=cpu,
+        surrogate=arguments.surrogate,
     )
     if arguments.out:
         write_front(found, arguments.out, f"Units for {', '.join(arguments.model)}")
@@ -201,6 +209,12 @@ def _explore(arguments: argparse.Namespace) -> int:
     cells = [[output.number(v) if isinstance(v, float) else str(v) for v in row.values()] for row in rows]
     output.print_table(list(rows[0]), cells, numeric=list(found.objectives))
     print("; ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in found.counts.items()))
+    if found.surrogate:
+        (time, energy), (late, spent) = found.surrogate.median, found.surrogate.margin
+        print(
+            f"the surrogate errs by {time:.2%} (latency) and {energy:.2%} (energy) in the median; units were screened "
+            f"with factors of {late:.3f} and {spent:.3f} to spare, and may be missing from the front"
+        )
     if found.unpriced:
         print(unpriced_note(found.unpriced))
     return 0

@@ -62,6 +62,8 @@ class NPUConfig:
         double: Whether buffers are halved, so that one half is filled while the other is used.
         weight_port_bits, input_port_bits, output_port_bits: Width of the buffers towards the array, per clock.
         forwarding: Whether an output that fits its buffer stays there for the next layer, its only reader.
+        fusion: Most layers of a chain that are computed band by band, without the maps between them leaving the unit;
+            1 for none, see `nasplug_npu.fusion`.
         act_bytes_per_cycle, act_latency, act_burst_bytes, act_pj_per_bit: Memory of the feature maps.
         weight_bytes_per_cycle, weight_latency, weight_burst_bytes, weight_pj_per_bit: Memory of the weights.
         ports: Sharing of memory ports: `separate` (loads, stores and weights), `act_shared` (loads and stores of
@@ -110,6 +112,7 @@ class NPUConfig:
     input_port_bits: int = 256
     output_port_bits: int = 128
     forwarding: bool = False
+    fusion: int = 1
     act_bytes_per_cycle: float = 8
     act_latency: int = 32
     act_burst_bytes: int = 32

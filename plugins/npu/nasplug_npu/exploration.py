@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,12 +25,15 @@ from nasplug_npu.config import NPUConfig
 from nasplug_npu.model.points import Points
 from nasplug_npu.model.rows import Array, Batch
 from nasplug_npu.rates import RateConfig
+from nasplug_npu.surrogates import Errors, Surrogate
 from nasplug_npu.sweeping import grid, sweep
 
 #: What can be minimised.
 OBJECTIVES = ("area_mm2", "latency_s", "energy_j")
 #: How costs of several networks become one.
 COMBINATIONS = ("sum", "worst")
+#: Area, latency and energy of some points of a set.
+Evaluate = Callable[[int, npt.NDArray[np.intp]], Array]
 #: Points that are evaluated before the next look at which others still matter.
 STEP = 512
 #: Points of the front that others are compared with at once.
@@ -51,6 +54,7 @@ class Exploration:
         axes: Axes that were varied.
         evaluated: Objectives of all points that the full model saw, (E, objectives).
         unpriced: Layers of the networks whose work costs no time on some of the units.
+        surrogate: Errors of the surrogate that screened; None without one.
     """
 
     objectives: tuple[str, ...]
@@ -62,6 +66,7 @@ class Exploration:
     axes: Mapping[str, Sequence[Any]]
     evaluated: Array
     unpriced: tuple[str, ...] = ()
+    surrogate: Errors | None = None
 
     @property
     def knee(self) -> int:
@@ -93,6 +98,7 @@ class Exploration:
             "counts": dict(self.counts),
             "seconds": {name: round(value, 4) for name, value in self.seconds.items()},
             "unpriced": list(self.unpriced),
+            "surrogate": None if self.surrogate is None else self.surrogate.to_json(),
             "knee": self.knee if len(self.configs) else None,
             "front": [
                 {"values": row, "area_sigma_mm2": float(sigma), "config": config.to_json()}
@@ -111,8 +117,13 @@ def explore(
     combine: str = "sum",
     cpu: RateConfig | None = None,
     prune: bool = True,
+    surrogate: int = 0,
+    seed: int = 0,
 ) -> Exploration:
     """All non-dominated units for one or several networks.
+
+    With a surrogate, units that it predicts to be beaten, by more than it errs, are not priced either. Every number
+    that is returned is the model's, but a unit of the front may be missing.
 
     Args:
         networks: One, or several by name.
@@ -124,9 +135,12 @@ def explore(
         cpu: Takes the layers that units cannot do; without one they cost nothing. A warning, and `unpriced` of what
             is returned, name layers that cost nothing.
         prune: False evaluates every point that is valid and small enough, for tests.
+        surrogate: Number of units that a surrogate learns from before it screens the others; 0 for none.
+        seed: Seed of these units.
 
     Raises:
-        SpecError: An unknown axis, objective or way to combine, or no point that is valid, small enough and fits.
+        SpecError: An unknown axis, objective or way to combine, no point that is valid, small enough and fits, or too
+            few to learn from.
     """
     for name in objectives:
         if name not in OBJECTIVES:
@@ -139,12 +153,20 @@ def explore(
     clock = _Clock()
     counts = dict.fromkeys(("space", "invalid", "too_large", "dominated", "unfit", "evaluated", "front"), 0)
     left = _candidates(base, axes, max_area, batches, combine, cpu, counts, clock)
+
+    def evaluate(number: int, members: npt.NDArray[np.intp]) -> Array:
+        return _values(left.sets[number].take(members), left.bounds[number][members, 0], batches, combine, cpu)
+
+    errors = None
+    if surrogate and left.sets:
+        left, errors = _screened(left, evaluate, surrogate, seed, clock)
+        counts["learned"] = errors.units
     columns = [OBJECTIVES.index(name) for name in objectives]
     front, evaluated = _Front(len(columns)), []
     for rank in range(len(left.order)):
         # Points of one set share everything but numbers, so that the model sees each step as one.
         members = left.order[rank]
-        points, bounds = left.sets[left.owner[rank]], left.bounds[left.owner[rank]][members][:, columns]
+        bounds = left.bounds[left.owner[rank]][members][:, columns]
         with clock("bound"):
             beaten = front.dominate(bounds) if prune else np.zeros(len(members), dtype=bool)
         counts["dominated"] += int(beaten.sum())
@@ -152,7 +174,7 @@ def explore(
             continue
         with clock("model"):
             chosen = members[~beaten]
-            values = _values(points.take(chosen), left.bounds[left.owner[rank]][chosen, 0], batches, combine, cpu)
+            values = evaluate(left.owner[rank], chosen)
         fits = np.isfinite(values).all(axis=1)
         counts["unfit"] += int((~fits).sum())
         counts["evaluated"] += len(chosen)
@@ -181,6 +203,7 @@ def explore(
         axes=axes,
         evaluated=np.concatenate(evaluated),
         unpriced=free,
+        surrogate=errors,
     )
 
 
@@ -249,7 +272,11 @@ def _candidates(
             latency, energy = (_combined([one[part] for one in each], combine) for part in (0, 1))
             sets.append(points)
             bounds.append(np.stack([size, latency, energy], axis=1))
-    # Small and fast ones first: they are what others are dominated by.
+    return _ordered(sets, bounds)
+
+
+def _ordered(sets: list[Points], bounds: list[Array]) -> _Candidates:
+    """Small and fast ones first: they are what others are dominated by."""
     steps = []
     for number, bound in enumerate(bounds):
         order = np.argsort(bound[:, 0] * bound[:, 1], kind="stable")
@@ -258,6 +285,20 @@ def _candidates(
             steps.append((float(bound[part[0], 0] * bound[part[0], 1]), number, part))
     steps.sort(key=lambda step: step[:2])
     return _Candidates(sets, bounds, [number for _, number, _ in steps], [part for _, _, part in steps])
+
+
+def _screened(
+    left: _Candidates, evaluate: Evaluate, units: int, seed: int, clock: _Clock
+) -> tuple[_Candidates, Errors]:
+    """The same points, with bounds raised to what a surrogate predicts, less its margin."""
+    with clock("surrogate"):
+        learned = Surrogate(left.sets, left.bounds, seed)
+        errors = learned.learn(units, evaluate)
+        raised = []
+        for number, bound in enumerate(left.bounds):
+            predicted = learned.predict(number) / np.array(errors.margin)
+            raised.append(np.column_stack([bound[:, 0], np.maximum(bound[:, 1:], predicted)]))
+        return _ordered(left.sets, raised), errors
 
 
 def _values(points: Points, size: Array, batches: Sequence[Batch], combine: str, cpu: RateConfig | None) -> Array:

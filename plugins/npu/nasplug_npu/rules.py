@@ -91,7 +91,14 @@ RULES: tuple[Rule, ...] = (
         for name in (
             *("freq_hz", "macs", "acc_bits", "sync", "window", "weight_kb", "input_kb", "output_kb"),
             *("weight_port_bits", "input_port_bits", "output_port_bits", "act_bytes_per_cycle"),
-            *("weight_bytes_per_cycle", "act_burst_bytes", "weight_burst_bytes", "align_channels", "ppu_per_cycle"),
+            *(
+                "weight_bytes_per_cycle",
+                "act_burst_bytes",
+                "weight_burst_bytes",
+                "align_channels",
+                "ppu_per_cycle",
+                "fusion",
+            ),
             *("node_nm", "vdd"),
         )
     ),

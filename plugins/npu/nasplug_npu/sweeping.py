@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nasplug.contract.errors import SpecError, did_you_mean
+from nasplug.contract.errors import SpecError, TrialError, did_you_mean
 from nasplug.workloads.workload import Workload
 from nasplug_npu.config import NPUConfig
 from nasplug_npu.model.energy import coefficients
@@ -67,6 +67,8 @@ def sweep(network: Workload | Batch, points: Points, *, cpu: RateConfig | None =
     """
     batch = network if isinstance(network, Batch) else Batch.of([network])
     counts = np.bincount(batch.index, minlength=len(batch.rows)).astype(np.float64)
+    if np.any(points.fusion > 1):
+        return _one_by_one(batch, points, cpu)
     few, inverse = points.distinct(PERFORMANCE)
     size = max(CELLS // len(batch.rows), 1)
     sums, fits = [], []
@@ -87,6 +89,21 @@ def sweep(network: Workload | Batch, points: Points, *, cpu: RateConfig | None =
     for name in ("latency_s", "cycles", "energy_j"):
         totals[name] = np.where(possible, totals[name], np.inf)
     return {name: np.broadcast_to(np.ravel(value), (len(points),)) for name, value in totals.items()}
+
+
+def _one_by_one(batch: Batch, points: Points, cpu: RateConfig | None) -> dict[str, Array]:
+    """Points whose layers are computed together: which ones is a matter of the whole network."""
+    from nasplug_npu.unit import NPU
+
+    found: list[dict[str, float]] = []
+    for place in range(len(points)):
+        unit = NPU(points.config(place), "zero" if cpu is None else "cpu")
+        try:
+            found.append(unit.totals(batch.workloads[0]))
+        except TrialError:  # a layer that fits no buffer
+            found.append({"latency_s": np.inf, "cycles": np.inf, "energy_j": np.inf})
+    whole: dict[str, float] = max(found, key=len)
+    return {key: np.array([costs.get(key, 0.0) for costs in found]) for key in whole}
 
 
 def _picked(value: Any, which: Any) -> Any:

@@ -95,7 +95,7 @@ class NPU:
         Raises:
             TrialError: A layer that the unit cannot do (under the policy `error`), or that fits no buffer.
         """
-        matrix = pack(workload)
+        matrix = self._packed(workload)
         known = len(self._memo)
         numbers = self._memo.numbers(matrix)
         if len(self._memo) > known:
@@ -113,6 +113,9 @@ class NPU:
             TrialError: See `totals`.
         """
         batch = workloads if isinstance(workloads, Batch) else Batch.of(workloads)
+        if self._fuses:  # a layer costs what its neighbours make of it
+            each = [self.totals(workload) for workload in batch.workloads]
+            return {key: np.array([costs[key] for costs in each]) for key in each[0]}
         sums = batch.sums(self._evaluate(batch.rows))
         return summary(self.config, sums.T, batch.peak_bits(self.config.align_channels), self._coefficients)
 
@@ -122,7 +125,7 @@ class NPU:
         Raises:
             TrialError: See `totals`.
         """
-        rows = Rows(pack(workload))
+        rows = Rows(self._packed(workload))
         found: dict[str, Any]
         if self._points is None:
             amounts = self._rates(rows)
@@ -144,6 +147,22 @@ class NPU:
             found["shape"] = np.concatenate([np.broadcast_to(lane, (len(rows), 1)) for lane in model.shape], axis=1)
         found["latency_s"] = found["cycles"] / self.config.freq_hz
         return CostTable(workload.names, workload.operations, found, self.totals(workload), self.config.freq_hz)
+
+    @property
+    def _fuses(self) -> bool:
+        return isinstance(self.config, NPUConfig) and self.config.fusion > 1
+
+    def _packed(self, workload: Workload) -> Array:
+        """The layers, those that are computed together marked."""
+        matrix = pack(workload)
+        if not self._fuses:
+            return matrix
+        from nasplug_npu.fusion import fused
+
+        config, points = self.config, self._points
+        assert isinstance(config, NPUConfig)
+        assert points is not None
+        return fused(matrix, config, lambda rows: layers(rows, points, cpu=self._cpu))
 
     def _extend(self, matrix: Array, numbers: Sequence[int], known: int, workload: Workload) -> None:
         """Evaluates the layers that were never seen before."""

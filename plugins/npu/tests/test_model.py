@@ -284,23 +284,6 @@ def test_systolic_buffer_accesses():
         assert [part.item() for part in found] == [64 * 144 * inputs, 144 * 40 * weights, 64 * 40 * outputs]
 
 
-@pytest.mark.parametrize(
-    ("macs", "build", "cycles"),
-    [
-        (32, lambda n: n.conv(INPUT, 32, 3), 16 * 4 * 9 * 8 * 2),  # 16 positions, 9 taps, 8 blocks, 64/32 channels
-        (256, lambda n: n.conv(INPUT, 32, 3), 32 * 9 * 4 * 2),  # weights at 8 per clock are slower than 4 blocks
-        (32, lambda n: n.conv(INPUT, 64, 3, groups=64), 16 * 4 * 3 * 16),
-        (128, lambda n: n.pool("maxpool", INPUT, 2), 4 * 64 / 2),  # two outputs per clock
-        (64, lambda n: n.add([INPUT, INPUT]), 64 * 16 * 3),
-    ],
-)
-def test_ethos_layers_by_hand(macs, build, cycles):
-    network = WorkloadBuilder((64, 4, 4))
-    build(network)
-    found = model(preset(f"ethos_u55_{macs}"), network.build())
-    assert found.amounts["compute_cycles"][0, 0] + found.amounts["post_cycles"][0, 0] == cycles
-
-
 def test_feature_maps_that_stay_are_not_moved():
     workload = resnet_cifar(1)
     config = preset("wu32").replace(output_kb=64)

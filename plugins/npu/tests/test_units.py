@@ -137,5 +137,7 @@ def test_two_cores_take_half_of_the_clocks():
         NPU(f"ethos_u65_{macs}_client_server").evaluate(builder.build()).layers["compute_cycles"][0]
         for macs in (256, 512)
     )
-    # 64 blocks of 2x2 in 8 groups of 8 channels, 9 taps, 2 x 32 input channels, 4 clocks a step.
-    assert (one, two) == (4 * 64 * 8 * 9 * 2, 4 * 64 * 8 * 9)
+    # 64 steps of 2x2 in 8 groups of 8 channels, 9 taps, 2 x 32 input channels, 4 clocks each; then the ends of blocks.
+    products = 4 * 64 * 8 * 9 * 2
+    assert products < one < 1.06 * products
+    assert one / two == pytest.approx(2, rel=0.02)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasplug_npu.model import precision, sparsity
-from nasplug_npu.model.ethos import ethos_cycles
+from nasplug_npu.model import ethos, precision, sparsity
 from nasplug_npu.model.rows import Array, Rows
 from nasplug_npu.model.systolic import systolic_cycles
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from nasplug_npu.model.points import Points
 
 
-#: Fields of a configuration that the clocks depend on.
+#: Fields that the clocks of every kind of array depend on.
 FIELDS = ("macs", "brick_bits", "max_bits", "sync", "window", "weight_port_bits", "input_port_bits")
 
 
@@ -46,6 +45,11 @@ class ArrayWork:
         return self.cycles, self.reduction, self.channels, self.positions, self.skips
 
 
+def fields(hw: Points) -> tuple[str, ...]:
+    """Fields of a configuration that the clocks depend on."""
+    return (*FIELDS, *ethos.FIELDS[1:]) if hw.dataflow == "ethos_u55" else FIELDS
+
+
 def array_work(rows: Rows, hw: Points) -> ArrayWork:
     """Clocks and shapes, by the dataflow of the points."""
     if hw.dataflow == "tree":
@@ -53,7 +57,7 @@ def array_work(rows: Rows, hw: Points) -> ArrayWork:
     lanes = np.ones((len(rows), 1))
     again = np.where(rows.mac, precision.passes(rows, hw), 1.0)
     if hw.dataflow == "ethos_u55":
-        cycles, block = ethos_cycles(rows, hw)
+        cycles, block = ethos.ethos_cycles(rows, hw)
         return ArrayWork(cycles * again, lanes, lanes * block, hw.macs / block * lanes, 0 * lanes)
     r, c, _ = hw.fixed_shape
     return ArrayWork(systolic_cycles(rows, hw) * again, lanes * r, lanes * c, lanes, 0 * lanes)

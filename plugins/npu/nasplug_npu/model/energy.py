@@ -67,7 +67,7 @@ def amounts(rows: Rows, hw: Points, work: ArrayWork, tiling: Tiling) -> tuple[di
         "sum_bits": sums,
         "weight_fill_bits": tiling.weight_bits + tiling.second_bits,
         "input_fill_bits": tiling.input_bits,
-        "output_bits": tiling.output_bits,
+        "output_bits": tiling.output_bits + rows.kept_out * rows.outputs * rows.output_bits,
         "weight_memory_bits": tiling.weight_bits,
         "map_memory_bits": tiling.second_bits + tiling.input_bits + tiling.output_bits,
         "post_pj": np.where(rows.kind("concat"), 0.0, post),

@@ -1,7 +1,4 @@
-"""Clocks of Arm's Ethos-U55 and U65, after the performance model of its compiler Vela 5.2.0 (Apache-2.0), restated.
-
-The compiler's own numbers also have overheads per block that are left out here.
-"""
+"""Clocks of Arm's Ethos-U55 and U65 for every layer, see `nasplug_npu.model.ethos_blocks` for one."""
 
 from __future__ import annotations
 
@@ -9,49 +6,65 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nasplug.workloads.workload import OPERATIONS
+from nasplug_npu.model.ethos_blocks import CORES, Layer, Memory, cycles
 from nasplug_npu.model.rows import Array, Rows
 
 if TYPE_CHECKING:
     from nasplug_npu.model.points import Points
 
-
-#: Multipliers to (height, width, depth) of an output block, clocks per output element, per addition and per activation
-#: function, and number of cores: `ethosu/vela/architecture_features.py` and `npu_performance.py`.
-CORES = {
-    32: ((1, 1, 4), 2.0, 6.0, 1.0, 1),
-    64: ((1, 1, 8), 1.0, 3.0, 1.0, 1),
-    128: ((2, 1, 8), 0.5, 1.5, 0.5, 1),
-    256: ((2, 2, 8), 0.25, 0.75, 0.25, 1),
-    512: ((2, 2, 8), 0.125, 0.375, 0.125, 2),  # U65 only
+#: Fields of a configuration that the clocks depend on.
+FIELDS = ("macs", "act_latency", "act_bytes_per_cycle", "act_burst_bytes")
+#: Kinds of layers, and what is computed where it is not a sum of products.
+_KINDS = {
+    **{"conv": ("dense", ""), "matmul": ("dense", ""), "fc": ("vector", "")},
+    **{"maxpool": ("pool", "maximum"), "avgpool": ("pool", "")},
+    **{"add": ("elements", "add"), "mul": ("elements", "multiply"), "scale": ("elements", "multiply")},
 }
+#: Everything else is a table, or a copy, of its elements.
+_OTHER = ("pool", "table")
 
 
 def ethos_cycles(rows: Rows, hw: Points) -> tuple[Array, Array]:
     """Clocks of every row, elementwise ones and pools included, (L, P), and the depth of a block, (P,).
 
-    A step of 4 clocks takes 32 input channels of one kernel element for one block of outputs; weights arrive at 8 per
-    clock. Convolutions go depth first, or four kernel elements and 8 channels at a time, whichever is faster.
+    Groups of a convolution and matrices of a batch are layers of their own.
     """
-    found = [_one(rows, int(macs)) for macs in np.ravel(hw.macs)]
-    return np.concatenate([cycles for cycles, _ in found], axis=1), np.array([float(depth) for _, depth in found])
+    named = [OPERATIONS[int(kind)] for kind in rows.operation[:, 0]]
+    matrix = [[int(value) for value in row] for row in _columns(rows).tolist()]
+    different, places = np.unique(_points(hw), axis=0, return_inverse=True)
+    found = np.empty((len(rows), len(different)))
+    for column, (macs, *memory) in enumerate(different.tolist()):
+        for row, (name, sizes) in enumerate(zip(named, matrix, strict=True)):
+            if name == "concat":
+                found[row, column] = 0.0  # written in place by its sources
+                continue
+            layer, times = _layer(name, sizes)
+            found[row, column] = times * cycles(layer, int(macs), Memory(*memory))
+    depths = np.array([float(CORES[int(macs)].ublock[2]) for macs in np.ravel(hw.macs)])
+    return found[:, np.ravel(places)], depths
 
 
-def _one(rows: Rows, macs: int) -> tuple[Array, int]:
-    (height, width, depth), output_cost, add_cost, activation_cost, cores = CORES[macs]
-    blocks = np.ceil(rows.ho / height) * np.ceil(rows.wo / width)
-    # matrices of a batch and groups of a convolution are layers of their own
-    times = np.where(rows.matmul, rows.n, np.where(rows.mac & ~rows.depthwise, rows.groups, 1.0))
-    batch = np.where(rows.matmul, 1.0, rows.n)
-    deep = np.ceil(rows.filters / depth)
-    step = np.maximum(4 * depth, 4 * blocks)
-    depth_first = step * rows.taps * deep * np.ceil(rows.reduction / 32)
-    part_kernel = step * np.ceil(rows.taps / 4) * np.ceil(rows.reduction / 8) * deep
-    dense = np.minimum(depth_first, part_kernel) * times
-    depthwise = step * np.ceil(rows.taps / 4) * deep
-    pool = np.maximum(4, rows.taps) * blocks * np.ceil(rows.co / depth)
-    cycles = np.where(rows.depthwise, depthwise, dense)
-    cycles = np.where(rows.kind("maxpool", "avgpool"), pool, cycles) / cores
-    cycles = np.where(rows.kind("add", "mul", "scale"), rows.outputs * add_cost / batch, cycles)
-    cycles = np.where(rows.kind("lut", "resize"), rows.outputs * activation_cost / batch, cycles)
-    cycles = np.maximum(cycles * batch, rows.outputs * max(output_cost, activation_cost))
-    return np.where(rows.kind("concat"), 0.0, cycles), depth
+def _columns(rows: Rows) -> Array:
+    names = ("n", "ci", "hi", "wi", "co", "ho", "wo", "kh", "kw", "sh", "sw", "dh", "dw", "groups")
+    return np.concatenate([getattr(rows, name) for name in names], axis=1)
+
+
+def _points(hw: Points) -> Array:
+    values = [np.ravel(getattr(hw, name)) for name in FIELDS]
+    return np.stack(np.broadcast_arrays(*values), axis=1)
+
+
+def _layer(name: str, sizes: list[int]) -> tuple[Layer, int]:
+    """A layer of one input, and how often it is done."""
+    n, ci, hi, wi, co, ho, wo, kh, kw, sh, sw, dh, dw, groups = sizes
+    kind, computed = _KINDS.get(name, _OTHER)
+    if name == "conv" and groups > 1:
+        if groups == ci:
+            kind = "depthwise"
+        else:
+            n, ci, co = n * groups, ci // groups, co // groups
+    if kind in ("elements", "pool") and name not in ("maxpool", "avgpool"):
+        kh = kw = sh = sw = dh = dw = 1
+        hi, wi, ci = ho, wo, co
+    return Layer(kind, (hi, wi, ci), (ho, wo, co), (kh, kw), (sh, sw), (dh, dw), computed), n

@@ -81,6 +81,9 @@ def layers(rows: Rows, hw: Points, *, cpu: RateConfig | None = None) -> Layers:
     idle = unsupported | rows.kind("concat")  # a concatenation is written in place
     works = np.where(idle, 0.0, 1.0)
     cycles = (tiling.cycles + hw.layer_cycles) * works
+    if (rows.bands > 1).any():  # a tile for every further band of a group of layers
+        fill = hw.pipeline_depth if hw.dataflow == "tree" else 0.0
+        cycles = cycles + (rows.bands - 1) * (hw.tile_cycles + np.where(rows.mac, fill, 0.0)) * works
     used, computed = energy.amounts(rows, hw, work, tiling)
     by_reduction, by_channel = precision.fusion(rows, hw)
     found = {
@@ -106,8 +109,8 @@ def layers(rows: Rows, hw: Points, *, cpu: RateConfig | None = None) -> Layers:
 
 def _cuts(rows: Rows, hw: Points, size: geometry.Sizes) -> tuple[array.ArrayWork, geometry.Cuts]:
     """The array's work and the coarsest cuts, each computed once for points that do not differ in it."""
-    few, inverse = hw.distinct((*array.FIELDS, *geometry.FIELDS))
-    fewer, again = few.distinct(array.FIELDS)
+    few, inverse = hw.distinct((*array.fields(hw), *geometry.FIELDS))
+    fewer, again = few.distinct(array.fields(hw))
     work = array.array_work(rows, fewer)
     if again is not None:
         work = work.pick(again)

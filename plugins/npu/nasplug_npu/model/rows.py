@@ -22,8 +22,9 @@ _SHARED = (
     *("operation", "n", "ci", "hi", "wi", "co", "ho", "wo", "kh", "kw", "sh", "sw", "dh", "dw", "groups"),
     *("weight_bits", "input_bits", "output_bits", "weight_density", "input_density", "bias", "stored"),
 )
-#: Derived ones: elements read, whether the only reader and writer are neighbours.
-COLUMNS = (*_SHARED, "reads", "from_previous", "to_next")
+#: Derived ones: elements read, whether the only reader and writer are neighbours, whether inputs and outputs stay in
+#: the unit, and the bands in which a group of layers is computed then.
+COLUMNS = (*_SHARED, "reads", "from_previous", "to_next", "kept_in", "kept_out", "bands")
 _columns = attrgetter(*_SHARED)
 _READS = len(_SHARED)
 _WRITTEN = [COLUMNS.index(name) for name in ("n", "co", "ho", "wo")]
@@ -44,7 +45,7 @@ def pack(workload: Workload) -> Array:
     rows = len(workload)
     if not rows:
         raise DataError("the network has no layers to price", where="nasplug_npu")
-    packed = np.empty((len(COLUMNS), rows))
+    packed = np.zeros((len(COLUMNS), rows))
     packed[: len(_SHARED)] = _columns(workload)
     reads = packed[_READS] = packed[1:5].prod(axis=0)
     # Additions and concatenations read what all their sources wrote; products read one map, and weights or a second.
@@ -70,6 +71,7 @@ def pack(workload: Workload) -> Array:
     ]
     packed[_READS + 1] = chained
     packed[_READS + 2] = [*chained[1:], False]
+    packed[_READS + 5] = 1
     return packed.T.copy()
 
 
@@ -244,6 +246,7 @@ class Batch:
         starts: Beginning of each network in `index`.
         ends: Last layer that reads the output of each layer (numbered over all networks).
         inputs: Elements and bits of the input of each network, and the last layer that reads it, (A, 3).
+        workloads: The networks.
     """
 
     rows: Rows
@@ -251,10 +254,12 @@ class Batch:
     starts: npt.NDArray[np.intp]
     ends: npt.NDArray[np.intp]
     inputs: Array
+    workloads: tuple[Workload, ...]
 
     @classmethod
     def of(cls, workloads: Iterable[Workload]) -> Self:
         """Takes networks together; none may be empty."""
+        workloads = tuple(workloads)
         memo = Memo()
         index: list[Any] = []
         starts: list[Any] = []
@@ -274,6 +279,7 @@ class Batch:
             np.array(starts, dtype=np.intp),
             np.array(ends, dtype=np.intp),
             np.array(inputs).reshape(-1, 3),
+            workloads,
         )
 
     def __len__(self) -> int:

@@ -115,6 +115,10 @@ class Work:
             whole = hw.output_kb * 8192
             self.inputs = np.where((rows.from_previous > 0) & (self.inputs <= whole), 0.0, self.inputs)
             self.outputs = np.where((rows.to_next > 0) & (self.outputs <= whole), 0.0, self.outputs)
+        self.halo = cuts.halo
+        if rows.kept_in.any() or rows.kept_out.any():
+            self.inputs, self.halo = (np.where(rows.kept_in > 0, 0.0, bits) for bits in (self.inputs, self.halo))
+            self.outputs = np.where(rows.kept_out > 0, 0.0, self.outputs)
         latency = np.where(rows.weights > 0, np.maximum(hw.weight_latency, hw.act_latency), hw.act_latency)
         self.setup = hw.tile_cycles + latency
         self.fill = np.where(rows.mac, hw.pipeline_depth, 0.0) if hw.dataflow == "tree" else 0.0
@@ -125,7 +129,7 @@ class Work:
     def traffic(self, cut: Cut) -> tuple[Array, Array, Array]:
         """Bits of weights with biases, of second maps and of inputs."""
         size, bands = self.size, cut.bands - 1
-        read = self.inputs + bands * self.cuts.halo
+        read = self.inputs + bands * self.halo
         if cut.pieces is not None:
             read = read + (cut.pieces - 1) * self.columns
             bands = cut.bands * cut.pieces - 1
