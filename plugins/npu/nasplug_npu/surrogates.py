@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasplug.contract.errors import SpecError
+from nasplug.contract.wording import plural
 from nasplug_npu.model.points import NUMBERS, Points
 from nasplug_npu.model.rows import Array
 
@@ -91,7 +92,7 @@ class Surrogate:
         known, wanted = np.concatenate(features), np.concatenate(ratios)
         if len(known) < FEWEST:
             raise SpecError(
-                f"{len(known)} units are too few to learn from",
+                f"{plural(len(known), 'unit')} of at least {FEWEST}: too few to learn from",
                 where="explore",
                 fix="price more of them, or screen none",
             )
