@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.records import Architecture
 from nasplug_emonas.evolution import Genes
 
+if TYPE_CHECKING:
+    import numpy as np
+
+#: Bounds of the share of ones in a spread start.
+DENSITIES = (0.05, 0.75)
 #: Values that stand for a continuous range.
 LEVELS = 101
 
@@ -53,6 +58,22 @@ class Positions:
                 ]
             )
         return found
+
+    def spread(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """The architecture with its two-valued genes drawn anew, all with one probability of the second value.
+
+        That probability is itself drawn from 0.05 to 0.75, so that sparse and dense networks are equally likely, where
+        fair coins make nearly all of them half dense.
+
+        Args:
+            architecture: Architecture whose other genes stay.
+            rng: Generator of all draws.
+        """
+        density = float(rng.uniform(*DENSITIES))
+        drawn = rng.random(len(self.sizes)) < density
+        genes = self.genes(architecture)
+        both = zip(genes, self.sizes, drawn.tolist(), strict=True)
+        return self.architecture(tuple(int(one) if size == 2 else gene for gene, size, one in both))
 
     def rounded(self, architecture: Architecture) -> Architecture:
         """The nearest architecture that genes can say."""

@@ -9,6 +9,8 @@ from nasplug.contract.errors import SpecError, did_you_mean
 
 #: What must be new about an offspring: its genotype beside parents and siblings, or its network in the whole search.
 Distinct: TypeAlias = Literal["genotype", "network"]
+#: How the first generation is drawn: from the prior of the space, or with a density of ones that varies.
+Start: TypeAlias = Literal["prior", "spread"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,9 @@ class Settings:
         eta: Distribution index of the polynomial mutation; larger values stay closer to the parent.
         crossover_points: Cuts of the crossover.
         distinct: See `Distinct`.
+        start: See `Start`.
+        reevaluate: Number of proposals of each generation, or of every `population` ones in the steady state, that
+            measure a member of the first front again.
 
     Raises:
         SpecError: A value out of range.
@@ -31,6 +36,8 @@ class Settings:
     eta: float = 3.0
     crossover_points: int = 2
     distinct: Distinct = "network"
+    start: Start = "prior"
+    reevaluate: int = 0
 
     def __post_init__(self) -> None:
         least = (("population", 2), ("offspring", 1), ("crossover_points", 1))
@@ -42,11 +49,20 @@ class Settings:
         if self.distinct not in get_args(Distinct):
             fix = did_you_mean(str(self.distinct), get_args(Distinct))
             raise SpecError(f"distinct is {self.distinct!r}", where="emonas", fix=fix)
+        if self.start not in get_args(Start):
+            raise SpecError(
+                f"start is {self.start!r}", where="emonas", fix=did_you_mean(str(self.start), get_args(Start))
+            )
+        room = self.population if self.offspring == 1 else self.offspring
+        if not 0 <= self.reevaluate < room:
+            raise SpecError(f"reevaluate is {self.reevaluate}", where="emonas", fix=f"give 0 to {room - 1}")
 
 
-#: `thesis` fits the 100 evaluations of EMONAS; the others are those of NSGA-Net's two search spaces.
+#: `thesis` fits the 100 evaluations of EMONAS; the others are those of NSGA-Net's two search spaces; `steady` is an
+#: extension: a spread start and the steady state, one child after the other.
 SETTINGS: dict[str, Settings] = {
     "thesis": Settings(),
+    "steady": Settings(offspring=1, start="spread"),
     "nsganet_macro": Settings(population=40, offspring=40, distinct="genotype"),
     "nsganet_micro": Settings(population=40, offspring=20, distinct="genotype"),
 }

@@ -17,6 +17,7 @@ from pymoo.operators.mutation.pm import PM
 from pymoo.operators.repair.rounding import RoundingRepair
 from pymoo.operators.selection.tournament import TournamentSelection
 
+import nasplug as nas
 from nasplug.contract.errors import NasplugError, SpecError
 from nasplug.testing import SyntheticCost, SyntheticEvaluator, SyntheticSpace, run_search
 
@@ -273,3 +274,63 @@ def test_a_tournament_of_violations_is_won_by_the_smaller_one():
     around = SimpleNamespace(tournament_type="comp_by_dom_and_crowding", random_state=np.random.default_rng(0))
     winner = binary_tournament(parents, np.array([[0, 1]]), algorithm=around)
     assert parents[winner[0, 0]].get("individual").violation == 0.1
+
+
+def test_a_spread_start_has_sparse_and_dense_networks():
+    """Shares of ones of the first generation: fair coins stay near one half, a spread start does not."""
+    shares = {}
+    for start in ("prior", "spread"):
+        space = Bits(24)
+        study = run_search(EMONAS(start=start, population=40), space=space, trials=40)
+        shares[start] = np.array([np.mean(space.vector(trial.architecture)) for trial in study.trials])
+    assert shares["spread"].std() > 1.6 * shares["prior"].std()
+    assert shares["spread"].min() < 0.2
+    assert 0.3 < shares["spread"].mean() < 0.5
+
+
+def test_a_spread_start_leaves_other_genes_to_the_prior():
+    settings = {"start": "spread", "population": 6}
+    spread, prior = (run_search(EMONAS(**(settings | more)), trials=6) for more in ({}, {"start": "prior"}))
+    assert len({trial.architecture.key for trial in spread.trials}) == 6  # operations, of which there are four
+    assert prior.trials[0].architecture == spread.trials[0].architecture
+
+
+@pytest.mark.parametrize("offspring", [6, 1])
+def test_members_of_the_first_front_are_measured_again_and_averaged(offspring):
+    strategy = EMONAS(population=6, offspring=offspring, reevaluate=2)
+    study = run_search(
+        strategy,
+        trials=48,
+        batch=6,
+        objectives={"val_acc": "max", "params": "min"},
+        evaluator=SyntheticEvaluator(noise=0.05),
+    )
+    again = [trial for trial in study.trials if trial.proposal.info["origin"] == "again"]
+    assert 6 <= len(again) <= 14
+    for trial in again:
+        earlier = [t for t in study.trials[: trial.number] if t.architecture == trial.architecture]
+        assert earlier
+        assert trial.seed not in {t.seed for t in earlier}
+        assert trial.copied_from is None
+    measured = {}
+    for trial in study.trials:
+        measured.setdefault(trial.architecture.key, []).append(-trial.values["val_acc"])
+    for one in strategy._members():
+        trial = study.trial(one.number)
+        assert one.objectives[0] == pytest.approx(np.mean(measured[trial.architecture.key]))
+
+
+@pytest.mark.parametrize(("name", "value"), [("start", "dense"), ("reevaluate", 20), ("reevaluate", -1)])
+def test_refuses_other_starts_and_too_many_elites(name, value):
+    with pytest.raises(SpecError, match=f"{name} is"):
+        EMONAS(**{name: value})
+
+
+class Bits(nas.ChoiceSpace):
+    """Independent bits."""
+
+    def __init__(self, length):
+        super().__init__("bits", [nas.Choice(f"bit{i}", (0, 1)) for i in range(length)])
+
+    def build(self, architecture, task):
+        raise NotImplementedError
