@@ -89,7 +89,8 @@ def line_in_whole_numbers(
 ) -> Line:
     """The line whose levels are those of `floor(sum * slope + offset)` in double precision, for all sums.
 
-    Both are monotone, so that they agree everywhere if they agree at the sums where the level changes, and one before.
+    Both are monotone, so that they agree everywhere if they agree around the sums where the level changes. Next to
+    these, sums where they do not become exceptions.
 
     Args:
         slope: Slope of each channel (C,).
@@ -105,31 +106,45 @@ def line_in_whole_numbers(
     """
     if bound >= 1 << 27:
         raise SpecError(f"sums up to {bound}", where="npu machine", why="its exceptions have 28 bits", fix="fewer bits")
-    if at.shape[1] > EXCEPTIONS:
-        raise SpecError(f"{at.shape[1]} exceptions", where="npu machine", why=f"a record has {EXCEPTIONS}", fix="")
     magnitude = np.maximum(np.abs(slope), np.abs(offset) / (1 << 31))
     exponent = np.ceil(np.log2(np.maximum(magnitude, 2.0**-40)))
     shift = np.clip(_SLOPE - exponent, 0, 61).astype(np.int64)
     scale = np.exp2(shift.astype(np.float64))
-    made = Line(
-        np.rint(slope * scale).astype(np.int64), np.rint(offset * scale).astype(np.int64), shift, low, high, at, step
-    )
+    whole = np.rint(slope * scale).astype(np.int64), np.rint(offset * scale).astype(np.int64), shift
     edges = _edges(slope, offset, low, high, bound)
-    wanted = np.clip(np.floor(edges * slope[:, None] + offset[:, None]), low[:, None], high[:, None]).astype(np.int64)
-    plain = Line(made.slope, made.offset, shift, low, high, at[:, :0], step[:, :0])
-    wrong = int((plain.levels(edges) != wanted).sum())
-    if wrong:
-        raise SpecError(f"a line in whole numbers is wrong at {wrong} sums", where="npu machine", fix="use fewer bits")
-    return made
+    sums = np.concatenate([edges.reshape(len(slope), -1), at], axis=1)
+    wanted = np.clip(np.floor(sums * slope[:, None] + offset[:, None]), low[:, None], high[:, None]).astype(np.int64)
+    for number in range(at.shape[1]):
+        wanted += (sums == at[:, number, None]) * step[:, number, None]
+    lacks = wanted - Line(*whole, low, high, at[:, :0], step[:, :0]).levels(sums)
+    outer = np.abs(lacks[:, : edges.size // len(slope)].reshape(edges.shape)[:, :, [0, -1]]).max()
+    found = [_exceptions(mine, missing) for mine, missing in zip(sums, lacks, strict=True)]
+    most = max(len(pairs) for pairs in found)
+    if outer or most > EXCEPTIONS:
+        raise SpecError(
+            f"a line in whole numbers has {most} exceptions in one channel",
+            where="npu machine",
+            why=f"a record has {EXCEPTIONS}, next to a threshold each",
+            fix="use fewer bits",
+        )
+    pairs = np.array([mine + [(0, 0)] * (most - len(mine)) for mine in found], dtype=np.int64).reshape(
+        len(found), most, 2
+    )
+    return Line(*whole, low, high, pairs[:, :, 0], pairs[:, :, 1])
+
+
+def _exceptions(sums: Ints, lacks: Ints) -> list[tuple[int, int]]:
+    """Sums where a line is wrong, each once, with what it lacks."""
+    return sorted({(int(at), int(missing)) for at, missing in zip(sums, lacks, strict=True) if missing})
 
 
 def _edges(slope: Floats, offset: Floats, low: Ints, high: Ints, bound: int) -> Ints:
-    """Sums around which the level changes, (C, N)."""
+    """Sums around which the level changes, seven for each level, and the largest ones, (C, N, 7)."""
     most = int(max((high - low).max(), 1))
     levels = low[:, None] + np.arange(1, most + 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         middle = np.nan_to_num((levels - offset[:, None]) / slope[:, None], nan=0.0, posinf=0.0, neginf=0.0)
     near = np.clip(np.rint(middle), -bound, bound).astype(np.int64)
-    around = near[:, :, None] + np.arange(-2, 3)
-    ends = np.broadcast_to(np.array([-bound, bound]), (len(slope), 2))
-    return np.clip(np.concatenate([around.reshape(len(slope), -1), ends], axis=1), -bound, bound)
+    around = near[:, :, None] + np.arange(-3, 4)
+    ends = np.broadcast_to(np.array([[[-bound] * 7, [bound] * 7]]), (len(slope), 2, 7))
+    return np.clip(np.concatenate([around, ends], axis=1), -bound, bound)

@@ -92,10 +92,12 @@ class Compiler:
 
     Args:
         build: The machine.
+        prefetch: Whether weights are loaded while the layer before is computed. The analytic model does not count on
+            it.
     """
 
-    def __init__(self, build: Parameters) -> None:
-        self.build, self.program = build, Program(build)
+    def __init__(self, build: Parameters, *, prefetch: bool = False) -> None:
+        self.build, self.program, self.prefetch = build, Program(build), prefetch
         self.inputs = Buffers(build.input_words // 2)
         self.outputs = Buffers(build.output_words // 2)
         self.weights = Buffers(build.weight_rows // 2)

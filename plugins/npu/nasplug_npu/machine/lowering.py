@@ -145,7 +145,7 @@ class Lowering:
         weights, record, mask = (Region(b, stays=cutting.weights_stay) for b in (c.weights, c.records, c.masks))
         for group, band in cutting.tiles():
             read = self._load_inputs(group, band, inputs, before)
-            places = self._load_weights(group, weights, record, mask)
+            places = self._load_weights(group, weights, record, mask, 0 if c.prefetch else before)
             start, free = c.outputs.take()
             done = 0
             if self.skips:
@@ -215,7 +215,9 @@ class Lowering:
         values = {"memory": memory, "buffer": buffer, "runs": runs, "words": words, "stride": stride}
         self.program.add("maps", {"compute": free, "store": before}, **values)
 
-    def _load_weights(self, group: Range, weights: Region, record: Region, mask: Region) -> tuple[int, int, int]:
+    def _load_weights(
+        self, group: Range, weights: Region, record: Region, mask: Region, before: int
+    ) -> tuple[int, int, int]:
         """Loads weights, records and masks of a group; the starts of all three."""
         mine, build, program, layer = self.chunks[group[0] : group[1]], self.build, self.program, self.layer
         if not mine:
@@ -239,7 +241,9 @@ class Lowering:
             if region.over:
                 raise self._refused("its weights do not fit", f"half a buffer has {plural(region.buffers.half, 'row')}")
         if free is not None:
-            program.add("weights", {"compute": free}, memory=program.place(np.concatenate(content)), **values)
+            program.add(
+                "weights", {"compute": free, "store": before}, memory=program.place(np.concatenate(content)), **values
+            )
         return starts[0], starts[1], starts[2]
 
     def _parts(
