@@ -10,6 +10,7 @@ that cost nothing or sleep, so that what is left is the driver and the way to th
   on, which is faster, and off, its default), with a trainable that does nothing, on one cluster, in one process.
 - `memory`: main memory of a driver in the course of thousands of trials through Ray.
 - `losses`: trials of a search in which a node and a worker are killed, beside those of a quiet one.
+- `reattach`: trials that are trained again after the driver was killed, and what is left on the cluster.
 
 Run: python benchmarks/scale.py
 """
@@ -28,6 +29,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from _reattach import reattached
 from _record import RESULTS, made, record
 from _simulated import SimulatedExecutor
 
@@ -211,16 +213,20 @@ def ray_part(trials: int, tune_trials: int) -> dict[str, Any]:
 
 
 def memory(trials: int) -> dict[str, Any]:
-    """Main memory of the driver, every 500 trials; and its growth in one process, by the trials of the study alone."""
-    alone = Clock()
-    nas.search(
+    """Main memory of the driver, every 500 trials; and its growth in one process, by the trials of the study alone.
+
+    The first study is kept until the second has ended, which would otherwise grow into the memory that it leaves.
+    """
+    alone, batch = Clock(), 2 * WORKERS
+    kept = nas.search(
         space=SyntheticSpace(), evaluator=SyntheticEvaluator(), trials=trials, trackers=[alone], remeasure=True,
-        progress=False,
+        progress=False, batch=batch,
     )  # fmt: skip
     gc.collect()
     before = resident()
     _, clock, spent = on_ray(SyntheticEvaluator(), trials)
     taken = clock.memory
+    assert len(kept.trials) == trials
     return {
         "trials": trials,
         "before_mb": before / 1e6,
@@ -296,7 +302,7 @@ def losses(cluster: Any, node: Any) -> dict[str, Any]:
 
 def main() -> None:
     """Runs the parts, and records them."""
-    parts = ("throughput", "simulation", "ray", "memory", "losses")
+    parts = ("throughput", "simulation", "ray", "memory", "losses", "reattach")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--part", action="append", choices=parts, help="part to run; default: all")
     parser.add_argument("--trials", type=int, default=10_000, help="trials of the part `memory`")
@@ -311,7 +317,7 @@ def main() -> None:
         result["throughput"] = throughput(3000)
     if "simulation" in wanted:
         result["simulation"] = simulation()
-    if {"ray", "memory", "losses"} & set(wanted):
+    if {"ray", "memory", "losses", "reattach"} & set(wanted):
         result |= clustered(wanted, options.trials)
     note = "two cores, shared with other work"
     record("scale", {"seeds": [0, 1, 2], "note": note, **result}, origin=made(("ray",)))
@@ -337,6 +343,10 @@ def clustered(wanted: Any, trials: int) -> dict[str, Any]:
         if "memory" in wanted:
             result["memory"] = memory(trials)
             print(json.dumps(result["memory"], indent=1), flush=True)
+        if "reattach" in wanted:
+            with tempfile.TemporaryDirectory() as folder:
+                result["reattach"] = reattached(cluster.address, Path(folder))
+            print(json.dumps(result["reattach"], indent=1), flush=True)
         if "losses" in wanted:
             node = cluster.add_node(num_cpus=4)
             result["losses"] = losses(cluster, node)

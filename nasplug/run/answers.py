@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 
 from nasplug.contract.errors import NasplugError, PluginError
 from nasplug.contract.protocols import Executor
-from nasplug.contract.records import Changes, Measurement, Trial
+from nasplug.contract.records import FINISHED, Changes, Measurement, Trial
 from nasplug.ledger.work import Outcome
 from nasplug.plugins.manager import Manager
 from nasplug.run.executors.launch import Launch
@@ -133,7 +133,7 @@ def shared(answer: Trial, asked: Trial) -> Trial:
         answer: Finished trial.
         asked: Trial as it was submitted.
     """
-    changes: Changes = {}
+    changes: Changes = {"state": next(state for state in FINISHED if state == answer.state)}
     if answer.metrics:
         changes["metrics"] = _interned(answer.metrics)
     if answer.costs:
