@@ -24,7 +24,7 @@ OBJECTIVES = ("latency", "traffic", "energy", "edp")
 #: Layers that no dot product needs, and that the post-process unit can do.
 POST_OPERATIONS = ("maxpool", "avgpool", "add", "mul", "scale", "lut", "concat", "resize", "norm", "softmax")
 
-_ENCODING = re.compile(r"dense|bitmask|csc|rle[1-9]|nm[1-9]\d*:[1-9]\d*")
+_ENCODING = re.compile(r"dense|bitmask|csc|mlw|rle[1-9]|nm[1-9]\d*:[1-9]\d*")
 _FIXED = re.compile(r"fixed:\(?(\d+),(\d+),(\d+)\)?|fixed:(\d+)x(\d+)x(\d+)")
 
 
@@ -55,7 +55,8 @@ class NPUConfig:
         brick_bits: Narrowest operand that gains anything.
         max_bits: Native operand; wider ones take several passes.
         sparsity: `none`, `gate` (energy only), `weight_skip`, `act_skip`, `dual_skip`.
-        encoding: Encoding of stored weights: `dense`, `bitmask`, `rleR` (runs of R bits), `csc`, `nmN:M`.
+        encoding: Encoding of stored weights: `dense`, `bitmask`, `rleR` (runs of R bits), `csc`, `nmN:M`, or `mlw`
+            (Arm's, as measured).
         sync: Dense elements between two barriers of the lanes.
         window: Most dense elements that one lane passes in a clock.
         weight_kb, input_kb, output_kb: Buffers on the chip, KiB.
@@ -162,7 +163,7 @@ class NPUConfig:
         if unknown:
             raise self._wrong("ppu_operations", did_you_mean(min(unknown), POST_OPERATIONS))
         if not _ENCODING.fullmatch(self.encoding):
-            raise self._wrong("encoding", "write dense, bitmask, csc, rle4 or nm2:4")
+            raise self._wrong("encoding", "write dense, bitmask, csc, mlw, rle4 or nm2:4")
         if self.shapes != "pow2" and self.shape is None:
             raise self._wrong("shapes", "write pow2, or a shape such as fixed:8x4x1")
         from nasplug_npu.rules import RULES

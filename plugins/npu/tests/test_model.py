@@ -204,7 +204,7 @@ def test_wide_operands_take_several_passes():
 @given(
     density=st.floats(0.01, 1),
     bits=st.sampled_from((2, 4, 8)),
-    encoding=st.sampled_from(("bitmask", "csc", "rle4", "nm2:4")),
+    encoding=st.sampled_from(("bitmask", "csc", "rle4", "nm2:4", "mlw")),
 )
 def test_encodings_never_grow_a_tensor(density, bits, encoding):
     stored = precision.stored_bits(bits, density, encoding)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,10 +43,35 @@ def passes(rows: Rows, hw: Points) -> Array:
     return np.ceil(rows.second_bits / hw.max_bits) * np.ceil(rows.input_bits / hw.max_bits)
 
 
+def _measured(bits: Array, density: Array) -> Array:
+    """Bits per weight between those that were measured; beyond, those at the end, scaled with the width."""
+    widths, shares, table = _table()
+    wide = np.clip(bits, widths[0], widths[-1])
+    by_width = [np.interp(density, (0.0, *shares), (0.0, *row)) for row in table]
+    upper = np.clip(np.searchsorted(widths, wide), 1, len(widths) - 1)
+    part = (wide - widths[upper - 1]) / (widths[upper] - widths[upper - 1])
+    below = np.select([upper - 1 == place for place in range(len(widths))], by_width)
+    above = np.select([upper == place for place in range(len(widths))], by_width)
+    found: Array = (below + part * (above - below)) * bits / wide
+    return found
+
+
+@lru_cache(maxsize=1)
+def _table() -> tuple[Array, Array, Array]:
+    """Widths, shares of weights that are not zero, and bits per weight (widths, shares)."""
+    from nasplug_npu.constants import table
+
+    rows = {(float(row["bits"]), float(row["density"])): float(row["stored"]) for row in table("weights_mlw")}
+    widths, shares = (sorted({key[place] for key in rows}) for place in (0, 1))
+    stored = np.array([[rows[width, share] for share in shares] for width in widths])
+    return np.array(widths), np.array(shares), stored
+
+
 def stored_bits(bits: Any, density: Any, encoding: str) -> Array:
     """Bits per element of a tensor in memory; dense where the encoding would make it larger.
 
-    Expected values for zeros at random places; structured `nmN:M` holds exactly N of M.
+    Expected values for zeros at random places; structured `nmN:M` holds exactly N of M. `mlw` is what Arm's compiler
+    was measured to need, see `data/weights_mlw.csv`.
 
     Args:
         bits: Width of one element.
@@ -57,6 +83,8 @@ def stored_bits(bits: Any, density: Any, encoding: str) -> Array:
         return dense
     if encoding == "bitmask":
         encoded = density * dense + 1
+    elif encoding == "mlw":
+        encoded = _measured(dense, np.asarray(density, dtype=np.float64))
     elif encoding == "csc":  # an index of 8 bits per element, which covers a segment of 256
         encoded = density * (dense + 8)
     elif encoding.startswith("rle"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from nasplug_npu.model.precision import stored_bits
 
@@ -26,3 +27,17 @@ from nasplug_npu.model.precision import stored_bits
 )
 def test_bits_of_an_element(encoding, density, bits, wanted):
     assert stored_bits(bits, density, encoding) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_compressed_weights_take_what_was_measured():
+    measured = {(8, 1.0): 7.4136, (8, 0.5): 4.6892, (4, 0.25): 1.5848, (2, 0.1): 0.5902}
+    for (bits, density), stored in measured.items():
+        assert stored_bits(bits, density, "mlw") == pytest.approx(stored)
+    bits, density = np.array([[8.0], [6.0], [3.0], [1.0], [16.0]]), np.array([[0.6], [1.0], [0.5], [1.0], [1.0]])
+    found = stored_bits(bits, density, "mlw").ravel()
+    assert found[0] == pytest.approx(4.6892 + 0.4 * (7.4363 - 4.6892))
+    assert found[1] == pytest.approx((7.4136 + 3.0543) / 2)
+    assert found[2] == pytest.approx((2.6914 + 1.5408) / 2)
+    assert found[3] == pytest.approx(1.0830 / 2)  # narrower than any that was measured: in proportion
+    assert found[4] == pytest.approx(2 * 7.4136)
+    assert stored_bits(8, 0.0, "mlw") == 0
