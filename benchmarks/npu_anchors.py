@@ -23,20 +23,9 @@ from nasplug_npu.exploration import explore
 from nasplug_npu.networks import NETWORKS, mobilenet_v1
 from nasplug_npu.roofline import draw_roofline, peak_gops, roofline
 from nasplug_npu.sweeping import grid
-from scipy.stats import kendalltau
 
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
 from nasplug.workloads.workload import Workload
-
-#: Clocks that Vela 5.2.0 prints for int8 models of these networks. U55-32 has its weights in flash at half a byte per
-#: clock ("Deep Embedded"), U55-128 and -256 everything in one fast memory.
-VELA = {
-    "resnet8": (713_879, 183_315, 106_433),
-    "resnet20": (1_973_533, 506_607, 284_255),
-    "mobilenet_v1_0.25_96": (922_334, 209_544, 149_203),
-    "mobilenet_v1_1.0_224": (27_507_768, 6_491_201, 4_114_729),
-    "ds_cnn": (266_745, 86_907, 55_511),
-}
 
 
 def timm_mobilenet() -> Workload | None:
@@ -267,33 +256,6 @@ def exploration() -> dict[str, Any]:
     }
 
 
-def ethos() -> dict[str, Any]:
-    """The block model beside the compiler it restates: ratios of clocks, and whether they rank networks alike.
-
-    The short form of a layer is the largest of the block model's clocks and, with weights in flash, of the time to read
-    them once. The full model also cuts layers into tiles.
-    """
-    found: dict[str, Any] = {"short_form": {}, "vela_over_short_form": {}, "full_model": {}, "kendall_tau": {}}
-    for place, macs in enumerate((32, 128, 256)):
-        short, full = {}, {}
-        memory = {} if macs == 32 else {"weight_bytes_per_cycle": 8, "weight_latency": 32}
-        config = preset(f"ethos_u55_{macs}").replace(**memory)
-        for name in VELA:
-            table = NPU(config).evaluate(NETWORKS[name]())
-            clocks = table.layers["compute_cycles"] + table.layers["post_cycles"]
-            reading = table.layers["flash_bytes"] / config.weight_bytes_per_cycle
-            short[name] = float(np.maximum(clocks, reading if macs == 32 else 0.0).sum())
-            full[name] = table.totals["cycles"]
-        theirs = {name: values[place] for name, values in VELA.items()}
-        found["short_form"][str(macs)], found["full_model"][str(macs)] = short, full
-        found["vela_over_short_form"][str(macs)] = {name: theirs[name] / short[name] for name in VELA}
-        found["kendall_tau"][str(macs)] = {
-            label: float(kendalltau([ours[name] for name in VELA], [theirs[name] for name in VELA]).statistic)
-            for label, ours in (("short_form", short), ("full_model", full))
-        }
-    return found
-
-
 def hwnasbench(path: Path, count: int, seed: int) -> dict[str, Any]:
     """Coefficient of determination of the presets on cells whose operations all reach something."""
     import pyarrow.parquet
@@ -345,7 +307,6 @@ def main() -> None:
         "reshaping": reshaping(),
         "every_fixed_shape": every_fixed_shape(),
         "systolic": systolic(),
-        "ethos_u55": ethos(),
         "area": {
             "samples": len(fit.error),
             "cross_validated_mape": fit.mape,
