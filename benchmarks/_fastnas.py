@@ -108,6 +108,13 @@ def prune(
     return found, float(counter.get_total_flops())
 
 
+def reason(error: Exception) -> str:
+    """The sentence of an error that says why; messages of the library begin with a table in characters of frames."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    plain = [line for line in lines if line.isascii() and any(letter.isalpha() for letter in line)]
+    return " ".join(plain)[-300:]
+
+
 def fit(task: Any, network: nn.Module, epochs: int, seed: int, *callbacks: pl.Callback) -> tuple[Any, pl.Trainer]:
     """Trains in a Trainer alone, without looks at validation images; returns the module and the Trainer.
 

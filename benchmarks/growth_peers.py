@@ -200,7 +200,7 @@ def refused(arguments: argparse.Namespace) -> str:
         params = arguments.keep * count_params(network)
         found, _ = fastnas.prune(copy.deepcopy(network), [batch] * fastnas.CALIBRATING, batch, params, divisor=32)
     except ValueError as error:
-        return f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        return f"{type(error).__name__}: {fastnas.reason(error)}"
     return f"none: it leaves {count_params(found)} parameters of {count_params(network)}"
 
 

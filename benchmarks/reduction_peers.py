@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from _continual import kept
+from _fastnas import reason
 from _record import record
 from _reduction_rows import compared
 from _reduction_training import CALIBRATED, SCORED, Recipe, reduce
@@ -43,8 +44,8 @@ def row(method: str, network: nn.Module, keep: float, seed: int, recipe: Recipe)
     try:
         return reduce(method, network, keep, seed, recipe)
     except (ValueError, RuntimeError, AttributeError, KeyError, NotImplementedError) as error:
-        first = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-        return {"network": recipe.network, "method": method, "keep": keep, "seed": seed, "error": first}
+        why = f"{type(error).__name__}: {reason(error)}"
+        return {"network": recipe.network, "method": method, "keep": keep, "seed": seed, "error": why}
 
 
 def measure(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
