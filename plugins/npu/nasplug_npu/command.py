@@ -103,6 +103,9 @@ class NPUCommand:
                 type=key_value,
                 help=f"value for all layers: {', '.join(_CHANGES)}; may be repeated",
             )
+        from nasplug_npu.machine.command import add_arguments
+
+        add_arguments(forms.add_parser("run", help="run a folded network on simulated hardware, beside the model"))
         presets = forms.add_parser("presets", help="list the presets, or print one")
         presets.add_argument(
             "name", metavar="NAME", nargs="?", help="print the fields of this one, or of a file, as YAML"
@@ -111,7 +114,10 @@ class NPUCommand:
     def run(self, arguments: argparse.Namespace) -> int:
         """Does what the form says."""
         from nasplug_npu import engineer
+        from nasplug_npu.machine.command import execute
 
+        if arguments.form == "run":
+            return execute(arguments)
         forms = {"explain": engineer.explain, "compare": engineer.compare, "topology": engineer.topology}
         if arguments.form in forms:
             return forms[arguments.form](_workload(arguments.model, arguments), arguments)

@@ -39,6 +39,7 @@ class Chain:
         shape: Shape of these codes (C, H, W).
         bits: Width of the codes of the input.
         signed: Whether they are two's complement.
+        left: Nodes that are left to the host, if a part may be.
     """
 
     layers: list[Layer] = field(default_factory=list)
@@ -47,6 +48,7 @@ class Chain:
     shape: tuple[int, int, int] = (0, 0, 0)
     bits: int = 8
     signed: bool = False
+    left: tuple[str, ...] = ()
 
 
 @dataclass
@@ -61,17 +63,18 @@ class _Open:
     pools: list[nn.Module] = field(default_factory=list)
 
 
-def read_folded(folded: FoldedNetwork, *, narrow: bool) -> Chain:
+def read_folded(folded: FoldedNetwork, *, narrow: bool, partial: bool = False) -> Chain:
     """The layers of a folded network.
 
     Args:
         folded: The network.
         narrow: Whether the machine gains from fewer than 8 bits; else everything is stored in 8.
+        partial: Whether the network may go on elsewhere from the first node that the machine does not compute.
 
     Raises:
         SpecError: It has something that the machine does not compute; the message names it.
     """
-    return _Reader(folded, narrow=narrow).read()
+    return _Reader(folded, narrow=narrow).read(partial=partial)
 
 
 class _Reader:
@@ -86,19 +89,20 @@ class _Reader:
         self.range = (0, 0)
         self.zero = self.factor = 0
 
-    def read(self) -> Chain:
+    def read(self, *, partial: bool) -> Chain:
         """See `read_folded`."""
         nodes = [node for node in self.folded.body.graph.nodes if node.op not in ("placeholder", "output")]
-        for node in nodes:
-            if len(node.users) > 1:
-                readers = ", ".join(str(user) for user in node.users)
-                raise _refused(str(node), f"its output is read by {readers}", "the machine computes chains of layers")
-            sources = [value for value in node.all_input_nodes if value.op != "get_attr"]
-            if len(sources) != 1:
-                raise _refused(
-                    str(node), "it reads several maps", "additions are of values, and the machine adds codes"
-                )
-            self._node(node)
+        for number, node in enumerate(nodes):
+            readers = ", ".join(str(user) for user in node.users)
+            try:
+                self._node(node)
+                if len(node.users) > 1:
+                    raise _refused(str(node), f"its output is read by {readers}", "the machine computes chains")
+            except SpecError:
+                if not partial or not (self.chain.layers or self.open):
+                    raise
+                self.chain.left = tuple(str(other) for other in nodes[number:])
+                break
         if self.open is not None:
             self._close(None, None)
         if not self.chain.layers:
@@ -208,6 +212,7 @@ class _Reader:
             self.open = None
             layer = Layer(product.name, kernel, product.weights, bits, **product.settings)
             self._add(layer, product.node)
+            self.chain.stages[-1] = (product.node, 0)
             return
         coded, signs, limits = self._coded(product, comparison, bound)
         weights = product.weights * signs[:, None, None, None]

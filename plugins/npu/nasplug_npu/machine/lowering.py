@@ -121,7 +121,8 @@ class Lowering:
         self.deep = is_depthwise(layer, source.channels)
         self.size = build.lanes if layer.weights is None else build.columns * 8 // layer.weight_bits
         blocks = -(-source.channels // source.block)
-        self.skips = build.skip and not self.deep and layer.groups == 1 and blocks >= build.window
+        skippable = layer.weights is not None and layer.groups == 1 and blocks >= build.window
+        self.skips = build.skip and skippable and not self.deep
         self.chunks: list[Chunk] = []
         if layer.weights is not None:
             self.chunks = chunks(layer, source.channels, source.block, self.size, skip=self.skips)

@@ -62,10 +62,12 @@ class Run:
     Attributes:
         layers: Layers in their order.
         images: Number of images.
+        left: Nodes of the folded network that are left to the host.
     """
 
     layers: tuple[LayerRun, ...]
     images: int
+    left: tuple[str, ...] = ()
 
     @property
     def differing(self) -> int:
@@ -86,7 +88,7 @@ class Run:
         """Plain data."""
         layers = [{**asdict(layer), "deviation": layer.deviation} for layer in self.layers]
         totals = {"clocks": self.clocks, "differing": self.differing, "deviation": self.deviation}
-        return {"images": self.images, "layers": layers, **totals}
+        return {"images": self.images, "left_to_the_host": list(self.left), "layers": layers, **totals}
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,13 @@ def compile_chain(chain: Chain, build: Parameters, *, prefetch: bool = False) ->
 
 
 def run(
-    folded: FoldedNetwork, config: NPUConfig, images: Tensor, simulator: Simulator | None, *, prefetch: bool = False
+    folded: FoldedNetwork,
+    config: NPUConfig,
+    images: Tensor,
+    simulator: Simulator | None,
+    *,
+    prefetch: bool = False,
+    partial: bool = False,
 ) -> Run:
     """Runs a folded network, image by image.
 
@@ -126,12 +134,13 @@ def run(
         images: Inputs (N, ...), on the CPU.
         simulator: Simulator of the machine; None takes integers and the functional model.
         prefetch: Whether weights are loaded while the layer before is computed.
+        partial: Whether the network may go on elsewhere from the first node that the machine does not compute.
 
     Raises:
         SpecError: The machine cannot compute the network, or cannot be built so.
     """
     build = parameters(config)
-    chain = read_folded(folded, narrow=build.narrow)
+    chain = read_folded(folded, narrow=build.narrow, partial=partial)
     compiled = compile_chain(chain, build, prefetch=prefetch)
     program = compiled.compiler.program
     functional = dict(layer_clocks(program))
@@ -148,7 +157,7 @@ def run(
         for layer, (node, zero), mine in zip(chain.layers, chain.stages, stored, strict=True):
             if not node:
                 continue
-            theirs = _shaped(wanted[node], mine.shape) - (zero if layer is not chain.layers[-1] else 0)
+            theirs = _shaped(wanted[node], mine.shape) - zero
             numbers, differing = found[layer.name]
             found[layer.name] = numbers + mine.size, differing + int((mine != theirs).sum())
     rows, shape, bits = [], chain.shape, chain.bits
@@ -159,7 +168,7 @@ def run(
         )
         made = program.maps[layer.name]
         shape, bits = (made.channels, made.height, made.width), made.bits
-    return Run(tuple(rows), len(images))
+    return Run(tuple(rows), len(images), chain.left)
 
 
 def _on_integers(layers: Sequence[Layer], inputs: Ints) -> list[Ints]:

@@ -93,7 +93,7 @@ class Computer(Engine):
         with m.If(ends_chunk):
             m.d.sync += [chunk.eq(chunk + 1), round_.eq(0), above.eq(0)]
             m.d.sync += [weights.eq(weights + used), first_weights.eq(weights + used)]
-            m.d.sync += [mask.eq(mask + stepper.passed), first_mask.eq(mask + stepper.passed)]
+            m.d.sync += [mask.eq(mask + stepper.left), first_mask.eq(mask + stepper.left)]
             turn = reads + 1 == f["every"]
             m.d.sync += [reads.eq(Mux(turn, 0, reads + 1)), part.eq(Mux(turn, 0, part + f["part"]))]
             m.d.sync += base.eq(base + Mux(turn, f["next_base"], 0))

@@ -86,7 +86,7 @@ class Stepper(Elaboratable):
         self.y, self.x = Signal(SIDE, name="step_y"), Signal(SIDE, name="step_x")
         self.block = Signal(SIDE, name="step_block")
         self.empty, self.first, self.last = Signal(), Signal(), Signal()
-        self.passed = Signal(range(window + 2))
+        self.passed, self.left = Signal(range(window + 2)), Signal(16, name="steps_left")
         self.ends_tap = Signal()
 
     def elaborate(self, platform: Any) -> Module:
@@ -101,11 +101,11 @@ class Stepper(Elaboratable):
             from nasplug_npu.rtl.blocks import ZeroSkipper
 
             m.submodules.skipper = skipper = ZeroSkipper(self.window, registered=False)
-            left = Signal(16)
+            left, bits = self.left, (self.window + 1).bit_length()
             skipping, jump, wraps, end = Signal(), Signal(range(self.window + 1)), Signal(), Signal()
             m.d.comb += [
                 skipping.eq(f["skip"]),
-                skipper.mask.eq(self.bits),
+                skipper.mask.eq(self.bits & Mux(end, (1 << left[:bits]) - 1, -1)),
                 jump.eq(Mux(skipping, Mux(skipper.found, skipper.distance, self.window), 0)),
                 end.eq(left <= self.window),
                 self.empty.eq(skipping & ~skipper.found),

@@ -134,6 +134,17 @@ def test_what_the_machine_cannot_do_is_refused_by_name():
     pooled = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
     with pytest.raises(SpecError, match="the machine has no ExactAvgPool"):
         read_folded(folded(pooled, 4), narrow=True)
+    chain = read_folded(folded(pooled, 4), narrow=True, partial=True)
+    assert [layer.coded for layer in chain.layers] == [None]
+    assert len(chain.left) > 3
     leaky = nn.Sequential(nn.Conv2d(1, 4, 3), nn.SiLU(), nn.Conv2d(4, 2, 1))
     with pytest.raises(SpecError, match="the machine has no SiLU"):
         read_folded(folded(leaky, 4), narrow=True)
+
+
+def test_the_trunk_of_a_residual_network_runs_up_to_its_first_branch():
+    made = folded(Residual(), 4)
+    found = run(made, config(), images(), None, partial=True)
+    assert found.differing == 0
+    assert [layer.numbers for layer in found.layers] == [3 * 4 * 64]
+    assert found.left

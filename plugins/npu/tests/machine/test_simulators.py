@@ -12,6 +12,8 @@ pytest.importorskip("amaranth", reason="needs nasplug-npu[rtl]")
 from nasplug_npu.machine.checking import check, read_map
 from nasplug_npu.machine.compiler import Compiler
 from nasplug_npu.machine.simulators import available, simulator
+from nasplug_npu.machine.steps import steps_of
+from nasplug_npu.machine.timing import events
 
 
 def test_a_convolution_is_exact_in_the_simulator_of_amaranth(build, layer, random_map, rng):
@@ -66,3 +68,36 @@ def test_a_machine_that_does_not_end_is_reported(build, layer, random_map, rng):
 def test_unknown_simulators_are_refused(build):
     with pytest.raises(SpecError, match="there is no simulator 'verilater'"):
         simulator(build(), "verilater")
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9])
+def test_skipped_weights_change_clocks_and_no_number(kept, build, layer, random_map, rng):
+    machine = build("1x1x4", sparsity="weight_skip", window=4, ports="separate")
+    inputs = random_map(rng, 12, 3, 3)
+    clocks = []
+    for share in (kept, 1.0):
+        asked, compiler = layer(rng, inputs, 3, 1, kept=share), Compiler(machine)
+        source = compiler.input(12, 3, 3, 8, signed=True)
+        compiler.layer(asked, source)
+        outcome = simulator(machine, "amaranth").run(compiler.program, source.pack(inputs))
+        assert np.array_equal(read_map(compiler.program, outcome, "layer"), asked(inputs))
+        assert outcome.events == events(compiler.program)
+        steps = [steps_of(row.any(axis=(1, 2)).tolist(), 4) for row in asked.weights != 0]
+        clocks.append((outcome.events["compute"][0], sum(steps) * 3))
+    # Three rounds of four positions for each output channel: the difference is that of the steps.
+    assert clocks[1][1] == 3 * np.count_nonzero(asked.weights)
+    assert clocks[0][0] < clocks[1][0]
+
+
+@pytest.mark.parametrize(("bits", "weight_bits"), [(2, 2), (4, 2), (2, 8), (8, 4), (4, 4)])
+@pytest.mark.parametrize("groups", [1, 4])
+def test_narrow_operands_are_exact(bits, weight_bits, groups, build, layer, random_map, rng):
+    machine = build("2x2x1", precision="full2d", ports="separate")
+    signed = weight_bits == 4
+    inputs = random_map(rng, 4, 2, 3, bits=bits, signed=signed)
+    asked, compiler = layer(rng, inputs, 4, bits=bits, weight_bits=weight_bits, groups=groups), Compiler(machine)
+    source = compiler.input(4, 2, 3, bits, signed=signed)
+    compiler.layer(asked, source)
+    outcome = simulator(machine, "amaranth").run(compiler.program, source.pack(inputs))
+    assert np.array_equal(read_map(compiler.program, outcome, "layer"), asked(inputs))
+    assert outcome.events == events(compiler.program)

@@ -1,0 +1,182 @@
+"""The machine of nasplug-npu: its hardware beside integers, and the clocks of the analytic model beside the hardware's.
+
+Random layers of several kinds and three networks that are trained on digits, quantised and folded, run on three units:
+dense with 8 bits, with narrow operands, and with zeros skipped. Every stored number is compared. The functional model
+must have the clocks of the hardware. Needs the extra `rtl` (Amaranth), Yosys and Verilator.
+
+Run: nice python benchmarks/npu_machine.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from _record import record
+from nasplug_darts_lp.folding import fold
+from nasplug_darts_lp.layers.quantise import quantise
+from nasplug_npu.config import NPUConfig
+from nasplug_npu.machine.checking import read_map
+from nasplug_npu.machine.comparison import predict
+from nasplug_npu.machine.compiler import Compiler
+from nasplug_npu.machine.parameters import parameters
+from nasplug_npu.machine.planning import plan
+from nasplug_npu.machine.running import run
+from nasplug_npu.machine.samples import KINDS, draw
+from nasplug_npu.machine.simulators import simulator
+from nasplug_npu.machine.timing import events
+from nasplug_npu.machine.units import unit
+from torch import nn
+
+SEED = 0
+SKIPPED = ("conv", "strided", "dilated", "pointwise")
+
+
+def layers(config: NPUConfig, kinds: tuple[str, ...], count: int, *, even: bool, kept: float) -> list[dict[str, Any]]:
+    """Random layers on one unit: clocks of hardware, functional model and analytic model, numbers that differ."""
+    build = parameters(config)
+    hardware, rows = simulator(build, "verilator"), []
+    number = 0
+    while len(rows) < count:
+        number += 1
+        kind = kinds[len(rows) % len(kinds)]
+        rng = np.random.default_rng((SEED, number, int(even)))
+        bits = [int(rng.choice([2, 4, 8])) if build.narrow else 8 for _ in range(2)]
+        sample = draw(
+            kind, rng, input_bits=bits[0], weight_bits=bits[1], kept=kept, scale=2 if even else 1, most=20, even=even
+        )
+        compiler = Compiler(build)
+        source = compiler.input(*sample.inputs.shape, sample.bits, signed=sample.signed)
+        best = plan(build, sample.layer, source)
+        compiler.layer(sample.layer, source, bands=best.bands, groups=best.groups)
+        outcome = hardware.run(compiler.program, source.pack(sample.inputs))
+        wrong = int((read_map(compiler.program, outcome, kind) != sample.layer(sample.inputs)).sum())
+        clocks = outcome.events["store"][-1]
+        predicted = predict(config, sample.layer, sample.inputs.shape, sample.bits).clocks
+        rows.append(
+            {
+                "kind": kind,
+                "input": list(sample.inputs.shape),
+                "weights": None if sample.layer.weights is None else list(sample.layer.weights.shape),
+                "bits": bits,
+                "clocks": clocks,
+                "model": predicted,
+                "deviation": predicted / clocks - 1,
+                "functional_equal": outcome.events == events(compiler.program),
+                "differing": wrong,
+                "numbers": int(sample.layer(sample.inputs).size),
+            }
+        )
+    return rows
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Medians and worst cases, by kind and in all."""
+
+    def of(some: list[dict[str, Any]]) -> dict[str, float]:
+        sizes = np.abs([row["deviation"] for row in some])
+        return {
+            "layers": len(some),
+            "median": float(np.median(sizes)),
+            "worst": float(sizes.max()),
+            "within_10_percent": int((sizes <= 0.1).sum()),
+        }
+
+    kinds = {kind: of([row for row in rows if row["kind"] == kind]) for kind in dict.fromkeys(r["kind"] for r in rows)}
+    exact = {"differing": sum(row["differing"] for row in rows), "numbers": sum(row["numbers"] for row in rows)}
+    exact |= {"functional_equal": sum(row["functional_equal"] for row in rows)}
+    return {**of(rows), **exact, "clocks": sum(row["clocks"] for row in rows), "kinds": kinds}
+
+
+def networks() -> dict[str, nn.Module]:
+    """Chains of layers for digits of 8 x 8 pixels."""
+
+    def block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> list[nn.Module]:
+        pad = kernel // 2
+        conv = nn.Conv2d(inputs, outputs, kernel, stride, pad, groups=groups, bias=False)
+        return [conv, nn.BatchNorm2d(outputs), nn.ReLU()]
+
+    plain = [*block(1, 16), *block(16, 32), nn.MaxPool2d(2), *block(32, 32), nn.Flatten(), nn.Linear(512, 10)]
+    separable = [*block(1, 16), *block(16, 16, groups=16), *block(16, 32, 1), *block(32, 32, stride=2, groups=32)]
+    separable += [*block(32, 48, 1), nn.Flatten(), nn.Linear(48 * 16, 10)]
+    grouped = [*block(1, 32), *block(32, 32, groups=4), *block(32, 64, 1, 2), *block(64, 64, groups=4), nn.MaxPool2d(2)]
+    grouped += [nn.Flatten(), nn.Linear(256, 10)]
+    return {"plain": nn.Sequential(*plain), "separable": nn.Sequential(*separable), "grouped": nn.Sequential(*grouped)}
+
+
+def digits() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Training and test images with their classes."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    images, labels = load_digits(return_X_y=True)
+    x = torch.tensor(images, dtype=torch.float32).view(-1, 1, 8, 8) / 16
+    y = torch.tensor(labels)
+    first, second = train_test_split(np.arange(len(x)), test_size=0.25, random_state=SEED)
+    return x[first], y[first], x[second], y[second]
+
+
+def trained(network: nn.Module, bits: int, epochs: int = 6) -> tuple[nn.Module, float]:
+    """A quantised network after a short training, and its accuracy on test images."""
+    images, labels, test, wanted = digits()
+    torch.manual_seed(SEED)
+    network = quantise(network, weight_bits=bits, activation_bits=bits, activations="fixed")
+    optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
+    for _ in range(epochs):
+        for batch in torch.randperm(len(images)).split(64):
+            optimiser.zero_grad()
+            nn.functional.cross_entropy(network(images[batch]), labels[batch]).backward()
+            optimiser.step()
+    with torch.no_grad():
+        right = (network.eval()(test).argmax(1) == wanted).float().mean()
+    return network, float(right)
+
+
+def whole(config: NPUConfig, count: int) -> dict[str, Any]:
+    """Three networks on one unit."""
+    test, found = digits()[2][:count], {}
+    hardware = simulator(parameters(config), "verilator")
+    for number, (name, network) in enumerate(networks().items()):
+        bits = (4, 4, 2)[number]
+        torch.manual_seed(SEED)
+        made, accuracy = trained(network, bits)
+        folded = fold(made, (1, 8, 8))
+        result = run(folded, config, test, hardware)
+        early = run(folded, config, test[:1], None, prefetch=True)
+        found[name] = {"bits": bits, "accuracy": accuracy, **result.to_json(), "clocks_with_prefetch": early.clocks}
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--layers", type=int, default=208, help="layers in all, without those with odd channels")
+    parser.add_argument("--images", type=int, default=4, help="images of each network")
+    arguments = parser.parse_args()
+    started = time.perf_counter()
+    dense, narrow, sparse = (unit(name) for name in ("dense", "narrow", "sparse"))
+    parts = arguments.layers // 13
+    rows = {
+        "dense": layers(dense, KINDS, 8 * parts, even=True, kept=1.0),
+        "narrow": layers(narrow, KINDS, 3 * parts, even=True, kept=1.0),
+        "sparse": layers(sparse, SKIPPED, 2 * parts, even=True, kept=0.5),
+    }
+    odd = layers(dense, KINDS, 2 * parts, even=False, kept=1.0)
+    every = [row for some in rows.values() for row in some]
+    result = {
+        "seeds": [SEED],
+        "units": {config.name: config.to_json() for config in (dense, narrow, sparse)},
+        "all": summary(every),
+        **{name: summary(some) for name, some in rows.items()},
+        "odd_channels": summary(odd),
+        "networks": whole(dense, arguments.images),
+        "rows": {**rows, "odd_channels": odd},
+        "seconds": time.perf_counter() - started,
+    }
+    print(record("npu_machine", result, packages=("amaranth",)))
+
+
+if __name__ == "__main__":
+    main()
