@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypedDict, Unpa
 import msgspec
 from msgspec.structs import replace
 
+from nasplug.contract.arguments import for_task
 from nasplug.contract.errors import SpecError
 from nasplug.contract.jsondata import Json, JsonObject
 from nasplug.contract.wording import plural
 
 Scalar = str | int | float | bool | None
 Genotype = Scalar | tuple["Genotype", ...]
+
 Direction = Literal["max", "min"]
 State = Literal["waiting", "running", "complete", "pruned", "failed"]
 
@@ -348,6 +350,11 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     def hyperparameters(self) -> Mapping[str, Scalar]:
         """The proposed hyperparameters."""
         return self.proposal.hyperparameters
+
+    @property
+    def task_hyperparameters(self) -> Mapping[str, Scalar]:
+        """Hyperparameters that the task takes; the others are arguments of plugins."""
+        return for_task(self.proposal.hyperparameters)
 
     @property
     def finished(self) -> bool:

@@ -157,7 +157,7 @@ class LightningEvaluator:
             run.inherit(network, parent_weights(run))
         callbacks = run.callbacks()  # before the module, which may copy the weights that a plugin puts in
         given = structure(network)
-        module = run.task.module(network, run.trial.hyperparameters)
+        module = run.task.module(network, run.trial.task_hyperparameters)
         check_kept(given, structure(network), type(run.task).__name__)
         lightning = lightning_of(module)
         data = data_for(run.data(), module, lightning)

@@ -75,7 +75,8 @@ class TrialRun:
         self.edits: list[JsonObject] = []
         self.stages: dict[str, Stage] = {}
         self.hints: list[str] = []
-        self._manager, self._emit = manager, emit
+        self._manager = None if manager is None else manager.of_trial(trial.hyperparameters)
+        self._emit = emit
 
     # -- what it is about ----------------------------------------------------------------------------------------
 

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from nasplug.contract.arguments import SEPARATOR
+from nasplug.contract.jsondata import Json
+from nasplug.contract.records import Trial
 from nasplug.export.needs import Needs
-from nasplug.plugins.component import plain
+from nasplug.plugins.component import Component, plain
 
 if TYPE_CHECKING:
     from nasplug.export.exporter import Found
@@ -27,11 +30,12 @@ def describe(found: Found) -> dict[str, Any]:
     spec: Any = study.meta["spec"]
     runs: Any = study.meta.get("runs") or [{}]
     plugins = list(spec.get("plugins", []))
+    # Whoever changed the network while it trained is asked to repeat that, wherever the specification names it.
+    editors = opened.editors() if opened and trial.edits else []
     parts = {
         "space": spec["space"],
-        "build": spec.get("build", []),
-        # Whoever changed the network while it trained is asked to repeat that, wherever the specification names it.
-        "editors": [[kind, plain(item)] for kind, item in opened.editors()] if opened and trial.edits else [],
+        "build": [_of_trial(item, trial) for item in spec.get("build", [])],
+        "editors": [[kind, _of_trial(plain(item), trial)] for kind, item in editors],
     }
     objects: Any = study.meta.get("objects", ())
     needs = Needs.of(parts, plugins, objects, discover(plugins).catalog)
@@ -67,3 +71,13 @@ def facts(found: Found) -> dict[str, Any]:
 
 def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in values.items()}
+
+
+def _of_trial(item: Json, trial: Trial) -> Json:
+    """A component as it was in a trial, with the arguments that its hyperparameters decided."""
+    if not any(SEPARATOR in name for name in trial.hyperparameters):
+        return item
+    from nasplug.run.searched import with_arguments
+
+    made: Json = plain(with_arguments(Component.parse(item, where="build"), trial.hyperparameters))
+    return made

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nasplug.contract.arguments import for_task
 from nasplug.contract.errors import NasplugError, StudyError
 from nasplug.contract.records import Budget, Measurement, Proposal, Trial
 from nasplug.export.bundle import write_bundle
@@ -104,7 +105,7 @@ def retrain(
     if assembly.task is None:
         raise StudyError("this search has no task, so there is nothing to train on", where="retrain")
     given = {**trial.hyperparameters, **(hyperparameters or {})}
-    assembly.task.check_hyperparameters(list(given))
+    assembly.task.check_hyperparameters(list(for_task(given)))
     proposal = Proposal(trial.architecture, given, Budget(epochs), info={"retrained": trial.number})
     torch.set_num_threads(spec.run.threads)
     with tempfile.TemporaryDirectory(prefix="nasplug-") as scratch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ParamSpec, TypeVar
 
@@ -10,6 +10,7 @@ import pluggy
 
 from nasplug.contract.errors import NasplugError, PluginError, SpecError
 from nasplug.contract.hookspecs import PROJECT, StudySpecs
+from nasplug.contract.records import Scalar
 from nasplug.plugins.watchdog import OverdueError, Watchdog, fault
 
 P = ParamSpec("P")
@@ -37,6 +38,8 @@ class Manager:
         self.hook: pluggy.HookRelay = self._manager.hook
         self._names: dict[str, str] = {}
         self.watchdog: Watchdog | None = None
+        #: Makes the plugins of a single trial out of its hyperparameters; None where all trials have these.
+        self.variants: Callable[[Mapping[str, Scalar]], Manager] | None = None
         if watchdog is not None:
             self.watched_by(watchdog)
         for name, plugin in plugins:
@@ -136,6 +139,14 @@ class Manager:
         if hook not in self._names:
             self._names[hook] = f"{' or '.join(name for name, _ in self.who(hook)) or 'a plugin'}, hook {hook}"
         return self._names[hook]
+
+    def of_trial(self, hyperparameters: Mapping[str, Scalar]) -> Manager:
+        """Returns the plugins of a trial, some of whose arguments its hyperparameters may decide.
+
+        Args:
+            hyperparameters: Hyperparameters of the trial.
+        """
+        return self if self.variants is None else self.variants(hyperparameters)
 
     def unregister(self, plugin: object) -> None:
         """Removes a plugin."""

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from nasplug.contract.arguments import SEPARATOR
 from nasplug.contract.errors import PluginError, SpecError, did_you_mean
 from nasplug.contract.io import check_flow, inputs_of
 from nasplug.contract.protocols import CAPABILITIES, HardwareTarget, HasHyperparameters, SearchSpace, Task, bind
@@ -27,6 +28,7 @@ from nasplug.run.baseline import Baseline, unhindered
 from nasplug.run.hyperparameters import Fill, check_names
 from nasplug.run.parts import PART, PARTS, Part, check_members
 from nasplug.run.pricing import PREFIX, CostCaller, cost_callers, namespace_of
+from nasplug.run.searched import PLACES, Variants, check_arguments, example_of
 from nasplug.run.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -263,17 +265,28 @@ def compose(
     spec, costs = _costs(make, evaluator, task, target)
     for namespace, plugin in costs.items():
         manager.register(plugin, f"{PREFIX}{namespace}")
+    searchable: dict[str, tuple[str, int, Component]] = {}
     for key, prefix in (("build", "build"), ("stoppers", "stopper"), ("callbacks", "callback")):
         for position, (item, plugin) in enumerate(made[key]):
             manager.register(plugin, f"{prefix}:{item.name}#{position}")
+            if key in PLACES:
+                searchable[f"{prefix}:{item.name}#{position}"] = key, position, item
+
+    def anew(name: str, item: Component) -> object:
+        key, position, _ = searchable[name]
+        return make.one(PART[key], item, f"{key}[{position}]")
+
+    manager.variants = Variants(manager, {name: item for name, (_, _, item) in searchable.items()}, anew)
     strategy = None
     if with_strategy:
         strategy = made["strategy"][0][1]
         with watchdog.watching("space or task", "check"):
-            _check_strategy(strategy, spec, space, task)
+            _check_strategy(strategy, spec, space, task, make.objects)
             for genotype in spec.enqueue:
                 space.architecture(genotype)
         manager.register(strategy, f"strategy:{spec.strategy.name}")
+        if isinstance(space, HasHyperparameters):  # what no plugin takes is refused now
+            manager.of_trial(example_of(space, spec.run.seed))
         if spec.enqueue:
             manager.register(Enqueued(spec.enqueue), "enqueue")
     trackers = [tracker for _, tracker in made.get("trackers", ())]
@@ -293,7 +306,9 @@ def _check_task(space: SearchSpace, task: Task | None, evaluator: Evaluator, spe
         check_flow(space, task, spec.space.name, "" if spec.task is None else spec.task.name)
 
 
-def _check_strategy(strategy: Strategy, spec: RunSpec, space: SearchSpace, task: Task | None) -> None:
+def _check_strategy(
+    strategy: Strategy, spec: RunSpec, space: SearchSpace, task: Task | None, objects: Mapping[str, object]
+) -> None:
     for protocol in getattr(strategy, "requires", ()):
         if not isinstance(space, protocol):
             has = [name for name, known in CAPABILITIES.items() if isinstance(space, known)]
@@ -304,8 +319,11 @@ def _check_strategy(strategy: Strategy, spec: RunSpec, space: SearchSpace, task:
                 fix="take another space or another strategy; `nasplug list space` shows capabilities",
             )
     names = check_names(space, getattr(strategy, "hyperparameters", ()), where=f"strategy: {spec.strategy.name}")
-    if names and task is not None:
-        task.check_hyperparameters(names)
+    ours = [name for name in names if SEPARATOR not in name]
+    if ours and task is not None:
+        task.check_hyperparameters(ours)
+    places = [(item, f"{key}[{i}]" not in objects) for key in PLACES for i, item in enumerate(getattr(spec, key))]
+    check_arguments(names, places)
 
 
 def find_target(name: str, catalog: Catalog, manager: Manager | None = None) -> HardwareTarget:

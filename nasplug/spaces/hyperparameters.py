@@ -22,6 +22,7 @@ from nasplug.contract.members import check_member
 from nasplug.contract.protocols import (
     CAPABILITIES,
     HasLabels,
+    HasTrainedPart,
     HasVector,
     SearchSpace,
     bind,
@@ -287,6 +288,23 @@ class HyperparameterSpace:
         inner, trained = self._halves(architecture)
         shown = self.inner.label(inner) if isinstance(self.inner, HasLabels) else inner.key
         return f"{shown} {self.trained.label(trained)}"
+
+
+def part_of(space: object, whole: object, architecture: Architecture) -> Architecture | None:
+    """Returns the architecture of a space that may stand inside of others; None if it is not of that space.
+
+    Args:
+        space: Space that asks, such as one whose hook is called.
+        whole: Space of the study.
+        architecture: Architecture of a trial.
+    """
+    if whole is space:
+        return architecture
+    if isinstance(whole, HyperparameterSpace) and architecture.space == whole.name:
+        return part_of(space, whole.inner, whole.inner_architecture(architecture))
+    if isinstance(whole, HasTrainedPart):
+        return part_of(space, whole.inner, whole.trained_part(architecture))
+    return None
 
 
 class _Trained(ChoiceSpace):

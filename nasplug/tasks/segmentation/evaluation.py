@@ -60,7 +60,7 @@ def answers(task: Segmentation, study: Study, trial: Trial) -> Iterator[Answered
         weights = None if fold is None else trial.artifacts.get(f"weights-fold-{fold}")
         if weights is not None:
             network.load_state_dict(read_tensors(study.artifacts() / weights))
-        module = own.module(network, trial.hyperparameters).eval()
+        module = own.module(network, trial.task_hyperparameters).eval()
         held = own.parts.val
         chosen = [held[i] for i in np.unique(np.linspace(0, len(held) - 1, min(len(held), MOST)).astype(int))]
         for case in chosen:

@@ -60,7 +60,7 @@ class FoundNetwork(WholeModule):
         seeded = self._trial.with_(seed=torch.initial_seed() % 2**31)
         network = self._study.network(seeded)
         task: Any = self._study.task
-        made: LightningModule = task.module(network, {**self._trial.hyperparameters, **changes})
+        made: LightningModule = task.module(network, {**self._trial.task_hyperparameters, **changes})
         check_module(made, self.label)
         return made
 

@@ -21,6 +21,7 @@ from nasplug.contract.wording import plural
 from nasplug.cost.meta import meta_copy
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
+from nasplug.spaces.hyperparameters import part_of
 from nasplug.surgery import Channels, channels_of, edit_of, repeat
 from nasplug.tasks.batches import inputs_of_batch
 from nasplug_reduction.importance import Importance, ranked
@@ -259,24 +260,27 @@ class ReductionSpace(ChoiceSpace):
     @hookimpl
     def inherit(self, run: TrialRun, network: nn.Module, weights: Mapping[str, Tensor]) -> bool | None:
         """Takes the weights of channels and blocks that both networks have."""
-        parent = run.parent
-        if parent is None or {parent.architecture.space, run.trial.architecture.space} != {self.name}:
+        mine = part_of(self, run.space, run.trial.architecture)
+        before = None if run.parent is None else part_of(self, run.space, run.parent.architecture)
+        if mine is None or before is None:
             return None
-        own = self.layout.indices(self.kept(run.trial.architecture))
-        theirs = self.layout.indices(self.kept(parent.architecture))
+        own = self.layout.indices(self.kept(mine))
+        theirs = self.layout.indices(self.kept(before))
         inherit(network, weights, own, theirs)
         return True
 
     @hookimpl
     def configure_callbacks(self, run: TrialRun) -> list[Callback]:
         """Takes shared weights if there are any, and measures statistics anew where something was taken out."""
-        architecture = run.trial.architecture
+        architecture = part_of(self, run.space, run.trial.architecture)
+        if architecture is None:
+            return []
         shared = run.trial.proposal.info.get("supernet")
-        if architecture.space == self.name and shared is not None and run.trial.proposal.inherits is None:
+        if shared is not None and run.trial.proposal.inherits is None:
             from nasplug_reduction.supernet import put
 
             put(run.network, self, architecture, run.study.work_folder(str(shared)))
-        if architecture.space != self.name or not self.recalibrate or architecture.key == self.full.key:
+        if not self.recalibrate or architecture.key == self.full.key:
             return []
         from nasplug.evaluate.trainer import as_callback
         from nasplug.lightning.distribution import lightning_of

@@ -41,7 +41,7 @@ def train(course: Course, phase: Phase, stage: int) -> None:
         for parameter in frozen:
             parameter.requires_grad_(False)
         own = run.callbacks()
-        module = run.task.module(network, run.trial.hyperparameters)
+        module = run.task.module(network, run.trial.task_hyperparameters)
         lightning = lightning_of(module)
         loader = Epochs(course, phase)
         watch = as_callback(Watch, lightning)(course, phase, loader)
