@@ -133,12 +133,14 @@ def shared(answer: Trial, asked: Trial) -> Trial:
         answer: Finished trial.
         asked: Trial as it was submitted.
     """
+    if answer.proposal is asked.proposal:
+        return answer  # of this very process
     changes: Changes = {"state": next(state for state in FINISHED if state == answer.state)}
     if answer.metrics:
         changes["metrics"] = _interned(answer.metrics)
     if answer.costs:
         changes["costs"] = _interned(answer.costs)
-    if answer.proposal is not asked.proposal and answer.proposal == asked.proposal:
+    if answer.proposal == asked.proposal:
         changes["proposal"] = asked.proposal
     if answer.measurements:
         changes["measurements"] = tuple(

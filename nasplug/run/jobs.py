@@ -37,8 +37,11 @@ class Job(msgspec.Struct, frozen=True):
 
     @property
     def digest(self) -> str:
-        """Name of everything that the job is, equal in another process that submits the same job."""
-        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+        """Name of the job among those of its study, equal in another process that submits the same job."""
+        trials = [(one.number, one.seed, one.proposal) for one in (self.trial, self.parent) if one is not None]
+        known = [one.number for one in (*self.history, *self.rehearsal)]
+        said = (trials, None if self.work is None else self.work.key, known)
+        return hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()
 
 
 #: What became of a job.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import time
@@ -62,8 +63,8 @@ class Network(nn.Module):
         return self.layers(x)
 
 
-class Module(pl.LightningModule):
-    """Cross-entropy; says which samples it has seen, and what each process measures of its own."""
+class Training:
+    """Cross-entropy; says which samples it has seen, and what each process measures of its own. A mixin."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -92,6 +93,10 @@ class Module(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
+class Module(Training, pl.LightningModule):
+    """Of one distribution of Lightning."""
+
+
 def points(count: int) -> TensorDataset:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(count, 2, generator=generator)
@@ -105,8 +110,8 @@ class Stream(IterableDataset):
         return iter(points(64))
 
 
-class Data(pl.LightningDataModule):
-    """64 points to train on, and 30 to validate on."""
+class Loaders:
+    """64 points to train on, and 30 to validate on. A mixin."""
 
     def __init__(self, stream: bool, batch: int) -> None:
         super().__init__()
@@ -121,22 +126,33 @@ class Data(pl.LightningDataModule):
         return DataLoader(points(94), batch_size=30, sampler=range(64, 94))
 
 
+class Data(Loaders, pl.LightningDataModule):
+    """Of one distribution of Lightning."""
+
+
 class Points:
     """The task."""
 
     input_shape = (2,)
     outputs = 3
 
-    def __init__(self, stream: bool = False, batch: int = 8) -> None:
+    def __init__(self, stream: bool = False, batch: int = 8, other: bool = False) -> None:
+        self.other = other
         self.stream, self.batch, self.objectives = stream, batch, {"val_loss": "min"}
 
     def check_hyperparameters(self, names: object) -> None:
         """Takes all."""
 
     def module(self, network: nn.Module, hyperparameters: object) -> pl.LightningModule:
+        if self.other:
+            base = importlib.import_module("lightning.pytorch").LightningModule
+            return type("OtherModule", (Training, base), {})(network)
         return Module(network)
 
     def datamodule(self) -> pl.LightningDataModule:
+        if self.other:
+            base = importlib.import_module("lightning.pytorch").LightningDataModule
+            return type("OtherData", (Loaders, base), {})(self.stream, self.batch)
         return Data(self.stream, self.batch)
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from nasplug.contract.errors import SpecError
-from nasplug.contract.records import Proposal, Trial
+from nasplug.contract.records import Budget, Inherit, Proposal, Trial
 from nasplug.evaluate.weights import read_tensors
 from nasplug.plugins.discovery import discover
 from nasplug.run.assemble import compose
@@ -151,6 +151,32 @@ def test_a_pruner_stops_all_of_them(tmp_path):
         trial = gang.run(job(gang))
         assert (trial.state, trial.reason, len(trial.measurements)) == ("pruned", "two are enough", 2)
         assert not any(member.busy for member in gang._members)
+    finally:
+        gang.close()
+
+
+def test_a_training_goes_on_where_another_trial_ended(tmp_path):
+    halving = {"successive_halving": {"inner": "random", "eta": 2, "min_epochs": 1, "max_epochs": 2}}
+    gang = made(tmp_path, strategy=halving)
+    try:
+        space = gang._worker.assembly.space
+        proposal = Proposal(space.architecture((4, "none")), budget=Budget(1, 2))
+        first = gang.run(Job(Trial(0, proposal, seed=3)))
+        assert "checkpoint" in first.artifacts
+        promoted = Proposal(proposal.architecture, budget=Budget(2, 2), inherits=Inherit(0))
+        second = gang.run(Job(Trial(1, promoted, seed=3), history=(first,), parent=first))
+        assert [item.step for item in second.measurements] == [2], second.failure
+        assert second.metrics["val_loss"] < first.metrics["val_loss"]
+    finally:
+        gang.close()
+
+
+def test_the_other_distribution_of_lightning(tmp_path):
+    pytest.importorskip("lightning")
+    gang = made(tmp_path, {"points": {"other": True}})
+    try:
+        trial = gang.run(job(gang))
+        assert (trial.state, trial.metrics["seen"]) == ("complete", 32), trial.failure
     finally:
         gang.close()
 
