@@ -161,18 +161,20 @@ def area(hw: NPUConfig | Points) -> Area:
 
     * array: the regression, for the squarest shape, with multipliers that fuse as large as was synthesised.
     * accumulators: what is wider than the samples' 24 bits.
-    * reshaping: for every operand and every halving of the array, a multiplexer.
+    * reshaping: for every operand a multiplexer for every halving of the array, or of the number of its shapes.
     * skipping: a zero skipper per lane, with a window of `window` elements.
     * post: lanes of the post-process unit.
     * control: address generators.
     """
     points = hw if isinstance(hw, Points) else Points.of(hw)
     found = array_fit()
-    shape = points.shape
-    if shape is None:
-        columns = 2.0 ** np.floor(np.log2(points.macs) / 2)
+    named = points.named_shapes
+    if named:
+        columns = np.full_like(points.macs, float(max(c * p for _, c, p in named)))
+        turns = np.full_like(points.macs, np.log2(len(named)))
     else:
-        columns = np.full_like(points.macs, float(shape[1] * shape[2]))
+        columns = 2.0 ** np.floor(np.log2(points.macs) / 2)
+        turns = np.log2(points.macs)
     rows = points.macs / columns
     bits = points.max_bits
     array = features(rows, columns, bits, bits) @ found.coefficients
@@ -181,12 +183,11 @@ def area(hw: NPUConfig | Points) -> Area:
         array = array * larger
     elif points.precision in ("weight_only", "symmetric"):  # one of two operands is divided
         array = array * (1 + larger) / 2
-    halvings = np.log2(points.macs) if shape is None else np.zeros_like(points.macs)
     skips = points.sparsity in ("weight_skip", "act_skip", "dual_skip") and points.nm is None
     gates = {
         "array": array,
         "accumulators": columns * FLIP_FLOP * np.maximum(points.acc_bits - 24, 0),
-        "reshaping": 2 * points.macs * bits * halvings * MULTIPLEXER,
+        "reshaping": 2 * points.macs * bits * turns * MULTIPLEXER,
         "skipping": points.macs * (offset + slope * points.window) if skips else np.zeros_like(points.macs),
         "post": np.ceil(points.ppu_per_cycle) * lane,
         "control": np.full_like(points.macs, CONTROL_FLIP_FLOPS * FLIP_FLOP),

@@ -25,6 +25,7 @@ OBJECTIVES = ("latency", "traffic", "energy", "edp")
 POST_OPERATIONS = ("maxpool", "avgpool", "add", "mul", "scale", "lut", "concat", "resize", "norm", "softmax")
 
 _ENCODING = re.compile(r"dense|bitmask|csc|mlw|rle[1-9]|nm[1-9]\d*:[1-9]\d*")
+_SEVERAL = re.compile(r"of:[1-9]\d*x[1-9]\d*x[1-9]\d*(?:\+[1-9]\d*x[1-9]\d*x[1-9]\d*)*")
 _FIXED = re.compile(r"fixed:\(?(\d+),(\d+),(\d+)\)?|fixed:(\d+)x(\d+)x(\d+)")
 
 
@@ -38,8 +39,8 @@ class NPUConfig:
         freq_hz: Clock.
         macs: Multipliers of `max_bits` x `max_bits`.
         shapes: Shapes (r, c, p) the array can take at run time: r input channels summed, c output channels, p output
-            positions at once, with r*c*p = macs. `pow2` means all powers of two, `fixed:RxCxP` one; a systolic array
-            has R rows and C columns, `fixed:RxCx1`.
+            positions at once, with r*c*p = macs. `pow2` means all powers of two, `of:RxCxP+RxCxP` these,
+            `fixed:RxCxP` one; a systolic array has R rows and C columns, `fixed:RxCx1`.
         dataflow: `tree` (operands broadcast, products summed in a tree), `systolic_ws`, `systolic_os`, `systolic_is`,
             or `ethos_u55`.
         pipeline_depth: Clocks to fill the array, once per tile; systolic forms have it inside.
@@ -164,8 +165,8 @@ class NPUConfig:
             raise self._wrong("ppu_operations", did_you_mean(min(unknown), POST_OPERATIONS))
         if not _ENCODING.fullmatch(self.encoding):
             raise self._wrong("encoding", "write dense, bitmask, csc, mlw, rle4 or nm2:4")
-        if self.shapes != "pow2" and self.shape is None:
-            raise self._wrong("shapes", "write pow2, or a shape such as fixed:8x4x1")
+        if self.shapes != "pow2" and not parse_shapes(self.shapes):
+            raise self._wrong("shapes", "write pow2, a shape such as fixed:8x4x1, or several such as of:8x4x1+1x32x1")
         from nasplug_npu.rules import RULES
 
         for rule in RULES:
@@ -181,6 +182,11 @@ class NPUConfig:
     def shape(self) -> tuple[int, int, int] | None:
         """The only shape (r, c, p), or None if there are several."""
         return parse_shape(self.shapes)
+
+    @property
+    def named_shapes(self) -> tuple[tuple[int, int, int], ...]:
+        """The shapes that are named one by one; none if all powers of two are meant."""
+        return parse_shapes(self.shapes)
 
     @property
     def nm(self) -> tuple[int, int] | None:
@@ -251,6 +257,20 @@ def parse_shape(text: str) -> tuple[int, int, int] | None:
         return None
     r, c, p = (int(group) for group in found.groups() if group)
     return r, c, p
+
+
+def parse_shapes(text: str) -> tuple[tuple[int, int, int], ...]:
+    """The shapes that `fixed:8x4x1` or `of:8x4x1+1x32x1` name; none for `pow2`, and for what names no shape."""
+    one = parse_shape(text)
+    if one is not None:
+        return (one,)
+    if not _SEVERAL.fullmatch(text):
+        return ()
+    found = []
+    for part in text.removeprefix("of:").split("+"):
+        r, c, p = (int(size) for size in part.split("x"))
+        found.append((r, c, p))
+    return tuple(found)
 
 
 def parse_nm(text: str) -> tuple[int, int] | None:

@@ -196,14 +196,18 @@ def _changes(config: NPUConfig) -> Iterator[tuple[str, dict[str, Field]]]:
     ports: dict[str, Field] = {
         name: 2 * getattr(config, name) for name in ("weight_port_bits", "input_port_bits", "output_port_bits")
     }
-    if config.shape is None:
+    named = config.named_shapes
+    if not named:
         wider = {} if config.dataflow == "ethos_u55" else ports
         yield "twice the multipliers", {"macs": 2 * config.macs} | wider
     else:
         for side, called in enumerate(("input channels", "output channels", "positions")):
-            shape = [size * (2 if at == side else 1) for at, size in enumerate(config.shape)]
+            shapes = ["x".join(str(size * (1 + (at == side))) for at, size in enumerate(shape)) for shape in named]
             if side < 2 or not config.dataflow.startswith("systolic"):
-                larger: dict[str, Field] = {"macs": 2 * config.macs, "shapes": "fixed:{}x{}x{}".format(*shape)}
+                larger: dict[str, Field] = {
+                    "macs": 2 * config.macs,
+                    "shapes": ("of:" if len(shapes) > 1 else "fixed:") + "+".join(shapes),
+                }
                 yield f"twice the multipliers, along {called}", larger | ports
         if config.dataflow == "tree" and config.macs & (config.macs - 1) == 0:
             yield "an array that takes any shape", {"shapes": "pow2"}

@@ -49,10 +49,10 @@ def _power_of_two(name: str) -> Rule:
 
 
 def _shape_fits(v: Any) -> Any:
-    if v.shape is None:
-        return True
-    r, c, p = v.shape
-    return (np.asarray(v.macs) == r * c * p) & (r * c * p > 0)
+    fits = np.asarray(True)
+    for r, c, p in v.named_shapes:
+        fits = fits & (np.asarray(v.macs) == r * c * p) & (r * c * p > 0)
+    return fits
 
 
 def _pow2_macs(v: Any) -> Any:

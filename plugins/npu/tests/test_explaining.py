@@ -36,7 +36,15 @@ def test_a_layer_of_products_wants_multipliers_and_one_of_weights_wants_their_me
 
 
 @pytest.mark.parametrize(
-    "name", ["wu32", "wu32,shapes=fixed:8x4x1", "systolic_8x8_ws", "ethos_u55_64", "zigzag_kc_16x16"]
+    "name",
+    [
+        "wu32",
+        "wu32,shapes=fixed:8x4x1",
+        "wu32,shapes=of:8x4x1+1x32x1",
+        "systolic_8x8_ws",
+        "ethos_u55_64",
+        "zigzag_kc_16x16",
+    ],
 )
 def test_what_helps_is_what_the_changed_unit_or_network_really_saves(name):
     workload, unit = NETWORKS["ds_cnn"](), NPU(name)

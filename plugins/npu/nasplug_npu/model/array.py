@@ -113,8 +113,8 @@ def _demand(rows: Rows, hw: Points, r: Array, c: Array, p: Array) -> tuple[Array
 
 def _shapes(hw: Points) -> tuple[Array, Array, Array]:
     """All shapes: r and c as (T, 1, 1), and p as (T, 1, P), below one where a point is too small."""
-    if hw.shape is not None:
-        r, c, p = (np.full((1, 1, 1), float(size)) for size in hw.shape)
+    if hw.named_shapes:
+        r, c, p = np.array(hw.named_shapes, dtype=np.float64).T[:, :, None, None]
         return r, c, p
     r, c = _powers(int(np.max(hw.macs)))
     return r, c, hw.macs / (r * c)

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from nasplug_npu.config import NPUConfig, parse_nm, parse_shape
+from nasplug_npu.config import NPUConfig, parse_nm, parse_shape, parse_shapes
 from nasplug_npu.rules import RULES
 
 #: Fields that points may differ in; the others decide which formulas apply.
@@ -37,6 +37,7 @@ class Points:
         for name in NUMBERS:
             self.fields[name] = np.asarray(self.fields[name], dtype=np.float64).reshape(-1)
         self.shape, self.nm = parse_shape(self.fields["shapes"]), parse_nm(self.fields["encoding"])
+        self.named_shapes = parse_shapes(self.fields["shapes"])
 
     @classmethod
     def of(cls, config: NPUConfig) -> Self:

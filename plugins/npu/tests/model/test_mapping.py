@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nasplug_npu import NPU, Batch, preset
+from nasplug_npu import NPU, Batch, area, preset
 from nasplug_npu.bounds import lower_bounds
 from nasplug_npu.model.layers import layers
 from nasplug_npu.model.points import Points
 from nasplug_npu.model.rows import Rows, pack
+from nasplug_npu.networks import NETWORKS
 
 from nasplug.contract.errors import SpecError
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
@@ -133,3 +134,22 @@ def test_bounds_hold_for_all_of_them(kernel, stride, channels, inner, lanes, gro
 @pytest.mark.parametrize("kind", ["maxpool", "avgpool"])
 def test_layers_without_products_read_their_inputs_once(kind):
     assert amounts(BASE, lambda network: network.pool(kind, INPUT, 2))[:2] == [0, 16 * 32 * 32]
+
+
+def test_shapes_that_are_named_one_by_one():
+    workload = NETWORKS["mobilenet_v1_0.25_96"]()
+    names = ("8x4x1", "1x32x1", "4x2x4")
+    alone = [NPU(f"wu32_dense,shapes=fixed:{name}").evaluate(workload).layers["compute_cycles"] for name in names]
+    several = NPU("wu32_dense,shapes=of:" + "+".join(names)).evaluate(workload)
+    np.testing.assert_array_equal(several.layers["compute_cycles"], np.min(alone, axis=0))
+    assert {tuple(shape) for shape in several.layers["shape"].tolist()} <= {(8, 4, 1), (1, 32, 1), (4, 2, 4)}
+    assert len({tuple(shape) for shape in several.layers["shape"].tolist()}) > 1
+    one, two, four = (
+        area(preset("wu32_dense").replace(shapes=shapes)).gates["reshaping"]
+        for shapes in ("of:8x4x1", "of:8x4x1+1x32x1", "of:8x4x1+1x32x1+4x2x4+4x8x1")
+    )
+    assert (one, four) == (0, 2 * two)
+    with pytest.raises(SpecError, match="multipliers"):
+        preset("wu32_dense").replace(shapes="of:8x4x1+8x8x1")
+    with pytest.raises(SpecError, match="of:8x4x1"):
+        preset("wu32_dense").replace(shapes="of:8x4")
