@@ -43,18 +43,23 @@ class Curves:
     f is a limit, which depends on the features of the network, plus what is still missing at epoch t, which decays:
     the kernel over epochs is b^a / (t + t' + b)^a, a mixture of exponential decays (Swersky, Snoek and Adams,
     "Freeze-Thaw Bayesian Optimization", arXiv 1406.3896, equation 6, with a = 1). Decays are partly common to all
-    curves and partly those of similar networks. The setting is the most likely one of some that are drawn.
+    curves and partly those of similar networks. `fitted` finds the most likely setting of some that are drawn.
 
     Args:
         features: Features of every observation, float64 (n, d).
         names: Number of the network of every observation, int64 (n,).
         times: Epochs divided by those of a whole training, float64 (n,).
         values: Observations, the larger the better, float64 (n,).
-        rng: Generator that draws settings.
+        setting: Parameters of the process.
     """
 
     def __init__(
-        self, features: Array, names: npt.NDArray[np.int64], times: Array, values: Array, rng: np.random.Generator
+        self,
+        features: Array,
+        names: npt.NDArray[np.int64],
+        times: Array,
+        values: Array,
+        setting: Setting | None = None,
     ) -> None:
         self._features, self._names, self._times = features, names, times
         self._middle, self._spread = float(values.mean()), max(float(values.std()), 1e-12)
@@ -62,11 +67,29 @@ class Curves:
         distances = _squared(features, features)
         above = distances[distances > 1e-12]
         self._unit = float(np.median(above)) if len(above) else 1.0
+        self.setting = setting or Setting()
+        self.likelihood, self._factor, self._weights = self._observed(self.setting)
+
+    @classmethod
+    def fitted(
+        cls,
+        features: Array,
+        names: npt.NDArray[np.int64],
+        times: Array,
+        values: Array,
+        rng: np.random.Generator,
+    ) -> Curves:
+        """The process with the most likely of the default setting and of some around it.
+
+        Args:
+            features: Features of every observation, float64 (n, d).
+            names: Number of the network of every observation, int64 (n,).
+            times: Epochs divided by those of a whole training, float64 (n,).
+            values: Observations, float64 (n,).
+            rng: Generator that draws settings.
+        """
         settings = [Setting(), *(_drawn(rng) for _ in range(_SETTINGS - 1))]
-        likelihoods = [self._observed(setting) for setting in settings]
-        best = int(np.argmax([likelihood for likelihood, _, _ in likelihoods]))
-        self.setting = settings[best]
-        _, self._factor, self._weights = likelihoods[best]
+        return max((cls(features, names, times, values, each) for each in settings), key=lambda one: one.likelihood)
 
     def predict(self, features: Array, names: npt.NDArray[np.int64], times: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of f, without the noise of an observation; float64 (m,) each.

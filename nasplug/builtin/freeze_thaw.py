@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nasplug.builtin.curves import Curves
+from nasplug.builtin.curves import Curves, Setting
 from nasplug.builtin.features import Table, traits
 from nasplug.builtin.ranking import comparable
 from nasplug.contract.errors import SpecError
@@ -21,6 +21,8 @@ from nasplug.ledger.view import StudyView
 
 #: Bounds of the logarithm to base 10 of the improvement that is aimed at, relative to the spread of the results.
 _AIMS = (-3.0, 0.0)
+#: The process is fitted anew when the results have grown by this factor, and to so many of them at most.
+_REFIT, _MOST = 1.2, 300
 
 
 @dataclass
@@ -77,6 +79,7 @@ class FreezeThaw:
 
     def _forget(self) -> None:
         self._traits: dict[str, dict[str, float]] = {}
+        self._fitted: tuple[int, Setting] | None = None
 
     @hookimpl
     def propose(self, study: StudyView, count: int) -> list[Proposal]:
@@ -118,7 +121,7 @@ class FreezeThaw:
         for trial in study.trials:
             curve = found.setdefault(trial.architecture.key, _Curve(trial, [], len(found)))
             curve.last = trial
-            if comparable(study, trial) and study.is_candidate(trial):
+            if _counts(study, trial):
                 curve.points.append((study.budget_of(trial).epochs, study.score(trial)))
         return found
 
@@ -132,16 +135,12 @@ class FreezeThaw:
         rng: np.random.Generator,
     ) -> Architecture | _Curve | None:
         """The network most likely to be better than all after some more epochs; None where nothing can be trained."""
-        points = [(key, *point) for key, curve in curves.items() for point in curve.points]
-        table = Table(self._of(study, curves[key].last.architecture) for key in dict.fromkeys(p[0] for p in points))
-        values = np.array([value for _, _, value in points])
+        trials = [trial for trial in study.trials if _counts(study, trial)]
+        table = Table(self._of(study, trial.architecture) for trial in trials)
         process = Curves(
-            table.rows([self._of(study, curves[key].last.architecture) for key, _, _ in points]),
-            np.array([curves[key].number for key, _, _ in points]),
-            np.array([epochs / whole for _, epochs, _ in points]),
-            values,
-            study.rng("freeze_thaw.fit", len(study.trials)),
+            *self._observed(study, curves, trials, table, whole), self._setting(study, curves, trials, whole)
         )
+        values = np.array([study.score(trial) for trial in trials])
         open_ = [curve for key, curve in curves.items() if key not in busy and _can_go_on(study, curve, whole)]
         good = sorted((c for c in curves.values() if c.points), key=lambda c: (-max(v for _, v in c.points), c.number))
         fresh = self._fresh(study, taken, [curve.last.architecture for curve in good[:5]], self.candidates, rng)
@@ -159,6 +158,29 @@ class FreezeThaw:
         )
         best = int(np.argmax((mean - aim) / deviation))  # the probability grows with this
         return open_[best] if best < len(open_) else fresh[best - len(open_)]
+
+    def _observed(
+        self, study: StudyView, curves: dict[str, _Curve], trials: Sequence[Trial], table: Table, whole: int
+    ) -> tuple[Any, Any, Any, Any]:
+        """Features, numbers of networks, times and values of trainings, as a process takes them."""
+        return (
+            table.rows([self._of(study, trial.architecture) for trial in trials]),
+            np.array([curves[trial.architecture.key].number for trial in trials]),
+            np.array([study.budget_of(trial).epochs / whole for trial in trials]),
+            np.array([study.score(trial) for trial in trials]),
+        )
+
+    def _setting(self, study: StudyView, curves: dict[str, _Curve], trials: Sequence[Trial], whole: int) -> Setting:
+        """The setting fitted to the first results, as many as a schedule says: a resumed search fits the very same."""
+        count = step = min(2, len(trials))
+        while step <= min(len(trials), _MOST):
+            count, step = step, max(step + 1, math.ceil(step * _REFIT))
+        if self._fitted is None or self._fitted[0] != count:
+            some = trials[:count]
+            table = Table(self._of(study, trial.architecture) for trial in some)
+            observed = self._observed(study, curves, some, table, whole)
+            self._fitted = count, Curves.fitted(*observed, study.rng("freeze_thaw.fit", count)).setting
+        return self._fitted[1]
 
     def _fresh(
         self, study: StudyView, taken: set[str], parents: Sequence[Architecture], count: int, rng: np.random.Generator
@@ -209,6 +231,10 @@ class FreezeThaw:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Reads the study anew at the next proposal."""
         self._forget()
+
+
+def _counts(study: StudyView, trial: Trial) -> bool:
+    return comparable(study, trial) and study.is_candidate(trial)
 
 
 def _can_go_on(study: StudyView, curve: _Curve, whole: int) -> bool:

@@ -63,12 +63,21 @@ def test_curves_are_continued():
     points += [(2, t, y) for t, y in zip(times[:2], curve(0.9)[:2], strict=True)]
     names, when, values = (np.array(column) for column in zip(*points, strict=True))
     features = np.eye(3)[names]
-    process = Curves(features, names, when, values, np.random.default_rng(0))
+    process = Curves.fitted(features, names, when, values, np.random.default_rng(0))
     mean, deviation = process.predict(np.eye(3), np.arange(3), np.ones(3))
     assert mean == pytest.approx([curve(0.5)[-1], curve(0.7)[-1], curve(0.9)[-1]], abs=0.03)
     assert deviation[2] > 2 * deviation[0]
     _, unknown = process.predict(np.zeros((1, 3)), np.array([7]), np.ones(1))
     assert unknown[0] > 2 * deviation[2]
+
+
+def test_fitting_never_makes_the_results_less_likely():
+    rng = np.random.default_rng(1)
+    names = np.repeat(np.arange(6), 3)
+    data = np.eye(6)[names], names, np.tile([0.1, 0.2, 0.3], 6), np.repeat(rng.normal(size=6), 3)
+    fitted, default = Curves.fitted(*data, rng), Curves(*data)
+    assert fitted.likelihood > default.likelihood
+    assert fitted.setting.noise < default.setting.noise  # each curve is flat and exact
 
 
 @pytest.mark.parametrize("name", ["step", "max_epochs", "initial", "candidates"])
