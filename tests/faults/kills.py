@@ -111,7 +111,7 @@ def cases() -> list[Case]:
     found = []
     for name, strategy in strategies.items():
         extra: dict[str, Any] = {"strategy": strategy, "plugins": [*toy(Path()).plugins, PLUGIN]}
-        if "halving" in name or "asha" in name or "hyperband" in name:
+        if any(word in name for word in ("halving", "asha", "hyperband", "bohb")):
             extra["budget"] = {"trials": 24, "epochs": 4}
             extra["evaluator"] = {"slow": {}}
         elif name.startswith("cgap.grow"):

@@ -81,7 +81,9 @@ class SlurmExecutor(EventfulExecutor):
         local = self.cluster == "local"
         hosts = (self.host,) if self.host else ("127.0.0.1",) if local else _names()
         gpus = self._gpus(launch)
-        device = "cuda:" + ",".join(map(str, range(gpus))) if gpus else "cpu"
+        named = launch.assembly.spec.run.device
+        on_cpu = named if named.startswith("cpu") else "cpu"
+        device = "cuda:" + ",".join(map(str, range(gpus))) if gpus else on_cpu
         hands = SlurmHands(
             executor,
             Switchboard("127.0.0.1" if local else ""),
@@ -103,7 +105,7 @@ class SlurmExecutor(EventfulExecutor):
     def _gpus(self, launch: Launch) -> int:
         asked, run = launch.resources.gpus, launch.assembly.spec.run
         if asked is None:
-            return 0 if run.device in ("cpu", "auto") else 1
+            return 0 if run.device == "auto" or run.device.startswith("cpu") else 1
         if asked != int(asked):
             raise SpecError(
                 f"Slurm gives whole GPUs, not {asked:g}",

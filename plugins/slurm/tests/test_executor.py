@@ -46,7 +46,7 @@ def test_without_submitit(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("gpus", "device", "whole"),
-    [(None, "cpu", 0), (None, "cuda", 1), (None, "auto", 0), (2.0, "cuda", 2), (0, "cuda", 0)],
+    [(None, "cpu", 0), (None, "cpu:0,1", 0), (None, "cuda", 1), (None, "auto", 0), (2.0, "cuda", 2), (0, "cuda", 0)],
 )
 def test_gpus_of_a_worker(tmp_path, gpus, device, whole):
     assert SlurmExecutor()._gpus(launch(tmp_path, gpus, device)) == whole
