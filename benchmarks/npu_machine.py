@@ -10,6 +10,7 @@ Run: nice python benchmarks/npu_machine.py
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from typing import Any
 
@@ -35,18 +36,21 @@ SEED = 0
 SKIPPED = ("conv", "strided", "dilated", "pointwise")
 
 
-def layers(config: NPUConfig, kinds: tuple[str, ...], count: int, *, even: bool, kept: float) -> list[dict[str, Any]]:
-    """Random layers on one unit: clocks of hardware, functional model and analytic model, numbers that differ."""
+def layers(
+    config: NPUConfig, kinds: tuple[str, ...], count: int, *, even: bool, kept: float, seconds: float
+) -> list[dict[str, Any]]:
+    """Random layers on one unit, as many as there is time for: clocks of hardware and models, numbers that differ."""
     build = parameters(config)
     hardware, rows = simulator(build, "verilator"), []
     number = 0
-    while len(rows) < count:
+    started = time.perf_counter()
+    while len(rows) < count and time.perf_counter() - started < seconds:
         number += 1
         kind = kinds[len(rows) % len(kinds)]
         rng = np.random.default_rng((SEED, number, int(even)))
         bits = [int(rng.choice([2, 4, 8])) if build.narrow else 8 for _ in range(2)]
         sample = draw(
-            kind, rng, input_bits=bits[0], weight_bits=bits[1], kept=kept, scale=2 if even else 1, most=20, even=even
+            kind, rng, input_bits=bits[0], weight_bits=bits[1], kept=kept, scale=2 if even else 1, most=14, even=even
         )
         compiler = Compiler(build)
         source = compiler.input(*sample.inputs.shape, sample.bits, signed=sample.signed)
@@ -56,6 +60,7 @@ def layers(config: NPUConfig, kinds: tuple[str, ...], count: int, *, even: bool,
         wrong = int((read_map(compiler.program, outcome, kind) != sample.layer(sample.inputs)).sum())
         clocks = outcome.events["store"][-1]
         predicted = predict(config, sample.layer, sample.inputs.shape, sample.bits).clocks
+        print(len(rows), kind, clocks, wrong, file=sys.stderr, flush=True)
         rows.append(
             {
                 "kind": kind,
@@ -119,7 +124,7 @@ def digits() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     return x[first], y[first], x[second], y[second]
 
 
-def trained(network: nn.Module, bits: int, epochs: int = 6) -> tuple[nn.Module, float]:
+def trained(network: nn.Module, bits: int, epochs: int = 4) -> tuple[nn.Module, float]:
     """A quantised network after a short training, and its accuracy on test images."""
     images, labels, test, wanted = digits()
     torch.manual_seed(SEED)
@@ -152,26 +157,32 @@ def whole(config: NPUConfig, count: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--layers", type=int, default=208, help="layers in all, without those with odd channels")
+    parser.add_argument("--layers", type=int, default=208, help="layers of all units")
+    parser.add_argument("--units", nargs="+", default=["dense", "narrow", "sparse"], help="units to build")
+    parser.add_argument("--odd", type=int, default=32, help="layers with any channels")
+    parser.add_argument("--seconds", type=float, default=3600, help="most seconds for the layers of a unit")
     parser.add_argument("--images", type=int, default=4, help="images of each network")
     arguments = parser.parse_args()
     started = time.perf_counter()
-    dense, narrow, sparse = (unit(name) for name in ("dense", "narrow", "sparse"))
-    parts = arguments.layers // 13
-    rows = {
-        "dense": layers(dense, KINDS, 8 * parts, even=True, kept=1.0),
-        "narrow": layers(narrow, KINDS, 3 * parts, even=True, kept=1.0),
-        "sparse": layers(sparse, SKIPPED, 2 * parts, even=True, kept=0.5),
-    }
-    odd = layers(dense, KINDS, 2 * parts, even=False, kept=1.0)
+    dense = unit("dense")
+    nets = whole(dense, arguments.images)
+    print("networks", time.perf_counter() - started, file=sys.stderr, flush=True)
+    shares, rows = {"dense": 8, "narrow": 3, "sparse": 2}, {}
+    whole_share = sum(shares[name] for name in arguments.units)
+    odd = layers(dense, KINDS, arguments.odd, even=False, kept=1.0, seconds=arguments.seconds)
+    for name in arguments.units:
+        count = arguments.layers * shares[name] // whole_share
+        sparse = name == "sparse"
+        kinds, kept = (SKIPPED, 0.5) if sparse else (KINDS, 1.0)
+        rows[name] = layers(unit(name), kinds, count, even=True, kept=kept, seconds=arguments.seconds)
     every = [row for some in rows.values() for row in some]
     result = {
         "seeds": [SEED],
-        "units": {config.name: config.to_json() for config in (dense, narrow, sparse)},
+        "units": {name: unit(name).to_json() for name in arguments.units},
         "all": summary(every),
         **{name: summary(some) for name, some in rows.items()},
         "odd_channels": summary(odd),
-        "networks": whole(dense, arguments.images),
+        "networks": nets,
         "rows": {**rows, "odd_channels": odd},
         "seconds": time.perf_counter() - started,
     }
