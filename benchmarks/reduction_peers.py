@@ -14,6 +14,7 @@ Run, in the environment of the peers: OMP_NUM_THREADS=1 python benchmarks/reduct
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from typing import Any
 import torch
 from _continual import kept
 from _fastnas import reason
-from _record import record
+from _record import RESULTS, record
 from _reduction_rows import compared
 from _reduction_training import CALIBRATED, SCORED, Recipe, reduce
 from reduction import NETWORKS, original
@@ -77,6 +78,13 @@ def measure(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], list[d
     return list(originals.values()), rows, missing
 
 
+def shared(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Rows that are those of the record of `reduction.py`, trained in its environment from the same networks."""
+    file = RESULTS / "reduction.json"
+    known = json.loads(file.read_text())["rows"] if file.is_file() else []
+    return [f"{row['network']} {row['keep']:g} {row['method']} {row['seed']}" for row in rows if row in known]
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Trains, reduces and records."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -102,6 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "settings": settings | {"networks": {name: NETWORKS[name] for name, *_ in PARTS}},
         "not_run": missing,
         "fastnas": {"calibrating_batch": CALIBRATED, "scored_by": SCORED},
+        "shared": shared(rows),
         "failed": [each for each in rows if "error" in each],
         **compared(originals, [each for each in rows if "error" not in each]),
     }
