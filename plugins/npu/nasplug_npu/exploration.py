@@ -157,12 +157,18 @@ def explore(
     def evaluate(number: int, members: npt.NDArray[np.intp]) -> Array:
         return _values(left.sets[number].take(members), left.bounds[number][members, 0], batches, combine, cpu)
 
-    errors = None
-    if surrogate and left.sets:
-        left, errors = _screened(left, evaluate, surrogate, seed, clock)
-        counts["learned"] = errors.units
     columns = [OBJECTIVES.index(name) for name in objectives]
     front, evaluated = _Front(len(columns)), []
+    errors = None
+    if surrogate and left.sets:
+        left, learned, errors = _screened(left, evaluate, surrogate, seed, clock)
+        counts["learned"] = errors.units
+        for number, members, values in learned.asked:
+            fits = np.isfinite(values).all(axis=1)
+            counts["unfit"] += int((~fits).sum())
+            counts["evaluated"] += len(members)
+            evaluated.append(values[fits][:, columns])
+            front.add(evaluated[-1], [(number, int(index)) for index in members[fits]])
     for rank in range(len(left.order)):
         # Points of one set share everything but numbers, so that the model sees each step as one.
         members = left.order[rank]
@@ -275,13 +281,16 @@ def _candidates(
     return _ordered(sets, bounds)
 
 
-def _ordered(sets: list[Points], bounds: list[Array]) -> _Candidates:
-    """Small and fast ones first: they are what others are dominated by."""
+def _ordered(
+    sets: list[Points], bounds: list[Array], known: Mapping[int, npt.NDArray[np.intp]] | None = None, size: int = STEP
+) -> _Candidates:
+    """Small and fast ones first: they are what others are dominated by; without those that are known."""
     steps = []
     for number, bound in enumerate(bounds):
         order = np.argsort(bound[:, 0] * bound[:, 1], kind="stable")
-        for begin in range(0, len(order), STEP):
-            part = order[begin : begin + STEP]
+        order = order if known is None else order[~np.isin(order, known.get(number, ()))]
+        for begin in range(0, len(order), size):
+            part = order[begin : begin + size]
             steps.append((float(bound[part[0], 0] * bound[part[0], 1]), number, part))
     steps.sort(key=lambda step: step[:2])
     return _Candidates(sets, bounds, [number for _, number, _ in steps], [part for _, _, part in steps])
@@ -289,8 +298,8 @@ def _ordered(sets: list[Points], bounds: list[Array]) -> _Candidates:
 
 def _screened(
     left: _Candidates, evaluate: Evaluate, units: int, seed: int, clock: _Clock
-) -> tuple[_Candidates, Errors]:
-    """The same points, with bounds raised to what a surrogate predicts, less its margin."""
+) -> tuple[_Candidates, Surrogate, Errors]:
+    """The points that it did not learn from, with bounds raised to what a surrogate predicts, less its margin."""
     with clock("surrogate"):
         learned = Surrogate(left.sets, left.bounds, seed)
         errors = learned.learn(units, evaluate)
@@ -298,7 +307,8 @@ def _screened(
         for number, bound in enumerate(left.bounds):
             predicted = learned.predict(number) / np.array(errors.margin)
             raised.append(np.column_stack([bound[:, 0], np.maximum(bound[:, 1:], predicted)]))
-        return _ordered(left.sets, raised), errors
+        known = {number: members for number, members, _ in learned.asked}
+        return _ordered(left.sets, raised, known, STEP // 8), learned, errors
 
 
 def _values(points: Points, size: Array, batches: Sequence[Batch], combine: str, cpu: RateConfig | None) -> Array:

@@ -62,6 +62,8 @@ class Surrogate:
         self._features = _features(sets, bounds)
         self._rng, self._seed = np.random.default_rng(seed), seed
         self._models: list[Any] = []
+        #: What the model said: number of the set, units, and their area, latency and energy.
+        self.asked: list[tuple[int, npt.NDArray[np.intp], Array]] = []
 
     def learn(self, units: int, evaluate: Evaluate) -> Errors:
         """Has the model price units drawn at random, and learns from them.
@@ -85,7 +87,9 @@ class Surrogate:
             members = drawn[(drawn >= end - sizes[number]) & (drawn < end)] - (end - sizes[number])
             if not len(members):
                 continue
-            values = evaluate(number, members)[:, 1:]
+            values = evaluate(number, members)
+            self.asked.append((number, members, values))
+            values = values[:, 1:]
             fits = np.isfinite(values).all(axis=1)
             features.append(self._features[number][members[fits]])
             ratios.append(np.log(values[fits] / self._bounds[number][members[fits], 1:]))
