@@ -171,6 +171,18 @@ def test_a_training_goes_on_where_another_trial_ended(tmp_path):
         gang.close()
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_two_gpus(tmp_path):
+    gang = made(tmp_path, device="cuda:0,1")
+    try:
+        trial = gang.run(job(gang))
+        assert (trial.state, trial.metrics["seen"]) == ("complete", 32), trial.failure
+        assert "on cuda:1" in gang.run(job(gang, "second raises")).failure.message
+    finally:
+        gang.close()
+
+
 def test_the_other_distribution_of_lightning(tmp_path):
     pytest.importorskip("lightning")
     gang = made(tmp_path, {"points": {"other": True}})
