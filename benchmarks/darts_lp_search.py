@@ -3,17 +3,21 @@
 One residual network, whose convolutions choose weight bits and activation bits out of 1, 2, 4 and 8. A budget is the
 cost, in bit operations, of the network with the same bits everywhere. For every budget and seed:
 
-* `softmax`, `gumbel`, `gumbel_hard`: a search with a hinge on the budget in its loss, and the most probable network
-  whose cost is at most the budget and at least 95 % of it;
+* `hinge`: a search with samples (Gumbel-softmax) and a hinge on the budget in its loss; `derived`: the cost of the
+  network that would be derived now in its place, two-sided around the budget; `joint`: the same with weights and logits
+  trained together on all images. All three give the most probable network whose cost is at most the budget and at least
+  95 % of it, by dynamic programming;
+* `sensitivity`: one network with the most bits is trained, every block is measured with every pair of bits, and dynamic
+  programming gives the least sum of what the losses rise by, for a cost in the same range;
 * `uniform`: the same bits everywhere;
 * `random`: networks with random bits and a cost in the same range.
 
-All are trained from scratch alike, and tested once with the weights of the last epoch. The front holds the networks
-that none beats in both cost and accuracy. Images of 28 x 28 (Fashion-MNIST, 12,000) or CIFAR-10 (JPEG); the data are
-not part of the project. Runs that are done are kept in `--work` and not made again.
+All are trained from scratch alike, and tested once with the weights of the last epoch. Differences are paired by seed.
+The front holds the networks that none beats in both cost and accuracy. Images of 28 x 28 (Fashion-MNIST, 12,000) or
+CIFAR-10 (JPEG); the data are not part of the project. Runs that are done are kept in `--work` and not made again.
 
 Run: python benchmarks/darts_lp_search.py --data fashion_mnist_12k.npz
-Recorded: the same with --limit 4000 --epochs 8 --search-epochs 8 --random 2 --logits-lr 0.1
+Recorded: the same with --limit 2000 --epochs 8 --search-epochs 8 --random 3 --logits-lr 0.1 --budgets 2 --seeds 5
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ import argparse
 import json
 import statistics
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +38,14 @@ import nasplug as nas
 BITS = (1, 2, 4, 8)
 #: Costs from this share of the budget on count as equal to it.
 EQUAL = 0.95
-MIXINGS = ("softmax", "gumbel", "gumbel_hard")
+#: Settings of the searches: cost and training.
+SEARCHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "hinge": ({"loss": "hinge"}, {}),
+    "derived": ({"loss": "two_sided", "priced": "derived"}, {}),
+    "joint": ({"loss": "two_sided", "priced": "derived"}, {"optimisation": "joint"}),
+}
+#: Training images that losses are measured on.
+MEASURED = 512
 
 
 def components(arguments: argparse.Namespace) -> tuple[Any, Any]:
@@ -113,21 +125,68 @@ class Bench:
                 if abs(self.cost(other) - 0.5 * (EQUAL + 1.0) * budget) < abs(cost - 0.5 * (EQUAL + 1.0) * budget):
                     found = other
 
-    def search(self, mixing: str, budget: float, seed: int) -> Any:
+    def sensitivity(self, budget: float, seed: int) -> Any:
+        """Genotype of the network whose bits do least harm to a trained one, with the harm of every block and pair."""
+        import torch
+        from nasplug_darts_lp.layers.quantise import calibrate
+        from nasplug_darts_lp.supernet.allocation import best_within
+        from torch.nn import functional
+
+        most = self.uniform(max(BITS))
+        module, data = self._trained(most, seed, self.arguments.search_epochs)
+        weights = module.network.state_dict()
+        batches, count = [], 0
+        for images, labels in data.train_dataloader():
+            batches.append((images, labels))
+            count += len(labels)
+            if count >= MEASURED:
+                break
+
+        def loss(genotype: Any) -> float:
+            network = self.space.build(self.space.architecture(genotype), self.task)
+            own = network.state_dict()
+            network.load_state_dict({n: v for n, v in weights.items() if own[n].shape == v.shape}, strict=False)
+            calibrate(network, [images for images, _ in batches])
+            with torch.inference_mode():
+                values = [functional.cross_entropy(network.eval()(images), labels) for images, labels in batches]
+            return float(torch.stack(values).mean())
+
+        start = loss(most.genotype)
+        tables, harms, costs = self._supernet.costs.tables(), [], []
+        for block, table in enumerate(tables):
+            harm, cost = [], []
+            for w, weight_bits in enumerate(BITS):
+                for a, activation_bits in enumerate(BITS):
+                    genotype = list(most.genotype)
+                    genotype[4 * block + 2 : 4 * block + 4] = [weight_bits, activation_bits]
+                    harm.append(max(0.0, loss(tuple(genotype)) - start))
+                    cost.append(float(table[0, w, a]))
+            harms.append(harm)
+            costs.append(cost)
+        fixed = float(self._supernet.costs.fixed)
+        scores = [[-value for value in harm] for harm in harms]
+        for chosen in best_within(scores, costs, EQUAL * budget - fixed, budget * (1 + 1e-6) - fixed):
+            genotype = list(most.genotype)
+            for block, index in enumerate(chosen):
+                genotype[4 * block + 2 : 4 * block + 4] = [BITS[index // len(BITS)], BITS[index % len(BITS)]]
+            return {"genotype": genotype, "harms": [[round(value, 4) for value in harm] for harm in harms]}
+        return None
+
+    def search(self, way: str, budget: float, seed: int) -> Any:
         """Genotype of the network that a search finds, with what it says about it."""
         task, space = components(self.arguments)
         strategy = nas.component(
             "darts_lp.search",
             rounds=1,
             epochs=self.arguments.search_epochs,
-            mixing={"kind": mixing},
-            training={"optimizer": "adam", "lr": self.arguments.lr, "lr_min": 0.0},
+            mixing={"kind": "gumbel"},
+            training={"optimizer": "adam", "lr": self.arguments.lr, "lr_min": 0.0, **SEARCHES[way][1]},
             logits={"lr": self.arguments.logits_lr},
             cost={
                 "weight": self.arguments.cost_weight,
-                "loss": "hinge",
                 "target": budget,
                 "range": [EQUAL * budget, 1.000001 * budget],
+                **SEARCHES[way][0],
             },
         )
         study = nas.search(
@@ -153,6 +212,15 @@ class Bench:
 
     def train(self, genotype: Any, seed: int) -> dict[str, float]:
         """Accuracies of a network that is trained from scratch."""
+        architecture = self.space.architecture(genotype)
+        module, data = self._trained(architecture, seed, self.arguments.epochs)
+        trainer = module.trainer
+        val = float(trainer.callback_metrics["val_acc"])
+        test = float(trainer.test(module, datamodule=data, verbose=False)[0]["test_acc"])
+        return {"val_acc": val, "test_acc": test, "cost": self.cost(architecture)}
+
+    def _trained(self, architecture: nas.Architecture, seed: int, epochs: int) -> tuple[Any, Any]:
+        """A trained module, and its data."""
         import pytorch_lightning as pl
         import torch
 
@@ -161,11 +229,10 @@ class Bench:
 
         torch.set_num_threads(1)
         seed_everything(seed)
-        architecture = self.space.architecture(genotype)
         module = self.task.module(self.space.build(architecture, self.task), {})
         trainer = pl.Trainer(
-            max_epochs=self.arguments.epochs,
-            check_val_every_n_epoch=self.arguments.epochs,
+            max_epochs=epochs,
+            check_val_every_n_epoch=epochs,
             **device_options(self.arguments.device),
             logger=False,
             enable_checkpointing=False,
@@ -175,9 +242,7 @@ class Bench:
         )
         data = self.task.datamodule()
         trainer.fit(module, datamodule=data)
-        val = float(trainer.callback_metrics["val_acc"])
-        test = float(trainer.test(module, datamodule=data, verbose=False)[0]["test_acc"])
-        return {"val_acc": val, "test_acc": test, "cost": self.cost(architecture)}
+        return module, data
 
 
 def run_seed(bench: Bench, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -186,12 +251,13 @@ def run_seed(bench: Bench, seed: int, arguments: argparse.Namespace) -> dict[str
     for bits in arguments.budgets:
         budget = bench.cost(bench.uniform(bits))
         here: dict[str, Any] = {}
-        for mixing in MIXINGS:
-            key = f"seed {seed}, budget {bits}, {mixing}"
-            searched = bench.kept(f"{key}, search", lambda m=mixing, b=budget: bench.search(m, b, seed))  # type: ignore[misc]
+        for way in (*SEARCHES, "sensitivity"):
+            key = f"seed {seed}, budget {bits}, {way}"
+            made = bench.sensitivity if way == "sensitivity" else partial(bench.search, way)
+            searched = bench.kept(f"{key}, search", lambda m=made, b=budget: m(b, seed))  # type: ignore[misc]
             if searched is not None:
                 trained = bench.kept(f"{key}, train", lambda s=searched: bench.train(s["genotype"], seed))  # type: ignore[misc]
-                here[mixing] = [trained | searched]
+                here[way] = [trained | searched]
         same = bench.uniform(bits).genotype
         here["uniform"] = [bench.kept(f"seed {seed}, budget {bits}, uniform", lambda g=same: bench.train(g, seed))]  # type: ignore[misc]
         here["random"] = []
@@ -205,29 +271,44 @@ def run_seed(bench: Bench, seed: int, arguments: argparse.Namespace) -> dict[str
 
 
 def summary(seeds: dict[int, Any]) -> dict[str, Any]:
-    """Means over seeds, by budget and way, and the distance of every way from uniform bits in the same seed."""
+    """Means over seeds by budget and way, and the differences from uniform and from random bits, paired by seed."""
     result: dict[str, Any] = {}
     for bits in next(iter(seeds.values())):
-        rows = result[bits] = {}
-        for way in (*MIXINGS, "uniform", "random"):
-            accuracies = [
-                statistics.mean(one["test_acc"] for one in seed[bits]["ways"][way])
-                for seed in seeds.values()
-                if seed[bits]["ways"].get(way)
-            ]
-            if not accuracies:
+        here = [seed[bits]["ways"] for seed in seeds.values()]
+        rows: dict[str, Any] = {}
+        result[bits] = rows
+        for way in (*SEARCHES, "sensitivity", "uniform", "random"):
+            with_it = [ways for ways in here if ways.get(way)]
+            if not with_it:
                 continue
+            accuracies = [statistics.mean(one["test_acc"] for one in ways[way]) for ways in with_it]
             rows[way] = {
                 "test_acc": statistics.mean(accuracies),
                 "sd": statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0,
-                "cost": statistics.mean(
-                    one["cost"] for seed in seeds.values() for one in seed[bits]["ways"].get(way, ())
-                ),
+                "cost": statistics.mean(one["cost"] for ways in with_it for one in ways[way]),
                 "seeds": len(accuracies),
             }
-        for row in rows.values():
-            row["over_uniform"] = row["test_acc"] - rows["uniform"]["test_acc"]
+            for other in ("uniform", "random"):
+                pairs = [
+                    mine - statistics.mean(one["test_acc"] for one in ways[other])
+                    for mine, ways in zip(accuracies, with_it, strict=True)
+                ]
+                rows[way][f"over_{other}"] = interval(pairs)
+        # What there is to find: how far assignments of one cost differ in one seed, beside what the seed alone does.
+        apart = [statistics.variance([one["test_acc"] for one in ways["random"]]) for ways in here]
+        rows["random"]["sd_between_assignments"] = statistics.mean(apart) ** 0.5
     return result
+
+
+def interval(values: list[float]) -> dict[str, float | None]:
+    """Mean and 95 % interval by Student's t."""
+    from scipy import stats
+
+    mean = statistics.mean(values)
+    if len(values) < 2:
+        return {"mean": mean, "low": None, "high": None}
+    half = float(stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
+    return {"mean": mean, "low": mean - half, "high": mean + half}
 
 
 def front(seeds: dict[int, Any]) -> list[dict[str, Any]]:

@@ -63,7 +63,7 @@ class SpaceConformance:
     Attributes:
         input_shapes: Inputs that the space must build networks for, each without the batch dimension.
         outputs: Number of outputs of these networks.
-        make_task: Method that makes the task of a space whose choices come from it; None for tasks that are shapes.
+        bound_task: Method that makes the task of a space whose choices come from it; None for tasks that are shapes.
         legal: Genotypes of the space that other spaces would take for garbage, such as an empty one.
         builds: Number of random architectures built for every input shape.
         one_decision: Whether `mutate` changes exactly one entry of the vector, as the protocol says; False for spaces
@@ -72,7 +72,7 @@ class SpaceConformance:
 
     input_shapes: ClassVar[tuple[tuple[int, ...], ...]] = ((3, 32, 32), (1, 28, 28))
     outputs: ClassVar[int] = 10
-    make_task: ClassVar[Callable[[Any], Task] | None] = None
+    bound_task: ClassVar[Callable[[Any], Task] | None] = None
     legal: ClassVar[tuple[Json, ...]] = ()
     builds: ClassVar[int] = 4
     one_decision: ClassVar[bool] = True
@@ -84,8 +84,8 @@ class SpaceConformance:
     def fresh_space(self) -> Any:
         """A fresh space that has seen its task, if it needs one."""
         space = self.make_space()
-        if self.make_task is not None:
-            bind(space, self.make_task())
+        if self.bound_task is not None:
+            bind(space, self.bound_task())
         return space
 
     @cached_property
@@ -107,7 +107,7 @@ class SpaceConformance:
 
     def shapes(self, input_shape: tuple[int, ...]) -> Any:
         """A task that is nothing but shapes, for inputs of this shape; the space's own, if it needs one."""
-        return Shapes(input_shape, self.outputs, self.output) if self.make_task is None else self.make_task()
+        return Shapes(input_shape, self.outputs, self.output) if self.bound_task is None else self.bound_task()
 
     def taken_shapes(self) -> list[tuple[int, ...]]:
         """Those of `input_shapes` that the space takes, or the one that it was made for, its `inputs`."""

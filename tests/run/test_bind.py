@@ -100,5 +100,5 @@ class TestAnswersConformance(SpaceConformance):
     def make_space(self):
         return Answers()
 
-    def make_task(self):
+    def bound_task(self):
         return Shapes((4,), 3)

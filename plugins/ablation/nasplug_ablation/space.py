@@ -68,7 +68,7 @@ class VariantSpace:
 
         example: Any = AblationTask.nasplug_examples()[0]
         task = AblationTask(**example)
-        return {"input_shapes": ((2,),), "outputs": 2, "make_task": lambda self: task, "legal": ((),)}
+        return {"input_shapes": ((2,),), "outputs": 2, "bound_task": lambda self: task, "legal": ((),)}
 
     def __getstate__(self) -> dict[str, Any]:
         """A process elsewhere looks at the module itself."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 import heapq
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
 
 from torch import Tensor, nn
 
 from nasplug.contract.records import Architecture
 from nasplug_darts_lp.supernet.logits import Logits, MixingWeights
 from nasplug_darts_lp.supernet.options import SupernetOptions
+
+#: So many of the most probable networks are looked at where nothing better is known.
+MOST = 20_000
 
 
 class Supernet(nn.Module, ABC):
@@ -81,6 +85,20 @@ class Supernet(nn.Module, ABC):
     @abstractmethod
     def ranked(self) -> Iterator[tuple[Architecture, float]]:
         """Yields all networks with their probabilities, the most probable first."""
+
+    def within(self, low: float, high: float) -> Iterator[tuple[Architecture, float]]:
+        """Yields networks of a cost between two bounds with their probabilities, the most probable first.
+
+        The `MOST` most probable networks are looked at; supernets whose costs add up over independent choices find the
+        best by dynamic programming instead.
+
+        Args:
+            low: Smallest cost.
+            high: Largest cost.
+        """
+        for architecture, probability in islice(self.ranked(), MOST):
+            if low <= float(self.cost(self.weights_of(architecture))) <= high:
+                yield architecture, probability
 
 
 def most_probable(factors: Sequence[Sequence[float]]) -> Iterator[tuple[tuple[int, ...], float]]:

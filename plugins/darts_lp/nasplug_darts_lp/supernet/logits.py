@@ -65,6 +65,18 @@ class Logits(nn.Module):
         with torch.no_grad():
             return {name: torch.softmax(logits, dim=-1) for name, logits in self._items()} | self._certain()
 
+    def derived(self) -> MixingWeights:
+        """Returns weights that choose the most probable option of every choice, with the gradient of the softmax.
+
+        Straight-through estimator: Bengio et al., arXiv 1308.3432.
+        """
+        weights = {}
+        for name, logits in self._items():
+            soft = torch.softmax(logits, dim=-1)
+            hard = torch.nn.functional.one_hot(soft.argmax(), len(soft)).to(soft)
+            weights[name] = hard + soft - soft.detach()
+        return weights | self._certain()
+
     def one_hot(self, chosen: Mapping[str, int]) -> MixingWeights:
         """Returns mixing weights that choose one option of every choice named, and the first option of the others.
 

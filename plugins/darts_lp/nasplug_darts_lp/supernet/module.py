@@ -132,7 +132,7 @@ class SupernetModule(LightningModule):
         return value
 
     def with_cost(self, loss: Tensor) -> Tensor:
-        """Returns the loss with the cost of the last sample.
+        """Returns the loss with the cost of the last sample, or of the most probable network.
 
         Args:
             loss: Loss () of the task.
@@ -140,12 +140,16 @@ class SupernetModule(LightningModule):
         settings = self.settings.cost
         if not settings.weight:
             return loss
-        cost = self.supernet.cost(self.supernet.mixing_weights)
+        sampled = settings.priced == "sample"
+        weights = self.supernet.mixing_weights if sampled else self.supernet.logits.derived()
+        cost = self.supernet.cost(weights)
         if settings.loss == "add":
             return loss + settings.weight * cost
         relative = cost / settings.target
         if settings.loss == "multiply":
             return loss * relative**settings.weight
+        if settings.loss == "two_sided":
+            return loss + settings.weight * (relative - 1.0).abs()
         return loss + settings.weight * torch.relu(relative - 1.0)
 
     def _joint(self, batch: Any, batch_index: int, learns: bool) -> float:

@@ -15,7 +15,8 @@ from nasplug_darts_lp.supernet.schedules import Schedule, check_schedule
 Optimisation: TypeAlias = Literal["bilevel", "joint"]
 OptimizerName: TypeAlias = Literal["sgd", "adam"]
 Scaling: TypeAlias = Literal["none", "gradient", "normalise", "importance"]
-CostLoss: TypeAlias = Literal["add", "multiply", "hinge"]
+CostLoss: TypeAlias = Literal["add", "multiply", "hinge", "two_sided"]
+Priced: TypeAlias = Literal["sample", "derived"]
 
 _WHERE = "darts_lp.search"
 
@@ -132,9 +133,14 @@ class CostSettings:
             its estimates), or a table such as `{w4a4: 0.25, w8a8: 1.0}`.
         weight: Weight w of the cost in the loss; 0 leaves it out.
         loss: Form of the loss, with C the cost and T the target: L + w C (`add`), L (C / T)^w (`multiply`, as in FBNet)
-            or L + w max(0, C / T - 1) (`hinge`, which stops there).
+            L + w max(0, C / T - 1) (`hinge`, which stops there) or L + w |C / T - 1| (`two_sided`, which also asks a
+            network that is too cheap to use up the target).
         target: Target T.
-        range: Smallest and largest cost of the networks to derive, out of the 20,000 most probable ones.
+        range: Smallest and largest cost of the networks to derive. The most probable network between them is found by
+            dynamic programming where costs add up over layers, and otherwise sought among the 20,000 most probable.
+        priced: Network whose cost C is: `sample`, the mixture or sample that the loss was computed with, or `derived`,
+            the most probable one, with the gradient of the probabilities. A mixture may keep to a target that the
+            network derived from it misses by far.
 
     Raises:
         SpecError: A value out of range.
@@ -145,9 +151,10 @@ class CostSettings:
     loss: CostLoss = "add"
     target: float = 1.0
     range: tuple[float, float] | None = None
+    priced: Priced = "sample"
 
     def __post_init__(self) -> None:
-        _check_names(self, loss=CostLoss)
+        _check_names(self, loss=CostLoss, priced=Priced)
         _check_not_negative(self, "weight")
         _check_positive(self, "target")
 

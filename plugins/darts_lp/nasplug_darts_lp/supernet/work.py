@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from nasplug.contract.errors import DataError, SpecError, StorageError, TaskError
 from nasplug.evaluate.tensors import save_tensors
 from nasplug.evaluate.workrun import WorkRun
+from nasplug_darts_lp.supernet.base import MOST
 from nasplug_darts_lp.supernet.capability import HasSupernet
 from nasplug_darts_lp.supernet.cost import cost_model
 from nasplug_darts_lp.supernet.mixing import Mixing
@@ -26,8 +27,6 @@ from nasplug_darts_lp.supernet.training import Plan, Round, State, train_round
 
 #: Decimals of facts in proposals: the last bits may differ between machines, and a resumed run must propose the same.
 _DECIMALS = 6
-#: So many of the most probable networks are looked at.
-_MOST = 20_000
 _LOG = logging.getLogger("nasplug_darts_lp")
 _WHERE = "darts_lp.search"
 
@@ -113,19 +112,17 @@ def derived(
     if result.diverged is not None:
         count, within = 1, None
     networks: list[Derived] = []
-    for architecture, probability in islice(supernet.ranked(), _MOST):
+    for architecture, probability in islice(supernet.ranked(), MOST) if within is None else supernet.within(*within):
         if architecture.key in taken:
             continue
         cost = float(supernet.cost(supernet.weights_of(architecture)))
-        if within is not None and not within[0] <= cost <= within[1]:
-            continue
         networks.append(
             Derived(architecture.genotype, architecture.key, round(probability, _DECIMALS), round(cost, _DECIMALS))
         )
         if len(networks) == count:
             break
     if not networks:
-        _LOG.warning("none of the %d most probable networks has a cost within %s", _MOST, within)
+        _LOG.warning("the supernet names no network with a cost within %s", within)
     return networks
 
 

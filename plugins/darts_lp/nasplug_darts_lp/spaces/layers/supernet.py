@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from nasplug_darts_lp.spaces.layers.cost import LayersCost
 from nasplug_darts_lp.spaces.layers.layouts import BlockShape
 from nasplug_darts_lp.spaces.layers.network import make_stem
 from nasplug_darts_lp.spaces.layers.settings import PARTS, LayerSettings
+from nasplug_darts_lp.supernet.allocation import best_within
 from nasplug_darts_lp.supernet.base import Supernet, most_probable
 from nasplug_darts_lp.supernet.convolution import ConvChoices, conv_norm
 from nasplug_darts_lp.supernet.logits import MixingWeights, probabilities_of
@@ -121,6 +123,34 @@ class LayersSupernet(Supernet):
 
     def ranked(self) -> Iterator[tuple[Architecture, float]]:
         """See the base class. A block that is left out is one option, whatever its kernel and bits."""
+        options, factors = self._blocks()
+        for indices, probability in most_probable(factors):
+            yield self._of(options, indices), probability
+
+    def within(self, low: float, high: float) -> Iterator[tuple[Architecture, float]]:
+        """See the base class; by dynamic programming over the blocks."""
+        options, factors = self._blocks()
+        fixed = float(self.costs.fixed)
+        costs = []
+        for shape, table, kept in zip(self.settings.shapes, self.costs.tables(), options, strict=True):
+            operations = self.settings.operations_of(shape)
+            skip = operations.index("skip") if len(operations) > 1 else -1
+            costs.append([0.0 if chosen[0] == skip else float(table[chosen[1:]]) for chosen in kept])
+        scores = [[math.log(max(value, sys.float_info.min)) for value in part] for part in factors]
+        for indices in best_within(scores, costs, low - fixed, high - fixed):
+            probability = math.prod(part[index] for part, index in zip(factors, indices, strict=True))
+            architecture = self._of(options, indices)
+            if low <= float(self.cost(self.weights_of(architecture))) <= high:  # in the precision of the costs
+                yield architecture, probability
+
+    def _of(self, options: list[list[tuple[int, ...]]], indices: Sequence[int]) -> Architecture:
+        chosen = [option for block, index in zip(options, indices, strict=True) for option in block[index]]
+        return self._architecture(
+            tuple(choice.options[index] for choice, index in zip(self._choices, chosen, strict=True))
+        )
+
+    def _blocks(self) -> tuple[list[list[tuple[int, ...]]], list[list[float]]]:
+        """Options of every block, each as indices of its choices, and their probabilities."""
         probabilities = self.logits.probabilities()
         options: list[list[tuple[int, ...]]] = []
         factors: list[list[float]] = []
@@ -137,7 +167,4 @@ class LayersSupernet(Supernet):
                     for chosen in kept
                 ]
             )
-        for indices, probability in most_probable(factors):
-            chosen = [option for block, index in zip(options, indices, strict=True) for option in block[index]]
-            genotype = [choice.options[index] for choice, index in zip(self._choices, chosen, strict=True)]
-            yield self._architecture(tuple(genotype)), probability
+        return options, factors

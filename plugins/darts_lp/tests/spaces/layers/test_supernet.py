@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 import torch
 from nasplug_darts_lp.spaces.layers.space import LayersSpace
 from nasplug_darts_lp.supernet.options import SupernetOptions
@@ -52,3 +53,32 @@ def test_a_ranking_of_a_large_space_takes_no_time():
         if name.endswith("_op"):
             logits.data[1] = 9.0
     assert len({architecture.key for architecture, _ in itertools.islice(supernet.ranked(), 50)}) == 50
+
+
+def test_the_most_probable_network_of_a_cost_is_found_among_all():
+    space = LayersSpace(
+        width=0.25,
+        blocks=1,
+        operations=("conv", "skip"),
+        kernels=(3,),
+        weight_bits=(1, 2, 4, 8),
+        activation_bits=(2, 8),
+    )
+    supernet = space.supernet((1, 8, 8), 10, SupernetOptions())
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for logits in supernet.logits.parameters():
+            logits.copy_(torch.randn(len(logits)))
+    costs = {
+        architecture.key: (float(supernet.cost(supernet.weights_of(architecture))), probability)
+        for architecture, probability in supernet.ranked()
+    }
+    middle = sorted(cost for cost, _ in costs.values())[len(costs) // 2]
+    low, high = 0.9 * middle, 1.1 * middle
+    wanted = max((key for key in costs if low <= costs[key][0] <= high), key=lambda key: costs[key][1])
+
+    found = list(itertools.islice(supernet.within(low, high), 5))
+
+    assert found[0][0].key == wanted
+    assert found[0][1] == pytest.approx(costs[wanted][1], rel=1e-6)
+    assert all(low <= costs[architecture.key][0] <= high for architecture, _ in found)
