@@ -326,5 +326,5 @@ def _refused(what: str, problem: str, why: str) -> SpecError:
         f"{what}: {problem}",
         where="npu machine",
         why=why,
-        fix="estimate the network with `nasplug npu estimate`, or run one without this layer",
+        fix="leave it and what follows to the host (`--partial`), or estimate the network: `nasplug npu estimate`",
     )
