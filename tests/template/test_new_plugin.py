@@ -235,7 +235,7 @@ def test_the_template_is_found_and_shipped():
     if pyproject.is_file():
         build = tomllib.loads(pyproject.read_text())["tool"]["hatch"]["build"]["targets"]
         assert build["wheel"]["force-include"] == {"plugins/_template": "nasplug/_template"}
-        assert "plugins/_template" in build["sdist"]["include"]
+        assert "/plugins/_template" in build["sdist"]["include"]
 
 
 @pytest.mark.slow
