@@ -208,9 +208,9 @@ class LightningEvaluator:
                         raise
                     raise better from error
         _check(recorder, epochs, parent)
-        watching.check(module)
-        if not run.edits:
+        if not run.edits:  # before the next: a layer that was exchanged is why an optimiser does not have it
             check_unchanged(before, structure(network), where)
+        watching.check(module)
         if short is not None:
             note_validation(run, trainer, module)
             check_schedules(trainer)
