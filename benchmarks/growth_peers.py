@@ -96,7 +96,7 @@ def pruned(seed: int, arguments: argparse.Namespace, allowed: float | None, file
     first = arguments.epochs if allowed is None else max(1, int(allowed / 2 / epoch))
     params = arguments.keep * count_params(network)
     if allowed is None:
-        network.load_state_dict(torch.load(file))
+        network.load_state_dict(torch.load(file, weights_only=True))
     else:
         fastnas.fit(goal, network, first, seed)
     data = goal.datamodule()

@@ -10,6 +10,7 @@ import numpy as np
 
 from nasplug.builtin.features import Table, normal_scores, traits
 from nasplug.builtin.ranking import best_first, comparable
+from nasplug.builtin.unseen import unseen
 from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.jsondata import Json
@@ -40,7 +41,7 @@ class Bananas:
     Transactions on Neural Networks and Learning Systems 2022, which evaluates what is predicted best, with
     `acquisition="mean"`; its graph network is replaced by the same predictors.
 
-    Everything is derived from the trials of the study, so that there is no state beyond them.
+    Everything is derived from the trials of the study; nothing else is kept.
 
     Args:
         predictor: `forest`, extremely randomised trees; or `mlp`, networks.
@@ -106,7 +107,7 @@ class Bananas:
             known = [trial for trial in study.trials if trial.copied_from is None]
             chosen = None if number < self.initial or len(known) < 2 else self._chosen(study, known, seen, rng)
             origin = "random" if chosen is None else self.acquisition
-            architecture = self._random(study, seen, rng) if chosen is None else chosen
+            architecture = unseen(study.space, seen, rng) if chosen is None else chosen
             seen.add(architecture.key)
             proposals.append(study.proposal(architecture, origin=origin))
         return proposals
@@ -169,15 +170,6 @@ class Bananas:
         found = self._traits.get(architecture.key)
         if found is None:
             found = self._traits[architecture.key] = traits(study.space, architecture)
-        return found
-
-    @staticmethod
-    def _random(study: StudyView, seen: set[str], rng: np.random.Generator) -> Architecture:
-        found = study.space.sample(rng)
-        for _ in range(20):
-            if found.key not in seen:
-                break
-            found = study.space.sample(rng)
         return found
 
     def state_dict(self) -> dict[str, Json]:

@@ -54,7 +54,7 @@ class FreezeThaw:
     best possible value is not known.
 
     Every step is a trial of its own, so that `budget.trials` counts steps. Constraints and failures end a curve. It
-    takes one objective. Everything is derived from the trials of the study, so that there is no state beyond them.
+    takes one objective. Everything is derived from the trials of the study; nothing else is kept.
 
     Args:
         step: Epochs of one step.

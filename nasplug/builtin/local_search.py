@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nasplug.builtin.ranking import comparable
+from nasplug.builtin.unseen import unseen
 from nasplug.contract.errors import SpecError
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.jsondata import Json
@@ -42,7 +43,7 @@ class LocalSearch:
     local search level with far more complex methods; there, all neighbours of a place are evaluated. As spaces here
     give neighbours at random, `neighbours` bounds how many are tried.
 
-    Everything is derived from the trials of the study, so that there is no state beyond them.
+    Everything is derived from the trials of the study; nothing else is kept.
 
     Args:
         starts: Random architectures at the start of a climb.
@@ -78,7 +79,7 @@ class LocalSearch:
                 if place is not None:
                     number, climb = number + 1, _Climb()
                 climb.begun += 1
-                proposal = study.proposal(self._random(study, seen, rng), origin="random", climb=number)
+                proposal = study.proposal(unseen(study.space, seen, rng, self.attempts), origin="random", climb=number)
             seen.add(proposal.architecture.key)
             proposals.append(proposal)
         return proposals
@@ -112,14 +113,6 @@ class LocalSearch:
             if found.key not in seen:
                 return found
         return None
-
-    def _random(self, study: StudyView, seen: set[str], rng: np.random.Generator) -> Architecture:
-        found = study.space.sample(rng)
-        for _ in range(self.attempts):
-            if found.key not in seen:
-                break
-            found = study.space.sample(rng)
-        return found
 
     def state_dict(self) -> dict[str, Json]:
         """Empty: the trials of the study say it all."""

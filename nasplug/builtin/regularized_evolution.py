@@ -28,7 +28,7 @@ class RegularizedEvolution:
     smaller violation winning, so that a search which starts outside the constraints walks into them. With several
     objectives the winner lies in the best non-dominated front, and inside a front where it is least crowded.
 
-    Everything is derived from the trials of the study, so that there is no state beyond them.
+    Everything is derived from the trials of the study; nothing else is kept.
 
     Args:
         population_size: Members of the population, and number of random architectures at the start.

@@ -78,7 +78,7 @@ class SuccessiveHalving:
         if mode not in ("async", "sync"):
             raise SpecError(f"there is no mode {mode!r}", where="halving", fix="write 'async' or 'sync'")
         if spread not in get_args(Spread):
-            raise SpecError(f"there is no spread {spread!r}", where="halving", fix="write 'crowding' or 'epsilon_net'")
+            raise SpecError(f"unknown spread {spread!r}", where="halving", fix="write 'crowding' or 'epsilon_net'")
         if size is not None and size < eta:
             raise SpecError(f"a bracket of {size} is too small to promote one of {eta}", where="halving")
         if getattr(strategy, "keeps_checkpoints", False):

@@ -97,7 +97,7 @@ def check_arguments(names: Iterable[str], components: Sequence[tuple[Component, 
         components: Components of `build` and `callbacks`, and whether each can be made anew.
 
     Raises:
-        SpecError: There is no such plugin, several have the name, or it is an object that was made in Python.
+        SpecError: The plugin is missing, several have the name, or it is an object that was made in Python.
     """
     known = [component.name for component, _ in components]
     for name in names:

@@ -43,5 +43,5 @@ def test_asha_promotes_from_the_front_of_its_rung():
 
 
 def test_refuses_another_order():
-    with pytest.raises(SpecError, match="there is no spread 'random'"):
+    with pytest.raises(SpecError, match="unknown spread 'random'"):
         Asha(spread="random")

@@ -56,7 +56,7 @@ class BayesianOptimisation:
     acquisition `ehvi`, a process for each says how much a candidate would extend the front. Trials that broke a
     constraint or failed teach the process to stay away, see `nasplug_bogk.targets.targets`.
 
-    Everything is derived from the trials of the study, so that there is no state beyond them.
+    Everything is derived from the trials of the study; nothing else is kept.
 
     Args:
         kernel: `wl`, `sp`, `rw`, `gcn`, `gcn_infinite`, or several joined by `+`, whose weights are then fitted.

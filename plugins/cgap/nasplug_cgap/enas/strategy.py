@@ -32,7 +32,7 @@ class ENASS:
     `population` of all generations, so that nothing good is lost and any objective will do, and a child that is not new
     is mutated again.
 
-    Everything is derived from the trials of the study, so that there is no state beyond them.
+    Everything is derived from the trials of the study; nothing else is kept.
 
     Args:
         population: Number of individuals of a generation.

@@ -137,7 +137,7 @@ def encode(engine: str, values: Mapping[str, int]) -> int:
     known = {field.name for field in INSTRUCTIONS[engine]}
     for name in values:
         if name not in known:
-            raise SpecError(f"there is no field {name!r}", where=f"instruction for {engine}", fix=", ".join(known))
+            raise SpecError(f"unknown field {name!r}", where=f"instruction for {engine}", fix=", ".join(known))
     word = at = 0
     for field in INSTRUCTIONS[engine]:
         value = int(values.get(field.name, 0))

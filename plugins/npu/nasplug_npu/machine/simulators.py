@@ -94,7 +94,7 @@ def simulator(build: Parameters, name: str | None = None) -> Simulator:
     if name is None:
         name = (available() or ["amaranth"])[0]
     if name not in SIMULATORS:
-        raise SpecError(f"there is no simulator {name!r}", where="npu machine", fix=did_you_mean(name, SIMULATORS))
+        raise SpecError(f"unknown simulator {name!r}", where="npu machine", fix=did_you_mean(name, SIMULATORS))
     if name == "amaranth":
         from nasplug_npu.machine.python_simulator import InPython
 

@@ -26,7 +26,7 @@ def test_what_is_encoded_is_decoded(engine):
 def test_fields_that_do_not_fit_or_exist_are_refused():
     with pytest.raises(SpecError, match="chunks is 1024, and has 10 bits"):
         encode("compute", {"chunks": 1024})
-    with pytest.raises(SpecError, match="no field 'chunk'"):
+    with pytest.raises(SpecError, match="unknown field 'chunk'"):
         encode("compute", {"chunk": 1})
 
 

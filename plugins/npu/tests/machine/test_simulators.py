@@ -66,7 +66,7 @@ def test_a_machine_that_does_not_end_is_reported(build, layer, random_map, rng):
 
 
 def test_unknown_simulators_are_refused(build):
-    with pytest.raises(SpecError, match="there is no simulator 'verilater'"):
+    with pytest.raises(SpecError, match="unknown simulator 'verilater'"):
         simulator(build(), "verilater")
 
 
