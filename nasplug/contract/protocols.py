@@ -325,7 +325,8 @@ class Strategy(Protocol):
     * `hyperparameters`: names of the hyperparameters it proposes, checked against the task before anything runs.
     * `keeps_checkpoints`: true if it proposes trials with a parent, whose optimiser state must then be kept.
     * `needs_weights(study)`: numbers of the finished trials whose weights it may still start from, or that are its
-      result; their files stay whatever `run.keep` says.
+      result; their files stay whatever `run.keep` says, and what it proposes once more after its files were deleted
+      is trained again instead of copied.
     * `observe(study, trial)`: the hook, called for every finished trial in order.
     * `state_dict()` / `load_state_dict(state)`: JSON data that restore the strategy exactly. Without them a resumed
       run replays the strategy from the first trial, which costs time but is just as exact.

@@ -37,7 +37,8 @@ class Keeper:
     A trial that fell behind never comes back, as later trials only add better ones; so what is kept in the end does not
     depend on interruptions. Files that a pending trial inherits, or copies, stay until it is finished. Checkpoints of a
     strategy that continues earlier trials stay altogether, since nobody else knows which of them it will continue;
-    a strategy that starts from earlier weights may say which with `needs_weights`.
+    a strategy that starts from earlier weights may say which with `needs_weights`. What such a strategy proposes once
+    more after its files were deleted is trained again, see `shares_files`.
 
     Args:
         keep: Rule for the files that stay, as in `run.keep`.
@@ -72,6 +73,17 @@ class Keeper:
         for number in [number for number in self._held if number not in kept and number not in needed]:
             self._drop(self._held.pop(number))
 
+    def shares_files(self, trial: Trial) -> bool:
+        """Whether a copy of a trial has all that the copy is for.
+
+        A strategy with `needs_weights` may want the weights of what it proposes: a copy of a trial whose files were
+        deleted would have none.
+
+        Args:
+            trial: Trial whose results a proposal of the same identity would get, finished or pending.
+        """
+        return self._asked is None or not trial.dropped
+
     def _droppable(self, trial: Trial) -> list[str]:
         return [name for name in trial.artifacts if name != "checkpoint" or not self._checkpoints]
 
@@ -87,11 +99,16 @@ class Keeper:
         return {trial.number for trial in kept} | {t.copied_from for t in kept if t.copied_from is not None}
 
     def _needed(self) -> set[int]:
-        """Numbers of trials whose files a pending trial will read or share, or the strategy may still start from."""
-        needed = set[int]() if self._asked is None else set(self._asked(self._ledger.view))
-        for trial in self._ledger.view.pending:
+        """Numbers of trials whose files a pending trial will read or share, or the strategy may still start from.
+
+        Of a copy, the trial whose files it shares as well.
+        """
+        view = self._ledger.view
+        needed = set[int]() if self._asked is None else set(self._asked(view))
+        for trial in view.pending:
             needed |= {number for number in (trial.proposal.parent, trial.copied_from) if number is not None}
-        return needed
+        finished = {trial.number: trial.copied_from for trial in view.trials if trial.copied_from is not None}
+        return needed | {finished[number] for number in needed if number in finished}
 
     def _drop(self, trial: Trial) -> None:
         """First the record, then the files: whoever is killed in between leaves files that `nasplug clean` finds."""

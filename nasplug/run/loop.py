@@ -248,15 +248,27 @@ class Search:
             check_same(recorded, proposal, self.storage.path)
         trial = self.ledger.propose(proposal if recorded is None or revised else recorded)
         if not self.spec.run.remeasure and proposal.failure is None:
-            first = self._identities.setdefault(proposal.identity(), number)
-            if first != number:
-                trial = self.ledger.book.pending[number] = trial.with_(copied_from=first)
+            trial = self.ledger.book.pending[number] = self._as_copy(trial, None if revised else recorded)
         if revised:
             trial = self.ledger.book.pending[number] = self._revision.admit(trial)
         if recorded is None and number < len(self._warm.trials):
             trial = self.ledger.book.pending[number] = self._warm.result(trial)
         self._known_to[number] = len(self.study.trials)
         return trial
+
+    def _as_copy(self, trial: Trial, recorded: Trial | None) -> Trial:
+        """A trial of a known identity copies the first one; where that lost its files, it does the same once more."""
+        identity = trial.proposal.identity()
+        first = self._identities.setdefault(identity, trial.number)
+        if first == trial.number:
+            return trial
+        source = self.study.trial(first)
+        # The file knows how it was: by now, the files of the first one may be gone that were there then.
+        copies = self._keeper.shares_files(source) if recorded is None else recorded.copied_from is not None
+        if copies:
+            return trial.with_(copied_from=first)
+        self._identities[identity] = trial.number
+        return trial.with_(seed=source.seed)
 
     def _submit(self, trial: Trial) -> None:
         if trial.finished:

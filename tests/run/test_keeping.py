@@ -150,3 +150,67 @@ def test_what_the_strategy_still_needs_stays(tmp_path, toy_path):
     scores = [trial.metrics["score"] for trial in study.trials]
     assert {trial.metrics["score"] for trial in kept} == {min(scores), max(scores)}
     assert all(trial.state == "complete" for trial in study.trials)
+
+
+class OnceMore:
+    """Proposes six architectures, then the worst of them again, and wants the weights of that last trial.
+
+    Args:
+        foreseen: Whether it said all the time which one that would be.
+    """
+
+    def __init__(self, foreseen):
+        self.foreseen = foreseen
+
+    def worst(self, study):
+        return min(study.trials[:6], key=lambda trial: trial.metrics["score"])
+
+    def needs_weights(self, study):
+        if len(study.trials) > 6:
+            return [6]
+        return [self.worst(study).number] if self.foreseen and study.trials else []
+
+    @nas.hookimpl
+    def propose(self, study, count):
+        if study.proposed > 6:
+            return []
+        if study.proposed < 6:
+            genotype = tuple("a" if position < study.proposed % 4 else "b" for position in range(3))
+            return [study.proposal(study.space.architecture(genotype), round=study.proposed // 4)]
+        return [study.proposal(self.worst(study).architecture)]
+
+
+def _best_1(tmp_path, toy_path, foreseen, trials=7, **keys):
+    return _search(tmp_path, toy_path, "best 1", strategy=OnceMore(foreseen), trials=trials, batch=1, **keys)
+
+
+def test_a_copy_that_the_strategy_needs_keeps_the_files_of_its_source(tmp_path, toy_path):
+    study = _best_1(tmp_path, toy_path, foreseen=True)
+    last = study.trials[6]
+    assert last.copied_from is not None
+    assert (study.artifacts() / last.artifacts["weights"]).is_file()
+    assert main(["verify", str(tmp_path / "best-1.sqlite")]) == 0
+
+
+def test_what_is_proposed_again_after_its_files_went_is_trained_again_with_the_same_seed(tmp_path, toy_path):
+    study = _best_1(tmp_path, toy_path, foreseen=False)
+    last = study.trials[6]
+    first = next(trial for trial in study.trials if trial.proposal.identity() == last.proposal.identity())
+    assert first.number < 6
+    assert first.dropped
+    assert last.copied_from is None
+    assert (last.seed, last.metrics) == (first.seed, first.metrics)
+    assert (study.artifacts() / last.artifacts["weights"]).is_file()
+    assert main(["verify", str(tmp_path / "best-1.sqlite")]) == 0
+
+
+@pytest.mark.parametrize("foreseen", [True, False])
+@pytest.mark.parametrize("after", [3, 5, 6])
+def test_an_interrupted_run_copies_and_trains_again_alike(tmp_path, toy_path, foreseen, after):
+    (tmp_path / "quiet").mkdir()
+    quiet = _best_1(tmp_path / "quiet", toy_path, foreseen)
+    with pytest.raises(RuntimeError, match="power cut"):
+        _best_1(tmp_path, toy_path, foreseen, trackers=[_PowerCut(after)])
+    resumed = _best_1(tmp_path, toy_path, foreseen)
+    assert _results(resumed) == _results(quiet)
+    assert _with_files(resumed) == _with_files(quiet)
