@@ -160,6 +160,15 @@ class NpzVolumes(VolumeSource):
                 raise DataError(
                     "cannot read the .npz file", where=str(path), why=str(error), fix="fetch it again"
                 ) from error
+            for key in (self.images, self.labels):
+                kind = self._arrays[key].dtype
+                if kind.kind not in "buif":
+                    self._arrays = None
+                    raise DataError(
+                        f"the array {key!r} holds {kind} in place of real numbers",
+                        where=str(path),
+                        fix="write intensities as floats or integers, and labels as integers",
+                    )
             if self.layout == "one":
                 for key in (self.images, self.labels):
                     self._arrays[key] = self._arrays[key][None]

@@ -149,4 +149,9 @@ def _numbered(about: Mapping[str, Any], key: str, folder: Path) -> dict[int, str
     try:
         return {int(number): str(name) for number, name in sorted(given.items(), key=lambda item: int(item[0]))}
     except (TypeError, ValueError) as error:
-        raise DataError(f"the keys of {key!r} are not numbers", where=str(folder), why=str(error)) from error
+        raise DataError(
+            f"the keys of {key!r} are not numbers",
+            where=str(folder / "dataset.json"),
+            why=str(error),
+            fix=f"write {{'0': name}} under {key!r}; the source `nnunet` reads folders of nnU-Net, with {{name: 0}}",
+        ) from error

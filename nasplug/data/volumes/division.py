@@ -118,10 +118,15 @@ def _validation(
         return [given]
     least = max(2, folds.count)
     if len(rest) < least:
+        tested = len(patients) - len(rest)
+        parts = "a training and a validation part" if folds.count == 1 else plural(folds.count, "fold")
+        beside = f" beside the {plural(tested, 'patient')} of the test" if tested else ""
         raise DataError(
-            f"{plural(len(rest), 'patient')} without those of the test cannot make {plural(folds.count, 'fold')}",
+            f"{plural(len(rest), 'patient')}{beside} cannot make {parts}",
             where=facts.where,
-            fix="set a smaller folds.count, or folds.test_fraction: 0",
+            why="patients are never divided, and every part needs one",
+            fix=("set a smaller folds.count" if folds.count > 1 else "add patients")
+            + (", or folds.test_fraction: 0" if tested else ""),
         )
     shuffled = [sorted(rest)[i] for i in np.random.default_rng(folds.seed).permutation(len(rest))]
     if folds.count == 1:
@@ -146,17 +151,20 @@ def _check(facts: Fingerprint, parts: Parts, fold: str) -> None:
         for name, total in list(zip(facts.classes, totals.tolist(), strict=True))[1:]:
             if total == 0:
                 place = " of ".join(filter(None, (f"the {_PARTS[part]} part", fold)))
+                count = _holders(facts.cases, facts.classes.index(name))
                 raise DataError(
-                    f"the class {name!r} is absent from {place}",
+                    f"the class {name!r} is absent from {place if count else 'all cases'}",
                     where=facts.where,
-                    why=_holders(facts.cases, facts.classes.index(name)),
-                    fix="use fewer folds, another folds.seed, or leave the class out",
+                    why=f"it occurs in {plural(count, 'case')} of {len(facts.cases)}",
+                    fix="use fewer folds, another folds.seed, or leave the class out"
+                    if count
+                    else "take it out of the list of classes, or correct the values of the labels",
                 )
 
 
-def _holders(cases: Sequence[CaseFacts], index: int) -> str:
-    count = sum(case.voxels[index] > 0 for case in cases)
-    return f"it occurs in {plural(count, 'case')} of {len(cases)}"
+def _holders(cases: Sequence[CaseFacts], index: int) -> int:
+    """Number of cases that hold a class."""
+    return sum(case.voxels[index] > 0 for case in cases)
 
 
 _PARTS = {"train": "training", "val": "validation", "test": "test"}

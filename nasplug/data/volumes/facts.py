@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +22,7 @@ from nasplug.data.volumes.settings import Allowed
 from nasplug.data.volumes.source import VolumeSource
 
 #: Part of every key; raise it when the meaning of kept facts changes.
-FORMAT = 2
+FORMAT = 3
 #: Voxels of the foreground of each case whose intensities are remembered.
 _SAMPLES = 2000
 _PERCENTILES = (0.5, 50.0, 99.5)
@@ -132,7 +133,8 @@ def fingerprint(source: VolumeSource, empty: Allowed = "refuse", nan: Allowed = 
         nan: Whether voxels that are not numbers are refused, or kept as 0.
 
     Raises:
-        DataError: A case is damaged, empty, or its image and mask do not belong together.
+        DataError: A case is damaged, empty, or its image and mask do not belong together; or two patients have one
+            image.
     """
     cases = source.load()
     arguments: dict[str, Json] = {"source": source.arguments(), "format": FORMAT, "empty": empty, "nan": nan}
@@ -192,15 +194,38 @@ def read_checked(source: VolumeSource, case: Case, cases: CaseList, empty: Allow
 
 
 def _measure(source: VolumeSource, cases: CaseList, empty: Allowed, nan: Allowed) -> Fingerprint:
-    def look(case: Case) -> tuple[CaseFacts, NDArray[np.float32]]:
+    def look(case: Case) -> tuple[CaseFacts, NDArray[np.float32], bytes]:
         volume = read_checked(source, case, cases, empty, nan)
-        return _facts(case, volume, len(cases.classes)), _foreground(volume)
+        return _facts(case, volume, len(cases.classes)), _foreground(volume), _digest(volume)
 
     with ThreadPoolExecutor(4) as pool:  # decompression is outside of Python's lock
         found = list(pool.map(look, cases.cases))
-    facts = tuple(each for each, _ in found)
-    values = [part for each, part in found if each.split != "test"] or [part for _, part in found]
+    facts = tuple(each for each, _, _ in found)
+    _refuse_twins(cases.where, facts, [digest for _, _, digest in found])
+    values = [part for each, part, _ in found if each.split != "test"] or [part for _, part, _ in found]
     return Fingerprint(cases.where, cases.classes, _channels(cases.channels, values), facts)
+
+
+def _digest(volume: Volume) -> bytes:
+    """Says whether two images are one; empty for an image of one value, which says nothing of a patient."""
+    if all(channel.min() == channel.max() for channel in volume.image):
+        return b""
+    shape = repr(volume.image.shape).encode()
+    return hashlib.blake2b(shape + volume.image.tobytes(), digest_size=16).digest()
+
+
+def _refuse_twins(where: str, facts: Sequence[CaseFacts], digests: Sequence[bytes]) -> None:
+    """Refuses one image under the names of two patients, who may then be in two parts."""
+    first: dict[bytes, CaseFacts] = {}
+    for case, digest in zip(facts, digests, strict=True):
+        twin = first.setdefault(digest, case)
+        if digest and twin.patient != case.patient:
+            raise DataError(
+                f"cases {twin.name!r} and {case.name!r} of two patients have the same image",
+                where=where,
+                why="one of them may train and the other one validate, so that scores would be too good",
+                fix="drop one of them, or name one patient in both: `patient` of the source finds it in the names",
+            )
 
 
 def _facts(case: Case, volume: Volume, classes: int) -> CaseFacts:

@@ -148,6 +148,12 @@ def _load(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
                 why=f"each voxel has the parts {', '.join(image.get_data_dtype().names)}",
                 fix="write each part, or their mean, as a file of intensities",
             )
+        if image.get_data_dtype().kind == "c":
+            raise DataError(
+                "the file holds complex numbers, not intensities",
+                where=str(path),
+                fix="write their magnitude, or phase and magnitude as two channels",
+            )
         array = np.asarray(image.dataobj, dtype=np.float32)
         affine = np.asarray(image.affine, dtype=np.float64)
     except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError, zlib.error, TypeError) as error:

@@ -81,6 +81,12 @@ def _channels(about: Mapping[str, object], folder: Path) -> tuple[str, ...]:
     given = about.get("channel_names", about.get("modality"))
     if not isinstance(given, Mapping) or not given:
         raise DataError("dataset.json has no `channel_names`", where=str(folder), fix="add it: {'0': 'MRI'}")
+    if not all(str(key).isdecimal() for key in given):
+        raise DataError(
+            f"the keys of `channel_names` are not numbers: {', '.join(map(str, given))}",
+            where=str(folder / "dataset.json"),
+            fix="write the number of each channel with its name: {'0': 'MRI'}",
+        )
     return tuple(str(given[key]) for key in sorted(given, key=int))
 
 
@@ -98,6 +104,13 @@ def _labels(about: Mapping[str, object], folder: Path) -> dict[str, int]:
                 where=str(folder / "dataset.json"),
                 why="regions, which join several values, are not supported",
                 fix="give every label one integer",
+            )
+        twin = next((other for other, known in named.items() if known == number), None)
+        if twin is not None:
+            raise DataError(
+                f"the labels {twin!r} and {name!r} have one value: {number}",
+                where=str(folder / "dataset.json"),
+                fix="give every label a value of its own",
             )
         named[str(name)] = number
     return dict(sorted(named.items(), key=lambda item: item[1]))

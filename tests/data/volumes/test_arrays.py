@@ -85,6 +85,22 @@ def test_arrays_that_do_not_fit(tmp_path, arrays, match):
         NpzVolumes(str(write_npz(tmp_path / "b.npz", 2, **arrays))).load()
 
 
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"images": np.zeros((2, 20, 18, 16), np.complex64)},
+        {"images": np.full((2, 20, 18, 16), "a")},
+        {"labels": np.zeros((2, 20, 18, 16), "datetime64[s]")},
+    ],
+)
+def test_arrays_that_are_not_real_numbers(tmp_path, arrays):
+    path, (key,) = write_npz(tmp_path / "c.npz", 2, **arrays), arrays
+    source = NpzVolumes(str(path))
+    for _ in range(2):  # nothing is left of the first attempt
+        with pytest.raises(DataError, match=f"the array '{key}' holds .* in place of real numbers"):
+            source.load()
+
+
 def test_values_beyond_the_classes(tmp_path):
     path = write_npz(tmp_path / "v.npz", 2, classes=np.array(["background", "core"]))
     with pytest.raises(DataError, match=r"case0(.|\n)*the value 2, which is not one of the 2 classes"):

@@ -69,6 +69,7 @@ def test_what_is_missing_is_named(tmp_path):
         ({"training": []}, "no labelled cases"),
         ({"labels": {}}, "no mapping 'labels'"),
         ({"labels": {"zero": "background"}}, "are not numbers"),
+        ({"labels": {"background": 0, "core": 1}}, r"are not numbers(.|\n)*`nnunet` reads folders of nnU-Net"),
     ],
 )
 def test_a_bad_description_is_refused(tmp_path, change, match):

@@ -66,7 +66,7 @@ def test_what_the_source_says_is_kept():
 @pytest.mark.parametrize(
     ("voxels", "folds", "match"),
     [
-        (dict.fromkeys(range(20), (9, 9, 0)), Folds(), "class 'shell' is absent from the training part"),
+        (dict.fromkeys(range(1, 20), (9, 9, 0)), Folds(), "class 'shell' is absent from the .* part"),
         (dict.fromkeys(range(1, 20), (9, 9, 0)), Folds(count=4), "class 'shell' is absent from the .* part"),
     ],
 )
@@ -77,6 +77,13 @@ def test_a_class_that_is_absent(voxels, folds, match):
     assert "fewer folds" in str(error.value)
 
 
+def test_a_class_that_nobody_has():
+    with pytest.raises(DataError, match="class 'shell' is absent from all cases") as error:
+        divide(facts(voxels=dict.fromkeys(range(20), (9, 9, 0))), Folds())
+    assert "out of the list of classes" in str(error.value)
+    assert "folds" not in str(error.value)
+
+
 def test_the_fold_without_a_class_is_named():
     found = divisions(facts(), Folds(count=4))
     voxels = dict.fromkeys(found[2].val, (9, 0, 9))
@@ -85,10 +92,12 @@ def test_the_fold_without_a_class_is_named():
 
 
 def test_too_few_patients():
-    with pytest.raises(DataError, match=r"2 patients without those of the test cannot make 3 folds"):
+    with pytest.raises(DataError, match=r"2 patients beside the 1 patient of the test cannot make 3 folds"):
         divide(facts(3), Folds(count=3))
-    with pytest.raises(DataError, match="cannot make 1 fold"):
+    with pytest.raises(DataError, match=r"cannot make a training and a validation part(.|\n)*test_fraction: 0"):
         divide(facts(2), Folds())
+    with pytest.raises(DataError, match=r"^here: 1 patient cannot make(.|\n)*add patients$"):
+        divide(facts(1), Folds(test_fraction=0))
 
 
 def test_a_patient_in_two_parts_or_folds():

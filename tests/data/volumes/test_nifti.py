@@ -89,6 +89,11 @@ def test_colours_are_not_intensities(folder):
     refused(folder, "colours, not intensities", "R, G, B")
 
 
+def test_complex_numbers_are_not_intensities(folder):
+    write_nifti(folder / IMAGE, balls(seed=1)[0].astype(np.complex64))
+    refused(folder, "complex numbers, not intensities", "magnitude")
+
+
 def test_a_file_that_is_not_compressed_is_told_to_be_renamed(folder):
     plain = write_nifti(folder / "plain.nii", balls(seed=1)[0])
     (folder / IMAGE).write_bytes(plain.read_bytes())

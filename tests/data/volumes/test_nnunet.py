@@ -55,7 +55,9 @@ def test_what_is_missing(folder):
     [
         ({"labels": {"background": 0, "whole": [1, 2]}}, "regions"),
         ({"labels": {}}, "no `labels`"),
+        ({"labels": {"background": 0, "core": 1, "shell": 1}}, "labels 'core' and 'shell' have one value: 1"),
         ({"channel_names": {}}, "no `channel_names`"),
+        ({"channel_names": {"MRI": 0, "CT": 1}}, "keys of `channel_names` are not numbers: MRI, CT"),
         ({"file_ending": ".nrrd"}, "'.nrrd'"),
     ],
 )

@@ -122,3 +122,17 @@ def test_a_fingerprint_by_hand(source):
 def test_bad_settings(bad):
     with pytest.raises(SpecError, match="preparation"):
         Preparation(**bad)
+
+
+def test_one_image_under_the_names_of_two_patients_is_refused(tmp_path):
+    image = np.stack([balls(seed=seed)[0] for seed in (0, 1, 0)])
+    path = write_npz(tmp_path / "t.npz", 3, images=image)
+    with pytest.raises(DataError, match=r"'case0' and 'case2' of two patients have the same image"):
+        fingerprint(NpzVolumes(str(path)))
+    write_npz(path, 3, images=image, patient=np.array([4, 5, 4]))
+    assert len(fingerprint(NpzVolumes(str(path))).cases) == 3  # one patient, who stays in one part
+
+
+def test_images_of_one_value_say_nothing_of_patients(tmp_path):
+    path = write_npz(tmp_path / "t.npz", 3, images=np.zeros((3, 20, 18, 16)))
+    assert len(fingerprint(NpzVolumes(str(path)), empty="keep").cases) == 3
