@@ -31,7 +31,7 @@ class Scale:
     """Sizes of a run: cases of each part (None takes all), patch, and what searches and trainings may use.
 
     `part` is the part of DynUNet's parameters and products that a candidate may have; a larger one is not trained.
-    `grid` holds blocks, resolutions and width of DiNTS.
+    `grid` holds blocks, resolutions and width of DiNTS; `precision` is that of all trainings.
     """
 
     cases: tuple[int, int, int] | None
@@ -48,6 +48,7 @@ class Scale:
     batch: int = 16
     part: float | None = None
     grid: tuple[int, int, float] = (6, 3, 0.5)
+    precision: str = "32-true"
 
 
 PATCHES = {"hippocampus": [48, 64], "acdc": [128, 128], "hippocampus_3d": [32, 48, 32]}
@@ -159,6 +160,11 @@ def bounds(task, part: float | None) -> list[str]:
     return [f"params <= {part * parameters:.0f}", f"macs <= {part * products:.0f}"]
 
 
+def clock(device: str) -> float:
+    """Seconds that count: of the processor, which others may use too, or of the wall beside a GPU."""
+    return time.process_time() if device == "cpu" else time.perf_counter()
+
+
 def search(arm: str, task, scale: Scale, seed: int, work: Path, device: str = "cpu"):
     """Best network of a search, or the network of a baseline, and what the search cost in seconds."""
     if arm in BASELINES:
@@ -168,10 +174,11 @@ def search(arm: str, task, scale: Scale, seed: int, work: Path, device: str = "c
         return space, space.sample(np.random.default_rng(0)), 0.0, {"failed_trials": 0, "trained_trials": 0}
     gradient = arm.endswith("gradient")
     objectives = {"val_dice": "max", "macs": "min"} if arm.endswith("emonas") else {"val_dice": "max"}
-    started = time.perf_counter()
+    started = clock(device)
     study = nas.search(
         task,
         space=space_of(arm, scale, task.dimensions),
+        evaluator=nas.component("lightning", precision=scale.precision),
         strategy=strategy_of(arm, scale),
         objectives=objectives,
         constraints=() if gradient else bounds(task, scale.part),
@@ -184,11 +191,11 @@ def search(arm: str, task, scale: Scale, seed: int, work: Path, device: str = "c
     )
     states = [str(trial.state) for trial in study.trials]
     counts = {"failed_trials": states.count("failed"), "trained_trials": states.count("complete")}
-    return study.space, study.best.architecture, time.perf_counter() - started, counts
+    return study.space, study.best.architecture, clock(device) - started, counts
 
 
-def train(space, architecture, task, scale: Scale, seed: int, device: str = "cpu"):
-    """Trains a network anew and tests it once."""
+def train(space, architecture, task, scale: Scale, seed: int, device: str = "cpu", held: str = "test"):
+    """Trains a network anew and scores it once, on the cases for the test, or (`validate`) on those that validate."""
     import torch
     from pytorch_lightning import Trainer
 
@@ -199,13 +206,19 @@ def train(space, architecture, task, scale: Scale, seed: int, device: str = "cpu
     module = task.module(space.build(architecture, task), {})
     quiet = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
     options = {**dict.fromkeys(quiet, False), **device_options(device)}
-    trainer = Trainer(max_epochs=scale.final_epochs, num_sanity_val_steps=0, limit_val_batches=0, **options)
+    trainer = Trainer(
+        max_epochs=scale.final_epochs,
+        num_sanity_val_steps=0,
+        check_val_every_n_epoch=scale.final_epochs + 1,
+        precision=scale.precision,
+        **options,
+    )
     data = task.datamodule()
-    started = time.perf_counter()
+    started = clock(device)
     trainer.fit(module, datamodule=data)
-    seconds = time.perf_counter() - started
+    seconds = clock(device) - started
     with torch.inference_mode():
-        trainer.test(module, datamodule=data, verbose=False)
+        getattr(trainer, held)(module, datamodule=data, verbose=False)
     facts = task.cases.facts.cases
     cases = {facts[each.case].patient: {"dice": each.dice, "hd95": each.hd95} for each in module.table}
     return module.network, cases, seconds
