@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from nasplug.contract.errors import SpecError, TrialError
 from nasplug.contract.jsondata import Json
+from nasplug.evaluate.recalibration import normalisations, silent, step
 from nasplug_reduction.allocation import allocated, pooled, scale
 from nasplug_reduction.planning import reduction_of
 from nasplug_reduction.pricing import Pricer
-from nasplug_reduction.recalibration import normalisations, silent, step
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule, Trainer

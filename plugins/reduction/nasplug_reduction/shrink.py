@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 from nasplug.contract.errors import SpecError
 from nasplug.contract.io import inputs_of
 from nasplug.contract.jsondata import Json, JsonObject
+from nasplug.evaluate.usermodel import ModelLike, UserModel
 from nasplug.plugins.component import Component, component, instantiate, resolve
 from nasplug.plugins.discovery import discover
 from nasplug.run.api import search
 from nasplug.run.assemble import find_target
-from nasplug_reduction.model import ModelLike, UserModel
 from nasplug_reduction.pricing import Pricer, absolute
 from nasplug_reduction.result import Reduced
 from nasplug_reduction.space import ReductionSpace, Widths

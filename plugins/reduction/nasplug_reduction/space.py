@@ -19,6 +19,7 @@ from nasplug.contract.protocols import Choice
 from nasplug.contract.records import Architecture, Genotype
 from nasplug.contract.wording import plural
 from nasplug.cost.meta import meta_copy
+from nasplug.evaluate.usermodel import KINDS, UserModel
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
 from nasplug.spaces.hyperparameters import part_of
@@ -27,7 +28,6 @@ from nasplug.tasks.batches import inputs_of_batch
 from nasplug_reduction.importance import Importance, ranked
 from nasplug_reduction.inheritance import inherit
 from nasplug_reduction.layout import BLOCK, WIDTH, Kept, Layout, options
-from nasplug_reduction.model import KINDS, UserModel
 from nasplug_reduction.picture import picture
 
 if TYPE_CHECKING:
@@ -282,9 +282,9 @@ class ReductionSpace(ChoiceSpace):
             put(run.network, self, architecture, run.study.work_folder(str(shared)))
         if not self.recalibrate or architecture.key == self.full.key:
             return []
+        from nasplug.evaluate.recalibration import Recalibration
         from nasplug.evaluate.trainer import as_callback
         from nasplug.lightning.distribution import lightning_of
-        from nasplug_reduction.recalibration import Recalibration
 
         lightning = lightning_of(self.model.owner)
         return [cast("Callback", as_callback(Recalibration, lightning)(run.network, self.recalibrate))]

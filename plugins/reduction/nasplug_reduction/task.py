@@ -19,9 +19,9 @@ from nasplug.data.folder import ImageFolder
 from nasplug.data.npz import Npz
 from nasplug.data.settings import Loading
 from nasplug.data.source import ImageSource
+from nasplug.evaluate.usermodel import KINDS, RANDOM, UserModel
 from nasplug.plugins.catalog import load_location
 from nasplug.tasks import ImageClassification, LightningTask, Training
-from nasplug_reduction.model import KINDS, RANDOM, UserModel
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule

@@ -11,9 +11,9 @@ from torch import nn
 
 from nasplug.contract.errors import StorageError
 from nasplug.contract.jsondata import JsonObject
+from nasplug.evaluate.usermodel import RANDOM, UserModel
 from nasplug.evaluate.weights import save_weights
 from nasplug.surgery import repeat
-from nasplug_reduction.model import RANDOM, UserModel
 
 #: Names of the two files.
 DESCRIPTION, WEIGHTS = "reduction.json", "weights.safetensors"

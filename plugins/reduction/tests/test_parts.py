@@ -9,13 +9,13 @@ import pytest
 import torch
 from nasplug_reduction import ReductionSpace
 from nasplug_reduction.extra_loss import ExtraLoss
-from nasplug_reduction.model import UserModel
 from nasplug_reduction.picture import picture
 from nasplug_reduction.strategies.routine import value
 from torch import nn
 
 from nasplug.contract.errors import SpecError
 from nasplug.contract.records import Objective
+from nasplug.evaluate.usermodel import UserModel
 
 
 @pytest.mark.parametrize(
