@@ -43,6 +43,16 @@ def register(catalog: Catalog) -> None:
         "nasplug_darts_lp.supernet.strategy:DifferentiableSearch",
         summary="Trains a supernet of operations and bit widths by gradients, and derives the networks it prefers.",
     )
+    catalog.space(
+        "darts_lp.bits",
+        "nasplug_darts_lp.spaces.bits.space:BitsSpace",
+        summary="Your own network: bits of weights and activations of every layer.",
+    )
+    catalog.strategy(
+        "darts_lp.sensitivity",
+        "nasplug_darts_lp.sensitivity.strategy:Sensitivity",
+        summary="Gives every layer the bits that it misses most, by loss or curvature, under an exact budget.",
+    )
     catalog.exporter(
         "darts_lp.integer",
         "nasplug_darts_lp.folding.exporters:Integer",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from nasplug_darts_lp.example import small_network, small_task
+from nasplug_darts_lp.sensitivity.strategy import Sensitivity
+from nasplug_darts_lp.spaces.bits.space import BitsSpace
 from nasplug_darts_lp.spaces.cell.space import CellSpace
 from nasplug_darts_lp.spaces.layers.space import LayersSpace
 from nasplug_darts_lp.supernet.settings import CostSettings, LogitsSettings
@@ -40,6 +43,26 @@ class TestCellWithBits(SpaceConformance):
 
     def make_space(self):
         return CellSpace(channels=2, layers=3, nodes=2, weight_bits=(1, 4), activation_bits=(2, 8))
+
+
+class TestBits(SpaceConformance):
+    input_shapes = ((1, 8, 8),)
+
+    def make_space(self):
+        return BitsSpace(small_network, "random", (1, 8, 8), weight_bits=(1, 4), activation_bits=(2, 8))
+
+
+class TestSensitivity(StrategyConformance):
+    trials = 5
+
+    def make_space(self):
+        return BitsSpace(small_network, "random", (1, 8, 8))
+
+    def make_strategy(self):
+        return Sensitivity(keep={"bit_operations": 0.5}, epochs=1, batches=2, derive=4)
+
+    def make_task(self):
+        return small_task()
 
 
 class TestSearch(StrategyConformance):

@@ -10,8 +10,8 @@ from nasplug.plugins.catalog import Catalog
 NAMES = {
     "wrapper": ["darts_lp.quantise"],
     "callback": ["darts_lp.callback", "darts_lp.quantise_after"],
-    "space": ["darts_lp.layers", "darts_lp.cell"],
-    "strategy": ["darts_lp.search"],
+    "space": ["darts_lp.layers", "darts_lp.cell", "darts_lp.bits"],
+    "strategy": ["darts_lp.search", "darts_lp.sensitivity"],
     "exporter": ["darts_lp.integer", "darts_lp.qdq"],
 }
 
