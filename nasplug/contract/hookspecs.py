@@ -34,11 +34,12 @@ if TYPE_CHECKING:
     from nasplug.evaluate.workrun import WorkRun
     from nasplug.ledger.study import Study
     from nasplug.ledger.view import StudyView
+    from nasplug.ledger.work import Work
     from nasplug.plugins.catalog import Catalog
     from nasplug.report.section import Section
 
 #: Version of this contract. A plugin module may set `NASPLUG_CONTRACT`; another major number leaves it out.
-CONTRACT_VERSION = "2.0"
+CONTRACT_VERSION = "2.1"
 
 PROJECT = "nasplug"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -61,6 +62,21 @@ class StudySpecs:
     """Asked of the plugins that one run specification configures."""
 
     # -- in the driver -------------------------------------------------------------------------------------------
+
+    @hookspec
+    def prepare(self, study: StudyView) -> Work | Sequence[Work] | None:
+        """Names work that must be done before the first trial, such as a supernet that all trials are scored with.
+
+        Asked of all plugins of a run, once, before the first trial that is not finished yet. The executor does the
+        work, once for the study; trials find its files in `run.study.work_folder(work.key)`. Work that fails ends the
+        run, since no trial could do without it.
+
+        Args:
+            study: The study, with its space, task, target, seed and budget; the work cannot see trials.
+
+        Returns:
+            Work, a list of pieces of it, or None.
+        """
 
     @hookspec(firstresult=True)
     def propose(self, study: StudyView, count: int) -> list[Proposal] | None:

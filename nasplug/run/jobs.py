@@ -11,7 +11,7 @@ from nasplug.ledger.work import Outcome, Work
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One trial, or one piece of a strategy's work.
+    """One trial, or one piece of work.
 
     Attributes:
         trial: Trial to run; None for work.
@@ -19,6 +19,7 @@ class Job(msgspec.Struct, frozen=True):
         history: Finished trials that it may know.
         parent: Trial that the trial inherits from.
         rehearsal: Trials to try for one batch, in place of a trial of the study; `trial` is the first of them.
+        owner: Plugin that asked for the work; empty for the strategy.
     """
 
     trial: Trial | None = None
@@ -26,6 +27,7 @@ class Job(msgspec.Struct, frozen=True):
     history: tuple[Trial, ...] = ()
     parent: Trial | None = None
     rehearsal: tuple[Trial, ...] = ()
+    owner: str = ""
 
     @property
     def key(self) -> int | str:

@@ -24,7 +24,6 @@ from nasplug.contract.protocols import Executor
 from nasplug.contract.records import BASELINE, Proposal, Trial
 from nasplug.contract.tracker import Plan, Tracker
 from nasplug.contract.wording import plural
-from nasplug.ledger.artifacts import checksum
 from nasplug.ledger.comparison import described
 from nasplug.ledger.ledger import Ledger
 from nasplug.ledger.storage import Storage
@@ -36,6 +35,7 @@ from nasplug.run.giving_up import GiveUp
 from nasplug.run.hints import Hints
 from nasplug.run.jobs import Job, Message, Progress
 from nasplug.run.keeping import Keeper
+from nasplug.run.preparing import check_prepared, intact, prepared_by
 from nasplug.run.rehearsal import NUMBER, can_rehearse, rehearsal_job
 from nasplug.run.resume import Snapshots, check_same, copied
 from nasplug.run.retry import Revision
@@ -115,6 +115,7 @@ class Search:
         )
         self.baseline, self._warm = baseline, warm or Warm(())
         self._compares = baseline is None and assembly.baseline is not None
+        self._prepared = False
         self._now = 0.0  # on the simulated clock, if there is one
         self._snapshots = Snapshots(assembly, storage, snapshot_every)
 
@@ -221,6 +222,7 @@ class Search:
         """Hands the network to compare with to the executor, once, beside the first trial that runs."""
         if self._compares and self.assembly.baseline is not None:
             self._compares = False
+            self._prepare()
             self.baseline = self.assembly.baseline.trial(self.study.seed)
             self._send(Job(self.baseline))
 
@@ -279,6 +281,7 @@ class Search:
             known = self._known_to[trial.number]
             history = tuple(self.study.trials[:known]) if self.assembly.needs_history else ()
             parent = trial.proposal.parent
+            self._prepare()
             self._send(Job(trial, None, history, None if parent is None else self.study.trial(parent)))
             if self.trackers:
                 self._tell(lambda tracker: tracker.submitted(trial))
@@ -349,7 +352,24 @@ class Search:
 
     # -- work ----------------------------------------------------------------------------------------------------
 
-    def _start_work(self, request: Request) -> None:
+    def _prepare(self) -> None:
+        """Waits for what plugins want done before the first trial that runs; nothing depends on when that is."""
+        if self._prepared:
+            return
+        self._prepared = True
+        for name, work in prepared_by(self.assembly.manager, self.study):
+            before, shared = self._done_before.get(work.key), work.key in self._working
+            if before is not None and before.failure is not None:
+                del self._done_before[work.key]  # what every trial needs is tried again
+            self._start_work(Request(work), name)
+            while work.key not in self._outcomes:
+                self._collect()
+            if not shared:  # the strategy may ask for the same
+                self._working.discard(work.key)
+                self._done_before[work.key] = self._outcomes.pop(work.key)
+            check_prepared(name, self._outcomes.get(work.key) or self._done_before[work.key])
+
+    def _start_work(self, request: Request, owner: str = "") -> None:
         work = request.work
         key = work.key
         if key in self._working:
@@ -357,15 +377,15 @@ class Search:
         if work.time_limit is not None and not self._executor.separate:
             raise SpecError(
                 "a time limit cannot be kept inside one process",
-                where=f"work of strategy {self.spec.strategy.name!r}",
+                where=f"work of {owner or f'strategy {self.spec.strategy.name!r}'}",
                 fix="run.executor: process, or leave the limit out",
             )
         self._working.add(key)
         before = self._done_before.get(key)
-        if before is not None and self._has_files(before):
+        if before is not None and intact(self.study, before):
             self._outcomes[key] = before
         else:
-            self._send(Job(None, work, request.trials))
+            self._send(Job(None, work, request.trials, owner=owner))
 
     def _finish_work(self, keys: list[str]) -> None:
         """Waits for all of it, and hands the outcomes over."""
@@ -373,19 +393,8 @@ class Search:
             while key not in self._outcomes:
                 self._collect()
             self._working.discard(key)
-            self.ledger.answer(self._outcomes.pop(key))
-
-    def _has_files(self, outcome: Outcome) -> bool:
-        """Whether all files of finished work are as it left them; those that are not go, as the work is done again."""
-        folder = self.study.work_folder(outcome.key)
-        wrong = [
-            name
-            for name, expected in outcome.checksums.items()
-            if not (folder / name).is_file() or checksum(folder / name) != expected
-        ]
-        for name in wrong:
-            (folder / name).unlink(missing_ok=True)
-        return not wrong
+            self._done_before[key] = self._outcomes.pop(key)
+            self.ledger.answer(self._done_before[key])
 
     # -- observe -------------------------------------------------------------------------------------------------
 
@@ -473,7 +482,7 @@ class Search:
         if snapshot is None:
             return
         outcomes = [self._done_before.get(key) for key in snapshot.work]
-        if not all(outcome is not None and self._has_files(outcome) for outcome in outcomes):
+        if not all(outcome is not None and intact(self.study, outcome) for outcome in outcomes):
             return  # the way from the start does the lost work again where the strategy asks for it
         for number in range(snapshot.proposed):
             self._admit(self._recorded[number].proposal)

@@ -146,7 +146,7 @@ class Worker:
         key = work.key
 
         watchdog = self.assembly.manager.watchdog or Watchdog(0.0)
-        strategy = f"strategy:{self.assembly.spec.strategy.name}"
+        owner = job.owner or f"strategy:{self.assembly.spec.strategy.name}"
 
         def say(share: float, metrics: Mapping[str, float]) -> None:
             watchdog.alive(call)
@@ -168,7 +168,7 @@ class Worker:
             seed_everything(run.seed())
             done.append(carry_out(run))
 
-        with watchdog.watching(strategy, f"{WORK} {work.function}") as call:
+        with watchdog.watching(owner, f"{WORK} {work.function}") as call:
             self._guarded(f"work {key}", known, train)
         if done:
             return done[0]

@@ -15,10 +15,12 @@ from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.records import FAILURE_KINDS, Evaluation, Measurement, Trial
 from nasplug.contract.tracker import Tracker
 from nasplug.evaluate.trialrun import TrialRun
+from nasplug.evaluate.workrun import WorkRun, carry_out
 from nasplug.ledger.study import Study
 from nasplug.plugins.discovery import discover
 from nasplug.run.assemble import compose
 from nasplug.run.parts import plain_or_object
+from nasplug.run.preparing import prepared_by
 from nasplug.run.seeding import seed_everything
 from nasplug.run.spec import RunSpec
 from nasplug.testing.search import Interrupted, outcome, run_search
@@ -158,6 +160,10 @@ class EvaluatorConformance:
         assembly = compose(spec, discover().catalog, objects, with_strategy=False)
         folder.mkdir(parents=True, exist_ok=True)
         ledger = assembly.ledger(folder=folder)
+        for _, work in prepared_by(assembly.manager, ledger.view):
+            preparing = WorkRun(work, ledger.view, manager=assembly.manager)
+            seed_everything(preparing.seed())
+            carry_out(preparing)
         ledger.propose(trial.with_(state="waiting"))
         steps: list[str] = []
 

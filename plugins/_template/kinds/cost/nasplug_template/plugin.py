@@ -5,7 +5,7 @@ from __future__ import annotations
 import nasplug as nas
 
 #: Version of the contract that this package was written for.
-NASPLUG_CONTRACT = "2.0"
+NASPLUG_CONTRACT = "2.1"
 
 
 @nas.hookimpl
