@@ -64,12 +64,15 @@ def _source(path: str, catalog: Catalog) -> VolumeSource:
         return _of_spec(place, catalog)
     if place.suffix == ".npz":
         return NpzVolumes(path)
+    if not place.exists():
+        raise SpecError(f"{path!r} does not exist", where="nasplug fingerprint", fix="correct the path")
     about = place / "dataset.json"
     if not about.is_file():
         raise SpecError(
             f"{path!r} is not a folder with dataset.json, an .npz file or a specification",
             where="nasplug fingerprint",
-            fix="write a specification with `task: {segmentation: {data: ...}}` for other layouts",
+            fix="write a specification with `task: {segmentation: {data: ...}}` for other layouts: `nifti_pairs` reads "
+            "NIfTI files such as those of BIDS, `mask_folder` pictures with masks",
         )
     try:
         keys = set(json.loads(about.read_text(encoding="utf-8")))

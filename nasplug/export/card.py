@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -19,23 +20,24 @@ if TYPE_CHECKING:
 _PIPELINES = {"classes": "image-classification", "mask": "image-segmentation"}
 
 
-def write_card(found: Found, path: Path) -> Path:
+def write_card(found: Found, path: Path, use: str | None = None) -> Path:
     """Writes the card.
 
     Args:
         found: The network.
         path: File to write.
+        use: Text that says how the files beside the card are used; None says it of a folder of nasplug.
 
     Returns:
         The path.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(card(found), encoding="utf-8")
+    path.write_text(card(found, use), encoding="utf-8")
     return path
 
 
-def card(found: Found) -> str:
-    """Returns the page."""
+def card(found: Found, use: str | None = None) -> str:
+    """Returns the page; the arguments are those of `write_card`."""
     facts = describe(found)
     name, spec = _title(found), found.study.meta["spec"]
     sections = [
@@ -49,7 +51,7 @@ def card(found: Found) -> str:
         "## How it was found",
         _search(found, spec, facts),
         "## Use",
-        _use(found, facts),
+        _use(found, facts) if use is None else use,
         "## Versions",
         _table("package", "version", facts["versions"]["exported"]),
     ]
@@ -63,7 +65,7 @@ def _title(found: Found) -> str:
 def _header(found: Found, name: str) -> str:
     import yaml
 
-    image = (found.preprocessing or {}).get("kind") == "image"
+    image = (found.preprocessing or {}).get("kind") in ("image", "volume")
     results = [
         {"type": metric, "value": round(float(value), 6), "name": metric}
         for metric, value in found.trial.metrics.items()
@@ -133,10 +135,15 @@ def _flow(found: Found, facts: Mapping[str, Any]) -> str:
         lines.append(f"* Classes, in order: {', '.join(f'`{name}`' for name in found.classes)}.")
     for key, value in (facts["preprocessing"] or {}).items():
         if key != "kind":
-            lines.append(f"* Preprocessing, {key}: `{value}`.")
+            lines.append(f"* Preprocessing, {key}: {_said(value)}.")
     if (facts["preprocessing"] or {}).get("kind") == "image":
         lines.append("* A pixel `p` becomes `((p - low) / (high - low) - mean) / std`, with `low, high` the span.")
     return "\n".join(lines)
+
+
+def _said(value: object) -> str:
+    """A setting as people write it: JSON, with a word for what is not set."""
+    return "not set" if value is None else f"`{json.dumps(value, ensure_ascii=False)}`"
 
 
 def _search(found: Found, spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
@@ -159,8 +166,10 @@ def _use(found: Found, facts: Mapping[str, Any]) -> str:
     trust = ", trust=True" if facts["needs"]["sources"] else ""
     lines = [f'from nasplug.export.bundle import read_bundle\n\nnetwork = read_bundle("FOLDER"{trust})']
     text = "```python\n" + "\n".join(lines) + "\n```"
-    if (facts["preprocessing"] or {}).get("kind") in ("image", "table", "array"):
-        text = f"```sh\nnasplug predict FOLDER FILE ...\n```\n\n{text}"
+    kind = (facts["preprocessing"] or {}).get("kind")
+    if kind in ("image", "table", "array", "volume"):
+        masks = " --out MASKS" if kind == "volume" else ""
+        text = f"```sh\nnasplug predict FOLDER FILE ...{masks}\n```\n\n{text}"
     return text
 
 

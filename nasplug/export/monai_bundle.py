@@ -28,6 +28,15 @@ TOLERANCE = 1e-4
 _WORLD = ("LR", "PA", "IS")
 _VERSION = "1.0.0"
 
+#: What the card says of the files beside it.
+_USE = """In the folder of this bundle, with `pip install monai nibabel fire`:
+
+```sh
+python -m monai.bundle run --config_file configs/inference.json --dataset_dir IMAGES --output_dir MASKS
+```
+
+Each NIfTI file in `IMAGES` becomes `MASKS/NAME_seg.nii.gz` on its own grid. nasplug is not needed."""
+
 Step = dict[str, Json]
 
 
@@ -56,7 +65,7 @@ def write_monai_bundle(found: Found, folder: Path) -> dict[str, Path]:
     for name, config in configs.items():
         files[name] = folder / "configs" / f"{name}.json"
         files[name].write_text(json.dumps(config, indent=4) + "\n", encoding="utf-8")
-    return {**files, "card": write_card(found, folder / "docs" / "README.md")}
+    return {**files, "card": write_card(found, folder / "docs" / "README.md", _USE)}
 
 
 def inference(way: VolumeWay) -> dict[str, Json]:

@@ -76,7 +76,8 @@ def tiles(study: Study) -> list[tuple[str, str, str]]:
             remark = f"best: {label(study, best, 40)}, trial {best.number}" if first else f"of trial {best.number}"
             found.append((objective.name, number(series.value_of(best, objective.name)), remark))
         if len(study.objectives) > 1:
-            found.append(("Pareto front", str(len(study.pareto())), "trials"))
+            front = len(study.pareto())
+            found.append(("Pareto front", f"{front:,}", "trial" if front == 1 else "trials"))
     found.append(("Trials", f"{total:,}", states))
     own = [trial.seconds for trial in study.trials if trial.copied_from is None]
     if own:

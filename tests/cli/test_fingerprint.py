@@ -42,7 +42,12 @@ def test_the_data_of_a_specification(cli, tmp_path):
 def test_what_is_not_a_data_set(cli, tmp_path):
     found = cli("fingerprint", tmp_path / "nothing")
     assert found.code == 2
+    assert "nothing' does not exist" in found.err
+    (tmp_path / "sub-01").mkdir()
+    found = cli("fingerprint", tmp_path)
+    assert found.code == 2
     assert "is not a folder with dataset.json" in found.err
+    assert "`nifti_pairs` reads" in found.err
     (tmp_path / "dataset.json").write_text("{")
     assert "cannot read dataset.json" in cli("fingerprint", tmp_path).err
 

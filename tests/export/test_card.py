@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-from nasplug.export.card import _flow, card
+from nasplug.export.card import _flow, _use, card
 from nasplug.export.exporter import Folder, Found, ModelCard
 from nasplug.ledger.intervals import share
 
@@ -66,3 +66,28 @@ def test_the_formula_of_pixels_is_that_of_images(found, kind):
     text = _flow(Found.of(study, study.best), facts)
     assert ("((p - low) / (high - low) - mean) / std" in text) == (kind == "image")
     assert ("Preprocessing, size: `[3, 4]`" in text) == (kind is not None)
+
+
+def test_settings_are_written_as_json_and_none_in_words(found):
+    study = found("grey")
+    facts = {"preprocessing": {"kind": "volume", "spacing": None, "intensity": ({"kind": "zscore", "low": 0.0},)}}
+    text = _flow(Found.of(study, study.best), facts)
+    assert "* Preprocessing, spacing: not set." in text
+    assert '* Preprocessing, intensity: `[{"kind": "zscore", "low": 0.0}]`.' in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"), [("image", "FILE ...\n"), ("volume", "FILE ... --out MASKS\n"), ("text", None)]
+)
+def test_how_files_are_predicted(found, kind, line):
+    study = found("grey")
+    text = _use(Found.of(study, study.best), {"preprocessing": {"kind": kind}, "needs": {"sources": []}})
+    assert ("nasplug predict FOLDER" in text) == (line is not None)
+    assert line is None or line in text
+
+
+def test_files_that_another_program_uses_say_so(found):
+    study = found("grey")
+    text = card(Found.of(study, study.best), "Give them to it.")
+    assert "## Use\n\nGive them to it.\n\n## Versions" in text
+    assert "read_bundle" not in text

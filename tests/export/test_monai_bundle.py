@@ -37,6 +37,9 @@ def test_monais_command_and_nasplug_predict_segment_alike(tmp_path, monkeypatch,
         "models/model.ts",
         "docs/README.md",
     }
+    page = (tmp_path / "bundle" / "docs" / "README.md").read_text()
+    assert "python -m monai.bundle run --config_file configs/inference.json" in page
+    assert "read_bundle" not in page, "that reads another kind of folder"
     write_bundle(study, study.best, found.network, tmp_path / "plain")
 
     scans = tmp_path / "scans"
