@@ -55,18 +55,21 @@ def breed(
 
 
 def _genes(space: ReductionSpace, parents: Sequence[Sequence[int]], rng: Any) -> tuple[npt.NDArray[Any], list[int]]:
-    """Shares of the widths, and indices of the options of blocks."""
-    groups, blocks = len(space.groups), len(space.blocks)
+    """Shares of the widths, and indices of the options of all other choices."""
+    groups = len(space.groups)
+    counts = [len(cast("tuple[object, ...]", choice.options)) for choice in space.choices[groups:]]
     if not parents:
-        return np.exp(rng.normal(0, 0.4, groups)), (rng.random(blocks) > 0.15).astype(int).tolist()
+        shares, stay = np.exp(rng.normal(0, 0.4, groups)), rng.random(len(counts)) > 0.15
+        return shares, [n - 1 if kept else int(rng.integers(n - 1)) for n, kept in zip(counts, stay, strict=True)]
     first, second = (parents[int(rng.integers(len(parents)))] for _ in range(2))
-    cross = rng.random(groups + blocks) < 0.5
+    cross = rng.random(groups + len(counts)) < 0.5
     vector = [int(a if take else b) for a, b, take in zip(first, second, cross, strict=True)]
     sizes = [cast("tuple[int, ...]", choice.options) for choice in space.choices[:groups]]
     shares = np.array([options[index] / options[-1] for options, index in zip(sizes, vector, strict=False)])
     changed = rng.random(groups) < max(0.2, 1 / max(groups, 1))
     shares = shares * np.exp(np.where(changed, rng.normal(0, 0.4, groups), 0))
-    kept = [index if rng.random() > 0.05 else 1 - index for index in vector[groups:]]
+    others = zip(vector[groups:], counts, strict=True)
+    kept = [index if rng.random() > 0.05 else (index + 1 + int(rng.integers(n - 1))) % n for index, n in others]
     return shares, kept
 
 
@@ -79,7 +82,7 @@ def fitting(
         pricer: Prices of networks.
         limits: Limits by cost.
         shares: Proportions of the widths of the groups.
-        kept: Indices of the options of blocks.
+        kept: Indices of the options of all choices that are not widths.
     """
     space = pricer.space
 

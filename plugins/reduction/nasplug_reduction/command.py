@@ -81,6 +81,21 @@ class ShrinkCommand:
         parser.add_argument(
             "--least", metavar="N", type=positive, help="smallest number of channels of a layer (default: 4)"
         )
+        parser.add_argument(
+            "--operators",
+            metavar="NAME",
+            nargs="+",
+            default=[],
+            help="substitutes of convolutions: kernel (the centre of it), separable (a depthwise-separable pair)",
+        )
+        parser.add_argument(
+            "--resolutions",
+            metavar="SHARE",
+            nargs="+",
+            type=float,
+            default=[],
+            help="shares of the resolution that the network may look at its inputs with, such as 0.5",
+        )
         parser.add_argument("--out", metavar="DIR", help="folder to write; default: runs/NAME-reduced")
         parser.add_argument("--onnx", metavar="FILE", help="write the network as ONNX too")
         parser.add_argument("--workers", metavar="N", type=positive, default=1, help="worker processes (default: 1)")
@@ -109,6 +124,10 @@ class ShrinkCommand:
         space: dict[str, object] = {"arguments": dict(arguments.set)}
         if arguments.input is not None:
             space["inputs"] = list(arguments.input)
+        if arguments.operators:
+            space["operators"] = arguments.operators
+        if arguments.resolutions:
+            space["resolutions"] = arguments.resolutions
         if arguments.least is not None:
             space["widths"] = {"least": arguments.least, "levels": 32}
         reduced = shrink(

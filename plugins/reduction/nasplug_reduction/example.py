@@ -50,6 +50,15 @@ def small_resnet() -> SmallResNet:
         return SmallResNet()
 
 
+def grey_resnet() -> SmallResNet:
+    """Makes the network for images of one channel (N, 1, H, W)."""
+    network = small_resnet()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network[0] = nn.Conv2d(1, 12, 3, padding=1, bias=False)
+    return network
+
+
 def images() -> Task:
     """Makes a task of 48 small colour images of noise, for tests of what trains itself."""
     from torch.utils.data import DataLoader, TensorDataset

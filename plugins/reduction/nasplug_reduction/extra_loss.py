@@ -48,11 +48,14 @@ class ExtraLoss:
         inner = pl_module.training_step
 
         def step(*args: Any, **kwargs: Any) -> Any:
-            handle = self._network.register_forward_hook(self._remember, with_kwargs=True)
+            # What the network is given comes first: hooks of its own may scale it. What it answers comes last.
+            before = self._network.register_forward_pre_hook(self._given, prepend=True, with_kwargs=True)
+            behind = self._network.register_forward_hook(self._answered)
             try:
                 answer = inner(*args, **kwargs)
             finally:
-                handle.remove()
+                before.remove()
+                behind.remove()
             call, self._call = self._call, None
             if call is None or answer is None:
                 return answer
@@ -66,8 +69,12 @@ class ExtraLoss:
         """Takes the second loss away."""
         pl_module.__dict__.pop("training_step", None)
 
-    def _remember(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        self._call = (args, kwargs, output)
+    def _given(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._call = (args, kwargs, None)
+
+    def _answered(self, _: nn.Module, __: tuple[Any, ...], output: Any) -> None:
+        assert self._call is not None
+        self._call = (*self._call[:2], output)
 
 
 def difference(answer: Any, wanted: Any, temperature: float = 1.0) -> Tensor:

@@ -68,13 +68,23 @@ class Layout:
             found.setdefault(tensor, {})[axis] = np.setdiff1d(np.arange(size), np.concatenate(places))
         return found
 
-    def params(self, widths: Mapping[str, int], dropped: Sequence[str] = ()) -> int:
+    def params(
+        self,
+        widths: Mapping[str, int],
+        dropped: Sequence[str] = (),
+        kernels: Mapping[str, int] | None = None,
+        separable: Sequence[str] = (),
+    ) -> int:
         """Counts the parameters of a reduced network, without making it.
 
         Args:
             widths: Number of kept channels by group.
             dropped: Paths of blocks that are taken out.
+            kernels: Largest sides of cropped kernels, by path of the convolution.
+            separable: Paths of the convolutions that depthwise-separable pairs stand for.
         """
+        crops = {f"{path}.weight": side for path, side in (kernels or {}).items()}
+        pairs = {f"{path}.weight" for path in separable}
         lost: dict[tuple[str, int], int] = {}
         for name, width in widths.items():
             group = self.groups[name]
@@ -85,7 +95,13 @@ class Layout:
         for tensor in self.parameters:
             if not inside(tensor, dropped):
                 sizes = [size - lost.get((tensor, axis), 0) for axis, size in enumerate(self.shapes[tensor])]
-                total += int(np.prod(sizes, dtype=np.int64))
+                if tensor in crops:
+                    sizes = [*sizes[:2], *(min(size, crops[tensor]) for size in sizes[2:])]
+                if tensor in pairs:
+                    outputs, inputs, *places = sizes
+                    total += inputs * (int(np.prod(places, dtype=np.int64)) + outputs)
+                else:
+                    total += int(np.prod(sizes, dtype=np.int64))
         return total
 
     def within(self, block: str) -> tuple[str, ...]:

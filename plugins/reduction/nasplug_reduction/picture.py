@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nasplug.spaces.graph import Graph
+from nasplug_reduction.decisions import Decisions
 from nasplug_reduction.layout import Layout, inside
 
 
-def picture(layout: Layout, widths: Mapping[str, int], dropped: Sequence[str]) -> Graph:
+def picture(layout: Layout, decided: Decisions) -> Graph:
     """Draws the layers that make channels, each joined to the later ones that read them.
 
     Args:
         layout: Layout of the original network.
-        widths: Width by group.
-        dropped: Paths of blocks that are taken out.
+        decided: Decisions of the smaller network.
     """
+    widths, dropped = decided.widths, decided.dropped
     makes: dict[str, list[str]] = {}
     reads: dict[str, list[str]] = {}
     for name, group in layout.groups.items():
@@ -38,12 +39,17 @@ def picture(layout: Layout, widths: Mapping[str, int], dropped: Sequence[str]) -
         edges |= {(number[other], number[name]) for other in found} or {(0, number[name])}
     read = {source for source, _ in edges}
     edges |= {(number[name], last) for name in order if number[name] not in read}
-    labels = [f"{_kind(layout.shapes[name])}:{_width(makes.get(name, ()), widths)}" for name in order]
+    labels = [f"{_kind(name, layout.shapes[name], decided)}:{_width(makes.get(name, ()), widths)}" for name in order]
     return Graph(("input", *labels, "output"), tuple(sorted(edges or {(0, last)})))
 
 
-def _kind(shape: tuple[int, ...]) -> str:
-    return "linear" if len(shape) == 2 else f"conv{'x'.join(map(str, shape[2:]))}"
+def _kind(name: str, shape: tuple[int, ...], decided: Decisions) -> str:
+    if len(shape) == 2:
+        return "linear"
+    path = name.removesuffix(".weight")
+    side = decided.kernels.get(path, max(shape[2:], default=1))
+    kind = "separable" if path in decided.separable else "conv"
+    return f"{kind}{'x'.join(str(min(size, side)) for size in shape[2:])}"
 
 
 def _width(groups: Sequence[str], widths: Mapping[str, int]) -> str:

@@ -9,6 +9,7 @@ from nasplug.contract.errors import SpecError
 from nasplug.contract.jsondata import Json
 from nasplug.contract.records import Architecture
 from nasplug_reduction.budgets import between
+from nasplug_reduction.decisions import KERNEL, OPERATOR
 from nasplug_reduction.layout import WIDTH
 from nasplug_reduction.pricing import Pricer, absolute
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Halvings of the common width when the uniform network of a budget is looked for.
 _HALVINGS = 14
+#: Beginnings of the names of choices that give weights of one convolution away.
+OF_WEIGHTS = (KERNEL, OPERATOR)
 
 
 def survey(run: WorkRun, keep: Mapping[str, float], at_most: Mapping[str, float], sizes: int = 1) -> dict[str, Json]:
@@ -66,11 +69,11 @@ def ways(run: WorkRun, vector: Sequence[int], limits: Mapping[str, float], most:
     pricer = Pricer(space, run.target, limits)
     if pricer.within(space.from_vector(vector), limits):
         return {"reached": True, "vectors": []}
-    alive = space.widths(space.from_vector(vector))
+    now = space.from_vector(vector)
     found: list[tuple[bool, float, list[int]]] = []
     for position, choice in enumerate(space.choices):
         run.progress(position / len(space.choices))
-        if not vector[position] or (position < len(space.groups) and space.groups[position] not in alive):
+        if not vector[position] or not space.decides(position, now):
             continue
         low, high = 0, int(vector[position]) - 1
 
@@ -125,9 +128,13 @@ def uniform(pricer: Pricer, limits: Mapping[str, float]) -> Architecture:
 
 
 def lost(space: ReductionSpace, choice: str, before: float, after: float) -> float:
-    """Part of a group's importance that a step to fewer channels gives away; 1 for a whole block."""
+    """Part of a group's importance, or of a convolution's weights, that a step gives away; 1 for a whole block."""
     group = choice.partition(":")[2]
-    if group not in space.scores or not choice.startswith(WIDTH):
+    if not choice.startswith(WIDTH):
+        return (
+            space.lost(choice, int(after)) - space.lost(choice, int(before)) if choice.startswith(OF_WEIGHTS) else 1.0
+        )
+    if group not in space.scores:
         return 1.0
     position = space.groups.index(group)
     options = space.choices[position].options
@@ -156,7 +163,7 @@ def _scaled(space: ReductionSpace, share: float) -> Architecture:
         options = choice.options
         assert isinstance(options, tuple)
         widths = [width for width in options if isinstance(width, int)]
-        if not widths:  # a block, which stays
+        if not choice.name.startswith(WIDTH):  # blocks, kernels, operators and resolution stay
             vector.append(len(options) - 1)
             continue
         fitting = [index for index, width in enumerate(widths) if width <= share * widths[-1] + 1e-9]

@@ -123,7 +123,7 @@ def roll(
         run: The work.
         stage: Stage, `removal` of blocks or `shrinkage` of layers.
         history: Actions and reward of every rollout, by episode.
-        kept: Indices of the options of blocks, in the stage that shrinks layers.
+        kept: Indices of the options of all choices that are not widths, the blocks first.
         limits: Limits by cost.
         count: Number of rollouts.
         lr: Learning rate of Adam.
@@ -145,7 +145,8 @@ def roll(
     for index, actions in enumerate(drawn):
         run.progress(index / count)
         shares = np.ones(len(space.groups)) if stage == "removal" else (np.array(actions) + 1) / LEVELS
-        network = fitting(pricer, limits, shares, actions if stage == "removal" else kept)
+        others = [*actions, *kept[len(actions) :]] if stage == "removal" else kept
+        network = fitting(pricer, limits, shares, others)
         vector = None if network is None else list(space.vector(network))
         found.append({"actions": actions, "vector": cast("Json", vector)})
     return found

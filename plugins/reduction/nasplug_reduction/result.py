@@ -154,18 +154,18 @@ class Reduced:
         return f"{self.table()}\n{SAME}" if self.is_uniform else self.table()
 
     def to_json(self) -> dict[str, Json]:
-        """Table, curve and widths as JSON data."""
-        space = self.space
+        """Table, curve, widths and operators as JSON data."""
+        space, decided = self.space, self.space.decided(self.found.architecture)
         return {
             "metric": self.metric.name,
             "rows": [{"name": row.name, "trial": row.trial, **row.values} for row in self.rows],
             "curve": list(self.points),
-            "widths": {
-                name: [space.layout.groups[name].size, width]
-                for name, width in space.widths(self.found.architecture).items()
-            },
-            "dropped": list(space.dropped(self.found.architecture.genotype)),
-            "refused": dict(space.refused),
+            "widths": {name: [space.layout.groups[name].size, width] for name, width in decided.widths.items()},
+            "dropped": list(decided.dropped),
+            "kernels": dict(decided.kernels),
+            "separable": list(decided.separable),
+            "resolution": decided.resolution,
+            "refused": {**space.refused, **space.substitutes.refused},
         }
 
     # -- files -------------------------------------------------------------------------------------------------------

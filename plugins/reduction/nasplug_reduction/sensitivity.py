@@ -31,8 +31,8 @@ def analyse(
     The allocated network has no more multiply-accumulates than the uniform one either, so that it is as cheap to train.
 
     Forward passes only: the loss of the module's own `training_step` over the same training batches, normalised by
-    their own statistics, for the original network and for every network in which one group is narrower or one block is
-    passed by.
+    their own statistics, for the original network and for every network in which one group is narrower, one block is
+    passed by, or one convolution or the resolution is another one.
 
     Args:
         run: The work.
@@ -48,11 +48,14 @@ def analyse(
     space = reduction_of(run.space)
     loss, losses = probed(run, space, uniform, probes, batches)
     found = {name: [(index, max(0.0, value - loss)) for index, value in pairs] for name, pairs in losses.items()}
-    blocks = {choice.name: found.pop(choice.name)[0][1] for choice in space.choices[len(space.groups) :]}
+    others = {
+        choice.name: [damage for _, damage in sorted(found.pop(choice.name))]
+        for choice in space.choices[len(space.groups) :]
+    }
     scales = pooled({name: scale(_cuts(space, name, pairs)) for name, pairs in found.items()})
     narrow = space.from_vector(uniform)
     pricer = Pricer(space, run.target, [*limits, "macs"])
-    best = allocated(pricer, {"macs": pricer.price(narrow)["macs"], **limits}, scales, blocks, narrow)
+    best = allocated(pricer, {"macs": pricer.price(narrow)["macs"], **limits}, scales, others, narrow)
     return cast("dict[str, Json]", {"vector": list(space.vector(best)), "loss": loss, "losses": losses})
 
 
@@ -82,7 +85,7 @@ def probed(
 
 
 def to_probe(space: ReductionSpace, uniform: Sequence[int], probes: int) -> list[tuple[int, int]]:
-    """Returns positions of choices and indices of the options at which each is probed.
+    """Returns positions of choices and indices of the options at which each is probed; all of what is not a width.
 
     Args:
         space: Space of the networks.
@@ -93,7 +96,7 @@ def to_probe(space: ReductionSpace, uniform: Sequence[int], probes: int) -> list
     for position, choice in enumerate(space.choices):
         options = cast("tuple[int, ...]", choice.options)
         if position >= len(space.groups):
-            found.append((position, 0))
+            found += [(position, index) for index in range(len(options) - 1)]
             continue
         share = options[int(uniform[position])] / options[-1]
         wanted = [share ** (2 * each / (probes + 1)) * options[-1] for each in range(1, probes + 1)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -15,7 +15,6 @@ from nasplug.contract.errors import SpecError
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.io import Inputs, InputsLike
 from nasplug.contract.jsondata import JsonObject
-from nasplug.contract.protocols import Choice
 from nasplug.contract.records import Architecture, Genotype
 from nasplug.contract.wording import plural
 from nasplug.cost.meta import meta_copy
@@ -23,12 +22,25 @@ from nasplug.evaluate.usermodel import KINDS, UserModel
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
 from nasplug.spaces.hyperparameters import part_of
-from nasplug.surgery import Channels, channels_of, edit_of, repeat
+from nasplug.surgery import Channels, channels_of, edit_of
 from nasplug.tasks.batches import inputs_of_batch
+from nasplug_reduction.decisions import KERNEL, OPERATOR, Decider, Decisions
 from nasplug_reduction.importance import Importance, ranked
 from nasplug_reduction.inheritance import inherit
-from nasplug_reduction.layout import BLOCK, WIDTH, Kept, Layout, options
+from nasplug_reduction.layout import AxisIndices, Kept, Layout, options
 from nasplug_reduction.picture import picture
+from nasplug_reduction.records import Substitution, made
+from nasplug_reduction.resolution import check_resolutions
+from nasplug_reduction.substitution import (
+    DEPTHWISE,
+    POINTWISE,
+    Operator,
+    Substitutes,
+    centre,
+    lost_by_crop,
+    lost_by_pair,
+    translated,
+)
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback
@@ -64,7 +76,8 @@ class ReductionSpace(ChoiceSpace):
     """All networks that are left of a trained one when channels and blocks are taken out, with their weights.
 
     There is a choice for the width of every channel group, that is, of everything that must shrink together, and one
-    for every residual block that can be passed by. The channels that stay are the most important ones of the trained
+    for every residual block that can be passed by; on request also for the kernel and the kind of every convolution,
+    and for the resolution. The channels that stay are the most important ones of the trained
     network, so a narrower network is a part of every wider one. A built network has the trained weights; the statistics
     of its batch normalisations are measured anew before it is scored. Works with any network that surgery can follow;
     `refused` says what cannot shrink, and why.
@@ -85,10 +98,14 @@ class ReductionSpace(ChoiceSpace):
         importance: Score that decides which channels stay: `magnitude`, `bn_scale` or `random`.
         widths: Widths that a channel group may have.
         blocks: Whether residual blocks may be passed by.
+        operators: Substitutions that convolutions may choose from: `kernel` crops a kernel to its centre, `separable`
+            puts the nearest depthwise-separable pair in the place of a convolution.
+        resolutions: Shares of the original resolution that the network may look at its inputs with, such as 0.5.
         recalibrate: Number of training batches for the statistics of batch normalisations; 0 leaves them as they are.
 
     Attributes:
         refused: Reason by name of every channel group whose width cannot change.
+        substitutes: Operators that may stand for convolutions, and reasons why others stay.
 
     Raises:
         SpecError: There is no such model, its weights are missing or do not fit, or its inputs are not known.
@@ -107,6 +124,8 @@ class ReductionSpace(ChoiceSpace):
         widths: Widths = Widths(),
         blocks: bool = True,
         recalibrate: int = 20,
+        operators: Sequence[Operator] = (),
+        resolutions: Sequence[float] = (),
     ) -> None:
         if not isinstance(model, UserModel):
             model = UserModel(model, weights, arguments, network_attribute, prefix)
@@ -123,30 +142,53 @@ class ReductionSpace(ChoiceSpace):
         network = self.model.network
         channels = channels_of(network, known)
         self.refused: dict[str, str] = dict(channels.refused)
-        choices, names = [], []
+        given_widths: dict[str, tuple[int, ...]] = {}
         for group in channels:
             given = options(group.size, group.maker.places.shape[1], widths.levels, widths.least, widths.round_to)
             if len(given) == 1:
                 self.refused[group.name] = f"it has {plural(group.size, 'channel')}, and {widths.least} or more stay"
                 continue
-            names.append(group.name)
-            choices.append(Choice(f"{WIDTH}{group.name}", given))
-        self.groups = tuple(names)
+            given_widths[group.name] = given
+        self.groups = tuple(given_widths)
         self.blocks = residual_blocks(channels) if blocks else ()
-        choices += [Choice(f"{BLOCK}{path}", ("drop", "keep")) for path in self.blocks]
+        self.substitutes = Substitutes.of(network, channels, operators)
+        if operators and not self.substitutes.kernels and not self.substitutes.separable:
+            raise SpecError(
+                f"no convolution of {self.model.name} can be exchanged",
+                where="reduction, operators",
+                why="; ".join(f"{name}: {why}" for name, why in self.substitutes.refused.items())[:500]
+                or "it has no convolution whose kernel is larger than 1",
+                fix="leave operators out",
+            )
+        shares = tuple(sorted({float(share) for share in resolutions if share != 1}))
+        if shares and self.model.attribute == "":
+            raise SpecError(
+                f"the resolution of {self.model.name} cannot be chosen",
+                where="reduction, resolutions",
+                why="the LightningModule is the network itself, and its steps may not call it as a whole",
+                fix="put its layers into one part, `self.net = ...`, or leave resolutions out",
+            )
+        self._dense = check_resolutions(network, self.model.name, known, shares) if shares else False
+        self.layout = Layout.of(network, channels, self.groups)
+        self.decider = Decider(
+            given_widths,
+            self.blocks,
+            {path: self.layout.within(path) for path in self.blocks},
+            self.substitutes,
+            shares,
+        )
+        choices = self.decider.choices
         if not choices:
             raise SpecError(
                 f"nothing of {self.model.name} can become smaller",
                 where="reduction",
                 why="; ".join(f"{name}: {why}" for name, why in self.refused.items())[:500] or "it has no channels",
             )
-        self.layout = Layout.of(network, channels, names)
         found = ranked(network, channels, self.groups, importance)
         self.order = {name: order for name, (order, _) in found.items()}
         #: Scores of the channels by group, in the order of their importance.
         self.scores = {name: scores for name, (_, scores) in found.items()}
-        self._position = {path: len(names) + index for index, path in enumerate(self.blocks)}
-        self._inner = {path: self.layout.within(path) for path in self.blocks}
+        self._lost: dict[str, tuple[float, ...]] = {}
         self._twin = meta_copy(network)
         super().__init__("reduction", choices)
 
@@ -201,25 +243,42 @@ class ReductionSpace(ChoiceSpace):
         return self.from_vector([0] * len(self.choices))
 
     def canonical(self, genotype: tuple[Genotype, ...]) -> Genotype:
-        """Leaves out widths inside of blocks that are passed by."""
-        gone = {name for path in self.dropped(genotype) for name in self._inner[path]}
-        if not gone:
-            return genotype
-        widths = [None if name in gone else width for name, width in zip(self.groups, genotype, strict=False)]
-        return (*widths, *genotype[len(self.groups) :])
+        """Leaves out what makes no difference, such as widths inside of blocks that are passed by."""
+        return self.decider.canonical(genotype)
+
+    def decided(self, architecture: Architecture) -> Decisions:
+        """What an architecture decides."""
+        return self.decider.read(architecture.genotype)
+
+    def decides(self, position: int, architecture: Architecture) -> bool:
+        """Whether the choice of a position makes a difference to a network."""
+        return self.decider.decides(position, architecture.genotype)
 
     def dropped(self, genotype: Genotype) -> tuple[str, ...]:
         """Paths of the blocks that a genotype passes by."""
-        assert isinstance(genotype, tuple)
-        return tuple(path for path, position in self._position.items() if genotype[position] == "drop")
+        return self.decider.read(genotype).dropped
 
     def widths(self, architecture: Architecture) -> dict[str, int]:
         """Number of channels of every group that there is, by name."""
-        genotype = architecture.genotype
-        assert isinstance(genotype, tuple)
-        gone = {name for path in self.dropped(genotype) for name in self._inner[path]}
-        pairs = zip(self.groups, genotype, strict=False)
-        return {name: int(width) for name, width in pairs if name not in gone}
+        return dict(self.decided(architecture).widths)
+
+    def lost(self, name: str, index: int) -> float:
+        """Share of the weights of a convolution that an option of its choice gives away; 1 for other choices.
+
+        Args:
+            name: Name of a choice.
+            index: Index of the option.
+        """
+        path = name.partition(":")[2]
+        if not name.startswith((KERNEL, OPERATOR)):
+            return 1.0
+        if name not in self._lost:
+            weight = self.model.network.get_parameter(f"{path}.weight")
+            if name.startswith(KERNEL):
+                self._lost[name] = tuple(lost_by_crop(weight, side) for side in self.substitutes.kernels[path])
+            else:
+                self._lost[name] = (lost_by_pair(weight), 0.0)
+        return self._lost[name][index]
 
     def kept(self, architecture: Architecture) -> dict[str, Kept]:
         """Original numbers of the channels that stay, ascending, by group."""
@@ -228,7 +287,31 @@ class ReductionSpace(ChoiceSpace):
 
     def params(self, architecture: Architecture) -> int:
         """Number of parameters, without building the network."""
-        return self.layout.params(self.widths(architecture), self.dropped(architecture.genotype))
+        found = self.decided(architecture)
+        return self.layout.params(found.widths, found.dropped, found.kernels, found.separable)
+
+    def indices(self, architecture: Architecture, separable: Collection[str] | None = None) -> AxisIndices:
+        """Which indices of every weight of the original network are left in a smaller one.
+
+        Args:
+            architecture: The smaller network.
+            separable: Paths of the separable pairs in whose names weights are given; None for those of the network.
+        """
+        found = self.decided(architecture)
+        pairs = found.separable if separable is None else separable
+        left = self.layout.indices(self.kept(architecture))
+        for path, side in found.kernels.items():
+            sizes = self.layout.shapes[f"{path}.weight"][2:]
+            axes = {axis: np.array(centre(size, side)) for axis, size in enumerate(sizes, start=2) if size > side}
+            left[f"{path}.weight"] = {**left.get(f"{path}.weight", {}), **axes}
+        for path in pairs:
+            axes = left.pop(f"{path}.weight", {})
+            ends = {0: axes[1]} if 1 in axes else {}
+            left[f"{path}.{DEPTHWISE}.weight"] = {**ends, **{axis: at for axis, at in axes.items() if axis > 1}}
+            left[f"{path}.{POINTWISE}.weight"] = {axis: at for axis, at in axes.items() if axis < 2}
+            if f"{path}.bias" in left:
+                left[f"{path}.{POINTWISE}.bias"] = left.pop(f"{path}.bias")
+        return left
 
     def records(self, architecture: Architecture) -> list[JsonObject]:
         """Edits that make the network out of the original one, as surgery repeats them."""
@@ -238,22 +321,26 @@ class ReductionSpace(ChoiceSpace):
             if len(out):
                 removed[name] = out.tolist()
         edits = [edit_of("remove", removed, inexact=True)] if removed else []
-        dropped = self.dropped(architecture.genotype)
-        if dropped:
-            edits.append(edit_of("drop", {}, modules=dropped))
-        return [edit.to_plain(self.inputs) for edit in edits]
+        found = self.decided(architecture)
+        if found.dropped:
+            edits.append(edit_of("drop", {}, modules=found.dropped))
+        change = Substitution(
+            dict(found.kernels), found.separable, found.resolution, self._dense and found.resolution != 1
+        )
+        rest = [change.to_plain()] if change != Substitution() else []
+        return [*(edit.to_plain(self.inputs) for edit in edits), *rest]
 
     def build(self, architecture: Architecture, task: Task | None = None) -> nn.Module:
         """Builds the network, with the weights that are left of the trained ones."""
-        return repeat(self.model.copy(), self.records(architecture))
+        return made(self.model.copy(), self.records(architecture))
 
     def skeleton(self, architecture: Architecture) -> nn.Module:
         """Builds the network on the meta device: shapes, no numbers."""
-        return repeat(copy.deepcopy(self._twin), self.records(architecture))
+        return made(copy.deepcopy(self._twin), self.records(architecture))
 
     def graph(self, architecture: Architecture) -> Graph:
         """The layers with their widths, each joined to those that read its channels."""
-        return picture(self.layout, self.widths(architecture), self.dropped(architecture.genotype))
+        return picture(self.layout, self.decided(architecture))
 
     # -- hooks -------------------------------------------------------------------------------------------------------
 
@@ -264,9 +351,9 @@ class ReductionSpace(ChoiceSpace):
         before = None if run.parent is None else part_of(self, run.space, run.parent.architecture)
         if mine is None or before is None:
             return None
-        own = self.layout.indices(self.kept(mine))
-        theirs = self.layout.indices(self.kept(before))
-        inherit(network, weights, own, theirs)
+        pairs = self.decided(mine).separable
+        given = translated(weights, pairs, self.decided(before).separable)
+        inherit(network, given, self.indices(mine), self.indices(before, pairs))
         return True
 
     @hookimpl

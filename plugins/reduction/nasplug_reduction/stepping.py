@@ -42,7 +42,7 @@ def shares(run: WorkRun, vector: Sequence[int], limits: Mapping[str, float]) -> 
     for position, choice in enumerate(space.choices):
         run.progress(position / len(space.choices))
         group = position < len(space.groups)
-        if not vector[position] or (group and space.groups[position] not in widths):
+        if not vector[position] or not space.decides(position, now):
             continue
         least = space.from_vector([*vector[:position], 0, *vector[position + 1 :]])
         less, part, channels = pricer.price(least), 1.0, 0

@@ -14,9 +14,11 @@ from nasplug.contract.records import Architecture
 from nasplug.evaluate.telling import Telling
 from nasplug.evaluate.weights import read_tensors, save_weights
 from nasplug.surgery.state import state_of
+from nasplug_reduction.decisions import OPERATOR
 from nasplug_reduction.extra_loss import Call, ExtraLoss, difference
 from nasplug_reduction.inheritance import inherit
 from nasplug_reduction.planning import reduction_of
+from nasplug_reduction.substitution import translated
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +34,8 @@ def train(run: WorkRun, epochs: int, samples: int = 2, pool: int = 16) -> dict[s
     """Trains the original network and its parts together, from the trained weights.
 
     Every step trains the whole network by the module's own loss, and the smallest one and some at random by the answers
-    of the whole: the sandwich rule with in-place distillation. Sources: Yu and Huang, "Universally Slimmable Networks",
+    of the whole: the sandwich rule with in-place distillation. Kernels are shared by their centres; separable pairs are
+    made of the trained weights afterwards. Sources: Yu and Huang, "Universally Slimmable Networks",
     ICCV 2019, arXiv 1903.05134; Yu et al., BigNAS, ECCV 2020, arXiv 2003.11142.
 
     Args:
@@ -106,7 +109,7 @@ class Shared:
         return torch.stack([difference(answer, wanted) for answer in answers]).mean()
 
     def _part(self, architecture: Architecture) -> Part:
-        return Part(self._space, architecture)
+        return Part(self._space, unfactored(self._space, architecture))
 
 
 class Part:
@@ -120,7 +123,7 @@ class Part:
     def __init__(self, space: ReductionSpace, architecture: Architecture) -> None:
         self._network = space.build(architecture).train()
         self._names = tuple(state_of(self._network))
-        indices = space.layout.indices(space.kept(architecture))
+        indices = space.indices(architecture)
         self._indices = {
             name: [(axis, torch.as_tensor(index)) for axis, index in axes.items()] for name, axes in indices.items()
         }
@@ -148,4 +151,19 @@ def put(network: nn.Module, space: ReductionSpace, architecture: Architecture, f
         architecture: Architecture of it.
         folder: Folder of the work.
     """
-    inherit(network, read_tensors(folder / FILE), space.layout.indices(space.kept(architecture)), {})
+    weights = translated(read_tensors(folder / FILE), space.decided(architecture).separable, ())
+    inherit(network, weights, space.indices(architecture), {})
+
+
+def unfactored(space: ReductionSpace, architecture: Architecture) -> Architecture:
+    """Returns a network with whole convolutions in place of separable pairs, whose weights are not slices of others.
+
+    Args:
+        space: Space of the network.
+        architecture: Architecture of it.
+    """
+    vector = [
+        len(choice.options) - 1 if choice.name.startswith(OPERATOR) else index
+        for choice, index in zip(space.choices, space.vector(architecture), strict=True)
+    ]
+    return space.from_vector(vector)

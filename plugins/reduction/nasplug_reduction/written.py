@@ -13,7 +13,7 @@ from nasplug.contract.errors import StorageError
 from nasplug.contract.jsondata import JsonObject
 from nasplug.evaluate.usermodel import RANDOM, UserModel
 from nasplug.evaluate.weights import save_weights
-from nasplug.surgery import repeat
+from nasplug_reduction.records import made
 
 #: Names of the two files.
 DESCRIPTION, WEIGHTS = "reduction.json", "weights.safetensors"
@@ -75,7 +75,7 @@ def load(folder: str | Path, model: str | nn.Module | Callable[..., object] | No
             why="a module was handed over when it was reduced",
             fix="load(folder, model=...): the class, or a function that makes it",
         )
-    network = repeat(UserModel(wanted, RANDOM, arguments, attribute).copy(), edits)
+    network = made(UserModel(wanted, RANDOM, arguments, attribute).copy(), edits)
     try:
         load_model(network, str(folder / WEIGHTS))
     except (OSError, RuntimeError) as error:

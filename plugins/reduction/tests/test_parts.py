@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from nasplug_reduction import ReductionSpace
+from nasplug_reduction.decisions import Decisions
 from nasplug_reduction.extra_loss import ExtraLoss
 from nasplug_reduction.picture import picture
 from nasplug_reduction.strategies.routine import value
@@ -34,17 +35,21 @@ def test_larger_is_better_and_nothing_is_worst(state, values, direction, expecte
     assert value(study, SimpleNamespace(state=state, values=values)) == expected
 
 
+def decided(widths, dropped=()):
+    return Decisions(widths, dropped, {}, (), 1.0)
+
+
 def test_a_picture_has_the_layers_that_make_channels_and_no_others():
     space = ReductionSpace("nasplug_reduction.example:small_resnet", "random", inputs=(3, 16, 16))
     architecture = space.full
-    whole = picture(space.layout, space.widths(architecture), ())
+    whole = picture(space.layout, decided(space.widths(architecture)))
     assert (whole.labels[0], whole.labels[-1]) == ("input", "output")
     assert all(re.fullmatch(r"(conv\dx\d|linear):[\d+]+|linear:out", label) for label in whole.labels[1:-1])
     widths = space.widths(architecture)
     block = space.blocks[0]
-    assert len(picture(space.layout, widths, [block]).labels) == len(whole.labels) - 2
+    assert len(picture(space.layout, decided(widths, (block,))).labels) == len(whole.labels) - 2
     for name in widths:  # groups that are not asked for have no width in it
-        drawn = picture(space.layout, {name: 7}, ())
+        drawn = picture(space.layout, decided({name: 7}))
         made = {part for label in drawn.labels[1:-1] for part in label.partition(":")[2].split("+")}
         assert made <= {"7", "out"}
         assert len(drawn.labels) <= len(whole.labels)

@@ -58,7 +58,7 @@ def test_scales_are_drawn_halfway_to_their_mean():
 def test_layers_that_matter_stay_wider(space):
     limits = {"params": 0.4 * space.params(space.full)}
     pricer = Pricer(space, None, limits)
-    start, blocks = uniform(pricer, limits), dict.fromkeys(BLOCKS, 100.0)
+    start, blocks = uniform(pricer, limits), dict.fromkeys(BLOCKS, (100.0,))
     for important in WIDTHS[1:]:
         scales = {name: 10.0 if name == important else 1.0 for name in WIDTHS}
         network = allocated(pricer, limits, scales, blocks, start)
@@ -73,7 +73,7 @@ def test_blocks_without_damage_are_passed_by(space):
     limits = {"params": 0.4 * space.params(space.full)}
     pricer = Pricer(space, None, limits)
     scales = dict.fromkeys(WIDTHS, 1.0)
-    network = allocated(pricer, limits, scales, {"block:3": 0.0, "block:4": 50.0}, uniform(pricer, limits))
+    network = allocated(pricer, limits, scales, {"block:3": [0.0], "block:4": [50.0]}, uniform(pricer, limits))
     assert space.dropped(network.genotype) == ("3",)
 
 
@@ -81,7 +81,7 @@ def test_every_limit_is_kept(space):
     pricer = Pricer(space, None, ["params", "macs"])
     original = pricer.price(space.full)
     limits = {"params": 0.5 * original["params"], "macs": 0.3 * original["macs"]}
-    network = allocated(pricer, limits, dict.fromkeys(WIDTHS, 1.0), dict.fromkeys(BLOCKS, 9.0), space.smallest)
+    network = allocated(pricer, limits, dict.fromkeys(WIDTHS, 1.0), dict.fromkeys(BLOCKS, (9.0,)), space.smallest)
     assert pricer.within(network, limits)
     assert pricer.price(network)["macs"] > 0.8 * limits["macs"]
 
@@ -89,7 +89,7 @@ def test_every_limit_is_kept(space):
 def test_damage_is_the_sum_of_all_cuts(space):
     pricer = Pricer(space, None, ["params"])
     network = space.architecture([6, 12, 4, "drop", "keep"])
-    found = damage(pricer, dict.fromkeys(WIDTHS, 2.0), {"block:3": 0.5, "block:4": 7.0}, network)
+    found = damage(pricer, dict.fromkeys(WIDTHS, 2.0), {"block:3": [0.5], "block:4": [7.0]}, network)
     assert found == pytest.approx(2 * math.log(2) ** 2 + 2 * math.log(3) ** 2 + 0.5)
 
 

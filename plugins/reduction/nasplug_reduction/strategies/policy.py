@@ -88,7 +88,7 @@ class Policy(Reduction):
     def search(self, study: StudyView, facts: Facts) -> Search:
         """Removes, then shrinks."""
         space = reduction_of(study.space)
-        kept = [1] * len(space.blocks)
+        kept = [int(index) for index in space.vector(space.full)[len(space.groups) :]]
         best: tuple[float, list[int], Trial] | None = None
         if space.blocks and self.removal_episodes:
             best = yield from self._stage(study, facts, "removal", self.removal_episodes, kept, None)
