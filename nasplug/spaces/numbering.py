@@ -49,7 +49,7 @@ class Numbering:
             for parent, allowed in condition:
                 on &= active[parent] & np.isin(digits[parent], sorted(allowed))
             found = np.zeros(len(column), dtype=np.int64)
-            found[on] = self._digits(choice, column[on])
+            found[on] = self._digits(choice, column[on], np.flatnonzero(on))
             digits.append(found)
             active.append(on)
         codes = np.zeros(len(digits[0]), dtype=np.int64)
@@ -57,7 +57,9 @@ class Numbering:
             codes = codes * size + column
         return codes
 
-    def _digits(self, choice: Choice, column: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
+    def _digits(
+        self, choice: Choice, column: npt.NDArray[np.generic], rows: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
         distinct, inverse = np.unique(column, return_inverse=True)
         values = [_text(value) if isinstance(value, bytes) else value for value in distinct.tolist()]
         found = [_position(choice, value) for value in values]
@@ -66,7 +68,8 @@ class Numbering:
             raise SpaceError(
                 f"column {choice.name!r} holds {value!r}, which is not an option",
                 where=f"table of {self._name}",
-                fix=did_you_mean(str(value), map(str, choice.options))
+                why=f"in data row {int(rows[inverse == found.index(None)][0]) + 1}",
+                fix=f"{did_you_mean(str(value), map(str, choice.options))}; or make it an option of the choice"
                 if isinstance(choice.options, tuple)
                 else f"the options are {choice.options}",
             )

@@ -38,7 +38,11 @@ def test_columns_of_flags_may_hold_numbers():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"kernel": np.array([4])}, "column 'kernel' holds 4"),
+        ({"kernel": np.array([4])}, r"column 'kernel' holds 4(.|\n)*in data row 1(.|\n)*or make it an option"),
+        (
+            {"op": np.array(["pool", "conv", "conv"]), "kernel": np.array([9, 3, 4]), "units": np.array([16, 16, 16])},
+            r"column 'kernel' holds 4(.|\n)*in data row 3",
+        ),
         ({"units": np.array([17])}, r"holds 17(.|\n)*16..64 in steps of 16"),
         ({"units": np.array([16.5])}, "holds 16.5"),
         ({"op": np.array(["cnov"])}, "did you mean 'conv'"),

@@ -16,10 +16,10 @@ from nasplug.contract.protocols import SearchSpace, Tabulates
 from nasplug.contract.records import Architecture, Direction, Evaluation, Measurement
 from nasplug.contract.wording import plural
 from nasplug.evaluate.trialrun import TrialRun
+from nasplug_tables.results import Floats, collect, missing
 from nasplug_tables.rows import Index, trained_part
 from nasplug_tables.table import Table
 
-Floats = npt.NDArray[np.float64]
 #: Prefixes of metrics that a search may see when there are some, and of those it may see otherwise.
 _VALIDATION, _TEST = ("val", "valid", "x_valid"), ("test",)
 TIME = "train_time"
@@ -69,10 +69,8 @@ class TabularBenchmark:
             raise SpecError(f"the space {self.space.name!r} has no tables", where="tabular", why="it is not Tabulates")
         self.noise, self.schedule = noise, schedule
         self._index = Index(self.space.codes(self.table.need(self.space.table_columns)), self.table.where)
-        double = self._index.repeated()
-        if double is not None:
-            raise DataError("two rows hold one architecture", where=self.table.where, why=f"row {double} repeats one")
-        self._runs = self._collect()
+        self._refuse_repeated()
+        self._runs = collect(self.table)
         self.metrics = self._chosen(metrics)
 
     @classmethod
@@ -128,6 +126,10 @@ class TabularBenchmark:
         """How many training runs the table has for a metric."""
         return len(self._budget(metric, budget))
 
+    def missing(self) -> dict[str, int]:
+        """How many rows have no result of a metric after its longest training, for the metrics where some have none."""
+        return missing(self._runs)
+
     def values(self, metric: str, budget: int | None = None, seed: int | None = None) -> Floats:
         """A metric for all rows, shape (rows,).
 
@@ -147,8 +149,19 @@ class TabularBenchmark:
         return runs[seed]
 
     def best(self, metric: str, budget: int | None = None) -> tuple[float, int]:
-        """The best mean value in the table, and its row; the smallest for losses, errors and times."""
+        """The best mean value in the table, and its row; the smallest for losses, errors and times.
+
+        Raises:
+            DataError: No row has a value.
+        """
         values = self.values(metric, budget)
+        if np.isnan(values).all():
+            epochs = plural(self.budgets(metric)[-1] if budget is None else budget, "epoch")
+            raise DataError(
+                f"no row has a result of {metric!r} after {epochs}",
+                where=self.table.where,
+                fix="leave the empty columns out",
+            )
         row = int(np.nanargmax(values) if direction(metric) == "max" else np.nanargmin(values))
         return float(values[row]), row
 
@@ -214,23 +227,18 @@ class TabularBenchmark:
 
     # -- set-up --------------------------------------------------------------------------------------------------
 
-    def _collect(self) -> dict[str, dict[int, list[Floats]]]:
-        found: dict[str, dict[int, list[Floats]]] = {}
-        results = self.table.results()
-        seeded = {(metric, budget) for metric, budget, seed in results if seed is not None}
-        for result in sorted(results, key=lambda r: (r.metric, r.budget, -1 if r.seed is None else r.seed)):
-            if result.seed is None and (result.metric, result.budget) in seeded:
-                continue  # the runs themselves say more than their mean
-            column = self.table.column(results[result]).astype(np.float64, copy=False)
-            found.setdefault(result.metric, {}).setdefault(result.budget, []).append(column)
-        if not found:
-            raise DataError(
-                "the table has no results",
-                where=self.table.where,
-                why=f"its columns are {', '.join(self.table.columns)}",
-                fix="name result columns METRIC_EPOCHS or METRIC_EPOCHS_seedN, such as val_acc_200_seed0",
-            )
-        return found
+    def _refuse_repeated(self) -> None:
+        double = self._index.repeated()
+        if double is None:
+            return
+        earlier, later = double
+        raise DataError(
+            "two rows hold one architecture",
+            where=self.table.where,
+            why=f"data row {later + 1} repeats row {earlier + 1}: {self.architecture(later).key}",
+            fix="write several trainings of one architecture as columns METRIC_EPOCHS_seedN of one row; "
+            "or name all columns that tell architectures apart as choices",
+        )
 
     def _chosen(self, metrics: Sequence[str] | None) -> tuple[str, ...]:
         if metrics is not None:
@@ -314,9 +322,16 @@ def space_of(table: Table, plugins: Iterable[str | Path] = ()) -> Any:
         return instantiate("space", Component(str(named)), catalog, where=table.where)
     if "choices" in table.info:
         return ColumnSpace(table)
+    if named is not None:
+        raise DataError(
+            f"the table is of space {str(named)!r}, which no loaded plugin has",
+            where=table.where,
+            fix="install the package of the benchmark, or load its file with --plugin; "
+            "`{table: {path: FILE}}` makes a space of the columns that hold no results",
+        )
     raise DataError(
         "the table does not state its space",
         where=table.where,
-        why=f"its columns are {', '.join(table.columns)}" if named is None else f"it says {named!r}",
+        why=f"its columns are {', '.join(table.columns)}",
         fix="give the space as well; `{table: {path: FILE}}` makes one of the columns that hold no results",
     )

@@ -74,10 +74,10 @@ class Index:
         found[self._order] = self._codes
         return found
 
-    def repeated(self) -> int | None:
-        """A row that holds what an earlier one holds, if there is one."""
+    def repeated(self) -> tuple[int, int] | None:
+        """Two rows that hold one architecture, the earlier one first; None if all rows differ."""
         again = np.flatnonzero(np.diff(self._codes) == 0)
-        return int(self._order[again[0] + 1]) if len(again) else None
+        return (int(self._order[again[0]]), int(self._order[again[0] + 1])) if len(again) else None
 
 
 class RowFinder:

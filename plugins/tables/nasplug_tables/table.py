@@ -182,6 +182,8 @@ def as_numpy(column: Any, path: Path, name: str) -> Column:
         texts = np.char.encode(np.array([text or "" for text in coded.dictionary.to_pylist()] or [""]), "utf-8")
         decoded: Column = texts[coded.indices.to_numpy(zero_copy_only=False)]
         return decoded
+    if pa.types.is_null(kind):  # a column of empty cells
+        return np.full(len(column), np.nan)
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
         raise DataError(
             f"column {name!r} holds {kind}", where=f"table {path}", fix="use numbers and text, one value per cell"

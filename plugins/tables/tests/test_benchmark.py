@@ -152,7 +152,7 @@ def test_a_strangers_own_space_needs_no_code():
 def test_a_space_of_any_plugin_is_found_by_its_name():
     table = Table({"val_acc_3": np.zeros(1)}, {"space": "lights"})
     assert space_of(table, [Path(__file__).parent / "support" / "lights_plugin.py"]).name == "lights"
-    with pytest.raises(DataError, match="give the space as well"):
+    with pytest.raises(DataError, match="which no loaded plugin has"):
         space_of(table)
     with pytest.raises(SpecError, match="models"):  # known, and it needs arguments
         space_of(Table(table.columns, {"space": "timm"}))

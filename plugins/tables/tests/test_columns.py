@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def test_rows_that_are_missing_fail_with_that_reason():
     ("columns", "choices", "message"),
     [
         ({"val_acc_1": np.array([1.0])}, None, "no column says which architecture"),
-        ({"w": np.array([1.0, np.nan]), "val_acc_1": np.zeros(2)}, None, "'w' has missing values"),
+        ({"w": np.array([1.0, np.nan]), "val_acc_1": np.zeros(2)}, None, "'w' has 1 empty cell"),
         ({"w": np.arange(2000), "val_acc_1": np.zeros(2000)}, None, "2,000 different values"),
         ({"w": np.array([1]), "val_acc_1": np.zeros(1)}, ["v"], "no column 'v'"),
     ],
@@ -124,6 +125,17 @@ def test_from_a_csv_file_to_a_comparison(tmp_path, monkeypatch, capsys):
         (CSV, ["--choices", "act", "depth"], "no column 'depth'"),
         ("act,width\nrelu,8\n", [], "no results"),
         ("a,val_acc_1\n1,2\n,3\n", [], "1 empty cell"),
+        ("a,b,val_acc_1\n1,x,2\n2,,3\n", [], "column 'b' has 1 empty cell"),
+        ("a,b,val_acc_1\n0.5,x,2\n,y,3\n", [], "the first is in data row 2"),
+        ("a,val_acc,val_loss_1\n1,0.5,2\n2,0.5,3\n", [], "column 'val_acc' looks like results"),
+        ("a,test_error,val_loss_1\n1,5,2\n2,6,3\n", [], "test_error_10_seed0"),
+        ("a,speed,val_loss_1\n" + "".join(f"{n},{n / 7},1\n" for n in range(12)), [], "column 'speed' looks like"),
+        (CSV + "relu,8,1,2\n", [], "data row 5 repeats row 1"),
+        ("a,val_acc_1\n1,2\n2,bad\n", [], "the result column 'val_acc_1' holds text\nWhy: such as 'bad'"),
+        ("a,val_acc_1,val_acc_2\n1,2,\n2,3,\n", [], "no row has a result of 'val_acc' after 2 epochs"),
+        (CSV, ["--info", "license"], "'license' is not KEY=VALUE"),
+        (CSV, ["--info", "space=x"], "write --space"),
+        (CSV, ["--info", "unit=per cent"], "percent"),
         ("", [], "cannot be read as a table"),
     ],
 )
@@ -133,3 +145,32 @@ def test_csv_files_that_are_no_benchmark_are_refused_and_nothing_is_written(tmp_
     assert main(["table", "convert", "csv", str(source), str(out), *words]) == 2
     assert message in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_what_is_missing_is_said_and_facts_are_kept(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "acts.csv").write_text("act,width,val_acc_10\nrelu,8,1\ngelu,8,\nrelu,16,5\n")
+    words = ["--info", "license=CC-BY-4.0", "--info", "unit=percent", "--info", "source=https://example.org/?a=b"]
+    assert main(["table", "convert", "csv", "acts.csv", "acts.parquet", *words]) == 0
+    said = capsys.readouterr().out
+    assert "1 row without a result of val_acc" in said
+    assert "1 combination of the choices without a row" in said
+    info = Table.read("acts.parquet").info
+    assert (info["license"], info["unit"], info["source"]) == ("CC-BY-4.0", "percent", "https://example.org/?a=b")
+    assert main(["table", "info", "acts.parquet", "--json"]) == 0
+    search = json.loads(capsys.readouterr().out)["search"]
+    assert (search["missing_results"], search["missing_rows"]) == ({"val_acc": 1}, 1)
+
+
+def test_fractions_that_are_choices_may_be_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{n / 7},{n}\n" for n in range(12))
+    (tmp_path / "rates.csv").write_text("rate,val_acc_1\n" + rows)
+    assert main(["table", "convert", "csv", "rates.csv", "rates.parquet"]) == 2
+    assert main(["table", "convert", "csv", "rates.csv", "rates.parquet", "--choices", "rate"]) == 0
+
+
+def test_a_space_that_nobody_has_is_named():
+    table = Table({"a": np.array([1, 2]), "val_acc_1": np.array([5.0, 6.0])}, {"space": "elsewhere"})
+    with pytest.raises(DataError, match="of space 'elsewhere', which no loaded plugin has"):
+        space_of(table)

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from nasplug.cli import output
 from nasplug.cli.parser import Parser
-from nasplug.contract.errors import NasplugError, SpecError
+from nasplug.contract.errors import NasplugError, SpecError, did_you_mean
 from nasplug.contract.wording import plural
 
 if TYPE_CHECKING:
+    from nasplug_tables.benchmark import TabularBenchmark
     from nasplug_tables.table import Column, Table
 
+#: Units of metrics that tables state.
+UNITS = ("fraction", "percent")
 SUMMARY = "Look into a table of results, or make one of a benchmark's published file."
 
 
@@ -36,6 +39,14 @@ def add_arguments(parser: Parser) -> None:
         metavar="COLUMN",
         nargs="+",
         help="columns that say which architecture a row is (csv); default: all that hold no results",
+    )
+    convert.add_argument(
+        "--info",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="a fact that the table states from then on, such as license=CC-BY-4.0, source=URL or unit=percent; "
+        "may be repeated",
     )
     convert.add_argument("--force", action="store_true", help="replace OUT.parquet if it exists")
     for command in (info, convert):
@@ -76,6 +87,8 @@ def describe(table: Table, plugins: Sequence[str] = ()) -> dict[str, Any]:
             "budgets": {name: benchmark.budgets(name) for name in benchmark.known()},
             "seeds": {name: benchmark.seeds(name) for name in benchmark.known()},
             "best": {name: benchmark.best(name)[0] for name in benchmark.known()},
+            "missing_results": benchmark.missing(),
+            "missing_rows": _missing_rows(benchmark),
         }
     except NasplugError as error:
         problem = error.what
@@ -114,10 +127,35 @@ def _stated(table: Table, arguments: argparse.Namespace) -> Table:
     else:
         name = arguments.space or Path(arguments.source).stem
         facts = {"space": name, "choices": arguments.choices or structure(table)}
-    stated = replace(table, info={**table.info, **facts})
+    stated = replace(table, info={**table.info, **facts, **_facts(arguments.info)})
     if "choices" in facts:
-        TabularBenchmark(stated, ColumnSpace(stated))  # refuse before anything is written
+        benchmark = TabularBenchmark(stated, ColumnSpace(stated))
+        for metric in benchmark.known():  # refuse before anything is written
+            benchmark.best(metric)
     return stated
+
+
+def _facts(words: Sequence[str]) -> dict[str, str]:
+    """The facts of `--info KEY=VALUE`."""
+    facts = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key or not value:
+            raise SpecError(f"{word!r} is not KEY=VALUE", where="--info", fix="write --info license=CC-BY-4.0")
+        if key in ("space", "choices"):
+            raise SpecError(f"{key!r} has an option of its own", where="--info", fix=f"write --{key}")
+        if key == "unit" and value not in UNITS:
+            raise SpecError(f"the unit is {value!r}", where="--info", fix=did_you_mean(value, UNITS))
+        facts[key] = value
+    return facts
+
+
+def _missing_rows(benchmark: TabularBenchmark) -> int:
+    """How many combinations of the choices have no row, for spaces where every combination is an architecture."""
+    from nasplug_tables.spaces.columns import ColumnSpace
+
+    space = benchmark.space
+    return space.size() - len(benchmark.table) if isinstance(space, ColumnSpace) else 0
 
 
 def _formats() -> str:
@@ -167,6 +205,12 @@ def _print(table: Table, description: dict[str, Any]) -> None:
         epochs = ", ".join(map(str, budgets))
         runs = "mean of runs" if search["seeds"][name] == 1 else plural(search["seeds"][name], "run")
         print(f"{name}: epochs {epochs}, {runs}; best mean {search['best'][name]:.6g}")
+        if name in search["missing_results"]:
+            count = plural(search["missing_results"][name], "row")
+            print(f"  {count} without a result of {name}: a trial of such an architecture fails")
+    if search["missing_rows"]:
+        count = plural(search["missing_rows"], "combination")
+        print(f"{count} of the choices without a row: a trial of such an architecture fails")
 
 
 def _cell(found: dict[str, Any], key: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nasplug.contract.errors import DataError
 from nasplug.optional import require
-from nasplug_tables.table import Table, as_numpy
+from nasplug_tables.table import Result, Table, as_numpy
 
 
 def read(source: str | Path) -> Table:
@@ -32,4 +32,8 @@ def read(source: str | Path) -> Table:
     except (pa.ArrowException, OSError, ValueError) as error:
         why = " ".join(str(error).split())[:300]
         raise DataError("the file cannot be read as a table", where=str(path), why=why) from error
-    return Table({name: as_numpy(found.column(name), path, name) for name in found.column_names}, {}, None)
+    columns = {name: found.column(name) for name in found.column_names}
+    for name, column in columns.items():
+        if pa.types.is_integer(column.type) and column.null_count and Result.of(name) is not None:
+            columns[name] = column.cast(pa.float64())  # a result may be missing
+    return Table({name: as_numpy(column, path, name) for name, column in columns.items()}, {}, None)

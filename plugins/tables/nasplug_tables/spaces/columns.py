@@ -16,6 +16,12 @@ from nasplug_tables.table import Column, Result, Table
 
 #: A column with more values than this is hardly a choice.
 MOST_OPTIONS = 1000
+#: Words in names of columns that hold results.
+RESULTS = frozenset(
+    {"acc", "accuracy", "auc", "dice", "err", "error", "f1", "iou", "loss", "mae", "map", "mse", "rmse"}
+)
+#: Numbers with a fraction, most of them different, are results in tables of more rows than this.
+FEW = 8
 
 
 class ColumnSpace(TableSpace):
@@ -60,8 +66,34 @@ class ColumnSpace(TableSpace):
 
 
 def structure(table: Table) -> list[str]:
-    """Columns of a table that hold no results."""
-    return [name for name in table.columns if Result.of(name) is None]
+    """Columns of a table that hold no results by their names.
+
+    Args:
+        table: The table.
+
+    Raises:
+        SpaceError: One of them looks like results all the same.
+    """
+    chosen = [name for name in table.columns if Result.of(name) is None]
+    _refuse_results(table, chosen)
+    return chosen
+
+
+def _refuse_results(table: Table, chosen: Sequence[str]) -> None:
+    """Refuses a column that looks like results of which the name lacks the epochs."""
+    for name in chosen:
+        column = table.column(name)
+        fractions = column.dtype.kind == "f" and bool((column[~np.isnan(column)] % 1 != 0).any())
+        measured = fractions and 2 * len(np.unique(column)) > len(table) > FEW
+        named = column.dtype.kind in "fiu" and RESULTS & set(name.lower().split("_"))
+        if measured or named:
+            raise SpaceError(
+                f"column {name!r} looks like results, and its name makes it a choice",
+                where=table.where,
+                why="names of results end with their epochs, and with the seed of one of several trainings",
+                fix=f"call it {name}_EPOCHS, such as {name}_10 or {name}_10_seed0; "
+                "or name the columns that are choices (--choices)",
+            )
 
 
 def options(name: str, column: Column) -> tuple[bool | int | float | str, ...]:
@@ -72,10 +104,16 @@ def options(name: str, column: Column) -> tuple[bool | int | float | str, ...]:
         column: Values, shape (rows,); text in UTF-8.
 
     Raises:
-        SpaceError: Values are missing, or there are so many that it is not a choice.
+        SpaceError: Cells are empty, or there are so many that it is not a choice.
     """
-    if column.dtype.kind == "f" and np.isnan(column).any():
-        raise SpaceError(f"column {name!r} has missing values", where="table space", fix="leave such rows out")
+    empty = np.isnan(column) if column.dtype.kind == "f" else column == b"" if column.dtype.kind == "S" else None
+    if empty is not None and empty.any():
+        raise SpaceError(
+            f"column {name!r} has {plural(int(empty.sum()), 'empty cell')}",
+            where="table space",
+            why=f"the first is in data row {int(np.flatnonzero(empty)[0]) + 1}",
+            fix="fill the cells with an option such as 'none', leave such rows out, or name the choices without it",
+        )
     values = np.unique(column)
     if len(values) > MOST_OPTIONS:
         raise SpaceError(
