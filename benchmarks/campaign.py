@@ -2,7 +2,8 @@
 
 The queue is ordered by value: the tests that need a GPU; how fast trainings are, alone and packed on the card; growth
 and pruning at real size (`torch-pruning` installed beside); the quantisers on CIFAR-10 (JPEG); the precision search at
-equal bit operations; EMONAS and Q-NAS at longer trainings; searches for segmentation networks beside networks of MONAI.
+equal bit operations; EMONAS and Q-NAS at longer trainings; searches for segmentation networks beside networks of MONAI,
+on the test of each data set and over folds by patient.
 Many trainings run at the same time, each in a process of its own, with the images and their augmentation on the card.
 Each writes its record below `--out` as it ends; what fails is recorded with its traceback, and the queue goes on. No
 training is started that is not expected to end in time, and one that runs past the time is ended and begins again with

@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,8 @@ class Plan:
     """Sizes of the comparison on one data set.
 
     `searching` and `folding` are numbers of patients (0 takes all others); `spacing` is that of the volumes that
-    networks see, in voxels of the file, and None keeps them.
+    networks see, in voxels of the file, and None keeps them. `chains` is the number of candidates in SegQNAS' space,
+    most of which are too large to be trained.
     """
 
     scale: Scale
@@ -54,10 +57,11 @@ class Plan:
     folding: int
     folds: int
     spacing: tuple[float, float, float] | None = None
+    chains: int = 32
 
 
 def _scale(name: str, patch: list[int], per_epoch: int, epochs: int, final: int, batch: int, **more: Any) -> Scale:
-    wide = {"nodes": 10, "stem": 16, "widths": (8, 16, 24), "max_depth": 3, "trials": 16, "seeds": 1}
+    wide = {"nodes": 10, "stem": 8, "widths": (8, 16, 24), "max_depth": 3, "trials": 16, "seeds": 1}
     wide["precision"] = "bf16-mixed"
     return Scale(
         None, {name: patch}, per_epoch, epochs=epochs, final_epochs=final, batch=batch, part=1 / 3, **(wide | more)
@@ -65,14 +69,14 @@ def _scale(name: str, patch: list[int], per_epoch: int, epochs: int, final: int,
 
 
 _SMALL = {"nodes": 4, "stem": 4, "widths": (4, 8), "max_depth": 2, "trials": 4}
-_FULL = {"nodes": 10, "stem": 16, "widths": (8, 16, 24, 32), "max_depth": 4, "trials": 100, "grid": (12, 4, 1.0)}
+_FULL = {"nodes": 10, "stem": 8, "widths": (8, 16, 24, 32), "max_depth": 4, "trials": 100, "grid": (12, 4, 1.0)}
 #: Plans by scale and data set, the most valuable data set first.
 PLANS: dict[str, dict[str, Plan]] = {
     # It shows that every arm runs, and decides nothing.
     "tiny": {
-        "hippocampus": Plan(_scale("hippocampus", [32, 32], 16, 1, 2, 8, **_SMALL), 8, 6, 2),
-        "acdc": Plan(_scale("acdc", [32, 32], 16, 1, 2, 8, **_SMALL), 10, 10, 2, (2.0, 2.0, 1.0)),
-        "hippocampus_3d": Plan(_scale("hippocampus_3d", [16, 16, 16], 8, 1, 2, 2, **_SMALL), 8, 6, 2),
+        "hippocampus": Plan(_scale("hippocampus", [32, 32], 16, 1, 2, 8, **_SMALL), 8, 6, 2, chains=4),
+        "acdc": Plan(_scale("acdc", [32, 32], 16, 1, 2, 8, **_SMALL), 10, 10, 2, (2.0, 2.0, 1.0), 4),
+        "hippocampus_3d": Plan(_scale("hippocampus_3d", [16, 16, 16], 8, 1, 2, 2, **_SMALL), 8, 6, 2, chains=4),
     },
     # For one core and minutes: trainings of 240, 192 and 80 steps, candidates of 40, 32 and 16.
     "short": {
@@ -82,9 +86,11 @@ PLANS: dict[str, dict[str, Plan]] = {
     },
     # For a GPU.
     "full": {
-        "hippocampus_3d": Plan(_scale("hippocampus_3d", [32, 48, 32], 640, 10, 100, 16, seeds=3, **_FULL), 80, 0, 5),
-        "acdc": Plan(_scale("acdc", [128, 128], 640, 10, 100, 16, seeds=3, **_FULL), 20, 0, 5),
-        "hippocampus": Plan(_scale("hippocampus", [48, 64], 640, 10, 100, 16, seeds=3, **_FULL), 80, 0, 5),
+        "hippocampus_3d": Plan(
+            _scale("hippocampus_3d", [32, 48, 32], 640, 10, 100, 16, seeds=3, **_FULL), 80, 0, 5, chains=200
+        ),
+        "acdc": Plan(_scale("acdc", [128, 128], 640, 10, 100, 16, seeds=3, **_FULL), 20, 0, 5, chains=200),
+        "hippocampus": Plan(_scale("hippocampus", [48, 64], 640, 10, 100, 16, seeds=3, **_FULL), 80, 0, 5, chains=200),
     },
 }
 #: The reference first, then what is most worth comparing with it.
@@ -133,8 +139,10 @@ def archives(source: Path, plan: Plan, work: Path) -> tuple[Path, Path]:
         arrays = {key: file[key] for key in file.files if key != "split"}
     of = patients_of(arrays)
     for path, names in zip(paths, parted(arrays, plan.searching, plan.folding), strict=True):
-        kept = np.isin(of, names)
-        np.savez(path, **{k: v[kept] if v.ndim and len(v) == len(of) else v for k, v in arrays.items()})
+        chosen = np.isin(of, names)
+        partial = path.with_name(f"{path.stem}.{os.getpid()}.npz")  # others may make the same
+        np.savez(partial, **{k: v[chosen] if v.ndim and len(v) == len(of) else v for k, v in arrays.items()})
+        partial.replace(path)
     return paths
 
 
@@ -173,7 +181,8 @@ def searched(name: str, arm: str, source: Path, plan: Plan, seed: int, work: Pat
     """The genotype that an arm has in its space, and what it cost to find."""
     path, _ = archives(source, plan, work)
     task = task_of(path, name, plan, None)
-    _, architecture, seconds, counts = search(arm, task, plan.scale, seed, work, device)
+    scale = replace(plan.scale, trials=plan.chains) if arm.startswith("segqnas") else plan.scale
+    _, architecture, seconds, counts = search(arm, task, scale, seed, work, device)
     return {"genotype": architecture.genotype, "search_seconds": seconds, **counts}
 
 
@@ -247,7 +256,8 @@ _COSTS = ("params", "macs", "latency_s", "energy_j")
 def _mean(one: Mapping[str, Any], key: str) -> list[float]:
     """Mean over the cases of each class; a class that a case does not hold is left out."""
     table = np.array([case[key] for case in one["cases"].values()], float)
-    return [float(np.nanmean(column)) for column in table.T]
+    there = [column[~np.isnan(column)] for column in table.T]
+    return [float(values.mean()) if len(values) else math.nan for values in there]
 
 
 def table(arms: Mapping[str, Mapping[int, tuple[dict[str, Any], list[dict[str, Any]]]]]) -> dict[str, dict[str, Any]]:

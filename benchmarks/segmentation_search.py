@@ -31,7 +31,8 @@ class Scale:
     """Sizes of a run: cases of each part (None takes all), patch, and what searches and trainings may use.
 
     `part` is the part of DynUNet's parameters and products that a candidate may have; a larger one is not trained.
-    `grid` holds blocks, resolutions and width of DiNTS; `precision` is that of all trainings.
+    `grid` holds blocks, resolutions and width of DiNTS; `precision` is that of all trainings. Without `bound_chains`,
+    chains of SegQNAS may be as large as they are published, where a third of DynUNet leaves none of them.
     """
 
     cases: tuple[int, int, int] | None
@@ -49,6 +50,7 @@ class Scale:
     part: float | None = None
     grid: tuple[int, int, float] = (6, 3, 0.5)
     precision: str = "32-true"
+    bound_chains: bool = True
 
 
 PATCHES = {"hippocampus": [48, 64], "acdc": [128, 128], "hippocampus_3d": [32, 48, 32]}
@@ -74,7 +76,12 @@ SCALES = {
     # For an idle machine of two cores: hours.
     "small": Scale((60, 20, 40), PATCHES, 640, 24, 3, 15, 3, 8, 8, (8, 16), 3, part=1 / 3),
     # For a GPU. Ten trainings of DynUNet at `final_epochs` are 1,000 epochs; a search takes 100 x 10.
-    "full": Scale(None, PATCHES, None, 100, 10, 100, 5, 10, 16, (8, 16, 24, 32), 4, part=1 / 3, grid=(12, 4, 1.0)),
+    "full": Scale(
+        *(None, PATCHES, None, 100, 10, 100, 5, 10, 16, (8, 16, 24, 32), 4),
+        part=1 / 3,
+        grid=(12, 4, 1.0),
+        bound_chains=False,
+    ),
 }
 #: Archive of each data set; those with patches of three sides are segmented in volumes, the others in slices.
 DATA = {
@@ -173,6 +180,7 @@ def search(arm: str, task, scale: Scale, seed: int, work: Path, device: str = "c
         space = MonaiSpace([arm.removesuffix("_gentle")])
         return space, space.sample(np.random.default_rng(0)), 0.0, {"failed_trials": 0, "trained_trials": 0}
     gradient = arm.endswith("gradient")
+    free = gradient or (arm.startswith("segqnas") and not scale.bound_chains)
     objectives = {"val_dice": "max", "macs": "min"} if arm.endswith("emonas") else {"val_dice": "max"}
     started = clock(device)
     study = nas.search(
@@ -181,7 +189,7 @@ def search(arm: str, task, scale: Scale, seed: int, work: Path, device: str = "c
         evaluator=nas.component("lightning", precision=scale.precision),
         strategy=strategy_of(arm, scale),
         objectives=objectives,
-        constraints=() if gradient else bounds(task, scale.part),
+        constraints=() if free else bounds(task, scale.part),
         trials=1 if gradient else scale.trials,
         epochs=1 if gradient else scale.epochs,
         seed=seed,

@@ -26,16 +26,16 @@ def _options(settings: Settings) -> dict[str, Any]:
 
 def entries(settings: Settings) -> list[Entry]:
     """For every seed and budget: a search by each way and the training of what it found, uniform and random bits."""
-    from darts_lp_search import MIXINGS
+    from darts_lp_search import SEARCHES
 
     found = []
     options = _options(settings)
     for seed in SEEDS:
         for budget in BUDGETS:
             common = {"seed": seed, "budget": budget, "options": options}
-            for mixing in MIXINGS:
-                name = f"{budget}-{seed}-{mixing}"
-                search = {**common, "way": mixing}
+            for way in (*SEARCHES, "sensitivity"):
+                name = f"{budget}-{seed}-{way}"
+                search = {**common, "way": way}
                 found.append(
                     Entry(EXPERIMENT, f"{name}-search", "precision:search", search, 200, "search", files=(FILE,))
                 )
@@ -69,7 +69,8 @@ def search(arguments: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """One search; `found` is None if no network lies within the budget."""
     bench = _bench(arguments, settings)
     budget = bench.cost(bench.uniform(arguments["budget"]))
-    return {"found": bench.search(arguments["way"], budget, arguments["seed"])}
+    way, seed = arguments["way"], arguments["seed"]
+    return {"found": bench.sensitivity(budget, seed) if way == "sensitivity" else bench.search(way, budget, seed)}
 
 
 def train(arguments: Mapping[str, Any], settings: Settings) -> dict[str, Any]:

@@ -24,6 +24,7 @@ SUMMARIES = {
     "campaign_emonas": "studies:summary",
     "campaign_qnas": "studies:summary",
     "campaign_segmentation": "segmentation:summary",
+    "campaign_segmentation_folds": "folds:summary",
 }
 
 
