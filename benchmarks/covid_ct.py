@@ -2,8 +2,9 @@
 
 Slices of one source (a paper or a case) stay in one part, as the archive divides them; `check_sources` refuses others.
 A search sees training and validation slices; its best network is trained anew, with every network by the same task, and
-tested once for each seed: balanced accuracy and AUC, with an interval of Student's t over seeds. Peers may start from
-weights in a file (`--weights NAME=FILE`), which the record names.
+tested once for each seed: balanced accuracy and AUC, and the difference of the found network to each peer with the same
+seed, with intervals of Student's t over seeds. Peers may start from weights in a file (`--weights NAME=FILE`), which
+the record names. What is finished is kept in `--work`; `--minutes` starts nothing after that time.
 
     uv run python benchmarks/covid_ct.py --data ../shared/data/covid_ct/covid_ct.npz --scale tiny
 """
@@ -11,6 +12,7 @@ weights in a file (`--weights NAME=FILE`), which the record names.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 from dataclasses import asdict, dataclass
@@ -41,12 +43,15 @@ class Scale:
 
 SCALES = {
     "tiny": Scale(32, 60, 4, 1, 2, 1, 6, 0.125),  # for busy cores: it shows that every arm runs, and decides nothing
+    "brief": Scale(32, None, 12, 3, 12, 4, 8, 0.25),  # for a share of one core
     "short": Scale(48, None, 12, 3, 12, 2, 8, 0.25),  # for one core and half an hour
     "small": Scale(64, None, 40, 5, 30, 3, 10, 0.5),
     "full": Scale(96, None, 300, 20, 100, 5, 20, 1.0),
 }
 #: Peer by name: the network of timm or torchvision.
-PEERS = {"resnet18": "timm", "vgg11_bn": "timm", "googlenet": "torchvision"}
+PEERS = {"resnet18": "timm", "googlenet": "torchvision", "vgg11_bn": "timm"}
+#: The network of the search, and those that take as long as all others together.
+FOUND, LAST = "enhanced_qnas", ("vgg11_bn",)
 
 
 def check_sources(split: np.ndarray, group: np.ndarray, y: np.ndarray) -> None:
@@ -108,33 +113,35 @@ def peer(name: str, weights: Path | None):
     return network
 
 
-def scores(network, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+def scores(network, x: np.ndarray, y: np.ndarray, device: str = "cpu") -> dict[str, float]:
     """Balanced accuracy and AUC."""
     import torch
     from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
     network.eval()
     with torch.inference_mode():
-        answers = torch.cat([network(part).softmax(1)[:, 1] for part in torch.from_numpy(x).split(64)]).numpy()
+        parts = torch.from_numpy(x).to(device).split(64)
+        answers = torch.cat([network(part).softmax(1)[:, 1] for part in parts]).cpu().numpy()
     return {
         "balanced_accuracy": float(balanced_accuracy_score(y, answers > 0.5)),
         "auc": float(roc_auc_score(y, answers)),
     }
 
 
-def train(network, parts: dict, scale: Scale, seed: int) -> None:
+def train(network, parts: dict, scale: Scale, seed: int, device: str = "cpu") -> None:
     """The training of all networks: AdamW, one cycle, flips and shifts of an eighth of the side."""
     import torch
 
-    x, y = (torch.from_numpy(each) for each in parts["train"])
+    x, y = (torch.from_numpy(each).to(device) for each in parts["train"])
     rng = torch.Generator().manual_seed(seed)
     steps = scale.final_epochs * -(-len(x) // 32)
-    optimizer = torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=1e-2)
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=1e-2, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
     for _ in range(scale.final_epochs):
         network.train()
         order = torch.randperm(len(x), generator=rng)
         for batch in order.split(32):
+            batch = batch.to(device)
             images = x[batch]
             if torch.rand((), generator=rng) < 0.5:
                 images = images.flip(-1)
@@ -148,7 +155,7 @@ def train(network, parts: dict, scale: Scale, seed: int) -> None:
             schedule.step()
 
 
-def found(parts: dict, scale: Scale, seed: int, work: Path):
+def found(parts: dict, scale: Scale, seed: int, work: Path, device: str = "cpu"):
     """Builds the best network of a search by Enhanced Q-NAS; says what the search cost in seconds."""
     started = time.perf_counter()
     study = nas.search(
@@ -163,6 +170,7 @@ def found(parts: dict, scale: Scale, seed: int, work: Path):
         epochs=scale.epochs,
         seed=seed,
         storage=work / f"qnas-{seed}.sqlite",
+        device=device,
         progress=False,
     )
     return study.space.build(study.best.architecture, study.task), time.perf_counter() - started
@@ -179,9 +187,49 @@ def interval(values: list[float]) -> dict[str, float | None]:
     return {"mean": mean, "low": mean - half, "high": mean + half}
 
 
-def main() -> None:
+def one(
+    name: str, parts: dict, scale: Scale, seed: int, work: Path, weights: Path | None = None, device: str = "cpu"
+) -> dict[str, float]:
+    """One network, found or of the peers, trained and tested; or what is kept of it."""
     import torch
 
+    kept = work / f"{name}-{seed}.json"
+    if kept.is_file():
+        return json.loads(kept.read_text())
+    torch.manual_seed(seed)
+    network, seconds = found(parts, scale, seed, work, device) if name == FOUND else (peer(name, weights), 0.0)
+    train(network.to(device), parts, scale, seed, device)
+    parameters = sum(each.numel() for each in network.parameters())
+    said = {"params": parameters, "search_seconds": seconds, **scores(network, *parts["test"], device)}
+    kept.write_text(json.dumps(said))
+    return said
+
+
+def table(runs: dict[str, dict[int, dict[str, float]]]) -> dict[str, dict]:
+    """Means over seeds by network, and differences of the found one to each peer over the seeds that both have.
+
+    Args:
+        runs: Scores by network and seed.
+    """
+    result: dict[str, dict] = {}
+    for name, by_seed in runs.items():
+        if not by_seed:
+            continue
+        result[name] = {
+            "params": float(np.mean([run["params"] for run in by_seed.values()])),
+            "seeds": sorted(by_seed),
+            **{key: interval([run[key] for run in by_seed.values()]) for key in ("balanced_accuracy", "auc")},
+        }
+        both = sorted(set(by_seed) & set(runs.get(FOUND, {})))
+        if name != FOUND and both:
+            result[name]["found_over_this"] = {
+                key: interval([runs[FOUND][seed][key] - by_seed[seed][key] for seed in both])
+                for key in ("balanced_accuracy", "auc")
+            }
+    return result
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="covid_ct.npz")
     parser.add_argument("--scale", choices=SCALES, default="tiny")
@@ -189,36 +237,23 @@ def main() -> None:
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--seeds", type=int, help="number of seeds; the scale's if left out")
     parser.add_argument("--work", type=Path, default=Path("runs/covid_ct"))
+    parser.add_argument("--minutes", type=float, default=1e6, help="time after which nothing is started")
     arguments = parser.parse_args()
     scale = SCALES[arguments.scale]
     weights = {name: Path(file) for name, _, file in (each.partition("=") for each in arguments.weights)}
     work = (arguments.work / arguments.scale).resolve()
     work.mkdir(parents=True, exist_ok=True)
     parts = parts_of(arguments.data, scale)
-    runs: dict[str, list[dict]] = {}
     seeds = list(range(arguments.seeds or scale.seeds))
-    for seed in seeds:
-        for name in ("enhanced_qnas", *arguments.peers):
-            kept = work / f"{name}-{seed}.json"
-            if not kept.is_file():
-                torch.manual_seed(seed)
-                network, seconds = (
-                    found(parts, scale, seed, work) if name == "enhanced_qnas" else (peer(name, weights.get(name)), 0.0)
-                )
-                train(network, parts, scale, seed)
-                parameters = sum(each.numel() for each in network.parameters())
-                said = {"params": parameters, "search_seconds": seconds, **scores(network, *parts["test"])}
-                kept.write_text(json.dumps(said))
-            runs.setdefault(name, []).append(json.loads(kept.read_text()))
-            print(seed, name, runs[name][-1], flush=True)
-    result = {
-        name: {
-            "params": each[-1]["params"],
-            "balanced_accuracy": interval([run["balanced_accuracy"] for run in each]),
-            "auc": interval([run["auc"] for run in each]),
-        }
-        for name, each in runs.items()
-    }
+    names = (FOUND, *arguments.peers)
+    runs: dict[str, dict[int, dict[str, float]]] = {name: {} for name in names}
+    until = time.monotonic() + 60 * arguments.minutes
+    for name, seed in sorted(itertools.product(names, seeds), key=lambda each: (each[0] in LAST, each[1])):
+        if (work / f"{name}-{seed}.json").is_file() or time.monotonic() < until:
+            runs[name][seed] = one(name, parts, scale, seed, work, weights.get(name))
+            print(seed, name, runs[name][seed], flush=True)
+    result = table(runs)
+    missing = [f"{name}, seed {seed}" for name in (FOUND, *PEERS) for seed in seeds if seed not in runs.get(name, {})]
     facts = {
         "seeds": seeds,
         "scale": arguments.scale,
@@ -226,7 +261,7 @@ def main() -> None:
         "images": {name: len(y) for name, (_, y) in parts.items()},
         "weights": {name: file.name for name, file in weights.items()},
         "not_run": [
-            *[name for name in PEERS if name not in arguments.peers],
+            *missing,
             *[f"seed {each}" for each in range(len(seeds), scale.seeds)],
             *[f"scale {each}" for each in SCALES if each != arguments.scale],
         ],

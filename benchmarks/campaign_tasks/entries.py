@@ -75,7 +75,7 @@ class Entry:
 
 def queue(settings: Settings) -> list[Entry]:
     """All entries, the most valuable first."""
-    from campaign_tasks import checks, folds, growth, precision, quantisers, segmentation, studies
+    from campaign_tasks import checks, covid, folds, growth, precision, quantisers, segmentation, studies
 
     return [
         *checks.entries(settings),
@@ -85,4 +85,5 @@ def queue(settings: Settings) -> list[Entry]:
         *studies.entries(settings),
         *segmentation.entries(settings),
         *folds.entries(settings),
+        *covid.entries(settings),
     ]

@@ -25,6 +25,7 @@ SUMMARIES = {
     "campaign_qnas": "studies:summary",
     "campaign_segmentation": "segmentation:summary",
     "campaign_segmentation_folds": "folds:summary",
+    "campaign_covid": "covid:summary",
 }
 
 
