@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from nasplug.contract.errors import DataError, did_you_mean
 from nasplug.contract.wording import plural
 from nasplug.data.source import existing_file
-from nasplug.data.volumes.case import Case, CaseList, Volume, affine_of
+from nasplug.data.volumes.case import Case, CaseList, Volume, affine_of, spacing_of
 from nasplug.data.volumes.nifti import classes_of
 from nasplug.data.volumes.source import VolumeSource, listed
 
@@ -128,19 +127,40 @@ class NpzVolumes(VolumeSource):
         else:
             label, image = label[0], image[0]
             if "shapes" in arrays:
-                corner = tuple(slice(int(size)) for size in arrays["shapes"][members[0]])
+                corner = self._corner(arrays["shapes"], members[0], labels.shape)
                 label, image = label[corner], image[(slice(None), *corner)]
         where = f"{cases.where}, {case.name}"
         mask = classes_of(label, cases.values, where)
         return Volume(np.ascontiguousarray(image, dtype=np.float32), mask, self._affine(arrays))
 
+    def _corner(self, shapes: NDArray[Any], position: int, block: tuple[int, ...]) -> tuple[slice, ...]:
+        """The part of a block that is not padding."""
+        if shapes.dtype.kind not in "ui" or shapes.shape != (block[0], len(block) - 1):
+            raise DataError(
+                f"the array 'shapes' is {shapes.dtype} of shape {shapes.shape}",
+                where=str(self.path),
+                fix=f"write integers of shape {(block[0], len(block) - 1)}, the size of each volume along each axis",
+            )
+        sizes = [int(size) for size in shapes[position]]
+        if any(not 0 < size <= most for size, most in zip(sizes, block[1:], strict=True)):
+            raise DataError(
+                f"the array 'shapes' says {sizes} of volume {position}",
+                where=str(self.path),
+                fix=f"write sizes from 1 to those of its block, {list(block[1:])}",
+            )
+        return tuple(map(slice, sizes))
+
     def _affine(self, arrays: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
         if self.spacing is None and "affine" in arrays and arrays["affine"].shape == (4, 4):
-            return np.asarray(arrays["affine"], np.float64)
-        spacing: Sequence[float] = self.spacing or arrays.get("spacing_mm", np.ones(3)).tolist()
-        if len(spacing) not in (2, 3) or min(spacing) <= 0:
-            raise DataError(f"the spacing is {list(spacing)}", where=str(self.path), fix="give three numbers above 0")
-        return affine_of([*spacing, 1.0][:3])
+            affine = np.asarray(arrays["affine"], np.float64)
+            if not np.isfinite(affine).all() or min(spacing_of(affine)) <= 0:
+                raise DataError("the array 'affine' does not say the size of the voxels", where=str(self.path))
+            return affine
+        given = np.asarray(arrays.get("spacing_mm", np.ones(3)) if self.spacing is None else self.spacing)
+        numbers = given.dtype.kind in "uif" and given.shape in ((2,), (3,))
+        if not numbers or not np.isfinite(given).all() or given.min() <= 0:
+            raise DataError(f"the spacing is {given.tolist()}", where=str(self.path), fix="give three numbers above 0")
+        return affine_of([*given.tolist(), 1.0][:3])
 
     def _opened(self) -> dict[str, NDArray[Any]]:
         if self._arrays is None:

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nasplug.contract.errors import DataError
 from nasplug.data.volumes.facts import Channel
 from nasplug.data.volumes.settings import Preparation
 
@@ -54,8 +55,21 @@ def scales(channels: Sequence[Channel], preparation: Preparation) -> list[Scale]
     Args:
         channels: Intensities of the channels in the foreground.
         preparation: Settings.
+
+    Raises:
+        DataError: The window leaves nothing of what the foreground holds.
     """
-    return [_scale(channel, preparation) for channel in channels]
+    found = [_scale(channel, preparation) for channel in channels]
+    for scale, channel in zip(found, channels, strict=True):
+        beside = channel.high <= scale.low or channel.low >= scale.high
+        if preparation.window is not None and scale.kind == "ct" and beside:
+            raise DataError(
+                f"the window {preparation.window} leaves one value of the channel {channel.name!r}",
+                where="preparation",
+                why=f"99 % of the foreground lie from {channel.low:g} to {channel.high:g}",
+                fix="give a window that overlaps them",
+            )
+    return found
 
 
 def _scale(channel: Channel, preparation: Preparation) -> Scale:

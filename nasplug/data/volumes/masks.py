@@ -13,7 +13,7 @@ from nasplug.data.source import existing_folder
 from nasplug.data.volumes.case import Case, CaseList, Volume, affine_of
 from nasplug.data.volumes.decathlon import patient_of
 from nasplug.data.volumes.nifti import classes_of
-from nasplug.data.volumes.source import VolumeSource, listed
+from nasplug.data.volumes.source import VolumeSource, check_classes, listed
 from nasplug.optional import require
 
 #: Names of the channels of grey and of coloured pictures.
@@ -55,12 +55,7 @@ class MaskFolder(VolumeSource):
         self.path, self.classes = path, dict(classes)
         self.images, self.masks, self.suffix = images, masks, suffix
         self.grey, self.patient = grey, patient
-        if len(self.classes) < 2 or len(set(self.classes.values())) != len(self.classes):
-            raise DataError(
-                "classes needs a background and another class, with different values",
-                where="MaskFolder",
-                fix="write {background: 0, nucleus: 255}",
-            )
+        check_classes(self.classes, "MaskFolder", "{background: 0, nucleus: 255}")
 
     @property
     def name(self) -> str:

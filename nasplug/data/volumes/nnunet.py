@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 from nasplug.contract.errors import DataError
@@ -12,6 +12,8 @@ from nasplug.data.volumes.case import Case, CaseList, Volume
 from nasplug.data.volumes.decathlon import patient_of, read_json
 from nasplug.data.volumes.nifti import ENDINGS, read_case
 from nasplug.data.volumes.source import VolumeSource, listed
+
+_SPLITS = 'write [{"train": [CASE, ...], "val": [CASE, ...]}, ...], or remove the file'
 
 
 class NnUNet(VolumeSource):
@@ -48,7 +50,14 @@ class NnUNet(VolumeSource):
         channels = _channels(about, folder)
         labels = _labels(about, folder)
         images = _grouped(folder / "imagesTr", ending)
-        folds = _folds(folder / "splits_final.json")
+        folds = _folds(folder / "splits_final.json", images)
+        for path in sorted((folder / "labelsTr").glob(f"*{ending}")):
+            if path.name.removesuffix(ending) not in images:
+                raise DataError(
+                    f"the label {path.name!r} has no image",
+                    where=str(folder / "imagesTr"),
+                    fix=f"add {path.name.removesuffix(ending)}_0000{ending}, or drop the label",
+                )
         cases: list[Case] = []
         for name, by_channel in images.items():
             missing = sorted(set(range(len(channels))) - set(by_channel))
@@ -102,7 +111,9 @@ def _labels(about: Mapping[str, object], folder: Path) -> dict[str, int]:
             raise DataError(
                 f"the label {name!r} has the value {number!r}",
                 where=str(folder / "dataset.json"),
-                why="regions, which join several values, are not supported",
+                why="a label is one integer, without quotes"
+                if isinstance(number, str)
+                else "regions, which join several values, are not supported",
                 fix="give every label one integer",
             )
         twin = next((other for other, known in named.items() if known == number), None)
@@ -128,7 +139,7 @@ def _grouped(folder: Path, ending: str) -> dict[str, dict[int, Path]]:
     return found
 
 
-def _folds(path: Path) -> dict[str, int]:
+def _folds(path: Path, known: Container[str]) -> dict[str, int]:
     """The fold in which each case validates, of `splits_final.json` where there is one."""
     import json
 
@@ -136,13 +147,28 @@ def _folds(path: Path) -> dict[str, int]:
         return {}
     try:
         folds = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(folds, list) or not folds:
+            raise ValueError("it is not a list of folds")
         pairs = [(str(name), fold) for fold, parts in enumerate(folds) for name in parts["val"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError("cannot read the folds", where=str(path), why=str(error), fix="correct or remove it") from error
+        training = [set(map(str, parts.get("train", ()))) for parts in folds]
+    except KeyError as error:
+        raise DataError("cannot read the folds", where=str(path), why=f"a fold has no {error}", fix=_SPLITS) from error
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise DataError("cannot read the folds", where=str(path), why=str(error), fix=_SPLITS) from error
     found: dict[str, int] = {}
     for name, fold in pairs:
         if found.setdefault(name, fold) != fold:
             raise DataError(
                 f"case {name!r} validates in folds {found[name]} and {fold}", where=str(path), fix="name it in one"
+            )
+        if name in training[fold]:
+            raise DataError(
+                f"case {name!r} trains and validates in fold {fold}", where=str(path), fix="name it in one of both"
+            )
+        if name not in known:
+            raise DataError(
+                f"fold {fold} validates on case {name!r}, which has no image",
+                where=str(path),
+                fix="add its images, or take it out of the folds",
             )
     return found

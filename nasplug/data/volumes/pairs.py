@@ -12,7 +12,7 @@ from nasplug.data.source import existing_folder
 from nasplug.data.volumes.case import Case, CaseList, Volume
 from nasplug.data.volumes.decathlon import patient_of
 from nasplug.data.volumes.nifti import read_case
-from nasplug.data.volumes.source import VolumeSource, listed
+from nasplug.data.volumes.source import VolumeSource, check_classes, listed
 
 _FIELD = "{case}"
 
@@ -56,12 +56,7 @@ class NiftiPairs(VolumeSource):
                 raise DataError(
                     f"the pattern {pattern!r} lacks {_FIELD}", where="NiftiPairs", fix=f"write {_FIELD}_T1w"
                 )
-        if len(self.classes) < 2 or len(set(self.classes.values())) != len(self.classes):
-            raise DataError(
-                "classes needs a background and another class, with different values",
-                where="NiftiPairs",
-                fix="write {background: 0, tumour: 1}",
-            )
+        check_classes(self.classes, "NiftiPairs", "{background: 0, tumour: 1}")
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -24,6 +25,8 @@ from nasplug.data.volumes.source import VolumeSource
 
 #: Part of every key; raise it when the meaning of prepared files changes.
 FORMAT = 2
+#: Number of voxels that resampling may make of a volume: 4 GiB of each channel.
+LARGEST = 2**30
 #: Voxels of each class of a case among which centres of patches are drawn.
 _CENTRES = 10_000
 
@@ -123,6 +126,13 @@ def _prepare(folder: Path, source: VolumeSource, facts: Fingerprint, preparation
         position, case = entry
         volume = read_checked(source, case, cases, preparation.empty, preparation.nan)
         grid = Grid.of(volume.label.shape, volume.affine, spacing, slices)
+        if math.prod(grid.shape) > max(LARGEST, volume.label.size):
+            raise DataError(
+                f"the spacing makes a volume of {' x '.join(f'{size:,}' for size in grid.shape)} voxels",
+                where=f"{cases.where}, case {case.name}",
+                why=f"the file has {' x '.join(map(str, volume.label.shape))}, and {LARGEST:,} are the most",
+                fix="give a larger preparation.spacing, in millimetres, or `original`",
+            )
         image = np.stack([scale.apply(channel) for scale, channel in zip(found, volume.image, strict=True)])
         label = grid.label(volume.label)
         # The last axis varies slowest, so that a slice lies in one piece.

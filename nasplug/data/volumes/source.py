@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 from nasplug.contract.errors import DataError
 from nasplug.contract.jsondata import Json
@@ -72,3 +73,23 @@ def listed(cases: list[Case], where: str, fix: str) -> tuple[Case, ...]:
         if before.name == after.name:
             raise DataError(f"two cases are called {after.name!r}", where=where, fix="give every case one image")
     return tuple(ordered)
+
+
+def check_classes(classes: Mapping[str, int], where: str, example: str) -> None:
+    """Refuses classes that a mask cannot tell apart.
+
+    Args:
+        classes: Value of each class, by its name.
+        where: Name of the source, for messages.
+        example: Classes as they are written.
+
+    Raises:
+        DataError: There are fewer than two classes, two of one value, or values that are not integers.
+    """
+    odd = next((value for value in classes.values() if isinstance(value, bool) or not isinstance(value, int)), None)
+    if odd is not None:
+        raise DataError(f"a class has the value {odd!r}", where=where, fix=f"write integers without quotes: {example}")
+    if len(classes) < 2 or len(set(classes.values())) != len(classes):
+        raise DataError(
+            "classes needs a background and another class, with different values", where=where, fix=f"write {example}"
+        )

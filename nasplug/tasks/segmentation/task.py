@@ -221,6 +221,10 @@ class Segmentation:
         """
         self.data.check()
         divisions(self.cases.facts, self._folds)
+        if self.dimensions == 3 and self.cases.facts.flat:
+            raise DataError(
+                "the images are flat, and 3 dimensions were said", where=self.data.name, fix="set dimensions: 2"
+            )
         largest = np.max([grid.shape for grid in self.cases.grids], axis=0)[: self.dimensions].tolist()
         for axis, (size, most) in enumerate(zip(self.patch_size, largest, strict=True)):
             if size > most and not self._patches.pad:

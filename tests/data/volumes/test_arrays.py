@@ -101,6 +101,25 @@ def test_arrays_that_are_not_real_numbers(tmp_path, arrays):
             source.load()
 
 
+@pytest.mark.parametrize(
+    ("arrays", "match"),
+    [
+        ({"shapes": np.full((2, 3), 50)}, r"says \[50, 50, 50\] of volume 0(.|\n)*\[20, 18, 16\]"),
+        ({"shapes": np.zeros((2, 3), int)}, "'shapes' says"),
+        ({"shapes": np.full((1, 3), 5)}, r"'shapes' is int64 of shape \(1, 3\)"),
+        ({"shapes": np.full((2, 3), 5.0)}, "'shapes' is float64"),
+        ({"spacing_mm": np.full(3, np.nan)}, "the spacing is"),
+        ({"spacing_mm": np.array(["1", "1", "1"])}, "the spacing is"),
+        ({"spacing_mm": np.ones(4)}, "the spacing is"),
+        ({"affine": np.full((4, 4), np.nan)}, "'affine' does not say the size"),
+        ({"affine": np.zeros((4, 4))}, "'affine' does not say the size"),
+    ],
+)
+def test_sizes_that_cannot_be(tmp_path, arrays, match):
+    with pytest.raises(DataError, match=match):
+        fingerprint(NpzVolumes(str(write_npz(tmp_path / "s.npz", 2, **arrays))))
+
+
 def test_values_beyond_the_classes(tmp_path):
     path = write_npz(tmp_path / "v.npz", 2, classes=np.array(["background", "core"]))
     with pytest.raises(DataError, match=r"case0(.|\n)*the value 2, which is not one of the 2 classes"):

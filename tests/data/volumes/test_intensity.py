@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nasplug.contract.errors import DataError
 from nasplug.data.volumes import Preparation
 from nasplug.data.volumes.facts import Channel
 from nasplug.data.volumes.intensity import Scale, scales
@@ -35,6 +36,13 @@ def test_ct_clips_and_divides_by_numbers_of_the_data_set():
     np.testing.assert_allclose(scale.apply(VALUES).ravel(), [-12, -3, -2, -1, 3])
     (scale,) = scales([channel("CT")], Preparation(window=[-57, 164]))
     np.testing.assert_allclose(scale.apply(VALUES).ravel(), [-7.7, -3, -2, -1, 14.4], rtol=1e-6)
+
+
+@pytest.mark.parametrize("window", [[60, 400], [-900, -100]])
+def test_a_window_beside_the_foreground_is_refused(window):
+    with pytest.raises(DataError, match=r"leaves one value of the channel 'CT'(.|\n)*from -100 to 50"):
+        scales([channel("CT")], Preparation(window=window))
+    assert scales([channel("T2")], Preparation(window=window))[0].kind == "zscore", "it has no window"
 
 
 def test_others_use_the_image_alone():

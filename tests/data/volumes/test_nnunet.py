@@ -45,6 +45,7 @@ def test_what_is_missing(folder):
     with pytest.raises(DataError, match=r"'ball_2' has no channel 1, 'CT'(.|\n)*add ball_2_0001.nii.gz"):
         NnUNet(str(folder)).load()
     (folder / "imagesTr" / "ball_2_0000.nii.gz").unlink()
+    (folder / "labelsTr" / "ball_2.nii.gz").unlink()
     (folder / "labelsTr" / "ball_3.nii.gz").unlink()
     with pytest.raises(DataError, match="'ball_3' has no label"):
         NnUNet(str(folder)).load()
@@ -54,6 +55,7 @@ def test_what_is_missing(folder):
     ("change", "match"),
     [
         ({"labels": {"background": 0, "whole": [1, 2]}}, "regions"),
+        ({"labels": {"background": 0, "core": "1"}}, "'core' has the value '1'(.|\n)*without quotes"),
         ({"labels": {}}, "no `labels`"),
         ({"labels": {"background": 0, "core": 1, "shell": 1}}, "labels 'core' and 'shell' have one value: 1"),
         ({"channel_names": {}}, "no `channel_names`"),
@@ -95,3 +97,25 @@ def test_a_patient_in_two_folds(folder):
     facts = fingerprint(NnUNet(str(folder), patient=r"(ball)"))
     with pytest.raises(DataError, match="patient 'ball' is in two folds: 0 and 1"):
         divisions(facts, Folds(count=2, test_fraction=0))
+
+
+@pytest.mark.parametrize(
+    ("folds", "match"),
+    [
+        ({}, "not a list of folds"),
+        ([], "not a list of folds"),
+        ([{"train": []}], "a fold has no 'val'"),
+        ([{"train": ["ball_0"], "val": ["ball_0"]}], "'ball_0' trains and validates in fold 0"),
+        ([{"train": ["ball_0"], "val": ["ball_9"]}], "fold 0 validates on case 'ball_9', which has no image"),
+    ],
+)
+def test_folds_that_cannot_be(folder, folds, match):
+    (folder / "splits_final.json").write_text(json.dumps(folds))
+    with pytest.raises(DataError, match=match):
+        NnUNet(str(folder)).load()
+
+
+def test_a_label_without_an_image(folder):
+    write_nifti(folder / "labelsTr" / "ball_7.nii.gz", balls()[1])
+    with pytest.raises(DataError, match=r"'ball_7.nii.gz' has no image(.|\n)*add ball_7_0000.nii.gz"):
+        NnUNet(str(folder)).load()

@@ -70,3 +70,5 @@ def test_bad_arguments(bids):
     for classes in ({"background": 0}, {"background": 0, "core": 0}):
         with pytest.raises(DataError, match="classes needs a background"):
             NiftiPairs(str(bids), IMAGES, LABELS, classes)
+    with pytest.raises(DataError, match=r"a class has the value '1'(.|\n)*without quotes"):
+        NiftiPairs(str(bids), IMAGES, LABELS, {"background": 0, "core": "1"})

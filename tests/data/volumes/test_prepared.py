@@ -136,3 +136,8 @@ def test_one_image_under_the_names_of_two_patients_is_refused(tmp_path):
 def test_images_of_one_value_say_nothing_of_patients(tmp_path):
     path = write_npz(tmp_path / "t.npz", 3, images=np.zeros((3, 20, 18, 16)))
     assert len(fingerprint(NpzVolumes(str(path)), empty="keep").cases) == 3
+
+
+def test_a_spacing_that_makes_volumes_of_billions_of_voxels_is_refused(source):
+    with pytest.raises(DataError, match=r"makes a volume of 20,000 x 18,000 x 16,000 voxels(.|\n)*20 x 18 x 16"):
+        Prepared.of(source, Preparation(spacing=[1e-3, 1e-3, 1e-3]))

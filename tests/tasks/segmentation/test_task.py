@@ -68,6 +68,13 @@ def test_a_patch_that_is_larger_than_every_volume(make_task):
     make_task(2, patches={"size": [20, 18]}).check()
 
 
+def test_flat_images_have_two_dimensions(make_task, tmp_path):
+    write_npz(tmp_path / "volumes.npz", 6, (20, 18, 1))
+    make_task(2, patches={"size": [16, 16]}).check()
+    with pytest.raises(DataError, match=r"images are flat, and 3 dimensions were said(.|\n)*dimensions: 2"):
+        make_task(3, patches={"size": [16, 16, 1]}).check()
+
+
 def test_padded_patches_train(space, make_task):
     study = search(space, make_task(patches={"size": [24, 24, 24], "pad": True, "per_epoch": 4}), trials=1, epochs=1)
     assert study.best.state == "complete"
