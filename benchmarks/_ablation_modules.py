@@ -167,20 +167,29 @@ def few() -> PlantedData:
 # -- real studies ------------------------------------------------------------------------------------------------------
 
 
-def images() -> Split:
-    """Returns scikit-learn's digits, 8 x 8 pixels doubled to 16 x 16."""
-    from sklearn.datasets import load_digits
+def images(path: str, train: int = 2000, val: int = 1000) -> Split:
+    """Returns the first training images of CIFAR-10 (JPEG), RGB of 32 x 32 pixels, standardised.
 
-    x, y = load_digits(return_X_y=True)
-    pixels = torch.tensor(x, dtype=torch.float32).view(-1, 1, 8, 8) / 16
-    return Split(nn.functional.interpolate(pixels, scale_factor=2), torch.tensor(y), 1000, 50)
+    Args:
+        path: Path of `cifar10_jpeg.npz`.
+        train: Number of images to train on.
+        val: Number of images to validate on.
+    """
+    from _continual import _whole
+
+    whole = _whole(path)
+    count = train + val
+    x = torch.tensor(whole.x_train[:count]).float() / 255
+    x = x.permute(0, 3, 1, 2) if x.shape[-1] == 3 else x
+    y = torch.tensor(whole.y_train[:count]).long()
+    return Split((x - x.mean((0, 2, 3), keepdim=True)) / x.std((0, 2, 3), keepdim=True), y, train, 64)
 
 
-def resnet() -> Classifier:
-    """Returns timm's resnet10t for digits."""
+def resnet(weight_decay: float = 0.05) -> Classifier:
+    """Returns timm's test_resnet, all of whose kinds of blocks are in four layers."""
     import timm
 
-    return Classifier(timm.create_model("resnet10t", num_classes=10, in_chans=1, channels=(16, 24, 32, 48)), lr=0.003)
+    return Classifier(timm.create_model("test_resnet", num_classes=10), 0.003, weight_decay)
 
 
 def rows() -> Split:

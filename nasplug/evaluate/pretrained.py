@@ -347,4 +347,6 @@ def _why_unread(error: Exception) -> str:
     if isinstance(error, pickle.UnpicklingError):
         found = re.search(r"Unsupported (?:global|class|operand)[^.]*", text)
         return found[0] if found else "not a file of torch weights, or one with objects other than tensors"
+    if isinstance(error, (KeyError, IndexError, EOFError, ValueError)):  # what torch says of bytes that mean nothing
+        return "not a file of torch weights, or a damaged one"
     return text[:200]

@@ -67,7 +67,7 @@ class UserModel:
         self.location = model if isinstance(model, str) else None
         self.name = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)
         self.weights, self._prefix = weights, prefix
-        self.factory: Callable[..., object] | None = None if isinstance(model, nn.Module) else _factory(model)
+        self.factory: Callable[..., object] | None = None if isinstance(model, nn.Module) else factory_of(model)
         self.arguments: dict[str, Json] = {**self._remembered(), **(arguments or {})}
         made = model if isinstance(model, nn.Module) else self.make()
         self.attribute = self._attribute(made, attribute)
@@ -102,10 +102,14 @@ class UserModel:
                 f"{self.name} cannot be made",
                 where=_WHERE,
                 why=f"{type(error).__name__}: {error}",
-                fix="give its arguments: arguments={...}, or --set NAME=VALUE",
+                fix=f"{self._misspelled()}give its arguments: arguments={{...}}, or --set NAME=VALUE",
             ) from error
         if not isinstance(made, nn.Module):
-            raise SpecError(f"{self.name} made a {type(made).__name__}, not a torch.nn.Module", where=_WHERE)
+            raise SpecError(
+                f"expected {self.name} to make a torch.nn.Module, got {type(made).__name__}",
+                where=_WHERE,
+                fix="name the LightningModule or nn.Module class, or a function that returns a new model",
+            )
         return made
 
     def copy(self) -> nn.Module:
@@ -141,6 +145,18 @@ class UserModel:
         return self.attribute is not None
 
     # -- parts -----------------------------------------------------------------------------------------------------
+
+    def _misspelled(self) -> str:
+        """A suggestion for the first argument that the class or function does not take."""
+        assert self.factory is not None
+        try:
+            known = inspect.signature(self.factory).parameters
+        except ValueError:  # built in C
+            return ""
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+            return ""
+        wrong = next((name for name in self.arguments if name not in known), None)
+        return "" if wrong is None else f"{wrong!r} is not an argument: {did_you_mean(wrong, known)}; "
 
     def _attribute(self, made: nn.Module, stated: str | None) -> str | None:
         if stated is not None:
@@ -200,8 +216,22 @@ def _is_count(name: str) -> bool:
     return name.endswith("num_batches_tracked")
 
 
-def _factory(model: str | Callable[..., object]) -> Callable[..., object]:
+def factory_of(model: str | Callable[..., object]) -> Callable[..., object]:
+    """Returns the class or function that makes a model.
+
+    Args:
+        model: `package.module:name`, `timm:NAME`, or the class or function itself.
+
+    Raises:
+        SpecError: There is no such model.
+    """
     if not isinstance(model, str):
+        if not callable(model):
+            raise SpecError(
+                f"expected a model, got {type(model).__name__}",
+                where=_WHERE,
+                fix="give a trained module, a class or function that makes one, package.module:name, or timm:NAME",
+            )
         return model
     if model.startswith(_TIMM):
         timm = require("timm", extra="timm", purpose="build timm models")

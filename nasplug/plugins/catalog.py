@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import pkgutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -62,6 +65,13 @@ def _load(location: str, where: str) -> Any:
     module_name, _, attribute = location.partition(":")
     if not attribute:
         module_name, _, attribute = location.rpartition(".")
+    if not module_name or not attribute:
+        raise PluginImportError(
+            f"cannot import {location!r}",
+            where=where,
+            why="it names no module or nothing in it",
+            fix="write package.module:Name, such as my_project:Model",
+        )
     try:
         value: Any = importlib.import_module(module_name)
         for part in attribute.split("."):
@@ -75,7 +85,7 @@ def _load(location: str, where: str) -> Any:
             why=str(error),
             fix=f'pip install "nasplug[{extra}]"'
             if extra
-            else "check the spelling, or install the package that has it",
+            else f"{_near(error.name, module_name)}check the spelling, or install the package that has it",
         ) from error
     except (ImportError, AttributeError, ValueError, RuntimeError) as error:
         near = None
@@ -83,6 +93,17 @@ def _load(location: str, where: str) -> Any:
             names = [name for name in dir(error.obj) if not name.startswith("_")]
             near = did_you_mean(error.name, names) if names else None
         raise PluginImportError(f"cannot import {location!r}", where=where, why=str(error), fix=near) from error
+
+
+def _near(absent: str | None, wanted: str) -> str:
+    """A suggestion where a module beside the wanted one has almost its name; none for what it imports itself."""
+    if not absent or not f"{wanted}.".startswith(f"{absent}."):
+        return ""
+    package, _, last = absent.rpartition(".")
+    paths = getattr(sys.modules.get(package), "__path__", None) if package else None
+    names = [found.name for found in pkgutil.iter_modules(paths)] if paths or not package else []
+    near = difflib.get_close_matches(last, names, n=1, cutoff=0.6)
+    return f"did you mean {'.'.join(filter(None, (package, near[0])))!r}? " if near else ""
 
 
 #: Which extra of the core brings a library that component modules import at their top.

@@ -75,7 +75,14 @@ def _without_target(batch: Any, where: str) -> Any:
             return next(iter(rest.values())) if len(rest) == 1 else rest
     if isinstance(batch, (tuple, list)) and len(batch) in (1, 2):
         return batch[0]
-    kind = "no batch" if batch is None else f"a {type(batch).__name__}"
+    if batch is None:
+        raise TaskError(
+            "there is no training data",
+            where=where,
+            why="train_dataloader gives no batch",
+            fix="give it samples; a loader with drop_last needs at least one whole batch",
+        )
+    kind = f"a {type(batch).__name__}"
     size = f" of {len(batch)}" if isinstance(batch, (tuple, list, Mapping)) else ""
     raise TaskError(
         "the training data do not say what the network is called with",

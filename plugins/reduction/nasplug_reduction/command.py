@@ -121,6 +121,8 @@ class ShrinkCommand:
         name = re.sub(r"[^\w.]+", "-", arguments.model.rpartition(":")[2] or arguments.model)
         out = Path(arguments.out) if arguments.out else Path("runs") / f"{name}-reduced"
         out.mkdir(parents=True, exist_ok=True)
+        if arguments.onnx:
+            check_onnx(arguments.onnx)
         space: dict[str, object] = {"arguments": dict(arguments.set)}
         if arguments.input is not None:
             space["inputs"] = list(arguments.input)
@@ -158,6 +160,29 @@ class ShrinkCommand:
         else:
             _show(reduced, written)
         return 0
+
+
+def check_onnx(path: str) -> None:
+    """Makes sure that a file can be written in the end, before anything trains.
+
+    Args:
+        path: The file.
+
+    Raises:
+        StorageError: Its folder cannot be made.
+        MissingExtraError: The extra `onnx` is not installed.
+    """
+    from nasplug.contract.errors import StorageError
+    from nasplug.optional import require
+
+    for module in ("onnx", "onnxscript", "onnxruntime"):
+        require(module, extra="onnx", purpose="export to ONNX")
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {path!r}", where="--onnx", why=str(error), fix="give a file in a folder that can be written"
+        ) from error
 
 
 #: What the catalogue names.

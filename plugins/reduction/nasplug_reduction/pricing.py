@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,7 @@ class Pricer:
                     f"nothing answers {missing!r}",
                     where="reduction",
                     why="the run has no hardware target",
-                    fix=f"add a target, or limit one of {', '.join(found)}",
+                    fix=f"{did_you_mean(missing, ('params', 'macs'))}; for all others add a target",
                 )
             family = self._target.name.split(":")[0]
             candidate = Candidate(
@@ -103,10 +104,18 @@ def absolute(
                 why=f"the smallest one has {_said(smallest[name])}, which is {smallest[name] / original[name]:.1%} of "
                 f"the original's {_said(original[name])}; "
                 f"{plural(len(pricer.space.refused), 'channel group')} cannot shrink",
-                fix=f"keep {smallest[name] / original[name]:.2g} or more, or allow narrower widths: "
+                fix=f"{_enough(name, smallest[name], original[name], keep)}, or allow narrower widths: "
                 "widths: {least: 1, levels: 32} of the space, --least 1 of the command",
             )
     return limits, original, smallest
+
+
+def _enough(name: str, smallest: float, original: float, keep: Mapping[str, float]) -> str:
+    """What to ask for instead, rounded so that it is enough."""
+    if name in keep:
+        return f"keep {math.ceil(100 * smallest / original) / 100:g} or more"
+    digits = 2 - math.floor(math.log10(smallest))
+    return f"allow at least {math.ceil(smallest * 10**digits) / 10**digits:.12g}"
 
 
 def _said(value: float) -> str:

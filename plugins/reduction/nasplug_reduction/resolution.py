@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -74,6 +74,27 @@ def scale(network: nn.Module, share: float, *, dense: bool) -> None:
         network.register_forward_hook(ScaledBack(share))
 
 
+def read_shares(given: object) -> tuple[float, ...]:
+    """Reads shares of a resolution, ascending, without the original one.
+
+    Args:
+        given: List of numbers between 0 and 1.
+
+    Raises:
+        SpecError: It is something else.
+    """
+    fix = "write a list such as [0.5, 0.75]; the original one is always a choice"
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        raise SpecError(f"expected a list of shares, got {given!r:.80}", where=_WHERE, fix=fix)
+    shares = list(given)
+    for share in shares:
+        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share <= 1:
+            raise SpecError(
+                f"a resolution is a share of the original one between 0 and 1, got {share!r:.80}", where=_WHERE, fix=fix
+            )
+    return tuple(sorted({float(share) for share in shares if share != 1}))
+
+
 def check_resolutions(network: nn.Module, name: str, inputs: Inputs, shares: Sequence[float]) -> bool:
     """Makes sure that a network can look at smaller inputs, by running it without numbers.
 
@@ -87,7 +108,7 @@ def check_resolutions(network: nn.Module, name: str, inputs: Inputs, shares: Seq
         Whether the answer has spatial axes, which must be scaled back.
 
     Raises:
-        SpecError: A share is out of range, or the network cannot take such inputs.
+        SpecError: The network cannot take such inputs.
     """
     args, kwargs = inputs.example(2, device="meta")
     if kwargs or len(args) != 1 or not args[0].is_floating_point() or args[0].ndim - 2 not in _MODES:
@@ -101,12 +122,6 @@ def check_resolutions(network: nn.Module, name: str, inputs: Inputs, shares: Seq
     whole = _answer(twin, args[0])
     dense = False
     for share in shares:
-        if not 0 < share < 1:
-            raise SpecError(
-                f"a resolution is a share of the original one between 0 and 1, got {share:g}",
-                where=_WHERE,
-                fix="write 0.5 or 0.75; the original one is always a choice",
-            )
         sizes = [size * share for size in spatial]
         if any(abs(size - round(size)) > 1e-6 for size in sizes):
             raise SpecError(

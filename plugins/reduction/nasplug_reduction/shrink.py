@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from nasplug.contract.errors import SpecError
+from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.contract.io import inputs_of
 from nasplug.contract.jsondata import Json, JsonObject
-from nasplug.evaluate.usermodel import ModelLike, UserModel
+from nasplug.evaluate.usermodel import ModelLike, UserModel, factory_of
 from nasplug.plugins.component import Component, component, instantiate, resolve
 from nasplug.plugins.discovery import discover
 from nasplug.run.api import search
 from nasplug.run.assemble import find_target
+from nasplug.tasks import LightningTask
+from nasplug_reduction.budgets import read_budget
+from nasplug_reduction.labels import check_labels
 from nasplug_reduction.pricing import Pricer, absolute
 from nasplug_reduction.result import Reduced
 from nasplug_reduction.space import ReductionSpace, Widths
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from nasplug.contract.protocols import Task
     from nasplug.contract.records import Direction
     from nasplug_reduction.strategies.course import Reduction
+
+#: Settings of the space that are not those of the model.
+_SETTINGS = ("importance", "widths", "blocks", "recalibrate", "operators", "resolutions")
 
 
 def shrink(
@@ -68,11 +74,17 @@ def shrink(
         SpecError: The model, its weights, the data or the budget cannot be used; nothing was trained.
         StudyError: The original network could not be scored, or there is no result.
     """
+    shares, limits = read_budget(keep, at_most)
+    objective(metric)
     settings = dict(space or {})
     file = None if weights is None else str(weights)
     task, made = _task_and_space(model, file, data, metric, dict(settings), training)
-    shares = {"params": float(keep)} if isinstance(keep, (int, float)) else dict(keep or {})
-    limits = dict(at_most or {})
+    if not isinstance(strategy, (str, Component)):
+        raise SpecError(
+            f"expected the name of a strategy, got {type(strategy).__name__}",
+            where="shrink, strategy",
+            fix="write 'reduction.greedy', or nasplug.component('reduction.greedy', steps=4)",
+        )
     named = strategy if isinstance(strategy, Component) else component(strategy)
     given: dict[str, Any] = {"keep": shares, "at_most": limits, "final_epochs": epochs}
     wanted = Component(named.name, {**given, **named.args}, named.is_path)
@@ -150,14 +162,22 @@ def _task_and_space(
     attribute, prefix = settings.pop("network_attribute", None), settings.pop("prefix", None)
     arguments: dict[str, Json] = dict(settings.pop("arguments", None) or {})
     inputs = settings.pop("inputs", None)
+    for name in settings:
+        if name not in _SETTINGS:
+            raise SpecError(
+                f"the space has no setting {name!r}", where="shrink, space", fix=did_you_mean(name, _SETTINGS)
+            )
     if isinstance(settings.get("widths"), Mapping):
-        settings["widths"] = Widths(**settings["widths"])
+        settings["widths"] = Widths.of(settings["widths"])
     if isinstance(model, str) and model.startswith("timm:") and "num_classes" not in arguments:
+        factory_of(model)  # a misspelled name is said before its data are read
         task = task_of(None, data, metric, training, inputs, like=model)
         made = UserModel(model, weights, {**arguments_of(task), **arguments}, attribute, prefix)
     else:
         made = UserModel(model, weights, arguments, attribute, prefix)
         task = task_of(made, data, metric, training, inputs)
+        if isinstance(task, LightningTask) and not made.is_lightning and not hasattr(data, "objectives"):
+            check_labels(task, task.outputs)
     return task, ReductionSpace(made, inputs=inputs_of(task), **settings)
 
 
@@ -165,10 +185,5 @@ def _check_budget(
     space: ReductionSpace, keep: Mapping[str, float], at_most: Mapping[str, float], target: str | None
 ) -> None:
     """Refuses a budget that no network keeps to before anything is trained."""
-    if not keep and not at_most:
-        raise SpecError("there is no budget", where="shrink", fix="give keep=0.25, or at_most={'params': 100_000}")
-    for name, share in keep.items():
-        if not 0 < share < 1:
-            raise SpecError(f"keep of {name} must lie between 0 and 1, got {share:g}", where="shrink")
     hardware = None if target is None else find_target(target, discover().catalog)
     absolute(Pricer(space, hardware, [*keep, *at_most]), keep, at_most)

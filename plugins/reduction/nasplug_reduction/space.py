@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 from torch import Tensor, nn
 
-from nasplug.contract.errors import SpecError
+from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.contract.hookspecs import hookimpl
 from nasplug.contract.io import Inputs, InputsLike
 from nasplug.contract.jsondata import JsonObject
@@ -30,7 +30,7 @@ from nasplug_reduction.inheritance import inherit
 from nasplug_reduction.layout import AxisIndices, Kept, Layout, options
 from nasplug_reduction.picture import picture
 from nasplug_reduction.records import Substitution, made
-from nasplug_reduction.resolution import check_resolutions
+from nasplug_reduction.resolution import check_resolutions, read_shares
 from nasplug_reduction.substitution import (
     DEPTHWISE,
     POINTWISE,
@@ -68,8 +68,29 @@ class Widths:
 
     def __post_init__(self) -> None:
         for name in ("levels", "least", "round_to"):
-            if getattr(self, name) < 1:
-                raise SpecError(f"{name} must be >= 1, got {getattr(self, name)}", where="reduction, widths")
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise SpecError(
+                    f"{name} must be >= 1, got {value!r}" if isinstance(value, int) else f"{name} is {value!r}",
+                    where="reduction, widths",
+                    fix="write a positive integer",
+                )
+
+    @classmethod
+    def of(cls, given: Mapping[str, object]) -> Widths:
+        """Reads them from a mapping.
+
+        Args:
+            given: Values by name.
+
+        Raises:
+            SpecError: A name is unknown, or a value is not a positive integer.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in given:
+            if name not in known:
+                raise SpecError(f"there is no {name!r}", where="reduction, widths", fix=did_you_mean(str(name), known))
+        return cls(**given)  # type: ignore[arg-type]
 
 
 class ReductionSpace(ChoiceSpace):
@@ -127,6 +148,17 @@ class ReductionSpace(ChoiceSpace):
         operators: Sequence[Operator] = (),
         resolutions: Sequence[float] = (),
     ) -> None:
+        if importance not in get_args(Importance):
+            raise SpecError(
+                f"there is no importance {importance!r}",
+                where="reduction, importance",
+                fix=did_you_mean(str(importance), get_args(Importance)),
+            )
+        if isinstance(recalibrate, bool) or not isinstance(recalibrate, int) or recalibrate < 0:
+            raise SpecError(
+                f"recalibrate is {recalibrate!r}", where="reduction", fix="write a number of batches, 0 for none"
+            )
+        shares = read_shares(resolutions)
         if not isinstance(model, UserModel):
             model = UserModel(model, weights, arguments, network_attribute, prefix)
         self.model = model
@@ -140,6 +172,7 @@ class ReductionSpace(ChoiceSpace):
         self.inputs = known
         self.recalibrate = recalibrate
         network = self.model.network
+        self.model.answer(known)  # what it cannot take is said as the network says it
         channels = channels_of(network, known)
         self.refused: dict[str, str] = dict(channels.refused)
         given_widths: dict[str, tuple[int, ...]] = {}
@@ -160,7 +193,6 @@ class ReductionSpace(ChoiceSpace):
                 or "it has no convolution whose kernel is larger than 1",
                 fix="leave operators out",
             )
-        shares = tuple(sorted({float(share) for share in resolutions if share != 1}))
         if shares and self.model.attribute == "":
             raise SpecError(
                 f"the resolution of {self.model.name} cannot be chosen",
@@ -183,6 +215,8 @@ class ReductionSpace(ChoiceSpace):
                 f"nothing of {self.model.name} can become smaller",
                 where="reduction",
                 why="; ".join(f"{name}: {why}" for name, why in self.refused.items())[:500] or "it has no channels",
+                fix="allow narrower widths: widths: {least: 1} of the space, --least 1 of the command; or take another "
+                "network",
             )
         found = ranked(network, channels, self.groups, importance)
         self.order = {name: order for name, (order, _) in found.items()}

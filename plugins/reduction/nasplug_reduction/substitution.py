@@ -51,12 +51,18 @@ class Substitutes:
         Raises:
             SpecError: There is no such substitution.
         """
+        if isinstance(wanted, str) or not isinstance(wanted, Collection):
+            raise SpecError(
+                f"expected a list of substitutions, got {wanted!r:.80}",
+                where="reduction, operators",
+                fix="write a list such as [kernel, separable]",
+            )
         for name in wanted:
             if name not in OPERATORS:
                 raise SpecError(
                     f"there is no substitution {name!r}",
                     where="reduction, operators",
-                    fix=did_you_mean(name, OPERATORS),
+                    fix=did_you_mean(str(name), OPERATORS),
                 )
         kernels: dict[str, tuple[int, ...]] = {}
         separable: list[str] = []

@@ -39,6 +39,8 @@ _SMALLER = ("loss", "error", "rmse", "mse", "mae", "ece", "perplexity")
 
 def objective(metric: str) -> dict[str, str]:
     """Reads a metric as people write it: `val_acc`, `val_loss`, or `val_score:min` where the name does not say it."""
+    if not isinstance(metric, str):
+        raise SpecError(f"expected the name of a metric, got {metric!r:.80}", where="metric", fix="write val_acc")
     name, _, stated = metric.partition(":")
     if stated not in ("", "max", "min"):
         raise SpecError(f"cannot read the metric {metric!r}", where="metric", fix="write val_acc, or val_score:min")

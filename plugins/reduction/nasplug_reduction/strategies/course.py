@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from nasplug.contract.errors import SpecError
 from nasplug.contract.records import Architecture, Proposal, Trial
 from nasplug.ledger.work import Work
+from nasplug_reduction.budgets import read_budget
 from nasplug_reduction.strategies.routine import ROLE, Facts, Routine, RoutineStrategy, space_of
 
 if TYPE_CHECKING:
@@ -61,23 +62,7 @@ class Reduction(RoutineStrategy):
         final_epochs: int = 10,
         compare: bool = True,
     ) -> None:
-        shares = {"params": keep} if isinstance(keep, (int, float)) else dict(keep or {})
-        self.keep: dict[str, float] = {name: float(share) for name, share in shares.items()}
-        self.at_most: dict[str, float] = {name: float(limit) for name, limit in (at_most or {}).items()}
-        if not self.keep and not self.at_most:
-            raise SpecError(
-                "there is no budget", where="reduction", fix="give keep: 0.25, or at_most: {params: 100000}"
-            )
-        for name, share in self.keep.items():
-            if not 0 < share < 1:
-                raise SpecError(
-                    f"keep of {name} must lie between 0 and 1, got {share:g}",
-                    where="reduction",
-                    fix="write a share such as 0.25, or at_most for a number",
-                )
-        for name, limit in self.at_most.items():
-            if not limit > 0:
-                raise SpecError(f"at_most of {name} must be > 0, got {limit:g}", where="reduction")
+        self.keep, self.at_most = read_budget(keep, at_most)
         if final_epochs < 0:
             raise SpecError(f"final_epochs must be >= 0, got {final_epochs}", where="reduction")
         self.final_epochs, self.compare = final_epochs, compare
