@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from nasplug.contract.protocols import ReadsGraph as ReadsGraph
     from nasplug.contract.protocols import Relaxes as Relaxes
     from nasplug.contract.protocols import SearchSpace as SearchSpace
+    from nasplug.contract.protocols import SharesWeights as SharesWeights
     from nasplug.contract.protocols import Strategy as Strategy
     from nasplug.contract.protocols import Tabulates as Tabulates
     from nasplug.contract.protocols import Task as Task
@@ -124,6 +125,7 @@ _HOMES = {
         "Mutates",
         "ReadsGraph",
         "Relaxes",
+        "SharesWeights",
         "SearchSpace",
         "Strategy",
         "Tabulates",

@@ -117,6 +117,11 @@ def register(catalog: Catalog) -> None:
         "nasplug.evaluate.folds:CrossValidation",
         summary="Trains on every fold of a task, each a stage; answers means over the folds.",
     )
+    catalog.evaluator(
+        "supernet",
+        "nasplug.evaluate.supernet.evaluator:SupernetEvaluator",
+        summary="Trains all networks of the space together, once, and scores each with shared weights.",
+    )
     catalog.task(
         "image_classification",
         "nasplug.tasks.classification:ImageClassification",

@@ -66,13 +66,14 @@ def stored_plugins(study: Study) -> tuple[str, ...]:
 
 def _repeat(arguments: argparse.Namespace, study: Study, catalog: Catalog) -> None:
     from nasplug.cli.progress import LiveDisplay
+    from nasplug.run.alone import alone
     from nasplug.run.api import run_spec
     from nasplug.run.earlier import updated
     from nasplug.run.recommendation import repeat_spec, repeats_file
 
     storage = repeats_file(arguments.file, arguments.top, arguments.repeats)
     spec = overridden(updated(stored_spec(arguments.file), catalog), arguments.set)
-    spec = repeat_spec(study, spec, arguments.top, arguments.repeats, storage)
+    spec = repeat_spec(study, alone(spec, catalog), arguments.top, arguments.repeats, storage)
     print(f"{plural(spec.budget.trials or 0, 'fresh training')} -> {storage}", file=sys.stderr)
     run_spec(spec, trackers=[LiveDisplay()])
 

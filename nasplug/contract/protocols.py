@@ -241,6 +241,29 @@ class HasWorkload(Protocol):
 
 
 @runtime_checkable
+class SharesWeights(Protocol):
+    """A space that says which weights its networks share when they are trained together, as a supernet.
+
+    Without it, parameters of one name are shared, in layers of one class and with kernels of one size; a narrower layer
+    has the first channels of a wider one.
+    """
+
+    def shared(
+        self, architecture: Architecture, network: nn.Module
+    ) -> Mapping[str, tuple[str, Mapping[int, Sequence[int]]]]:
+        """Says where parameters lie in the shared weights.
+
+        Args:
+            architecture: The architecture.
+            network: Network of it, perhaps without numbers.
+
+        Returns:
+            By name of a parameter in the network: the name of the shared tensor, and the positions in it along axes
+            where these are not the first ones. Parameters that are left out are shared by their names.
+        """
+
+
+@runtime_checkable
 class Relaxes(Protocol):
     """A space with one differentiable network of all decisions, whose parameters say which of them to make."""
 
@@ -390,6 +413,7 @@ CAPABILITIES: dict[str, type] = {
         HasWorkload,
         ReadsGraph,
         Relaxes,
+        SharesWeights,
         Tabulates,
     )
 }

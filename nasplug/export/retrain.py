@@ -22,6 +22,7 @@ from nasplug.export.bundle import write_bundle
 from nasplug.export.exporter import Found
 from nasplug.export.write import exporters_of, write
 from nasplug.plugins.catalog import Catalog
+from nasplug.run.alone import alone
 from nasplug.run.assemble import Assembly, compose
 from nasplug.run.interruption import watching
 from nasplug.run.jobs import Job, Message
@@ -91,6 +92,7 @@ def retrain(
             emit(key, message)
 
     started = time.perf_counter()
+    spec = alone(spec, catalog)
     evaluator = spec.evaluator
     if evaluator.args.get("keep") == "none":  # a search may do without weights, this is about nothing else
         evaluator = dataclasses.replace(evaluator, args={**evaluator.args, "keep": "best"})

@@ -15,6 +15,8 @@ from nasplug.spaces.images import ClassifiesImages
 from nasplug_emonas.phases import Phase, active, bits, pairs
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nasplug.workloads.workload import Workload
 
 Decoder: TypeAlias = Literal["residual", "preact", "dense"]
@@ -116,6 +118,17 @@ class MacroSpace(ClassifiesImages, ChoiceSpace):
         return MacroNetwork(
             self.phases(architecture.genotype), task.input_shape, task.outputs, self.channels, self.decoder, self.growth
         )
+
+    def shared(self, architecture: Architecture, network: nn.Module) -> dict[str, tuple[str, dict[int, Sequence[int]]]]:
+        """Every node reads the same channels of another node in all networks; see `nasplug.SharesWeights`."""
+        from nasplug_emonas.networks.macro import PhaseNetwork
+
+        return {
+            f"{path}.{name}": (f"{path}.{name}", {axis: positions})
+            for path, phase in network.named_modules()
+            if isinstance(phase, PhaseNetwork)
+            for name, (axis, positions) in phase.read().items()
+        }
 
     def workload(self, architecture: Architecture, task: Task) -> Workload:
         """The layers of the network, from the phases alone.

@@ -61,7 +61,7 @@ class PhaseNetwork(nn.Module):
 
     def __init__(self, phase: Phase, inputs: int, outputs: int, first: bool, decoder: str, growth: int) -> None:
         super().__init__()
-        self.phase = phase
+        self.phase, self.decoder = phase, decoder
         self.widen: nn.Module = conv(inputs, outputs, 3 if first else 1) if inputs != outputs else nn.Identity()
         dense = decoder == "dense"
         width = [outputs, *[growth if dense else outputs] * len(phase.inputs)]
@@ -73,6 +73,7 @@ class PhaseNetwork(nn.Module):
                 self.joins[str(name)] = conv(total, outputs, 1)
                 total = outputs
             self.nodes.append(node(decoder, total, width[name]))
+        self.widths = tuple(width)
         total = sum(width[source] for source in phase.outputs)
         if dense or len(phase.outputs) > 1:
             self.joins["out"] = conv(total, outputs, 1)
@@ -85,6 +86,28 @@ class PhaseNetwork(nn.Module):
             values.append(module(self._join(str(name), [values[source] for source in sources])))
         result: Tensor = self.out(self._join("out", [values[source] for source in self.phase.outputs]))
         return result
+
+    def read(self) -> dict[str, tuple[int, list[int]]]:
+        """Says which channels parameters read that read several nodes, as if every node were read.
+
+        Returns:
+            Axis and positions by name of the parameter; see `nasplug.SharesWeights`.
+        """
+        starts = [sum(self.widths[:source]) for source in range(len(self.widths))]
+
+        def channels(sources: Sequence[int]) -> list[int]:
+            return [starts[source] + channel for source in sources for channel in range(self.widths[source])]
+
+        found: dict[str, tuple[int, list[int]]] = {}
+        for name, sources in enumerate(self.phase.inputs, start=1):
+            if str(name) in self.joins:
+                found[f"joins.{name}.weight"] = 1, channels(sources)
+            elif self.decoder == "dense":
+                found |= {f"nodes.{name - 1}.0.{what}": (0, channels(sources)) for what in ("weight", "bias")}
+                found[f"nodes.{name - 1}.2.weight"] = 1, channels(sources)
+        if "out" in self.joins:
+            found["joins.out.weight"] = 1, channels(self.phase.outputs)
+        return found
 
     def _join(self, name: str, values: list[Tensor]) -> Tensor:
         joined = torch.cat(values, dim=1) if len(values) > 1 else values[0]
