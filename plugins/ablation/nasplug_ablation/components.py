@@ -133,6 +133,11 @@ def read_entry(entry: object, where: str) -> tuple[str, Entry]:
     if entry.get("mode", "fill") not in MODES:
         mode = str(entry["mode"])
         raise SpecError(f"there is no mode {mode!r}", where=f"{where}.mode", fix=did_you_mean(mode, MODES))
+    fill = entry.get("fill", 0)
+    if fill != "mean" and (isinstance(fill, bool) or not isinstance(fill, (int, float))):
+        raise SpecError(
+            f"features cannot be filled with {fill!r:.80}", where=f"{where}.fill", fix="write a number, or `mean`"
+        )
     return kind, entry
 
 

@@ -198,6 +198,12 @@ def _each(kind: str, given: object, entry: Entry, bench: Workbench, where: str) 
 
 
 def _typed(entry: Entry, bench: Workbench, where: str) -> list[Component]:
+    if not isinstance(entry["type"], (str, type)):
+        raise SpecError(
+            f"expected a class or the name of one, got {entry['type']!r:.80}",
+            where=f"{where}.type",
+            fix="write `- type: Dropout`",
+        )
     name = entry["type"] if isinstance(entry["type"], str) else location_of(entry["type"]).replace(":", ".")
     named = [(path, module) for path, module in bench.module.named_modules() if path]
     paths = of_type(str(name), named, where)

@@ -65,7 +65,7 @@ def resolved(thing: object, where: str) -> Callable[..., Any]:
         thing = load_location(thing, where=where)
     if not callable(thing) or (hasattr(thing, "training_step") and not isinstance(thing, type)):
         raise SpecError(
-            f"expected a class or a function, got a {type(thing).__name__}",
+            f"expected a class or a function, got {type(thing).__name__}",
             where=where,
             why="every trial begins with a new one",
             fix="give the class, or a function that makes it",

@@ -42,7 +42,10 @@ def first_batch(data: LightningDataModule, where: str) -> Any:
             batch = next(iter(loader), None)
     except Exception as error:
         raise TaskError(
-            "the first training batch cannot be read", where=where, why=f"{type(error).__name__}: {error}"
+            "the first training batch cannot be read",
+            where=where,
+            why=f"{type(error).__name__}: {error}",
+            fix="make sure that setup('fit') and train_dataloader of the data module run",
         ) from error
     if batch is None:
         raise TaskError("there is no training batch", where=where, fix="check train_dataloader")

@@ -68,7 +68,9 @@ class Ablator:
         self.seeds = tuple(int(seed) for seed in seeds)
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise SpecError(
-                f"cannot train with the seeds {list(seeds)}", where="seeds", fix="give different integers from 0 on"
+                f"cannot train with the seeds {list(seeds)}" if seeds else "there are no seeds to train with",
+                where="seeds",
+                fix="give their number, at least 1, or a list of different integers from 0 on",
             )
 
     @property
