@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("monai")
-
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 

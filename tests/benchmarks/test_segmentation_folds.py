@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("monai")
-
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
