@@ -281,6 +281,9 @@ def table(arms: Mapping[str, Mapping[int, tuple[dict[str, Any], list[dict[str, A
         difference = paired(mine, theirs)
         part = {key: told[key] / base[key] for key in _COSTS}
         told["to_dynunet"] = difference
+        told["points_of_seed"] = {
+            str(seed): paired([one], [other])["points"] for seed, one, other in zip(both, mine, theirs, strict=True)
+        }
         told["of_dynunet"] = part | {"searches": told["search_seconds"] / base["train_seconds"]}
         told["target_reached"] = bool(
             difference["low"] > -0.5

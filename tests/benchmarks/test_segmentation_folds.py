@@ -81,6 +81,7 @@ def test_arms_are_compared_over_folds_and_by_patient(benchmark):
     better = found["unet_emonas"]
     assert better["to_dynunet"]["points"] == pytest.approx(1.0)
     assert better["to_dynunet"]["patients"] == 6
+    assert better["points_of_seed"] == {"0": pytest.approx(1.0)}
     assert better["of_dynunet"] == {"params": 1 / 3, "macs": 1 / 3, "latency_s": 1, "energy_j": 1, "searches": 5}
     reached = {name: told.get("target_reached") for name, told in found.items()}
     assert reached == {
