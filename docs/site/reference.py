@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ORDER = [
     ("process", "register", "once per process, for every installed package"),
     ("driver", "hardware_target", "once per study, if its specification names a target"),
+    ("driver", "prepare", "once per study, before its first trial runs"),
     ("driver", "propose", "whenever another trial may start"),
     ("worker", "build", "at the start of a trial, and wherever its network is built again"),
     ("worker", "cost", "before training, and for the trained network"),
