@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ OPERATORS: tuple[str, ...] = get_args(Operator)
 #: Parts of a depthwise-separable pair, in its names of weights.
 DEPTHWISE, POINTWISE = "depthwise", "pointwise"
 Convolution: TypeAlias = "nn.Conv1d | nn.Conv2d | nn.Conv3d"
+_Made = TypeVar("_Made", bound=nn.Module)
 
 _PLAIN = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -125,7 +126,7 @@ def cropped(conv: Convolution, side: int) -> Convolution:
     if conv.bias is not None:
         assert made.bias is not None
         made.bias.copy_(conv.bias)
-    return made
+    return _as_frozen(made, conv)
 
 
 @torch.no_grad()
@@ -154,7 +155,7 @@ def separated(conv: Convolution) -> nn.Sequential:
     made = nn.Sequential()
     made.add_module(DEPTHWISE, first)
     made.add_module(POINTWISE, second)
-    return made.train(conv.training)
+    return _as_frozen(made, conv)
 
 
 def factors(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -270,6 +271,8 @@ def _unlike(network: nn.Module, channels: Channels, path: str, conv: Convolution
         return f"it is a {type(conv).__name__}, not a plain convolution"
     if not any("conv" in name for name in channels.trace.operators.get(path, ())):
         return "the network takes its weights without calling it"
+    if conv._forward_pre_hooks or conv._forward_hooks or not isinstance(conv.weight, nn.Parameter):
+        return "hooks, such as those of weight normalisation, stand around it"
     names = [name for name, weight in network.named_parameters(remove_duplicate=False) if weight is conv.weight]
     if len(names) > 1:
         return f"its weights are shared: {', '.join(names)}"
@@ -326,8 +329,12 @@ def _like(
         device=conv.weight.device,
         dtype=conv.weight.dtype,
     )
-    made.train(conv.training)
     return made
+
+
+def _as_frozen(made: _Made, conv: Convolution) -> _Made:
+    """In the mode of another convolution, and frozen if that is."""
+    return made.train(conv.training).requires_grad_(conv.weight.requires_grad)
 
 
 def _convolution(network: nn.Module, path: str) -> Convolution:

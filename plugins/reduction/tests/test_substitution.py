@@ -246,6 +246,18 @@ def test_every_convolution_that_stays_has_a_reason():
         assert words in found.refused[name]
 
 
+def test_frozen_convolutions_stay_frozen_and_hooks_stay_around_theirs():
+    conv = nn.Conv2d(4, 6, 3, padding=1).requires_grad_(requires_grad=False).eval()
+    for made_of in (cropped(conv, 1), separated(conv)):
+        assert not any(weight.requires_grad for weight in made_of.parameters())
+        assert not any(part.training for part in made_of.modules())
+    network = small_resnet()
+    network[3].conv1.register_forward_hook(lambda module, args, output: 2 * output)
+    found = ReductionSpace.from_model(network, (3, 16, 16), operators=BOTH).substitutes
+    assert "3.conv1" not in found.kernels
+    assert "hooks" in found.refused["3.conv1: separable"]
+
+
 # -- families ----------------------------------------------------------------------------------------------------
 
 
