@@ -34,3 +34,18 @@ def test_a_search_scores_all_chains_with_one_training(task):
     study = run_search("random", trials=5, space=ConvSpace(nodes=3, width=0.125), task=task, evaluator=evaluator)
 
     assert [trial.state for trial in study.trials] == ["complete"] * 5
+
+
+def test_the_number_of_workers_changes_nothing():
+    def scores(workers):
+        study = nas.search(
+            nas.component("image_classification", limit=60, batch_size=16),
+            space=nas.component("qnas.conv", nodes=3, width=0.125),
+            evaluator=nas.component("supernet", epochs=1, recalibrate=1),
+            trials=4,
+            workers=workers,
+            progress=False,
+        )
+        return [(trial.architecture.key, trial.metrics) for trial in study.trials]
+
+    assert scores(2) == scores(1)

@@ -1,0 +1,223 @@
+"""info-NAS with the labels of 608 networks: does an embedding learn from them what networks it has not seen will do?
+
+(a) Labels that need no training here: the accuracy of 608 cells of NAS-Bench-201 after 12 epochs, out of the table; the
+    variant of info-NAS whose regressor predicts the accuracy. What is predicted is the accuracy after 200 epochs of
+    other cells.
+(b) Labels of info-NAS itself: 608 cells trained on images and what they compute on held-out ones. Hours; only with
+    `--networks FILE`, as `nasplug infonas label` writes it.
+
+Arms that differ in one thing each, from one pretrained encoder and with the same batches:
+
+* `labels`: the labels; `shuffled`: the same ones, given to other cells; `projection`: a fixed random projection of the
+  cell's own encoding in their place, a target that is as easy to learn and knows nothing of accuracies;
+* `zero`: the weight of the labels is 0, so that nothing teaches the dense layer and the codes see no label.
+
+A forest then learns the final accuracy from n other cells, from the `dense` embedding and from the codes; all arms and
+the plain encoding see the same cells. Differences are paired by draw. The last row, `direct`, is a forest that learns
+the labels themselves from the plain encoding: what the 608 labels are worth without info-NAS.
+
+Runs that are done are kept in `--work` and not made again.
+
+Run: python benchmarks/infonas_labels.py --table cifar10.parquet
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from _record import record
+from nasplug_infonas.embedder import Embedder
+from nasplug_infonas.encoding import EncodedGraphs, Encoding
+from nasplug_infonas.iodata import IOData
+from nasplug_infonas.models.regressor import RegressorSettings
+from nasplug_infonas.predictor import agreement
+from nasplug_infonas.pretrain import PretrainSettings, graphs_of, pretrain
+from nasplug_infonas.regressors import make_regressor
+from nasplug_infonas.semisupervised import InfoNASSettings, train_accuracy, train_infonas
+from nasplug_tables import TabularBenchmark
+from nasplug_tables.spaces.nasbench201 import NASBench201
+
+SPACE = NASBench201()
+ENCODING = Encoding.of_space(SPACE)
+ARMS = ("labels", "shuffled", "projection", "zero")
+
+
+def encoder(arguments: argparse.Namespace, graphs: EncodedGraphs) -> Embedder:
+    """The encoder that all arms begin with."""
+    kept = arguments.work / "arch2vec.safetensors"
+    if not kept.is_file():
+        settings = PretrainSettings(
+            epochs=arguments.pretrain_epochs, batch_size=128, lr=3e-3, beta=1 / 256, schedule="cosine"
+        )
+        pretrain(graphs, ENCODING, settings=settings).save(kept)
+    return Embedder.load(kept)
+
+
+def one_hot(graphs: EncodedGraphs) -> np.ndarray:
+    """The plain encoding: operations one-hot and the upper triangle."""
+    rows, columns = np.triu_indices(ENCODING.nodes, 1)
+    operations = np.eye(len(ENCODING.labels) + 1, dtype=np.float32)[graphs.operations][:, :, :-1]
+    return np.concatenate([operations.reshape(len(graphs), -1), graphs.adjacency[:, rows, columns]], axis=1)
+
+
+def values_of(arm: str, accuracy: np.ndarray, labelled: EncodedGraphs, seed: int) -> np.ndarray:
+    """Targets of an arm, in [0, 1]."""
+    rng = np.random.default_rng([seed, 7])
+    if arm == "shuffled":
+        return rng.permutation(accuracy)
+    if arm == "projection":
+        projected = one_hot(labelled) @ rng.standard_normal(one_hot(labelled[:1]).shape[1])
+        spread = (projected - projected.mean()) / projected.std()
+        return np.clip(accuracy.mean() + accuracy.std() * spread, 0.0, 1.0)
+    return accuracy
+
+
+def taught(
+    arguments: argparse.Namespace, start: Embedder, graphs: EncodedGraphs, labels: Any, arm: str, seed: int
+) -> Embedder:
+    """The encoder of an arm."""
+    kept = arguments.work / f"{arm}-{seed}.safetensors"
+    if kept.is_file():
+        return Embedder.load(kept)
+    settings = InfoNASSettings(
+        epochs=arguments.epochs,
+        weight=0.0 if arm == "zero" else 1.0,
+        beta=1 / 256,
+        seed=seed,
+        regressor=RegressorSettings(width=8, dense=128),
+    )
+    few = graphs[np.random.default_rng(seed).permutation(len(graphs))[: arguments.unlabelled]]
+    if isinstance(labels, IOData):
+        data = relabelled(labels, arm, seed)
+        found = train_infonas(few, ENCODING, data, SPACE, settings=settings, start=start)
+    else:
+        labelled, accuracy = labels
+        values = values_of(arm, accuracy, labelled, seed)
+        found = train_accuracy(few, ENCODING, labelled, values, settings=settings, start=start)
+    found.save(kept)
+    return found
+
+
+def relabelled(data: IOData, arm: str, seed: int) -> IOData:
+    """What networks compute, as an arm has it."""
+    rng = np.random.default_rng([seed, 7])
+    networks = list(data.networks)
+    if arm == "shuffled":
+        order = rng.permutation(len(networks))
+        networks = [replace(networks[int(i)], genotype=one.genotype) for i, one in zip(order, networks, strict=True)]
+    if arm == "projection":
+        codes = one_hot(ENCODING.encode_space(SPACE, data.architectures(SPACE)))
+        size = networks[0].features.shape[1]
+        projected = codes @ rng.standard_normal((codes.shape[1], size)) / codes.shape[1] ** 0.5
+        networks = [
+            replace(one, features=np.abs(np.broadcast_to(row, one.features.shape)).astype(np.float32))
+            for one, row in zip(networks, projected, strict=True)
+        ]
+    return replace(data, networks=tuple(networks))
+
+
+def forest(vectors: np.ndarray, target: np.ndarray, size: int, seed: int) -> float:
+    """Spearman correlation of a forest's predictions for all cells but those it learns from."""
+    order = np.random.default_rng(seed).permutation(len(target))
+    train, test = order[:size], order[size:]
+    model = make_regressor("forest", seed, ranks=False).fit(vectors[train], target[train])
+    return agreement(model.predict(vectors[test]).mean, target[test])["spearman"]
+
+
+def interval(values: list[float]) -> dict[str, float | None]:
+    """Mean and 95 % interval by Student's t."""
+    from scipy import stats
+
+    mean = statistics.mean(values)
+    if len(values) < 2:
+        return {"mean": mean, "low": None, "high": None}
+    half = float(stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
+    return {"mean": mean, "low": mean - half, "high": mean + half}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", type=Path, required=True, help="table of NAS-Bench-201 with accuracies by epochs")
+    parser.add_argument("--networks", type=Path, help="file of labelled networks, for (b)")
+    parser.add_argument("--label-epochs", type=int, default=12, help="number of epochs behind the labels of (a)")
+    parser.add_argument("--labelled", type=int, default=608, help="number of labelled cells, for (a)")
+    parser.add_argument("--pretrain-epochs", type=int, default=20)
+    parser.add_argument("--unlabelled", type=int, default=704, help="number of unlabelled cells beside them")
+    parser.add_argument("--epochs", type=int, default=80, help="number of epochs of an arm")
+    parser.add_argument("--cells", type=int, default=4000, help="number of cells to learn from and to predict")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[20, 100, 608])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--work", type=Path, default=Path("runs/infonas_labels"))
+    parser.add_argument("--name", default="infonas_labels")
+    parser.add_argument("--dry", action="store_true", help="print, and record nothing")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    graphs = graphs_of(SPACE, ENCODING)
+    start = encoder(arguments, graphs)
+    print("reconstruction", start.facts["metrics"], flush=True)
+    benchmark = TabularBenchmark(arguments.table)
+    rows = np.random.default_rng(5).permutation(len(benchmark.table))
+    short = benchmark.values("val_acc", budget=arguments.label_epochs)
+    target = benchmark.values("test_acc")
+    short = short / 100.0 if np.nanmax(short) > 1.0 else short
+    rows = rows[np.isfinite(short[rows]) & np.isfinite(target[rows])]
+    given = IOData.load(arguments.networks) if arguments.networks else None
+    if given is None:
+        known = rows[: arguments.labelled]
+        labelled = ENCODING.encode_space(SPACE, [benchmark.architecture(int(row)) for row in known])
+        labels: Any = labelled, short[known]
+        rest = rows[arguments.labelled :]
+    else:
+        labels, keys = given, {item.key for item in given.architectures(SPACE)}
+        rest = np.array([row for row in rows if benchmark.architecture(int(row)).key not in keys])
+    chosen = rest[: arguments.cells]
+    some = ENCODING.encode_space(SPACE, [benchmark.architecture(int(row)) for row in chosen])
+    runs: dict[str, list[dict[str, float]]] = {}
+    facts: dict[str, Any] = {}
+    for seed in arguments.seeds:
+        vectors = {"one_hot": one_hot(some), "arch2vec_codes": start.embed_encoded(some, "codes")}
+        for arm in ARMS:
+            found = taught(arguments, start, graphs, labels, arm, seed)
+            facts[arm] = {key: found.facts[key] for key in ("labelled_batches", "unlabelled_batches", "metrics")}
+            vectors |= {f"{arm}_{kind}": found.embed_encoded(some, kind) for kind in ("dense", "codes")}
+        for name, each in vectors.items():
+            runs.setdefault(name, []).append(
+                {str(size): forest(each, target[chosen], size, seed) for size in arguments.sizes}
+            )
+        if given is None:
+            model = make_regressor("forest", seed, ranks=False).fit(one_hot(labels[0]), labels[1])
+            direct = agreement(model.predict(one_hot(some)).mean, target[chosen])["spearman"]
+            runs.setdefault("direct", []).append({str(size): direct for size in arguments.sizes})
+        print(seed, json.dumps({name: each[-1] for name, each in runs.items()}), flush=True)
+    sizes = [str(size) for size in arguments.sizes]
+    summary = {name: {n: interval([run[n] for run in each]) for n in sizes} for name, each in runs.items()}
+    against = {
+        f"labels_dense_over_{other}": {
+            n: interval([a[n] - b[n] for a, b in zip(runs["labels_dense"], runs[other], strict=True)]) for n in sizes
+        }
+        for other in runs
+        if other != "labels_dense"
+    }
+    result = {
+        "settings": {key: value for key, value in vars(arguments).items() if not isinstance(value, Path)},
+        "seeds": arguments.seeds,
+        "reconstruction": start.facts["metrics"],
+        "arms": facts,
+        "spearman": summary,
+        "differences": against,
+    }
+    print(json.dumps(against, indent=1))
+    if not arguments.dry:
+        record(arguments.name, result, packages=("scipy", "scikit-learn"))
+
+
+if __name__ == "__main__":
+    main()
