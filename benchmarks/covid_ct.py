@@ -45,7 +45,7 @@ class Scale:
 
 SCALES = {
     "tiny": Scale(32, 60, 4, 1, 2, 1, 6, 0.125),  # for busy cores: it shows that every arm runs, and decides nothing
-    "brief": Scale(32, None, 27, 4, 12, 4, 8, 0.5, "uniform"),  # for a share of one core
+    "brief": Scale(32, None, 10, 2, 8, 4, 8, 0.25, "uniform"),  # for a share of one core
     "short": Scale(48, None, 12, 3, 12, 2, 8, 0.25),  # for one core and half an hour
     "small": Scale(64, None, 40, 5, 30, 3, 10, 0.5),
     "full": Scale(96, None, 300, 20, 100, 5, 20, 1.0),
