@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
 
@@ -15,6 +15,8 @@ from nasplug.spaces.images import ClassifiesImages
 from nasplug_qnas.functions import Function, FunctionSet, function_set
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nasplug.workloads.workload import Workload
 
 Prior: TypeAlias = Literal["published", "uniform"]
@@ -122,6 +124,26 @@ class ChainSpace(ClassifiesImages, ChoiceSpace):
         from nasplug_qnas.workload import chain_workload
 
         return chain_workload(self._built(architecture), task.input_shape, task.outputs, self.head)
+
+    def shared(self, architecture: Architecture, network: nn.Module) -> dict[str, tuple[str, dict[int, Sequence[int]]]]:
+        """Layers of one kind, kernel and stride are one layer, whatever their filters, behind as many other layers.
+
+        Pools have no weights and do not count. See `nasplug.SharesWeights`.
+        """
+        features = network.get_submodule("features")
+        found: dict[str, tuple[str, dict[int, Sequence[int]]]] = {}
+        depth = 0
+        for name, layer in features.named_children():
+            function = Function.parse(name.partition("_")[2])
+            if function.group == "layer":
+                place = f"layers.{depth}_{function.kind}_{function.kernel}_{function.stride}"
+                for parameter, _ in layer.named_parameters():
+                    found[f"features.{name}.{parameter}"] = (f"{place}.{parameter}", {})
+                depth += 1
+        if self.head == "flatten":  # a class for every map size, as the weights of one do not fit another
+            side = "x".join(map(str, getattr(network, "feature_shape")[1:]))  # noqa: B009
+            found["classifier.weight"] = (f"classifier_{side}.weight", {})
+        return found
 
     def label(self, architecture: Architecture) -> str:
         """Returns the functions that are there, in their order."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from nasplug_qnas.spaces import ConvSpace
+from nasplug_qnas.spaces import ConvSpace, ResidualSpace
 
 import nasplug as nas
 from nasplug.evaluate.supernet.evaluator import SupernetEvaluator
 from nasplug.evaluate.supernet.network import SharedNetwork
+from nasplug.evaluate.supernet.sharing import fill, places
 from nasplug.testing import run_search
 
 
@@ -26,7 +27,41 @@ def test_layers_of_one_position_and_function_are_one_tensor(task):
         assert network.train()(torch.rand(4, 1, 8, 8)).shape == (4, 10)
     names = {key.split(" ")[0] for key in network.keys}
     assert len(network.keys) == len(names)
-    assert any(name.startswith("features.2_conv_3_1") for name in names)
+    assert {name.rpartition(".")[0] for name in names} >= {f"layers.{depth}_conv_3_1.0" for depth in range(3)}
+
+
+@pytest.mark.parametrize("space", [ConvSpace(nodes=4, width=0.125), ResidualSpace(nodes=3, width=0.0625)])
+def test_a_network_alone_computes_with_its_part_of_the_shared_weights(space, task):
+    network = SharedNetwork(space, task, np.random.default_rng(0))
+    rng = np.random.default_rng(1)
+    images = torch.rand(4, 1, 8, 8)
+    for _ in range(20):
+        architecture = space.sample(rng)
+        network.choose(architecture)
+        alone = space.build(architecture, task)
+        fill(alone, places(space, architecture, alone), network.state())
+        assert torch.allclose(alone.train()(images), network.train()(images), atol=1e-5)
+
+
+def test_pools_do_not_move_the_layers_behind_them(task):
+    space = ConvSpace(nodes=2, functions=["conv_3_1_8", "conv_3_1_4", "max_pool_2_2", "no_op"])
+
+    def keys(*functions):
+        architecture = space.architecture(functions)
+        return {place.key for place in places(space, architecture, space.build(architecture, task)).values()}
+
+    assert keys("max_pool_2_2", "conv_3_1_8") == keys("conv_3_1_4", "no_op")
+
+
+def test_flattened_maps_of_other_sizes_have_another_classifier(task):
+    space = ConvSpace(nodes=2, head="flatten", width=0.125)
+
+    def classifier(*functions):
+        architecture = space.architecture(functions)
+        return places(space, architecture, space.build(architecture, task))["classifier.weight"].key
+
+    assert classifier("conv_3_1_4", "no_op") == classifier("conv_3_1_8", "no_op")
+    assert classifier("conv_3_1_4", "max_pool_2_2") != classifier("conv_3_1_4", "no_op")
 
 
 def test_a_search_scores_all_chains_with_one_training(task):
