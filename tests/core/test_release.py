@@ -78,7 +78,7 @@ def test_what_is_out_of_step_is_named(release, copy, place, old, new, said):
     ],
 )
 def test_news_that_no_changelog_could_take_are_named(release, copy, name, text, said):
-    (copy / "plugins" / "qnas" / "news").mkdir()
+    (copy / "plugins" / "qnas" / "news").mkdir(exist_ok=True)
     (copy / "plugins" / "qnas" / "news" / name).write_text(text, encoding="utf-8")
 
     (line,) = release.troubles(copy)
@@ -89,7 +89,7 @@ def test_news_that_no_changelog_could_take_are_named(release, copy, name, text, 
 
 def test_a_release_writes_versions_bounds_and_changelogs(release, copy):
     news = copy / "plugins" / "qnas" / "news"
-    news.mkdir()
+    news.mkdir(exist_ok=True)
     (news / "redraws.added.md").write_text("Candidates may be drawn again.\n", encoding="utf-8")
     (news / "crash.fixed.md").write_text("A run of one generation ends.\n", encoding="utf-8")
     edit(copy / "plugins" / "qnas" / "CHANGELOG.md", "## Unreleased\n", "## Unreleased\n\n- Written by hand.\n")
