@@ -31,7 +31,7 @@ HEAVY = frozenset(
     {
         *("bogk", "bogk, pruned", "infonas.bo", "infonas.bo with dngo", "infonas.reinforce", "infonas.screen"),
         *("infonas.screen of qnas", "infonas.screen of qnas, pruned"),
-        *("darts_lp.search", "darts_lp.search of cells", "optuna.gp", "reduction.supernet"),
+        *("darts_lp.search", "darts_lp.search of cells", "darts_lp.sensitivity", "optuna.gp", "reduction.supernet"),
         "gradient",
     }
 )
@@ -92,6 +92,9 @@ def cases() -> list[Case]:
         "darts_lp.search of cells": {
             "darts_lp.search": {"rounds": 2, "epochs": 1, "derive": 3, "logits": {"warmup": 0.0}}
         },
+        "darts_lp.sensitivity": {
+            "darts_lp.sensitivity": {"keep": {"bit_operations": 0.5}, "epochs": 1, "batches": 1, "derive": 6}
+        },
         "gradient": {"gradient": {"epochs": 1}},
         "work": "slow.work",
         "cgap.select": {"cgap.select": {"candidates": 5, "keep": 2, "by": "score", "direction": "max"}},
@@ -131,7 +134,7 @@ def cases() -> list[Case]:
             extra |= SUPERNET | {"space": {"class_path": "tests.support.relaxed.Ways"}}
         elif name.startswith("darts_lp"):
             extra |= SUPERNET
-            extra["space"] = CELLS if "cells" in name else LAYERS
+            extra["space"] = CELLS if "cells" in name else BITS_OF if "sensitivity" in name else LAYERS
         if name in ("emonas", "optuna.nsga2", "optuna.nsga3"):
             extra["objectives"] = {"score": "max", "size": "min"}
             extra["costs"] = ["size"]
@@ -162,6 +165,9 @@ ABLATION: dict[str, Any] = {
 BITS = {"weight_bits": [1, 4], "activation_bits": [2, 8]}
 LAYERS = {"darts_lp.layers": {"width": 0.125, "blocks": 1, "kernels": [1, 3], "first_last_bits": None, **BITS}}
 CELLS = {"darts_lp.cell": {"channels": 2, "layers": 3, "nodes": 2, **BITS}}
+BITS_OF = {
+    "darts_lp.bits": {"model": "nasplug_darts_lp.example:small_network", "weights": "random", "inputs": [1, 8, 8]}
+}
 SUPERNET: dict[str, Any] = {"task": {"image_classification": {"limit": 30, "batch_size": 16}}}
 
 

@@ -133,7 +133,7 @@ class Images:
         ({}, "there is no budget"),
         ({"keep": 1.5}, "keep of params must lie between 0 and 1, got 1.5"),
         ({"keep": {"macs": 0}}, "keep of macs must lie between 0 and 1, got 0"),
-        ({"at_most": {"params": -1}}, "at_most of params must be > 0, got -1"),
+        ({"at_most": {"params": -1}}, "at_most of params must be a finite number > 0, got -1"),
         ({"keep": 0.5, "final_epochs": -1}, "final_epochs must be >= 0, got -1"),
     ],
 )
