@@ -31,7 +31,7 @@ def check_measurement(measurement: object, where: str) -> Measurement:
             fix="write run.report(nasplug.Measurement(step, metrics))",
         )
     step = measurement.step
-    if isinstance(step, bool) or not isinstance(step, SupportsIndex) or bool(getattr(step, "shape", ())):
+    if type(step) is not int and not _is_index(step):
         raise PluginError(f"the step of a measurement is an integer, not {step!r:.100}", where=where)
     stage = _text(measurement.stage, "the stage of a measurement", where)
     return Measurement(step.__index__(), numbers(measurement.metrics, "the metrics of a measurement", where), stage)
@@ -68,6 +68,11 @@ def check_evaluation(evaluation: Evaluation, where: str) -> Evaluation:
         evaluation.pruned,
         tuple(edits),
     )
+
+
+def _is_index(step: object) -> bool:
+    """Whether a number of another library is an integer; looking for methods takes long, most steps are `int`."""
+    return not isinstance(step, bool) and isinstance(step, SupportsIndex) and not getattr(step, "shape", ())
 
 
 def numbers(values: object, what: str, where: str) -> dict[str, float]:
