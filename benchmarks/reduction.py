@@ -7,6 +7,9 @@ accuracies are far below those of full trainings, and compare rows only. The cam
 Every row is kept in `--work` as it ends, and a benchmark that was stopped goes on.
 
 Run: OMP_NUM_THREADS=1 python benchmarks/reduction.py --data cifar10_jpeg.npz
+One network, trained until it gains little more, and all of that work for its reduction again:
+    python benchmarks/reduction.py --data cifar10_jpeg.npz --networks resnet --parts 1 --pretraining 60 --tuning 30
+        --methods uniform sensitivity torch_pruning --name reduction_long --work runs/benchmark-reduction-long
 """
 
 from __future__ import annotations
@@ -110,13 +113,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--pretraining", type=int, default=12, help="epochs of the original network")
     parser.add_argument("--tuning", type=int, default=6, help="work of every row, in epochs of the original network")
     parser.add_argument("--supernet", type=int, default=1, help="epochs of the shared weights")
+    parser.add_argument("--name", default="reduction", help="name of the record")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args(argv)
     torch.set_num_threads(1)
     arguments.work.mkdir(parents=True, exist_ok=True)
     originals, rows = measure(arguments)
     settings = {
-        key: value for key, value in vars(arguments).items() if key not in ("data", "out", "work", "kept", "methods")
+        key: value
+        for key, value in vars(arguments).items()
+        if key not in ("data", "out", "work", "kept", "methods", "name")
     }
     result = {
         "data": "CIFAR-10 (JPEG), a part of the images; validation images choose, figures are of test images",
@@ -127,7 +133,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         **compared(originals, rows),
     }
     folder = {} if arguments.out is None else {"folder": arguments.out}
-    record("reduction", result, packages=("nasplug-reduction", "torch-pruning"), **folder)
+    record(arguments.name, result, packages=("nasplug-reduction", "torch-pruning"), **folder)
 
 
 if __name__ == "__main__":
