@@ -9,7 +9,7 @@ Every row is kept in `--work` as it ends, and a benchmark that was stopped goes 
 Run: OMP_NUM_THREADS=1 python benchmarks/reduction.py --data cifar10_jpeg.npz
 One network, trained until it gains little more, and all of that work for its reduction again:
     python benchmarks/reduction.py --data cifar10_jpeg.npz --networks resnet --parts 1 --pretraining 60 --tuning 30
-        --methods uniform sensitivity torch_pruning --name reduction_long --work runs/benchmark-reduction-long
+        --methods uniform sensitivity torch_pruning --control --name reduction_long --work runs/benchmark-reduction-long
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from _continual import kept
 from _record import record
 from _reduction_rows import compared
 from _reduction_training import METHODS, Recipe, built, fitted, reduce
+from campaign_tasks.quantisers import interval
 from safetensors.torch import load_model, save_model
 from torch import nn
 
@@ -88,6 +90,29 @@ def measure(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], list[d
     return list(originals.values()), rows
 
 
+def longer(recipe: Recipe, seed: int, work: Path) -> dict[str, Any]:
+    """The control of a reduction: the original, trained from the start for its own work and that of a reduction."""
+    whole = replace(recipe, pretraining=recipe.pretraining + recipe.tuning)
+    (work / "longer").mkdir(exist_ok=True)
+    return original(whole, seed, work / "longer")[1] | {"network": recipe.network}
+
+
+def controls(arguments: argparse.Namespace, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Accuracies of the controls of one network, and of every method over them, within a seed."""
+    name = arguments.networks[0]
+    facts = {key: getattr(arguments, key) for key in ("train", "test", "pretraining", "tuning")}
+    found = [
+        longer(Recipe(arguments.data, name, **facts, **NETWORKS[name]), seed, arguments.work)
+        for seed in range(arguments.seeds)
+    ]
+    by_seed = {one["seed"]: one["test_acc"] for one in found}
+    over = {
+        method: interval([row["test_acc"] - by_seed[row["seed"]] for row in rows if row["method"] == method])
+        for method in dict.fromkeys(row["method"] for row in rows)
+    }
+    return {"rows": found, "test_acc": interval(list(by_seed.values())), "over_control": over}
+
+
 def missing(rows: Sequence[Mapping[str, Any]], seeds: int) -> dict[str, list[str]]:
     """Methods by network and share that have fewer seeds than asked for, those without any included."""
     done = Counter((row["network"], row["keep"], row["method"]) for row in rows)
@@ -113,6 +138,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--pretraining", type=int, default=12, help="epochs of the original network")
     parser.add_argument("--tuning", type=int, default=6, help="work of every row, in epochs of the original network")
     parser.add_argument("--supernet", type=int, default=1, help="epochs of the shared weights")
+    parser.add_argument("--control", action="store_true", help="trains the original of one network for longer, too")
     parser.add_argument("--name", default="reduction", help="name of the record")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args(argv)
@@ -122,8 +148,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = {
         key: value
         for key, value in vars(arguments).items()
-        if key not in ("data", "out", "work", "kept", "methods", "name")
+        if key not in ("data", "out", "work", "kept", "methods", "name", "control")
     }
+    more = {"control": controls(arguments, rows)} if arguments.control else {}
     result = {
         "data": "CIFAR-10 (JPEG), a part of the images; validation images choose, figures are of test images",
         "note": "no GPU; two cores shared with other work, so that seconds say little",
@@ -131,6 +158,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "settings": settings | {"networks": NETWORKS},
         "not_run": missing(rows, arguments.seeds),
         **compared(originals, rows),
+        **more,
     }
     folder = {} if arguments.out is None else {"folder": arguments.out}
     record(arguments.name, result, packages=("nasplug-reduction", "torch-pruning"), **folder)
