@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from typing import Any
 import numpy as np
 import torch
 from _record import record
+from campaign_tasks.quantisers import interval
 from nasplug_infonas.embedder import Embedder
 from nasplug_infonas.encoding import EncodedGraphs, Encoding
 from nasplug_infonas.iodata import IOData
@@ -129,17 +129,6 @@ def forest(vectors: np.ndarray, target: np.ndarray, size: int, seed: int) -> flo
     train, test = order[:size], order[size:]
     model = make_regressor("forest", seed, ranks=False).fit(vectors[train], target[train])
     return agreement(model.predict(vectors[test]).mean, target[test])["spearman"]
-
-
-def interval(values: list[float]) -> dict[str, float | None]:
-    """Mean and 95 % interval by Student's t."""
-    from scipy import stats
-
-    mean = statistics.mean(values)
-    if len(values) < 2:
-        return {"mean": mean, "low": None, "high": None}
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
-    return {"mean": mean, "low": mean - half, "high": mean + half}
 
 
 def main() -> None:

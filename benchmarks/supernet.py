@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 from _record import record
+from campaign_tasks.quantisers import interval
 from torch import Tensor, nn
 
 import nasplug as nas
@@ -174,17 +175,6 @@ def agreement(first: list[float], second: list[float]) -> dict[str, float]:
         "kendall": float(stats.kendalltau(first, second).statistic),
         "spearman": float(stats.spearmanr(first, second).statistic),
     }
-
-
-def interval(values: list[float]) -> dict[str, float | None]:
-    """Mean and 95 % interval by Student's t."""
-    from scipy import stats
-
-    mean = statistics.mean(values)
-    if len(values) < 2:
-        return {"mean": mean, "low": None, "high": None}
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
-    return {"mean": mean, "low": mean - half, "high": mean + half}
 
 
 def main() -> None:

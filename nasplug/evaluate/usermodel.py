@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
@@ -263,3 +264,36 @@ def _timm_inputs(made: nn.Module) -> Inputs | None:
         return None
     channels = getattr(next((m for m in made.modules() if isinstance(m, nn.Conv2d)), None), "in_channels", size[0])
     return Inputs.of((int(channels), *map(int, size[1:])))
+
+
+class OnUserModel:
+    """Mixin of a space whose networks are all made of one user's model.
+
+    Attributes:
+        model: The model.
+        inputs: Inputs of its network.
+    """
+
+    model: UserModel
+    inputs: Inputs
+
+    @cached_property
+    def produces(self) -> tuple[str, ...]:
+        """Outputs of the network."""
+        answer = self.model.answer(self.inputs)
+        kind = KINDS.get(answer.ndim) if isinstance(answer, Tensor) else None
+        return tuple(KINDS.values()) if kind is None else (kind,)
+
+    def check_inputs(self, inputs: Inputs) -> None:
+        """Refuses inputs that the network was not made for.
+
+        Args:
+            inputs: Inputs that the task feeds.
+
+        Raises:
+            SpecError: They have another shape.
+        """
+        if inputs != self.inputs:
+            raise SpecError(
+                f"expected {self.inputs}, got {inputs}", fix="give the space the `inputs` that the data have"
+            )

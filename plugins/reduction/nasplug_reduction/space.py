@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
@@ -18,7 +17,7 @@ from nasplug.contract.jsondata import JsonObject
 from nasplug.contract.records import Architecture, Genotype
 from nasplug.contract.wording import plural
 from nasplug.cost.meta import meta_copy
-from nasplug.evaluate.usermodel import KINDS, UserModel
+from nasplug.evaluate.usermodel import OnUserModel, UserModel
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
 from nasplug.spaces.hyperparameters import part_of
@@ -93,7 +92,7 @@ class Widths:
         return cls(**given)  # type: ignore[arg-type]
 
 
-class ReductionSpace(ChoiceSpace):
+class ReductionSpace(OnUserModel, ChoiceSpace):
     """All networks that are left of a trained one when channels and blocks are taken out, with their weights.
 
     There is a choice for the width of every channel group, that is, of everything that must shrink together, and one
@@ -244,27 +243,6 @@ class ReductionSpace(ChoiceSpace):
         return [{"model": "nasplug_reduction.example:small_resnet", "weights": "random", "inputs": [3, 16, 16]}]
 
     # -- what the space says of its networks -------------------------------------------------------------------------
-
-    @cached_property
-    def produces(self) -> tuple[str, ...]:
-        """Outputs of the network."""
-        answer = self.model.answer(self.inputs)
-        kind = KINDS.get(answer.ndim) if isinstance(answer, Tensor) else None
-        return tuple(KINDS.values()) if kind is None else (kind,)
-
-    def check_inputs(self, inputs: Inputs) -> None:
-        """Refuses inputs that the network was not made for.
-
-        Args:
-            inputs: Inputs that the task feeds.
-
-        Raises:
-            SpecError: They have another shape.
-        """
-        if inputs != self.inputs:
-            raise SpecError(
-                f"expected {self.inputs}, got {inputs}", fix="give the space the `inputs` that the data have"
-            )
 
     @property
     def full(self) -> Architecture:

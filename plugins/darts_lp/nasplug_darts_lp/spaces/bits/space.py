@@ -17,7 +17,7 @@ from nasplug.contract.io import Inputs, InputsLike
 from nasplug.contract.jsondata import JsonObject
 from nasplug.contract.protocols import Choice
 from nasplug.contract.records import Architecture
-from nasplug.evaluate.usermodel import KINDS, UserModel
+from nasplug.evaluate.usermodel import OnUserModel, UserModel
 from nasplug.run.seeding import undisturbed
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.hyperparameters import part_of
@@ -51,7 +51,7 @@ class Quantisers:
     options: Mapping[str, Any] | None = None
 
 
-class BitsSpace(ChoiceSpace):
+class BitsSpace(OnUserModel, ChoiceSpace):
     """The bits of weights and inputs of every convolutional and linear layer of one network.
 
     All that `darts_lp.quantise` can quantise has two choices, but for the first and the last layer, whose bits are
@@ -135,27 +135,6 @@ class BitsSpace(ChoiceSpace):
     def nasplug_examples(cls) -> list[JsonObject]:
         """What `nasplug test-plugin` tries the space with."""
         return [{"model": "nasplug_darts_lp.example:small_network", "weights": "random", "inputs": [1, 8, 8]}]
-
-    @cached_property
-    def produces(self) -> tuple[str, ...]:
-        """Outputs of the network."""
-        answer = self.model.answer(self.inputs)
-        kind = KINDS.get(answer.ndim) if isinstance(answer, Tensor) else None
-        return tuple(KINDS.values()) if kind is None else (kind,)
-
-    def check_inputs(self, inputs: Inputs) -> None:
-        """Refuses inputs that the network was not made for.
-
-        Args:
-            inputs: Inputs that the task feeds.
-
-        Raises:
-            SpecError: They have another shape.
-        """
-        if inputs != self.inputs:
-            raise SpecError(
-                f"expected {self.inputs}, got {inputs}", fix="give the space the `inputs` that the data have"
-            )
 
     def bits(self, architecture: Architecture) -> dict[str, tuple[int, int]]:
         """Bits of weights and inputs of every layer, by its name."""
