@@ -35,6 +35,7 @@ SPACES: dict[str, tuple[dict[str, object], str]] = {
     "darts_lp.layers": ({}, "Layers with bits of weights (`w`) and activations (`a`) of their own."),
     "unet": ({}, "A U-Net whose levels have blocks, kernels and skips of their own."),
     "cgap.blocks": ({}, "The blocks of ENAS-S."),
+    "resnet": ({}, "A residual network, as `nasplug auto` takes them for images."),
     "tabular_mlp": ({}, "A perceptron for rows of a table."),
 }
 

@@ -3,37 +3,47 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from nasplug.auto.images import fitting
 from nasplug.auto.looking import Kind, Looked
-from nasplug.auto.speed import measured
-from nasplug.contract.errors import MissingExtraError
+from nasplug.auto.speed import Speed
 from nasplug.contract.jsondata import JsonObject
-from nasplug.contract.wording import plural
 from nasplug.run.spec import RunSpec
 
 if TYPE_CHECKING:
     from nasplug.plugins.catalog import Catalog
 
-#: Part of the time that the search gets; the best network is trained fully in most of the rest.
-SEARCH = 0.6
-FINAL = 0.3
+#: Parts of the time that the search and the last training get; the rest is for beginning, test and report.
+SEARCH = 0.4
+FINAL = 0.5
 #: Full trainings that the search should be able to pay; below, it sees fewer epochs, then less data.
 WORTH = 8
+#: Steps of a training below which its result says nothing: few samples are seen for more epochs.
+STEPS = 100
+#: Learning rates that are searched, and the one that the first networks have.
+LR, FIRST = (2e-3, 2e-2), 1e-2
 #: Epochs of the longest training of a search, and of the final one.
 MOST = {"images": 27, "rows": 27, "volumes": 9}
 LONGEST = 200
-#: Images up to this size are searched by chains of convolutions, larger ones by models of timm.
-SMALL = 64
-TIMM = ("resnet10t", "resnet14t", "resnet18", "mobilenetv3_small_050", "mobilenetv3_small_100", "regnetx_002")
 OBJECTIVE = {
     "image_classification": "val_acc",
     "tabular": "val_acc",
     "regression": "val_rmse",
     "segmentation": "val_dice",
 }
+
+
+class Measure(Protocol):
+    """How long an epoch takes, and how many batches it has."""
+
+    steps: int
+
+    def __call__(self, space: JsonObject) -> float:
+        """Seconds per epoch of a typical network of a space."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,7 @@ class Plan:
 
 def plan(
     looked: Looked, catalog: Catalog, *, minutes: float, workers: int, seed: int, storage: str,
-    measure: Callable[[RunSpec, Catalog], float] | None = None,
+    measure: Measure | None = None,
 ) -> Plan:  # fmt: skip
     """Chooses everything that the person did not.
 
@@ -73,17 +83,16 @@ def plan(
         workers: Number of worker processes.
         seed: Seed of the search.
         storage: Path of the study file.
-        measure: Function that returns seconds per epoch; None trains a few batches.
+        measure: Speed of networks; None trains a few batches.
 
     Raises:
-        MissingExtraError: No installed space fits the data.
         NasplugError: The data cannot be read.
     """
     (task,) = looked.task
     metric = OBJECTIVE[task]
     spec = RunSpec.parse(
         {
-            "task": _task(looked),
+            "task": task_of(looked),
             "space": "tabular_mlp",
             "strategy": "random",
             "costs": ["params"],
@@ -92,15 +101,18 @@ def plan(
             "run": {"seed": seed},
         }
     ).to_plain()
-    spec["space"], space_words = _space(looked.kind, looked.task, catalog)
-    per_epoch = (measure or measured)(RunSpec.parse(spec), catalog)
+    final = 60.0 * minutes * FINAL
+    speed = measure or Speed(RunSpec.parse(spec), catalog)
+    spec["space"], space_words, per_epoch, first = _space(looked, final, speed, catalog)
     available = 60.0 * minutes * SEARCH * workers
-    epochs = max(1, min(MOST[looked.kind], int(available / WORTH / max(per_epoch, 1e-6))))
+    least = min(MOST[looked.kind], math.ceil(STEPS / speed.steps))
+    epochs = max(1, min(MOST[looked.kind], max(least, int(available / WORTH / max(per_epoch, 1e-6)))))
     share = min(1.0, available / WORTH / max(per_epoch, 1e-6))
     spec["strategy"], strategy_words = _strategy(epochs)
     if looked.kind != "volumes":
-        spec["hyperparameters"] = {"lr": {"low": 1e-3, "high": 2e-2, "log": True}}
-    if share < 1.0:
+        spec["hyperparameters"] = {"lr": {"low": LR[0], "high": LR[1], "log": True}}
+        spec["enqueue"] = [[genotype, {"lr": FIRST}] for genotype in first]
+    if share < 1.0 and epochs == 1:
         spec["build"] = [{"fraction": {"fraction": round(share, 3)}}]
     spec["budget"] = {"seconds": 60.0 * minutes * SEARCH, "epochs": epochs}
     spec["run"] = {
@@ -119,47 +131,52 @@ def plan(
         ("time", f"{minutes * SEARCH:.3g} min of search, then up to {minutes * FINAL:.3g} min for the best network"),
         ("speed", f"an epoch of a typical network takes about {per_epoch:.2g} s"),
     ]
-    if share < 1.0:
+    if spec.get("build"):
         reasons.append(("less data", f"the search trains on {share:.0%} of the samples, the final training on all"))
-    return Plan(RunSpec.parse(spec), metric, 60.0 * minutes * FINAL, per_epoch, reasons)
+    return Plan(RunSpec.parse(spec), metric, final, per_epoch, reasons)
 
 
-def _task(looked: Looked) -> JsonObject:
+def task_of(looked: Looked) -> JsonObject:
+    """The task that data are searched and trained with, as a specification says it.
+
+    Args:
+        looked: The data.
+    """
     ((name, arguments),) = looked.task.items()
     assert isinstance(arguments, dict)
     if looked.kind == "images":
-        return {name: {**arguments, "augment": "crop", "split": {"val_fraction": 0.15, "test_fraction": 0.15}}}
+        split: JsonObject = {"val_fraction": 0.15, "test_fraction": 0.15}
+        training: JsonObject = {"schedule": "onecycle", "weight_decay": 0.02}
+        return {name: {**arguments, "augment": "crop", "split": split, "training": training}}
     if looked.kind == "rows":
         return {name: {**arguments, "split": {"val_fraction": 0.2, "test_fraction": 0.2}}}
     return {name: {**arguments, "dimensions": 2}}
 
 
-def _space(kind: Kind, task: JsonObject, catalog: Catalog) -> tuple[JsonObject, str]:
-    if kind == "rows":
-        return {"tabular_mlp": {}}, "multi-layer perceptrons of up to four layers"
-    if kind == "volumes":
-        words = "U-Nets, every level with its own blocks, kernel and skip"
-        return {"unet": {"max_depth": 4, "widths": [8, 16, 32]}}, words
-    from nasplug.plugins.component import Component, instantiate
+def _space(
+    looked: Looked, final: float, speed: Measure, catalog: Catalog
+) -> tuple[JsonObject, str, float, list[list[float]]]:
+    """The space, why, the seconds of an epoch of a typical network, and genotypes to begin with."""
+    if looked.kind == "images":
+        from nasplug.plugins.component import Component, instantiate
 
-    found = instantiate("task", Component.parse(task, where="task"), catalog, where="task")
-    height, width = found.input_shape[-2:]
-    if max(height, width) <= SMALL and catalog.has("space", "qnas.conv"):
-        fine = max(height, width) <= 16
-        return (
-            {"qnas.conv": {"nodes": 8 if fine else 12, "width": 0.25 if fine else 0.5}},
-            f"chains of convolutions and pools, for images of {height} x {width} pixels",
+        found = instantiate("task", Component.parse(task_of(looked), where="task"), catalog, where="task")
+        height, width = found.input_shape[-2:]
+        fits = fitting(max(height, width), final, speed.steps, speed)
+        words = (
+            f"residual networks for images of {height} x {width} pixels, up to a size of which the last training pays "
+            f"{fits.epochs:.0f} epochs"
         )
-    from nasplug.optional import available
-
-    if not available("timm"):
-        raise MissingExtraError(
-            "no installed space fits these images",
-            where="nasplug auto",
-            fix='pip install nasplug-qnas (for small images) or "nasplug[timm]"',
-        )
-    words = f"{plural(len(TIMM), 'small model')} of timm, for images of {height} x {width} pixels"
-    return {"timm": {"models": list(TIMM)}}, words
+        return fits.space, words, fits.seconds, fits.first
+    spaces: dict[Kind, tuple[JsonObject, str]] = {
+        "rows": ({"tabular_mlp": {}}, "multi-layer perceptrons of up to four layers"),
+        "volumes": (
+            {"unet": {"max_depth": 4, "widths": [8, 16, 32]}},
+            "U-Nets, every level with its own blocks, kernel and skip",
+        ),
+    }
+    space, words = spaces[looked.kind]
+    return space, words, speed(space), []
 
 
 def _strategy(epochs: int) -> tuple[JsonObject, str]:

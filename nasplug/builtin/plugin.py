@@ -181,6 +181,11 @@ def register(catalog: Catalog) -> None:
     catalog.data("idx", "nasplug.data.idx:Idx", summary="idx files: MNIST and its family.")
     catalog.data("cifar", "nasplug.data.cifar:Cifar", summary="CIFAR-10 and CIFAR-100 in torchvision's layout.")
     catalog.space("tabular_mlp", "nasplug.spaces.mlp:Mlp", summary="Multi-layer perceptrons, for rows of a table.")
+    catalog.space(
+        "resnet",
+        "nasplug.spaces.resnet:ResNetSpace",
+        summary="Residual networks for images of any size, from tiny ones on.",
+    )
     catalog.space("timm", "nasplug.spaces.timm:TimmSpace", summary="timm models and their keyword arguments.")
     catalog.space(
         "unet",

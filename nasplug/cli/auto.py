@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 SUMMARY = "Find a network for data: looks, plans, searches, tests, and explains."
 
 MOST_WORKERS = 8
+#: Seconds and part of the time that test, export and report get.
+AFTER, LAST = 10.0, 0.03
+#: How much longer an epoch with its validation takes than its batches.
+VALIDATION = 1.15
 
 
 def add_arguments(parser: Parser) -> None:
@@ -53,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nasplug.auto.planning import plan
     from nasplug.run.spec import RunSpec
 
+    began = time.monotonic()
     if not arguments.minutes > 0:
         raise SpecError(f"--minutes must be > 0, got {arguments.minutes:g}", where="nasplug auto")
     catalog = find_plugins(arguments).catalog
@@ -75,13 +81,23 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     out.mkdir(parents=True, exist_ok=True)
     _write(made, looked.task, out)
-    return _carry_out(made, catalog, out, as_json=arguments.json)
+    return carry_out(made, catalog, out, ending(began, arguments.minutes), as_json=arguments.json)
 
 
 def earlier_task(out: Path) -> JsonObject:
     """The task that a folder's plan was made for."""
     task: JsonObject = parse_json((out / "plan.json").read_text(encoding="utf-8"))["task"]
     return task
+
+
+def ending(began: float, minutes: float) -> float:
+    """When the last training should be done, on the monotonic clock.
+
+    Args:
+        began: Moment at which everything began.
+        minutes: Time for everything.
+    """
+    return began + 60.0 * minutes - AFTER - LAST * 60.0 * minutes
 
 
 def _check() -> None:
@@ -110,7 +126,19 @@ def _write(made: Plan, task: JsonObject, out: Path) -> None:
     (out / "search.yaml").write_text(text + yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
 
 
-def _carry_out(made: Plan, catalog: Catalog, out: Path, *, as_json: bool) -> int:
+def carry_out(made: Plan, catalog: Catalog, out: Path, end: float, *, as_json: bool) -> int:
+    """Searches, trains the best network until a moment, tests it once, and writes everything.
+
+    Args:
+        made: Plan to carry out.
+        catalog: Catalog to look slugs up in.
+        out: Folder to write.
+        end: Moment at which the last training should be done, on the monotonic clock.
+        as_json: Whether the result is printed as JSON.
+
+    Returns:
+        The exit status.
+    """
     from nasplug.cli.progress import LiveDisplay
     from nasplug.run.api import run_spec
     from nasplug.run.recommendation import recommend
@@ -119,7 +147,7 @@ def _carry_out(made: Plan, catalog: Catalog, out: Path, *, as_json: bool) -> int
     try:
         study = run_spec(made.spec, trackers=[LiveDisplay()])
         best = recommend(study, storage, catalog).trial
-        result = _final(study, best, made, catalog, out / "network")
+        result = _final(study, best, made, catalog, out / "network", end)
     except KeyboardInterrupt:
         print(f"\nnasplug: stopped; every finished trial is in {storage}; the same command goes on", file=sys.stderr)
         return INTERRUPTED
@@ -141,15 +169,17 @@ def _carry_out(made: Plan, catalog: Catalog, out: Path, *, as_json: bool) -> int
     return 0
 
 
-def _final(study: Study, best: Trial, made: Plan, catalog: Catalog, folder: Path) -> Result:
+def _final(study: Study, best: Trial, made: Plan, catalog: Catalog, folder: Path, end: float) -> Result:
     from nasplug.auto.planning import LONGEST
+    from nasplug.auto.speed import Speed
     from nasplug.cli.progress import EpochDisplay
     from nasplug.cli.retrain import RESULT, result_json
     from nasplug.export.retrain import retrain
 
     searched = study.budget_of(best).epochs
-    per_epoch = best.seconds / max(1, searched) if best.seconds else made.seconds_per_epoch
-    epochs = max(searched, min(LONGEST, int(made.final_seconds / max(per_epoch, 1e-6))))
+    per_epoch = VALIDATION * Speed(made.spec, catalog).of(best.architecture)
+    left = max(made.final_seconds / 2, end - time.monotonic())
+    epochs = max(searched, min(LONGEST, int(left / max(per_epoch, 1e-6))))
     print(
         f"\ntraining {output.titled(best.number, study.label(best))} fully: {plural(epochs, 'epoch')}", file=sys.stderr
     )

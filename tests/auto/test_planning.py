@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
 from nasplug.auto.looking import Looked, look
 from nasplug.auto.planning import SEARCH, plan
-from nasplug.contract.errors import MissingExtraError
 from nasplug.plugins.discovery import discover
+
+
+@dataclass
+class Measured:
+    """Networks that all take equally long."""
+
+    seconds: float
+    steps: int = 100
+
+    def __call__(self, space):
+        return self.seconds
 
 
 def planned(looked, minutes=10.0, per_epoch=1.0, workers=2, catalog=None):
@@ -18,7 +30,7 @@ def planned(looked, minutes=10.0, per_epoch=1.0, workers=2, catalog=None):
         workers=workers,
         seed=3,
         storage="s.sqlite",
-        measure=lambda spec, catalog: per_epoch,
+        measure=Measured(per_epoch),
     )
 
 
@@ -31,25 +43,25 @@ def space_of(made):
 
 
 def test_time_decides_the_longest_training():
-    # 10 minutes on two workers pay 720 seconds of search; eight trainings of 27 epochs of 1 second cost 216.
+    # 10 minutes on two workers pay 480 seconds of search; eight trainings of 27 epochs of 1 second cost 216.
     assert planned(look("digits")).spec.budget.epochs == 27
-    # 720 / 8 / 10 = 9 epochs of 10 seconds.
-    assert planned(look("digits"), per_epoch=10.0).spec.budget.epochs == 9
-    assert planned(look("digits"), per_epoch=10.0, workers=1).spec.budget.epochs == 4
-    assert planned(look("digits"), minutes=20.0, per_epoch=10.0).spec.budget.epochs == 18
+    # 480 / 8 / 10 = 6 epochs of 10 seconds.
+    assert planned(look("digits"), per_epoch=10.0).spec.budget.epochs == 6
+    assert planned(look("digits"), per_epoch=10.0, workers=1).spec.budget.epochs == 3
+    assert planned(look("digits"), minutes=20.0, per_epoch=10.0).spec.budget.epochs == 12
 
 
 def test_where_not_even_an_epoch_fits_the_search_sees_a_part_of_the_data():
-    made = planned(look("digits"), per_epoch=360.0)
+    made = planned(look("digits"), per_epoch=240.0)
     assert made.spec.budget.epochs == 1
     assert [item.to_plain() for item in made.spec.build] == [{"fraction": {"fraction": 0.25}}]
     assert dict(made.reasons)["less data"].startswith("the search trains on 25%")
-    assert not planned(look("digits"), per_epoch=90.0).spec.build
+    assert not planned(look("digits"), per_epoch=60.0).spec.build
 
 
 def test_short_trainings_are_not_halved():
-    assert planned(look("digits"), per_epoch=45.0).spec.strategy.name == "regularized_evolution"
-    assert planned(look("digits"), per_epoch=30.0).spec.strategy.name == "hyperband"
+    assert planned(look("digits"), per_epoch=30.0).spec.strategy.name == "regularized_evolution"
+    assert planned(look("digits"), per_epoch=20.0).spec.strategy.name == "hyperband"
 
 
 def test_the_search_gets_its_part_of_the_time_and_a_test_part_is_held_out():
@@ -76,26 +88,15 @@ def test_volumes_are_searched_by_u_nets_without_a_learning_rate():
     assert (space_of(made), made.metric) == (("unet", False), "val_dice")
 
 
-class Without:
-    """A catalogue that lacks one space."""
-
-    def __init__(self, catalog, name):
-        self._catalog, self._name = catalog, name
-
-    def has(self, kind, name):
-        return name != self._name and self._catalog.has(kind, name)
-
-    def __getattr__(self, name):
-        return getattr(self._catalog, name)
-
-
-def test_without_a_space_for_small_images_models_of_timm_are_taken(monkeypatch):
-    catalog = Without(discover().catalog, "qnas.conv")
-    assert space_of(planned(look("digits"), catalog=catalog)) == ("timm", True)
-    assert space_of(planned(look("digits"))) == ("qnas.conv", True)
-    monkeypatch.setattr("nasplug.optional.available", lambda module: module != "timm")
-    with pytest.raises(MissingExtraError, match="nasplug-qnas"):
-        planned(look("digits"), catalog=catalog)
+def test_images_are_searched_by_residual_networks_that_the_time_lets_train(tmp_path):
+    made = planned(look("digits"), per_epoch=2.0)
+    assert space_of(made) == ("resnet", True)
+    space = made.spec.to_plain()["space"]["with_hyperparameters"]["space"]["resnet"]
+    assert space == {"stems": [1], "widths": [48, 64, 96], "stages": [3, 4], "blocks": [1, 2]}
+    assert made.seconds_per_epoch == 2.0
+    # 5 minutes of the last training pay 150 epochs of 2 seconds.
+    assert "of which the last training pays 150 epochs" in dict(made.reasons)["space"]
+    assert made.spec.enqueue == ([[1, 96, 3, 1, 0.0], {"lr": 0.01}], [[1, 96, 4, 1, 0.0], {"lr": 0.01}])
 
 
 def test_a_plan_goes_on_with_an_earlier_search_for_the_time_of_the_new_one():

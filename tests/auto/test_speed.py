@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from nasplug.auto.speed import measured
+from nasplug.auto.speed import Speed
 from nasplug.plugins.discovery import discover
 from nasplug.run.spec import RunSpec
 
@@ -27,4 +27,4 @@ def test_an_epoch_takes_as_long_as_all_its_batches(monkeypatch):
 
     monkeypatch.setattr(ClassificationModule, "training_step", slow)
     # 400 images, less a tenth for validation and a tenth for the test: 324 in 11 batches of 32.
-    assert 0.2 < measured(RunSpec.parse(PLAIN), discover().catalog, batches=2) < 2.0
+    assert 0.2 < Speed(RunSpec.parse(PLAIN), discover().catalog, batches=2)("tabular_mlp") < 2.0
