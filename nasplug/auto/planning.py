@@ -11,6 +11,7 @@ from nasplug.auto.images import fitting
 from nasplug.auto.looking import Kind, Looked
 from nasplug.auto.speed import Speed
 from nasplug.contract.jsondata import JsonObject
+from nasplug.contract.wording import plural
 from nasplug.run.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def _space(
         fits = fitting(max(height, width), final, speed.steps, speed)
         words = (
             f"residual networks for images of {height} x {width} pixels, up to a size of which the last training pays "
-            f"{fits.epochs:.0f} epochs"
+            f"{plural(int(fits.epochs), 'epoch')}"
         )
         return fits.space, words, fits.seconds, fits.first
     spaces: dict[Kind, tuple[JsonObject, str]] = {
