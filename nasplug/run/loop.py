@@ -17,9 +17,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import msgspec
-
-from nasplug.contract.errors import PluginError, SpecError, StudyError
+from nasplug.contract.errors import PluginError, StudyError
 from nasplug.contract.protocols import Executor
 from nasplug.contract.records import BASELINE, Proposal, Trial
 from nasplug.contract.tracker import Plan, Tracker
@@ -27,7 +25,6 @@ from nasplug.contract.wording import plural
 from nasplug.ledger.comparison import described
 from nasplug.ledger.ledger import Ledger
 from nasplug.ledger.storage import Storage
-from nasplug.ledger.work import Outcome, Request
 from nasplug.run.answers import Answers
 from nasplug.run.assemble import Assembly
 from nasplug.run.executors.launch import Launch
@@ -35,12 +32,12 @@ from nasplug.run.giving_up import GiveUp
 from nasplug.run.hints import Hints
 from nasplug.run.jobs import Job, Message, Progress
 from nasplug.run.keeping import Keeper
-from nasplug.run.preparing import check_prepared, intact, prepared_by
 from nasplug.run.rehearsal import NUMBER, can_rehearse, rehearsal_job
 from nasplug.run.resume import Snapshots, check_same, copied
 from nasplug.run.retry import Revision
 from nasplug.run.reviewing import check_proposals
 from nasplug.run.warm import Warm
+from nasplug.run.workqueue import WorkQueue
 
 _log = logging.getLogger("nasplug")
 
@@ -88,10 +85,8 @@ class Search:
         recorded = storage.trials() if recorded is None else recorded
         self._recorded = {trial.number: trial for trial in recorded}
         self._revision = Revision(storage, self._recorded)
-        self._done_before = {key: msgspec.convert(data, Outcome) for key, data in storage.work().items()}
+        self._works = WorkQueue(ledger, storage, self._executor, self._send, self._collect, self.spec.strategy.name)
         self._results: dict[int, Trial] = {}
-        self._outcomes: dict[str, Outcome] = {}
-        self._working: set[str] = set()
         self._identities: dict[tuple[object, ...], int] = {}
         # How many trials were observed when a pending one was proposed: a trial that runs after a resume must know as
         # much as it would have known then, however far the study has come since.
@@ -115,7 +110,6 @@ class Search:
         )
         self.baseline, self._warm = baseline, warm or Warm(())
         self._compares = baseline is None and assembly.baseline is not None
-        self._prepared = False
         self._now = 0.0  # on the simulated clock, if there is one
         self._snapshots = Snapshots(assembly, storage, snapshot_every)
 
@@ -177,7 +171,7 @@ class Search:
             if requested and not getattr(self.assembly.strategy, "hyperparameters", ()):
                 self._rehearse([])  # before work that may take long
             for request in requested:
-                self._start_work(request)
+                self._works.start(request)
             if proposals is None or (isinstance(proposals, list) and not proposals):
                 if not requested:
                     return
@@ -188,7 +182,7 @@ class Search:
                         where=f"strategy {self.spec.strategy.name!r}, hook propose",
                         fix="return proposals once the outcomes are there",
                     )
-                self._finish_work([request.work.key for request in requested])
+                self._works.finish([request.work.key for request in requested])
                 continue
             check_proposals(proposals, room, self.study, self.spec.strategy.name)
             in_a_row = 0
@@ -222,7 +216,7 @@ class Search:
         """Hands the network to compare with to the executor, once, beside the first trial that runs."""
         if self._compares and self.assembly.baseline is not None:
             self._compares = False
-            self._prepare()
+            self._works.prepare(self.assembly.manager)
             self.baseline = self.assembly.baseline.trial(self.study.seed)
             self._send(Job(self.baseline))
 
@@ -281,7 +275,7 @@ class Search:
             known = self._known_to[trial.number]
             history = tuple(self.study.trials[:known]) if self.assembly.needs_history else ()
             parent = trial.proposal.parent
-            self._prepare()
+            self._works.prepare(self.assembly.manager)
             self._send(Job(trial, None, history, None if parent is None else self.study.trial(parent)))
             if self.trackers:
                 self._tell(lambda tracker: tracker.submitted(trial))
@@ -350,52 +344,6 @@ class Search:
             else:
                 what(tracker)  # the caller's own, which may want to end the run
 
-    # -- work ----------------------------------------------------------------------------------------------------
-
-    def _prepare(self) -> None:
-        """Waits for what plugins want done before the first trial that runs; nothing depends on when that is."""
-        if self._prepared:
-            return
-        self._prepared = True
-        for name, work in prepared_by(self.assembly.manager, self.study):
-            before, shared = self._done_before.get(work.key), work.key in self._working
-            if before is not None and before.failure is not None:
-                del self._done_before[work.key]  # what every trial needs is tried again
-            self._start_work(Request(work), name)
-            while work.key not in self._outcomes:
-                self._collect()
-            if not shared:  # the strategy may ask for the same
-                self._working.discard(work.key)
-                self._done_before[work.key] = self._outcomes.pop(work.key)
-            check_prepared(name, self._outcomes.get(work.key) or self._done_before[work.key])
-
-    def _start_work(self, request: Request, owner: str = "") -> None:
-        work = request.work
-        key = work.key
-        if key in self._working:
-            return
-        if work.time_limit is not None and not self._executor.separate:
-            raise SpecError(
-                "a time limit cannot be kept inside one process",
-                where=f"work of {owner or f'strategy {self.spec.strategy.name!r}'}",
-                fix="run.executor: process, or leave the limit out",
-            )
-        self._working.add(key)
-        before = self._done_before.get(key)
-        if before is not None and intact(self.study, before):
-            self._outcomes[key] = before
-        else:
-            self._send(Job(None, work, request.trials, owner=owner))
-
-    def _finish_work(self, keys: list[str]) -> None:
-        """Waits for all of it, and hands the outcomes over."""
-        for key in keys:
-            while key not in self._outcomes:
-                self._collect()
-            self._working.discard(key)
-            self._done_before[key] = self._outcomes.pop(key)
-            self.ledger.answer(self._done_before[key])
-
     # -- observe -------------------------------------------------------------------------------------------------
 
     def _next(self) -> int:
@@ -440,8 +388,7 @@ class Search:
                 self._results[done.number] = self._finish(done)
                 self._ran.add(done.number)
             else:
-                self.storage.write_work(done.key, msgspec.to_builtins(done))
-                self._outcomes[done.key] = done
+                self._works.take(done)
 
     def _finish(self, trial: Trial) -> Trial:
         self._unwritten.pop(trial.number, None)
@@ -481,8 +428,7 @@ class Search:
         snapshot = self._snapshots.last(self._recorded)
         if snapshot is None:
             return
-        outcomes = [self._done_before.get(key) for key in snapshot.work]
-        if not all(outcome is not None and intact(self.study, outcome) for outcome in outcomes):
+        if not self._works.restorable(snapshot.work):
             return  # the way from the start does the lost work again where the strategy asks for it
         for number in range(snapshot.proposed):
             self._admit(self._recorded[number].proposal)
@@ -492,8 +438,7 @@ class Search:
             self._give_up.observe(trial, ran=False)
             self._tell(lambda tracker, trial=trial: tracker.observed(trial))  # type: ignore[misc]
         self._known_to = dict(zip(self._known_to, snapshot.known, strict=True))
-        for key in snapshot.work:
-            self.ledger.answer(self._done_before[key])
+        self._works.restore(snapshot.work)
         self._snapshots.load(snapshot)
         for trial in self.study.pending:
             self._submit(trial)
