@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from nasplug.plugins.catalog import Catalog
 
 #: Parts of the time that the search and the last training get; the rest is for beginning, test and report.
-SEARCH = 0.4
-FINAL = 0.5
+SEARCH = 0.3
+FINAL = 0.6
 #: Full trainings that the search should be able to pay; below, it sees fewer epochs, then less data.
 WORTH = 8
 #: Steps of a training below which its result says nothing: few samples are seen for more epochs.
@@ -64,6 +64,19 @@ class Plan:
     final_seconds: float
     seconds_per_epoch: float
     reasons: list[tuple[str, str]]
+
+    def within(self, seconds: float) -> Plan:
+        """Returns the plan for what is left of the time: the search leaves the last training its part.
+
+        Args:
+            seconds: Time for the search and the last training.
+        """
+        budget = self.spec.budget
+        longest = self.seconds_per_epoch * budget.epochs  # what has begun is finished
+        search = max(1.0, seconds * SEARCH / (SEARCH + FINAL) - longest)
+        if budget.seconds is not None and search > budget.seconds:
+            return self
+        return dataclasses.replace(self, spec=self.spec.replace(budget=dataclasses.replace(budget, seconds=search)))
 
     def on(self, earlier: RunSpec) -> Plan:
         """Returns the plan that goes on with an earlier search, for the time of this one."""

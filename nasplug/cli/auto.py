@@ -144,6 +144,7 @@ def carry_out(made: Plan, catalog: Catalog, out: Path, end: float, *, as_json: b
     from nasplug.run.recommendation import recommend
 
     storage = str(made.spec.run.storage)
+    made = made.within(end - time.monotonic())
     try:
         study = run_spec(made.spec, trackers=[LiveDisplay()])
         best = recommend(study, storage, catalog).trial

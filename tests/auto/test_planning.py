@@ -43,25 +43,25 @@ def space_of(made):
 
 
 def test_time_decides_the_longest_training():
-    # 10 minutes on two workers pay 480 seconds of search; eight trainings of 27 epochs of 1 second cost 216.
+    # 10 minutes on two workers pay 360 seconds of search; eight trainings of 27 epochs of 1 second cost 216.
     assert planned(look("digits")).spec.budget.epochs == 27
-    # 480 / 8 / 10 = 6 epochs of 10 seconds.
-    assert planned(look("digits"), per_epoch=10.0).spec.budget.epochs == 6
-    assert planned(look("digits"), per_epoch=10.0, workers=1).spec.budget.epochs == 3
-    assert planned(look("digits"), minutes=20.0, per_epoch=10.0).spec.budget.epochs == 12
+    # 360 / 8 / 10 = 4 epochs of 10 seconds.
+    assert planned(look("digits"), per_epoch=10.0).spec.budget.epochs == 4
+    assert planned(look("digits"), per_epoch=10.0, workers=1).spec.budget.epochs == 2
+    assert planned(look("digits"), minutes=20.0, per_epoch=10.0).spec.budget.epochs == 9
 
 
 def test_where_not_even_an_epoch_fits_the_search_sees_a_part_of_the_data():
-    made = planned(look("digits"), per_epoch=240.0)
+    made = planned(look("digits"), per_epoch=180.0)
     assert made.spec.budget.epochs == 1
     assert [item.to_plain() for item in made.spec.build] == [{"fraction": {"fraction": 0.25}}]
     assert dict(made.reasons)["less data"].startswith("the search trains on 25%")
-    assert not planned(look("digits"), per_epoch=60.0).spec.build
+    assert not planned(look("digits"), per_epoch=45.0).spec.build
 
 
 def test_short_trainings_are_not_halved():
     assert planned(look("digits"), per_epoch=30.0).spec.strategy.name == "regularized_evolution"
-    assert planned(look("digits"), per_epoch=20.0).spec.strategy.name == "hyperband"
+    assert planned(look("digits"), per_epoch=15.0).spec.strategy.name == "hyperband"
 
 
 def test_the_search_gets_its_part_of_the_time_and_a_test_part_is_held_out():
@@ -94,8 +94,8 @@ def test_images_are_searched_by_residual_networks_that_the_time_lets_train(tmp_p
     space = made.spec.to_plain()["space"]["with_hyperparameters"]["space"]["resnet"]
     assert space == {"stems": [1], "widths": [48, 64, 96], "stages": [3, 4], "blocks": [1, 2]}
     assert made.seconds_per_epoch == 2.0
-    # 5 minutes of the last training pay 150 epochs of 2 seconds.
-    assert "of which the last training pays 150 epochs" in dict(made.reasons)["space"]
+    # 6 minutes of the last training pay 180 epochs of 2 seconds.
+    assert "of which the last training pays 180 epochs" in dict(made.reasons)["space"]
     assert made.spec.enqueue == ([[1, 96, 3, 1, 0.0], {"lr": 0.01}], [[1, 96, 4, 1, 0.0], {"lr": 0.01}])
 
 
@@ -104,3 +104,12 @@ def test_a_plan_goes_on_with_an_earlier_search_for_the_time_of_the_new_one():
     on = second.on(first.spec)
     assert on.spec.budget.epochs == first.spec.budget.epochs
     assert on.spec.budget.seconds == second.spec.budget.seconds
+
+
+def test_the_search_leaves_the_last_training_its_part_of_what_is_left():
+    made = planned(look("digits"), minutes=10.0, per_epoch=2.0)  # trainings of 22 epochs: 44 s
+    assert made.spec.budget.seconds == 180.0
+    # A third of 400 s, less a training that has begun.
+    assert made.within(400.0).spec.budget.seconds == pytest.approx(400 / 3 - 44)
+    assert made.within(10.0).spec.budget.seconds == 1.0
+    assert made.within(10_000.0) is made
