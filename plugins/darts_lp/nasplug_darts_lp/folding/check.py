@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nasplug_darts_lp.folding.fold import FoldedNetwork
 from nasplug_darts_lp.layers.quantise import quantised_layers
 from nasplug_darts_lp.layers.quantised import QuantConv2d, QuantLinear
+from nasplug_darts_lp.layers.sums import IntegerSum
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,25 @@ def agreement(network: nn.Module, folded: FoldedNetwork, inputs: Tensor) -> Agre
 
         return look
 
+    def of_sum(name: str) -> Callable[..., None]:
+        def look(total: nn.Module, arguments: tuple[Any, ...], output: Tensor) -> None:
+            assert isinstance(total, IntegerSum)
+            unit = total.output.static().step[0]
+            here.setdefault(name, []).append((output / unit + total.output.zero_level()).round())
+
+        return look
+
+    def of_added(name: str) -> Callable[..., None]:
+        def look(added: nn.Module, arguments: tuple[Any, ...], output: Tensor) -> None:
+            there.setdefault(name, []).append(output)
+
+        return look
+
+    for name, total in network.named_modules():
+        if isinstance(total, IntegerSum) and name in folded.sums:
+            handles.append(total.register_forward_hook(of_sum(name)))
+    for name, uses in folded.sums.items():
+        handles += [folded.body.get_submodule(use).register_forward_hook(of_added(name)) for use in uses]
     for name, layer in quantised_layers(network).items():
         if layer.integer:
             handles.append(layer.register_forward_hook(of_layer(name)))

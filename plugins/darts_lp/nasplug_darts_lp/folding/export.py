@@ -152,6 +152,30 @@ def _table() -> dict[Any, Any]:
             found = gained if found is None else opset.Add(found, gained)
         return opset.Cast(opset.Mul(found, _integers(opset, [factor], [1])), to=_UINT8)
 
+    def add(
+        first: Any, second: Any, factors: Any, zeros: Any, factor: int, shift: int, out_zero: int, steps: int
+    ) -> Any:
+        numbers = [
+            opset.Mul(
+                opset.Sub(opset.Cast(codes, to=_INT64), _integers(opset, [zero], [1])),
+                _integers(opset, [by * factor], [1]),
+            )
+            for codes, zero, by in zip((first, second), zeros, factors, strict=True)
+        ]
+        # Integers are divided towards 0, so that what is divided must not be negative: the clip comes first.
+        low = _integers(opset, [-out_zero << shift], [1])
+        raised = opset.Add(opset.Add(*numbers), _integers(opset, [(1 << shift) >> 1], [1]))
+        levels = opset.Div(opset.Sub(opset.Max(raised, low), low), _integers(opset, [1 << shift], [1]))
+        return opset.Cast(opset.Min(levels, _integers(opset, [steps], [1])), to=_UINT8)
+
+    def add_requantised(first: Any, second: Any, scales: Any, zeros: Any, out_zero: int) -> Any:
+        values = [
+            opset.DequantizeLinear(codes, _constant(opset, _FLOAT, [scale], []), *_zeros(opset, zero))
+            for codes, scale, zero in zip((first, second), scales, zeros, strict=True)
+        ]
+        one = _constant(opset, _FLOAT, [1.0], [])
+        return opset.QuantizeLinear(opset.Add(*values), one, *_zeros(opset, out_zero))
+
     def quantize(values: Any, scale: float, zero: int) -> Any:
         return opset.QuantizeLinear(values, _constant(opset, _FLOAT, [scale], []), *_zeros(opset, zero))
 
@@ -183,6 +207,8 @@ def _table() -> dict[Any, Any]:
 
     operators = torch.ops.nasplug_darts_lp
     return {
+        operators.add_integer.default: add,
+        operators.add_requantised.default: add_requantised,
         operators.quantize.default: quantize,
         operators.between.default: between,
         operators.conv_requantised.default: conv_requantised,

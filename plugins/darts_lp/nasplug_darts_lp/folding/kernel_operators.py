@@ -119,3 +119,37 @@ def _(
     shape = codes.new_empty(size, dtype=torch.float32)
     like = functional.conv2d(shape, weight.float(), None, list(stride), 0, list(dilation), groups)
     return torch.empty_like(like, dtype=torch.uint8)
+
+
+@torch.library.custom_op(
+    f"{NAMESPACE}::add_requantised",
+    mutates_args=(),
+    schema="(Tensor first, Tensor second, float[] scales, int[] zeros, int out_zero) -> Tensor",
+)
+def add_requantised(
+    first: Tensor, second: Tensor, scales: Sequence[float], zeros: Sequence[int], out_zero: int
+) -> Tensor:
+    """An addition from codes to codes: `round(u (a - zero) + v (b - zero)) + out_zero`, halves to even, from 0 to 255.
+
+    In ONNX it is an Add between DequantizeLinear and QuantizeLinear, which runtimes run as one integer kernel.
+
+    Args:
+        first: (N, ...), uint8.
+        second: The same shape, uint8.
+        scales: Factors u and v of the two, in units of the sum.
+        zeros: Codes of the two that stand for 0.
+        out_zero: Code of the sum that stands for 0.
+
+    Returns:
+        uint8, the shape of the inputs.
+    """
+    values = [
+        (codes.to(torch.float32) - zero) * torch.tensor(scale, dtype=torch.float32)
+        for codes, zero, scale in zip((first, second), zeros, scales, strict=True)
+    ]
+    return (torch.round(values[0] + values[1]) + out_zero).clamp(0, LARGEST).to(torch.uint8)
+
+
+@add_requantised.register_fake
+def _(first: Tensor, second: Tensor, scales: Sequence[float], zeros: Sequence[int], out_zero: int) -> Tensor:
+    return torch.empty_like(first)

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from nasplug.contract.errors import SpecError
 from nasplug_darts_lp.folding.fold import FoldedNetwork
-from nasplug_darts_lp.folding.kernel_operators import LARGEST, between, conv_requantised, quantize
+from nasplug_darts_lp.folding.kernel_operators import LARGEST, add_requantised, between, conv_requantised, quantize
 from nasplug_darts_lp.folding.modules import (
     WEIGHT_ZERO,
     EvenThresholds,
@@ -29,6 +29,7 @@ from nasplug_darts_lp.folding.modules import (
     Rescale,
     Thresholds,
 )
+from nasplug_darts_lp.folding.sums import IntegerAdd
 from nasplug_darts_lp.layers.quantised import EXACT_FLOAT32
 from nasplug_darts_lp.quantisers.base import per_channel
 
@@ -172,6 +173,30 @@ class FloatConv2d(nn.Module):
         return functional.conv2d(values, weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
+class QdqAdd(nn.Module):
+    """An addition from codes to codes, in the form that runtimes have an integer kernel for; a code may differ by one.
+
+    Args:
+        added: The addition in whole numbers.
+    """
+
+    def __init__(self, added: IntegerAdd) -> None:
+        super().__init__()
+        dyadic = added.factor / 2.0**added.shift
+        self.scales = [factor * dyadic for factor in added.factors]
+        self.zeros, self.out_zero = added.zeros, added.out_zero
+
+    @classmethod
+    def fits(cls, added: IntegerAdd) -> bool:
+        """Whether codes have 8 bits, as those of runtimes, and both branches count."""
+        return added.steps == LARGEST and all(factor > 0 for factor in added.factors)
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Two maps (N, C, ...) of type uint8 to one of the same shape and type."""
+        found: Tensor = add_requantised(first, second, self.scales, self.zeros, self.out_zero)
+        return found
+
+
 class QuantizeValues(nn.Module):
     """Codes of values by QuantizeLinear, in place of comparisons with evenly spaced thresholds.
 
@@ -275,9 +300,11 @@ def qdq(folded: FoldedNetwork) -> FoldedNetwork:
             form = QuantizeValues(part.thresholds[None])
         elif isinstance(part, Thresholds) and QuantizeValues.fits(part.thresholds, part.factor):
             form = QuantizeValues(part.thresholds)
+        elif isinstance(part, IntegerAdd) and QdqAdd.fits(part):
+            form = QdqAdd(part)
         if form is not None:
             module.add_submodule(str(node.target), form)
-            changed += isinstance(form, QuantizeValues)
+            changed += isinstance(form, (QuantizeValues, QdqAdd))
     if not changed:
         raise SpecError(
             "no layer of this network has a form with QuantizeLinear",
@@ -342,6 +369,9 @@ def _zero_of_readers(node: fx.Node, modules: dict[str, nn.Module]) -> int | None
     for user in node.users:
         part = _module(user, modules)
         zero = getattr(part, "zero", None)
+        if isinstance(part, (IntegerAdd, QdqAdd)):
+            both = {own for source, own in zip(user.args, part.zeros, strict=True) if source is node}
+            zero = both.pop() if len(both) == 1 else None
         if zero is None:
             zero = _zero_of_readers(user, modules) if part is not None else None
         if zero is None:

@@ -117,3 +117,53 @@ def matmul_integer(codes: Tensor, weight: Tensor, zero: int, weight_zero: int) -
 @matmul_integer.register_fake
 def _(codes: Tensor, weight: Tensor, zero: int, weight_zero: int) -> Tensor:
     return codes.new_empty((codes.shape[0], weight.shape[1]), dtype=torch.int32)
+
+
+@torch.library.custom_op(
+    f"{NAMESPACE}::add_integer",
+    mutates_args=(),
+    schema="(Tensor first, Tensor second, int[] factors, int[] zeros, int factor, int shift, int out_zero, int steps)"
+    " -> Tensor",
+)
+def add_integer(
+    first: Tensor,
+    second: Tensor,
+    factors: Sequence[int],
+    zeros: Sequence[int],
+    factor: int,
+    shift: int,
+    out_zero: int,
+    steps: int,
+) -> Tensor:
+    """Adds codes: floor(((p a + q b) m + 2^(s-1)) / 2^s) + out_zero between 0 and `steps`, for codes less their zeros.
+
+    Args:
+        first: (N, ...), uint8.
+        second: The same shape, uint8.
+        factors: Factors p and q of the two.
+        zeros: Codes of the two that stand for 0.
+        factor: Factor m of their sum.
+        shift: Places s that the product is shifted.
+        out_zero: Code of the sum that stands for 0.
+        steps: Largest code of the sum.
+
+    Returns:
+        uint8, the shape of the inputs.
+    """
+    total = factors[0] * (first.to(torch.int32) - zeros[0]) + factors[1] * (second.to(torch.int32) - zeros[1])
+    levels = (total * factor + ((1 << shift) >> 1)) >> shift
+    return (levels + out_zero).clamp(0, steps).to(torch.uint8)
+
+
+@add_integer.register_fake
+def _(
+    first: Tensor,
+    second: Tensor,
+    factors: Sequence[int],
+    zeros: Sequence[int],
+    factor: int,
+    shift: int,
+    out_zero: int,
+    steps: int,
+) -> Tensor:
+    return torch.empty_like(first)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import fx, nn
@@ -12,10 +10,12 @@ from torch.fx.passes.shape_prop import ShapeProp
 
 from nasplug.contract.errors import SpecError
 from nasplug_darts_lp.layers.exact import ExactAvgPool, ExactBatchNorm2d
+from nasplug_darts_lp.layers.graphs import follow_changes
 from nasplug_darts_lp.layers.quantised import QuantConv2d, QuantLinear
+from nasplug_darts_lp.layers.sums import IntegerSum
+from nasplug_darts_lp.quantisers import ActivationQuantiser
 
-_IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
-_LEAVES = (QuantConv2d, QuantLinear, ExactBatchNorm2d, ExactAvgPool)
+_LEAVES = (QuantConv2d, QuantLinear, ExactBatchNorm2d, ExactAvgPool, ActivationQuantiser, IntegerSum)
 
 
 class _Tracer(fx.Tracer):
@@ -36,7 +36,7 @@ def trace(network: nn.Module, input_shape: Sequence[int]) -> fx.GraphModule:
     try:
         graph = _Tracer().trace(network)
         module = fx.GraphModule(network, graph)
-        _follow_changes(module)
+        follow_changes(module)
         with torch.no_grad():
             ShapeProp(module).propagate(torch.zeros(2, *input_shape))
     except Exception as error:  # whatever the network does not like about it
@@ -49,39 +49,6 @@ def trace(network: nn.Module, input_shape: Sequence[int]) -> fx.GraphModule:
     return module
 
 
-def _follow_changes(module: fx.GraphModule) -> None:
-    """Lets whoever reads a tensor after it was changed in place read what the change gave.
-
-    Then the graph says all that happens, and a change that nobody reads any more can be left out.
-    """
-    positions = {node: index for index, node in enumerate(module.graph.nodes)}
-    modules = dict(module.named_modules(remove_duplicate=False))
-    for node in module.graph.nodes:
-        source = input_of(node)
-        if isinstance(source, fx.Node) and _changes_its_input(node, modules):
-            for reader in list(source.users):
-                if positions[reader] > positions[node]:
-                    reader.replace_input_with(source, node)
-    module.recompile()
-
-
-def _changes_its_input(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
-    if node.op == "call_module":
-        return bool(getattr(modules[str(node.target)], "inplace", False))
-    if node.op == "call_method":
-        return str(node.target).endswith("_") and not str(node.target).endswith("__")
-    if node.op != "call_function":
-        return False
-    name = getattr(node.target, "__name__", "")
-    in_place = node.kwargs.get("inplace", False) or (name in ("relu", "relu6", "leaky_relu") and True in node.args[1:])
-    return bool(in_place) or node.target in _IN_PLACE or (name.endswith("_") and not name.endswith("__"))
-
-
 def shape_of(node: fx.Node) -> tuple[int, ...]:
     """Shape of what a node gives, for a batch of two."""
     return tuple(int(size) for size in node.meta["tensor_meta"].shape)
-
-
-def input_of(node: fx.Node) -> Any:
-    """The first argument of a node, by position or by name."""
-    return node.args[0] if node.args else node.kwargs.get("input")

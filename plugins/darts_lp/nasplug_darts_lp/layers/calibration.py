@@ -10,7 +10,8 @@ from torch import nn
 
 from nasplug.evaluate.recalibration import silent, step
 from nasplug.run.seeding import undisturbed
-from nasplug_darts_lp.layers.quantise import quantised_layers
+from nasplug_darts_lp.layers.quantise import calibrated_parts, quantised_layers
+from nasplug_darts_lp.layers.sums import MapQuantiser
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,6 +46,7 @@ class Calibration:
 def ready(network: nn.Module) -> bool:
     """Whether all ranges of a quantised network are set."""
     found = [layer.input_quantiser for layer in quantised_layers(network).values()]
+    found += [part for part in network.modules() if isinstance(part, MapQuantiser)]
     return all(quantiser is None or bool(quantiser.started) for quantiser in found)
 
 
@@ -62,8 +64,8 @@ def settle(
     """
     modes = [(part, part.training) for part in pl_module.modules()]
     network.eval()
-    for layer in quantised_layers(network).values() if only is None else [only]:
-        layer.train()  # quantises the floating-point values, and nothing else in it depends on the mode
+    for part in calibrated_parts(network) if only is None else [only]:
+        part.train()  # quantises the floating-point values, and nothing else in it depends on the mode
     try:
         with silent(pl_module):
             for index, batch in enumerate(batches):

@@ -19,9 +19,14 @@ from nasplug_darts_lp.layers.idle import IdleLayers
 from nasplug_darts_lp.layers.precision import Precision
 from nasplug_darts_lp.layers.quantised import QuantConv2d, QuantLinear
 from nasplug_darts_lp.layers.recognition import recognise
+from nasplug_darts_lp.layers.streams import integer_sums
+from nasplug_darts_lp.layers.sums import IntegerSum, MapQuantiser
 from nasplug_darts_lp.quantisers import ActivationQuantiser, WeightQuantiser
+from nasplug_darts_lp.quantisers.base import one_of
 
 _WHERE = "darts_lp.quantise"
+#: How maps are added and averaged.
+_SUMS = ("float", "integer")
 
 #: Layers that multiply by weights and have no quantised form here. Others of torch have nothing to quantise.
 _UNSUPPORTED = (
@@ -40,6 +45,7 @@ def quantise(
     first_last_bits: int | None = 8,
     skip: Sequence[str] = (),
     layers: Mapping[str, Mapping[str, Any]] | None = None,
+    sums: str = "float",
     **options: Any,
 ) -> nn.Module:
     """A copy of a network with quantised convolutional and linear layers.
@@ -59,17 +65,28 @@ def quantise(
             lists them; None leaves these two in floating point.
         skip: Names of modules that stay as they are, with all they hold; `*` stands for anything, also for nothing.
         layers: Other settings for layers by name: `{"layer1.0.conv1": {"weight_bits": 2}}`.
+        sums: Arithmetic of additions, average pools and concatenations: `float`, of values, or `integer`, of codes of 8
+            bits, in training too, so that the folded network has whole numbers only; the network becomes a graph of
+            torch.fx then. See `nasplug_darts_lp.layers.sums`.
         **options: Options of the activation quantiser, such as `squeeze`.
 
     Raises:
-        TaskError: A module that cannot be quantised, by its name, or an unknown name in `skip` or `layers`.
+        TaskError: A module that cannot be quantised, by its name, an unknown name in `skip` or `layers`, or integer
+            sums of a network that torch.fx cannot follow.
         SpecError: Bits out of range, or an unknown option.
         UnknownNameError: An unknown kind of quantiser.
     """
+    one_of("sums", sums, _SUMS, _WHERE)
     settings: dict[str, Any] = {"weight_bits": weight_bits, "activation_bits": activation_bits, "weights": weights}
     settings |= {"activations": activations, "first_last_bits": first_last_bits, "skip": skip, "layers": layers}
     _refuse_uncopyable(network)
-    return exchange(copy.deepcopy(network), **settings, **options)
+    found = exchange(copy.deepcopy(network), **settings, **options)
+    if sums == "float":
+        return found
+    made = integer_sums(found)
+    if made is not found:
+        _watch(made)
+    return made
 
 
 def exchange(
@@ -132,8 +149,12 @@ def exchange(
             own = {**common, **(ends if name in (ours[0], ours[-1]) else bits), **settings.get(name, {})}
             replaced[id(module)] = _replacement(module, own)
         quantised = _put(quantised, name, replaced[id(module)])
-    IdleLayers({name: replaced[id(found[name])] for name in ours}).watch(quantised)
+    _watch(quantised)
     return quantised
+
+
+def _watch(network: nn.Module) -> None:
+    IdleLayers(dict(quantised_layers(network))).watch(network)
 
 
 class Quantise:
@@ -148,6 +169,7 @@ class Quantise:
         skip: Names of modules that stay as they are; `*` stands for anything.
         layers: Other settings for layers by name.
         options: Options of the activation quantiser, such as `{squeeze: sample}`.
+        sums: Arithmetic of additions, average pools and concatenations: `float`, or `integer` on codes of 8 bits.
     """
 
     def __init__(
@@ -160,10 +182,12 @@ class Quantise:
         skip: Sequence[str] = (),
         layers: Mapping[str, Mapping[str, Any]] | None = None,
         options: Mapping[str, Any] | None = None,
+        sums: str = "float",
     ) -> None:
         self._settings: dict[str, Any] = {
             **{"weight_bits": weight_bits, "activation_bits": activation_bits, "activations": activations},
             **{"weights": weights, "first_last_bits": first_last_bits, "skip": skip, "layers": layers},
+            "sums": sums,
             **(options or {}),
         }
         with torch.device("meta"):  # a setting that no layer can have is refused before anything trains
@@ -187,6 +211,15 @@ def quantised_layers(network: nn.Module) -> dict[str, QuantConv2d | QuantLinear]
     return {name: module for name, module in network.named_modules() if isinstance(module, (QuantConv2d, QuantLinear))}
 
 
+def calibrated_parts(network: nn.Module) -> list[nn.Module]:
+    """The modules of a network that set ranges in training mode: quantised layers, sums, and quantisers of maps."""
+    return [
+        module
+        for module in network.modules()
+        if isinstance(module, (QuantConv2d, QuantLinear, IntegerSum, MapQuantiser))
+    ]
+
+
 @torch.no_grad()
 def calibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
     """Sets ranges and moving averages from inputs, without training: weights and normalisation stay.
@@ -198,8 +231,8 @@ def calibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
     modes = [(module, module.training) for module in network.modules()]
     try:
         network.eval()
-        for layer in quantised_layers(network).values():
-            layer.train()  # quantises the floating-point values, and nothing else in it depends on the mode
+        for part in calibrated_parts(network):
+            part.train()  # quantises the floating-point values, and nothing else in it depends on the mode
         for batch in batches:
             network(batch)
     finally:
