@@ -46,6 +46,12 @@ def add_row(builder: WorkloadBuilder, layer: Layer, source: int, bits: int) -> i
     n, channels, height, width = builder.shape(source)
     ho, wo = layer.out_size(height, width)
     (kh, kw), top, left = layer.kernel, layer.padding[0], layer.padding[1]
+    if layer.two:  # one map above the other, of which every window has a row
+        taps = {"kh": 2, "sh": 2, "hi": 2 * height, "ph": 0, "kw": 1, "sw": 1, "pw": 0, "ho": ho, "wo": wo}
+        more = {"dh": 1, "dw": 1, "co": channels, "n": n, "groups": channels, "input_bits": bits, "bias": True}
+        assert layer.coded is not None
+        bytes_ = {"output_bits": layer.coded.bits, "weight_bits": layer.weight_bits}
+        return builder.row("conv", [source], layer.name, **taps, **more, **bytes_)
     shapes = {"kh": kh, "kw": kw, "sh": layer.stride, "sw": layer.stride, "ph": top, "pw": left, "ho": ho, "wo": wo}
     shapes |= {"dh": layer.dilation, "dw": layer.dilation, "co": layer.out_channels(channels), "n": n}
     out_bits = bits

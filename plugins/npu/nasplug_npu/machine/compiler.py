@@ -116,12 +116,15 @@ class Compiler:
         """
         return self.program.new_map("input", channels, height, width, bits, signed=signed)
 
-    def layer(self, layer: Layer, source: Map, *, bands: int = 1, groups: int = 1) -> Map:
+    def layer(
+        self, layer: Layer, source: Map, second: Map | None = None, *, bands: int = 1, groups: int = 1
+    ) -> Map:
         """Adds a layer.
 
         Args:
             layer: The layer.
             source: Map that it reads.
+            second: The other map of a sum of two.
             bands: Wanted number of tiles along rows.
             groups: Wanted number of tiles along output channels.
 
@@ -133,4 +136,4 @@ class Compiler:
         """
         from nasplug_npu.machine.lowering import Lowering
 
-        return Lowering(self, layer, source).run(bands, groups)
+        return Lowering(self, layer, source, second).run(bands, groups)

@@ -1,22 +1,25 @@
 """Folded networks of `nasplug_darts_lp` as layers of whole numbers, which the machine computes.
 
-A folded network is products of codes with comparisons between them. What lies between a product and the comparison
-behind it is one monotone function of each sum, so that integer thresholds say all of it: they are found by bisection on
-the modules themselves. The first comparison, which turns numbers into codes, and what follows the last product stay
-with the caller.
+A folded network is products of codes with comparisons between them, and sums of codes where branches meet. What lies
+between sums and the comparison behind them is one monotone function of each sum, so that integer thresholds say all of
+it: they are found by bisection on the modules themselves. The first comparison, which turns numbers into codes, and
+what follows the last product stay with the caller.
+
+Codes that a product reads are stored less the code that stands for 0. Codes of whole maps, which sums and pools read,
+are stored less 128, with 8 bits and a sign, whatever stands for 0 there: so two of them can be added in one pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nasplug.contract.errors import SpecError
-from nasplug_npu.machine.codes import Line, Steps, line_in_whole_numbers
-from nasplug_npu.machine.layers import Coded, Layer
+from nasplug_npu.machine.codes import EXCEPTIONS, Line, Steps, line_in_whole_numbers
+from nasplug_npu.machine.layers import Coded, Layer, addition, window_sums
 from nasplug_npu.machine.layout import Ints
 from nasplug_npu.machine.parameters import RECORD
 
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Widths that maps and weights are stored in.
 WIDTHS = (2, 4, 8)
+#: Code of a whole map that is stored as 0.
+MIDDLE = 128
 
 
 @dataclass
@@ -33,9 +38,10 @@ class Chain:
     """A folded network as the machine sees it.
 
     Attributes:
-        layers: Layers, one after the other.
-        stages: Node of the folded network whose numbers each layer stores, and the code that stands for 0 there.
-        first: Node of the comparison that makes the codes of the input, and the code that stands for 0.
+        layers: Layers in an order in which they can be computed.
+        sources: Numbers of the layers that each reads, -1 for the input.
+        stages: Node of the folded network whose numbers each layer stores, and what they are stored less.
+        first: Node of the comparison that makes the codes of the input, and what they are stored less.
         shape: Shape of these codes (C, H, W).
         bits: Width of the codes of the input.
         signed: Whether they are two's complement.
@@ -43,6 +49,7 @@ class Chain:
     """
 
     layers: list[Layer] = field(default_factory=list)
+    sources: list[tuple[int, ...]] = field(default_factory=list)
     stages: list[tuple[str, int]] = field(default_factory=list)
     first: tuple[str, int] = ("", 0)
     shape: tuple[int, int, int] = (0, 0, 0)
@@ -51,16 +58,44 @@ class Chain:
     left: tuple[str, ...] = ()
 
 
-@dataclass
+@dataclass(frozen=True)
+class _Stored:
+    """A map that a layer stores.
+
+    Attributes:
+        layer: Number of the layer, -1 for the input.
+        shape: Shape (C, H, W).
+        range: Smallest and largest number that is stored.
+        less: What codes are stored less.
+    """
+
+    layer: int
+    shape: tuple[int, int, int]
+    range: tuple[int, int]
+    less: int
+
+
+@dataclass(frozen=True)
 class _Open:
-    """A product whose sums have not become codes yet."""
+    """Sums that have not become codes yet.
+
+    Attributes:
+        name: Name of the layer; empty where that of the comparison is taken.
+        node: Node of the folded network.
+        layer: The layer without its coding.
+        source: What it reads.
+        more: What the sums of the folded network have more than those of stored numbers, for every channel alike.
+        functions: What lies between sums and comparison.
+        pools: Max pools there.
+    """
 
     name: str
     node: str
-    weights: Ints
-    settings: dict[str, Any]
-    functions: list[Callable[[Tensor], Tensor]] = field(default_factory=list)
-    pools: list[nn.Module] = field(default_factory=list)
+    layer: Layer
+    source: _Stored
+    more: int = 0
+    functions: tuple[Callable[[Tensor], Tensor], ...] = ()
+    pools: tuple[nn.Module, ...] = ()
 
 
 def read_folded(folded: FoldedNetwork, *, narrow: bool, partial: bool = False) -> Chain:
@@ -84,203 +119,275 @@ class _Reader:
         self.folded, self.narrow = folded, narrow
         self.modules = dict(folded.body.named_modules(remove_duplicate=False))
         self.chain = Chain()
-        self.open: _Open | None = None
-        self.shape: tuple[int, int, int] = (0, 0, 0)
-        self.range = (0, 0)
-        self.zero = self.factor = 0
+        self.seen: dict[fx.Node, _Stored | _Open] = {}
+        self.closed: set[str] = set()
 
     def read(self, *, partial: bool) -> Chain:
         """See `read_folded`."""
         nodes = [node for node in self.folded.body.graph.nodes if node.op not in ("placeholder", "output")]
         for number, node in enumerate(nodes):
-            readers = ", ".join(str(user) for user in node.users)
             try:
-                self._node(node)
-                if len(node.users) > 1:
-                    raise _refused(str(node), f"its output is read by {readers}", "the machine computes chains")
+                found = self._node(node)
             except SpecError:
-                if not partial or not (self.chain.layers or self.open):
+                if not partial or not (self.chain.layers or self.seen):
                     raise
                 self.chain.left = tuple(str(other) for other in nodes[number:])
                 break
-        if self.open is not None:
-            self._close(None, None)
+            if found is not None:
+                self.seen[node] = found
+        for kept in list(self.seen.values()):
+            if isinstance(kept, _Open) and kept.name and kept.node not in self.closed:
+                self._end(kept)
         if not self.chain.layers:
             raise _refused("the network", "it has no product of whole numbers", "it was not quantised")
         return self.chain
 
-    def _node(self, node: fx.Node) -> None:
+    def _node(self, node: fx.Node) -> _Stored | _Open | None:
         from nasplug_darts_lp.folding import modules as parts
+        from nasplug_darts_lp.folding import sums
 
         module = self.modules.get(str(node.target)) if node.op == "call_module" else None
+        sources: list[Any] = [self.seen.get(arg) for arg in node.all_input_nodes]
+        source = sources[0] if sources else None
         if isinstance(module, parts.Comparison):
-            self._close(node, module)
-        elif isinstance(module, parts.CodePool):
-            self._pool(str(node), module.pool)
-        elif isinstance(module, parts.IntegerConv2d):
-            weights = module.weight.to(int_type()).numpy() - parts.WEIGHT_ZERO
+            return self._first(node, module) if source is None else self._close(node, module, source)
+        if isinstance(module, (parts.IntegerConv2d, parts.IntegerLinear)):
+            return self._product(node, module, source)
+        if isinstance(module, (sums.Numbers, sums.CodeSum)):
+            return self._sums(node, module, source)
+        if isinstance(module, sums.IntegerAdd):
+            return self._add(node, module, sources)
+        if isinstance(module, parts.CodePool):
+            return self._pool(str(node), module.pool, source)
+        if source is None:
+            return None
+        return self._flatten(node, module, source) if isinstance(source, _Stored) else self._between(node, module)
+
+    def _product(self, node: fx.Node, module: Any, source: Any) -> _Open:
+        from nasplug_darts_lp.folding.modules import WEIGHT_ZERO, IntegerLinear
+
+        if not isinstance(source, _Stored):
+            raise _refused(str(node), "its inputs are not codes", "a comparison must stand in front of it")
+        name = str(node).removesuffix("_product")
+        numbers = module.weight.to(int_type()).numpy() - WEIGHT_ZERO
+        settings: dict[str, Any] = {}
+        if isinstance(module, IntegerLinear):
+            weights = numbers.T.reshape(numbers.shape[1], *source.shape)
+        else:
             if module.stride[0] != module.stride[1] or module.dilation[0] != module.dilation[1]:
                 raise _refused(str(node), "its strides or dilations differ", "the machine has one for both sides")
             top, left, bottom, right = module.padding
-            settings: dict[str, Any] = {
-                "stride": module.stride[0],
-                "dilation": module.dilation[0],
-                "groups": module.groups,
-            }
+            settings = {"stride": module.stride[0], "dilation": module.dilation[0], "groups": module.groups}
             settings["padding"] = (top, left, bottom, right)
-            self._product(node, weights, settings)
-        elif isinstance(module, parts.IntegerLinear):
-            c, h, w = self.shape
-            flat = module.weight.to(int_type()).numpy().T - parts.WEIGHT_ZERO
-            self._product(node, flat.reshape(len(flat), c, h, w), {})
-        elif self.open is None:
-            if self.chain.first[0]:
-                self._flatten(node, module)
-        else:
-            self._between(node, module)
+            weights = numbers
+        bits = _width(int(weights.min()), int(weights.max()), signed=True) if self.narrow else 8
+        kernel = (weights.shape[2], weights.shape[3])
+        return _Open(name, str(node), Layer(name, kernel, weights, bits, **settings), source)
 
-    def _product(self, node: fx.Node, weights: Ints, settings: dict[str, Any]) -> None:
-        if self.open is not None or not self.chain.first[0]:
+    def _sums(self, node: fx.Node, module: Any, source: Any) -> _Open:
+        """Codes of a whole map as numbers, or sums of them over windows."""
+        from nasplug_darts_lp.folding.sums import CodeSum
+
+        if not isinstance(source, _Stored):
             raise _refused(str(node), "its inputs are not codes", "a comparison must stand in front of it")
-        name = str(node).removesuffix("_product")
-        self.open = _Open(name, str(node), weights, settings)
+        channels, more = source.shape[0], source.less - module.zero
+        if not isinstance(module, CodeSum):
+            return _Open("", str(node), window_sums(str(node), channels), source, more)
+        window = module.window
+        if window.stride[0] != window.stride[1]:
+            raise _refused(str(node), "its strides differ", "the machine has one for both sides")
+        if any(window.padding) and more:
+            raise _refused(str(node), "an average pool of padded codes", "padding is not the code that stands for 0")
+        top, left = window.padding
+        settings = {"stride": window.stride[0], "padding": (top, left, top, left)}
+        layer = window_sums(str(node), channels, window.kernel, **settings)
+        return _Open("", str(node), layer, source, window.places * more)
 
-    def _between(self, node: fx.Node, module: nn.Module | None) -> None:
-        """Something between a product and a comparison."""
+    def _add(self, node: fx.Node, module: Any, sources: list[Any]) -> _Stored:
+        if len(sources) == 1:  # a map is added to itself
+            sources = sources * 2
+        first, second = sources
+        if not isinstance(first, _Stored) or not isinstance(second, _Stored) or first.shape != second.shape:
+            raise _refused(str(node), "a sum of maps that differ in size, or are not codes", "both are read in one pass")
+        more = sum(
+            factor * (source.less - zero)
+            for factor, source, zero in zip(module.factors, (first, second), module.zeros, strict=True)
+        )
+        ones = np.ones(first.shape[0], dtype=np.int64)
+        offset = more * module.factor + ((1 << module.shift) >> 1) + (module.out_zero << module.shift)
+        none = np.zeros((len(ones), 0), dtype=np.int64)
+        ends = 0 * ones, module.steps * ones
+        rule = Line(module.factor * ones, offset * ones, module.shift * ones, *ends, none, none)
+        factors = (module.factors[0], module.factors[1])
+        layer = addition(str(node), len(ones), factors, Coded(rule, 8, True, MIDDLE))
+        numbers = first.layer, second.layer
+        return self._added(layer, numbers, first.shape, str(node), MIDDLE, (-MIDDLE, module.steps - MIDDLE))
+
+    def _between(self, node: fx.Node, module: nn.Module | None) -> _Open:
+        """Something between sums and a comparison."""
         from nasplug_darts_lp.folding.modules import Rescale
         from torch import nn
 
-        assert self.open is not None
+        found = self.seen[node.all_input_nodes[0]]
+        assert isinstance(found, _Open)
         parts = list(module) if isinstance(module, nn.Sequential) else [module]
         for part in parts:
             if isinstance(part, nn.MaxPool2d):
-                self.open.pools.append(part)
+                found = replace(found, pools=(*found.pools, part))
             elif isinstance(part, Rescale):
-                if self.open.pools and bool((part.scale < 0).any()):
+                if found.pools and bool((part.scale < 0).any()):
                     raise _refused(str(node), "it falls behind a max pool", "the largest code would be another")
-                self.open.functions.append(part)
+                found = replace(found, functions=(*found.functions, part))
             elif isinstance(part, (nn.ReLU, nn.ReLU6, nn.Hardtanh)):
-                self.open.functions.append(part)
+                found = replace(found, functions=(*found.functions, part))
             elif not isinstance(part, (nn.Identity, nn.Dropout, nn.Dropout2d)):
-                self._function(node, part)
+                found = self._function(node, part, found)
+        return found
 
-    def _function(self, node: fx.Node, module: nn.Module | None) -> None:
+    def _function(self, node: fx.Node, module: nn.Module | None, found: _Open) -> _Open:
         import torch
         from torch.nn import functional
 
-        assert self.open is not None
         if node.target in (torch.relu, functional.relu, "relu", functional.relu6):
-            self.open.functions.append(functional.relu6 if node.target is functional.relu6 else functional.relu)
-        else:
-            self._flatten(node, module)
+            function = functional.relu6 if node.target is functional.relu6 else functional.relu
+            return replace(found, functions=(*found.functions, function))
+        return self._flatten(node, module, found)  # type: ignore[return-value]
 
-    def _flatten(self, node: fx.Node, module: nn.Module | None) -> None:
+    def _flatten(self, node: fx.Node, module: nn.Module | None, source: _Stored | _Open) -> _Stored | _Open:
         import torch
         from torch import nn
 
         if isinstance(module, nn.Flatten) or node.target in (torch.flatten, "flatten"):
-            return
+            return source
         if isinstance(module, (nn.Identity, nn.Dropout)):
-            return
+            return source
         what = type(module).__name__ if module is not None else getattr(node.target, "__name__", str(node.target))
-        raise _refused(str(node), f"the machine has no {what}", "it computes products, comparisons and max pools")
+        raise _refused(str(node), f"the machine has no {what}", "it computes products, comparisons, pools and sums of codes")
 
-    def _pool(self, node: str, pool: nn.Module) -> None:
+    def _pool(self, node: str, pool: Any, source: Any, stage: tuple[str, int] | None = None) -> _Stored:
+        if not isinstance(source, _Stored):
+            raise _refused(node, "its inputs are not codes", "a comparison must stand in front of it")
         k, s, p, d = (_one(getattr(pool, name), node) for name in ("kernel_size", "stride", "padding", "dilation"))
         if getattr(pool, "ceil_mode", False):
             raise _refused(node, "a max pool with ceil_mode", "windows would end outside of the map")
         layer = Layer(node, (k, k), stride=s, padding=(p, p, p, p), dilation=d)
-        self._add(layer, node)
+        name, less = stage or (node, source.less)
+        return self._added(layer, (source.layer,), source.shape, name, less, source.range)
 
-    def _add(self, layer: Layer, node: str) -> None:
-        channels, height, width = self.shape
-        self.shape = (layer.out_channels(channels), *layer.out_size(height, width))
+    def _added(
+        self,
+        layer: Layer,
+        sources: tuple[int, ...],
+        shape: tuple[int, int, int],
+        node: str,
+        less: int,
+        limits: tuple[int, int],
+    ) -> _Stored:
+        names = {other.name for other in self.chain.layers}
+        while layer.name in names:
+            layer = replace(layer, name=f"{layer.name}_again")
         self.chain.layers.append(layer)
-        self.chain.stages.append((node, self.zero))
+        self.chain.sources.append(sources)
+        self.chain.stages.append((node, less))
+        size = layer.out_size(*shape[1:])
+        return _Stored(len(self.chain.layers) - 1, (layer.out_channels(shape[0]), *size), limits, less)
 
-    def _close(self, node: fx.Node | None, comparison: Any) -> None:
-        """Sums become codes, or stay as they are at the end."""
-        if self.open is None:
-            assert node is not None
-            self._first(node, comparison)
-            return
-        product = self.open
-        kernel = (product.weights.shape[2], product.weights.shape[3])
-        bits = _width(int(product.weights.min()), int(product.weights.max()), signed=True) if self.narrow else 8
-        bound = int(np.abs(product.weights).sum(axis=(1, 2, 3)).max()) * max(map(abs, self.range))
-        if comparison is None:
-            self.open = None
-            layer = Layer(product.name, kernel, product.weights, bits, **product.settings)
-            self._add(layer, product.node)
-            self.chain.stages[-1] = (product.node, 0)
-            return
-        coded, signs, limits = self._coded(product, comparison, bound)
-        weights = product.weights * signs[:, None, None, None]
-        self.open = None
-        self.range, self.zero = limits, coded.zero
-        assert node is not None
-        self._add(Layer(product.name, kernel, weights, bits, coded=coded, **product.settings), str(node))
-        for number, pool in enumerate(product.pools):  # the folded network pools values, and has no codes before
-            self.chain.stages[-1] = ("", self.zero)
-            self._pool(str(node) if number + 1 == len(product.pools) else f"{node}_pool_{number}", pool)
+    def _end(self, found: _Open) -> None:
+        """Sums stay as they are at the end."""
+        source = found.source
+        self.closed.add(found.node)
+        self._added(found.layer, (source.layer,), source.shape, found.node, 0, (0, 0))
 
-    def _first(self, node: fx.Node, comparison: Any) -> None:
-        if self.chain.first[0]:
+    def _close(self, node: fx.Node, comparison: Any, found: _Stored | _Open) -> _Stored:
+        """Sums become codes."""
+        if isinstance(found, _Stored):
             raise _refused(str(node), "codes are compared again", "a product must stand between")
-        self._codes_of(node, comparison)
-        self.chain.first = (str(node), self.zero)
+        source, layer = found.source, found.layer
+        assert layer.weights is not None
+        size = int(np.abs(layer.weights).sum(axis=(1, 2, 3)).max())
+        bound = size * max(map(abs, source.range))
+        coded, signs, limits = self._coded(node, found, comparison, bound)
+        weights = layer.weights * signs[:, None, None, None]
+        layer = replace(layer, name=found.name or str(node), weights=weights, coded=coded)
+        self.closed.add(found.node)
+        stage = "" if found.pools else str(node)
+        stored = self._added(layer, (source.layer,), source.shape, stage, coded.zero, limits)
+        for number, pool in enumerate(found.pools):  # the folded network pools values, and has no codes before
+            last = number + 1 == len(found.pools)
+            stage = str(node) if last else ""
+            stored = self._pool(str(node) if last else f"{node}_pool_{number}", pool, stored, (stage, coded.zero))
+        return stored
+
+    def _first(self, node: fx.Node, comparison: Any) -> _Stored:
+        if self.chain.first[0]:
+            raise _refused(str(node), "the input is coded twice", "the machine reads one map")
+        less, _ = self._less(node, comparison)
+        self.chain.first = (str(node), less)
         channels, height, width = (*self.folded.input_shape, 1, 1)[:3]
-        self.chain.shape = self.shape = (channels, height, width)
-        self.range = self._limits(comparison)
-        self.chain.bits = _width(*self.range, signed=self.range[0] < 0) if self.narrow else 8
-        self.chain.signed = self.range[0] < 0
+        self.chain.shape = (channels, height, width)
+        low, high = self._limits(comparison, less)
+        self.chain.bits = _width(low, high, signed=low < 0) if self.narrow else 8
+        self.chain.signed = low < 0
+        return _Stored(-1, self.chain.shape, (low, high), less)
 
-    def _codes_of(self, node: fx.Node, comparison: Any) -> None:
-        """Finds the code that stands for 0, which the next product knows."""
-        reader = node
-        while reader.users:
-            reader = next(iter(reader.users))
-            zero = getattr(self.modules.get(str(reader.target)), "zero", None) if reader.op == "call_module" else None
-            if zero is not None:
-                self.zero, self.factor = int(zero), int(comparison.factor)
-                return
-        raise _refused(str(node), "nobody multiplies its codes", "a product must follow")
+    def _less(self, node: fx.Node, comparison: Any) -> tuple[int, int]:
+        """What codes are stored less, and codes per level: as their readers ask."""
+        from nasplug_darts_lp.folding import modules as parts
+        from nasplug_darts_lp.folding import sums
 
-    def _limits(self, comparison: Any) -> tuple[int, int]:
+        wanted: set[int] = set()
+        left = list(node.users)
+        while left:
+            reader = left.pop()
+            part = self.modules.get(str(reader.target)) if reader.op == "call_module" else None
+            if isinstance(part, (parts.IntegerConv2d, parts.IntegerLinear)):
+                wanted.add(int(part.zero))
+            elif isinstance(part, (sums.IntegerAdd, sums.Numbers, sums.CodeSum)):
+                wanted.add(MIDDLE)
+            else:
+                left += list(reader.users)
+        if len(wanted) != 1:
+            why = "a product or a sum of codes must follow" if not wanted else "products and sums store them differently"
+            raise _refused(str(node), f"{'nobody reads' if not wanted else 'too many read'} its codes", why)
+        return wanted.pop(), int(comparison.factor)
+
+    def _limits(self, comparison: Any, less: int) -> tuple[int, int]:
         steps = getattr(comparison, "steps", None)
         levels = int(steps) if steps is not None else int(comparison.thresholds.shape[1])
-        return -self.zero, levels * self.factor - self.zero
+        return -less, levels * int(comparison.factor) - less
 
-    def _coded(self, product: _Open, comparison: Any, bound: int) -> tuple[Coded, Ints, tuple[int, int]]:
+    def _coded(
+        self, node: fx.Node, found: _Open, comparison: Any, bound: int
+    ) -> tuple[Coded, Ints, tuple[int, int]]:
         import torch
         from nasplug_darts_lp.folding.thresholds import integer_thresholds
 
-        name = product.name
-        node = next(node for node in self.folded.body.graph.nodes if self.modules.get(str(node.target)) is comparison)
-        self._codes_of(node, comparison)
-        limits = self._limits(comparison)
-        levels = (limits[1] - limits[0]) // self.factor
-        channels = len(product.weights)
+        name = found.name or str(node)
+        less, factor = self._less(node, comparison)
+        limits = self._limits(comparison, less)
+        levels = (limits[1] - limits[0]) // factor
+        assert found.layer.weights is not None
+        channels = len(found.layer.weights)
         thresholds = getattr(comparison, "thresholds", None)
         own = thresholds is not None and thresholds.ndim == 2 and len(thresholds) not in (1, channels)
         if own and not comparison.integer:
             raise _refused(name, "a threshold for every feature behind it", "quantise with `fixed`, `lsq` or `pact`")
 
         def codes(sums: Tensor) -> Tensor:
-            found = sums.reshape(*sums.shape, 1, 1)
+            numbers = (sums + found.more).reshape(*sums.shape, 1, 1)
             if comparison.integer:
-                return comparison(found.to(torch.int32)).reshape(sums.shape).to(torch.float32)  # type: ignore[no-any-return]
-            for function in product.functions:
-                found = function(found)
-            return comparison(found.to(torch.float32)).reshape(sums.shape).to(torch.float32)  # type: ignore[no-any-return]
+                return comparison(numbers.to(torch.int32)).reshape(sums.shape).to(torch.float32)  # type: ignore[no-any-return]
+            for function in found.functions:
+                numbers = function(numbers)
+            return comparison(numbers.to(torch.float32)).reshape(sums.shape).to(torch.float32)  # type: ignore[no-any-return]
 
-        wanted = (torch.arange(1, levels + 1) * self.factor).to(torch.float32).expand(channels, levels)
+        wanted = (torch.arange(1, levels + 1) * factor).to(torch.float32).expand(channels, levels)
         reached, signs = integer_thresholds(codes, wanted, bound)
         signed = limits[0] < 0
         bits = _width(*limits, signed=signed) if self.narrow else 8
         flips, few = signs.numpy().astype(np.int64), levels <= RECORD
         rule = Steps(reached.numpy().astype(np.int64)) if few else _line(name, reached, bound)
-        return Coded(rule, bits, signed, self.zero, self.factor == 2), flips, limits
+        return Coded(rule, bits, signed, less, factor == 2), flips, limits
 
 
 def _line(name: str, reached: Tensor, bound: int) -> Line:

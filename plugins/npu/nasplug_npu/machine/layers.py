@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,10 @@ class Coded:
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution, a linear layer (a kernel as large as its input), or a max pool.
+    """A convolution, a linear layer (a kernel as large as its input), a max pool, or a sum of two maps.
+
+    Sums of windows, as of average pools, and codes that are coded again are depthwise convolutions with weights of one.
+    A sum of two maps is one with a kernel of two taps that read the same position of one map and of the other.
 
     Attributes:
         name: Name of the layer.
@@ -48,6 +52,7 @@ class Layer:
         dilation: Positions between two taps.
         groups: Groups of channels.
         coded: Coding of the sums; None stores them as they are, and keeps the codes of a pool.
+        two: Whether it adds two maps; see `addition`.
     """
 
     name: str
@@ -59,6 +64,7 @@ class Layer:
     dilation: int = 1
     groups: int = 1
     coded: Coded | None = None
+    two: bool = False
 
     def out_channels(self, channels: int) -> int:
         """Number of output channels."""
@@ -99,12 +105,16 @@ class Layer:
         ]
         return np.stack(taps, axis=1).reshape(len(inputs), kh, kw, ho, wo)
 
-    def sums(self, inputs: Ints) -> Ints:
+    def sums(self, inputs: Ints, second: Ints | None = None) -> Ints:
         """Sums of products (O, Ho, Wo), or the largest of each window.
 
         Args:
             inputs: Map (C, H, W).
+            second: The other map of a sum of two.
         """
+        if second is not None:
+            assert self.weights is not None
+            return np.asarray(self.weights[:, 0, 0, :, None] * inputs + self.weights[:, 0, 1, :, None] * second)
         if self.weights is None:
             return np.asarray(self.windows(inputs, -(1 << 20)).max(axis=(1, 2)))
         windows = self.windows(inputs, 0)
@@ -116,11 +126,37 @@ class Layer:
             parts.append(mine @ seen.reshape(mine.shape[1], -1))
         return np.concatenate(parts).reshape(len(self.weights), *windows.shape[3:])
 
-    def __call__(self, inputs: Ints) -> Ints:
+    def __call__(self, inputs: Ints, second: Ints | None = None) -> Ints:
         """What is stored, (O, Ho, Wo).
 
         Args:
             inputs: Map (C, H, W).
+            second: The other map of a sum of two.
         """
-        sums = self.sums(inputs)
+        sums = self.sums(inputs, second)
         return sums if self.coded is None else self.coded(sums)
+
+
+def addition(name: str, channels: int, factors: tuple[int, int], coded: Coded) -> Layer:
+    """A sum of two maps, each times a factor, coded.
+
+    Args:
+        name: Name of the layer.
+        channels: Channels of both maps.
+        factors: Factors of the two, weights of 8 bits.
+        coded: Coding of the sums.
+    """
+    weights = np.tile(np.array(factors, dtype=np.int64).reshape(1, 1, 2, 1), (channels, 1, 1, 1))
+    return Layer(name, (2, 1), weights, dilation=0, groups=channels, coded=coded, two=True)
+
+
+def window_sums(name: str, channels: int, kernel: tuple[int, int] = (1, 1), **settings: Any) -> Layer:
+    """Sums over windows, channel by channel: an average pool before its division, or, with one place, the codes.
+
+    Args:
+        name: Name of the layer.
+        channels: Channels of the map.
+        kernel: Height and width of the windows.
+        **settings: Stride, padding and coding as of `Layer`.
+    """
+    return Layer(name, kernel, np.ones((channels, 1, *kernel), dtype=np.int64), groups=channels, **settings)

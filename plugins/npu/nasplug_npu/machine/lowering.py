@@ -82,6 +82,7 @@ class Inputs:
         start: Start of the first row in the buffer.
         first, end: Range of rows.
         first_block, blocks: First block of channels, and number of blocks.
+        apart: Entities from the rows of the first map to those of the second of a sum of two.
     """
 
     start: int
@@ -89,6 +90,7 @@ class Inputs:
     end: int
     first_block: int
     blocks: int
+    apart: int = 0
 
 
 class Lowering:
@@ -98,13 +100,16 @@ class Lowering:
         compiler: Compiler that owns program and buffers.
         layer: The layer.
         source: Map that it reads.
+        second: The other map of a sum of two.
 
     Raises:
         SpecError: The machine cannot compute it.
     """
 
-    def __init__(self, compiler: Compiler, layer: Layer, source: Map) -> None:
-        self.c, self.layer, self.source = compiler, layer, source
+    def __init__(self, compiler: Compiler, layer: Layer, source: Map, second: Map | None = None) -> None:
+        self.c, self.layer, self.source, self.second = compiler, layer, source, second
+        if second is not None and not _alike(source, second):
+            raise self._refused("a sum of maps that differ", "both have one size, one width and one sign")
         self.program, self.build = compiler.program, compiler.build
         build = self.build
         if source.bits not in SPLITS:
@@ -175,7 +180,7 @@ class Lowering:
             height=out.height,
             chunks=self.number,
             grain=grain,
-            row_words=source.row_words,
+            row_words=source.row_words * (2 if self.second is not None else 1),
             input_height=source.height,
             stride=layer.stride,
             kernel=layer.dilation * (layer.kernel[0] - 1) + 1,
@@ -197,20 +202,22 @@ class Lowering:
             if high * source.row_words > loaded:
                 words = high * source.row_words - loaded
                 self._load(start + loaded, source.address + loaded, 1, words, 0, free, before)
-            return Inputs(start, 0, high, 0, source.blocks)
+                if self.second is not None:
+                    place = start + source.words + loaded
+                    self._load(place, self.second.address + loaded, 1, words, 0, free, before)
+            return Inputs(start, 0, high, 0, source.blocks, source.words * 64 // source.entity)
         first, blocks = 0, source.blocks
         if self.own_blocks:
             first = group[0] * self.size // source.block
             blocks = min(-(-group[1] * self.size // source.block), source.blocks) - first
         start, wait = region.find((first, low, high), 0)
+        words, height = source.words_of(blocks * source.pitch), high - low
         if wait is not None:
-            words, address = source.words_of(blocks * source.pitch), source.address + low * source.row_words
-            address += source.words_of(first * source.pitch)
-            if blocks == source.blocks:
-                self._load(start, address, 1, (high - low) * words, 0, wait, before)
-            else:
-                self._load(start, address, high - low, words, source.row_words, wait, before)
-        return Inputs(start, low, high, first, blocks)
+            for number, read in enumerate([source] if self.second is None else [source, self.second]):
+                address = read.address + low * source.row_words + source.words_of(first * source.pitch)
+                runs = (1, height * words, 0) if blocks == source.blocks else (height, words, source.row_words)
+                self._load(start + number * height * words, address, *runs, wait, before)
+        return Inputs(start, low, high, first, blocks, height * words * 64 // source.entity)
 
     def _load(self, buffer: int, memory: int, runs: int, words: int, stride: int, free: int, before: int) -> None:
         values = {"memory": memory, "buffer": buffer, "runs": runs, "words": words, "stride": stride}
@@ -323,13 +330,14 @@ class Lowering:
         """Fields of the steps of a sum."""
         (kh, kw), d, pitch = self.layer.kernel, self.layer.dilation, self.source.pitch
         back = (blocks - 1) * pitch
+        below = read.apart if self.second is not None else d * read.blocks * pitch
         return {
             "rows_of_kernel": kh,
             "columns_of_kernel": kw,
             "blocks": blocks,
             "next_block": pitch,
             "next_column": d - back,
-            "next_row": d * read.blocks * pitch - (kw - 1) * d - back,
+            "next_row": below - (kw - 1) * d - back,
         }
 
     def _post(self) -> dict[str, int]:
@@ -355,3 +363,8 @@ class Lowering:
         runs = (1, height * words) if blocks == out.blocks else (height, words)
         values = {"memory": address, "buffer": start, "runs": runs[0], "words": runs[1]}
         return self.program.add("store", {"compute": done}, **values, stride=out.row_words, buffer_stride=words)
+
+
+def _alike(one: Map, other: Map) -> bool:
+    fields = ("channels", "height", "width", "bits", "signed")
+    return all(getattr(one, field) == getattr(other, field) for field in fields)

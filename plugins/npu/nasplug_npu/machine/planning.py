@@ -31,13 +31,16 @@ class Plan:
     clocks: int
 
 
-def plan(build: Parameters, layer: Layer, source: Map, pieces: Sequence[int] = PIECES) -> Plan:
+def plan(
+    build: Parameters, layer: Layer, source: Map, second: Map | None = None, pieces: Sequence[int] = PIECES
+) -> Plan:
     """The fastest cut of a layer.
 
     Args:
         build: The machine.
         layer: The layer.
         source: Map that it reads.
+        second: The other map of a sum of two.
         pieces: Numbers of pieces to try along each side.
 
     Raises:
@@ -52,7 +55,10 @@ def plan(build: Parameters, layer: Layer, source: Map, pieces: Sequence[int] = P
             try:
                 sides = source.channels, source.height, source.width
                 inputs = compiler.input(*sides, source.bits, signed=source.signed)
-                compiler.layer(layer, inputs, bands=bands, groups=groups)
+                other = None
+                if second is not None:
+                    other = compiler.program.new_map("second", *sides, second.bits, signed=second.signed)
+                compiler.layer(layer, inputs, other, bands=bands, groups=groups)
             except SpecError as error:
                 problem = problem or error
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,6 @@ from nasplug_npu.machine.checking import read_map
 from nasplug_npu.machine.comparison import predict
 from nasplug_npu.machine.compiler import Compiler
 from nasplug_npu.machine.folded import Chain, read_folded
-from nasplug_npu.machine.layers import Layer
 from nasplug_npu.machine.layout import Ints
 from nasplug_npu.machine.parameters import Parameters, parameters
 from nasplug_npu.machine.planning import plan
@@ -93,7 +91,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A chain of layers as a program, with the cuts that were chosen."""
+    """Layers as a program, with the cuts that were chosen."""
 
     compiler: Compiler
     cuts: tuple[tuple[int, int], ...]
@@ -108,12 +106,13 @@ def compile_chain(chain: Chain, build: Parameters, *, prefetch: bool = False) ->
         prefetch: Whether weights are loaded while the layer before is computed.
     """
     compiler = Compiler(build, prefetch=prefetch)
-    source = compiler.input(*chain.shape, chain.bits, signed=chain.signed)
+    maps = {-1: compiler.input(*chain.shape, chain.bits, signed=chain.signed)}
     cuts = []
-    for layer in chain.layers:
-        best = plan(build, layer, source)
+    for number, (layer, sources) in enumerate(zip(chain.layers, chain.sources, strict=True)):
+        read = [maps[source] for source in sources]
+        best = plan(build, layer, *read)
         cuts.append((best.bands, best.groups))
-        source = compiler.layer(layer, source, bands=best.bands, groups=best.groups)
+        maps[number] = compiler.layer(layer, *read, bands=best.bands, groups=best.groups)
     return Compiled(compiler, tuple(cuts))
 
 
@@ -149,7 +148,7 @@ def run(
     for image in images:
         wanted = _codes(folded, chain, image)
         inputs = _shaped(wanted[chain.first[0]], chain.shape) - chain.first[1]
-        stored = _on_integers(chain.layers, inputs)
+        stored = on_integers(chain, inputs)
         if simulator is not None:
             outcome = simulator.run(program, program.maps["input"].pack(inputs))
             clocks = dict(outcome.layers(program))
@@ -160,22 +159,26 @@ def run(
             theirs = _shaped(wanted[node], mine.shape) - zero
             numbers, differing = found[layer.name]
             found[layer.name] = numbers + mine.size, differing + int((mine != theirs).sum())
-    rows, shape, bits = [], chain.shape, chain.bits
-    for layer, cut in zip(chain.layers, compiled.cuts, strict=True):
-        predicted = predict(config, layer, shape, bits).clocks
+    rows = []
+    for layer, sources, cut in zip(chain.layers, chain.sources, compiled.cuts, strict=True):
+        read = program.maps["input" if sources[0] < 0 else chain.layers[sources[0]].name]
+        predicted = predict(config, layer, (read.channels, read.height, read.width), read.bits).clocks
         rows.append(
             LayerRun(layer.name, *cut, clocks.get(layer.name), functional[layer.name], predicted, *found[layer.name])
         )
-        made = program.maps[layer.name]
-        shape, bits = (made.channels, made.height, made.width), made.bits
     return Run(tuple(rows), len(images), chain.left)
 
 
-def _on_integers(layers: Sequence[Layer], inputs: Ints) -> list[Ints]:
-    found = []
-    for layer in layers:
-        inputs = layer(inputs)
-        found.append(inputs)
+def on_integers(chain: Chain, inputs: Ints) -> list[Ints]:
+    """What every layer stores, (C, H, W) each, in plain whole numbers.
+
+    Args:
+        chain: The layers.
+        inputs: Codes of the input as they are stored (C, H, W).
+    """
+    found: list[Ints] = []
+    for layer, sources in zip(chain.layers, chain.sources, strict=True):
+        found.append(layer(*(inputs if source < 0 else found[source] for source in sources)))
     return found
 
 
