@@ -62,9 +62,6 @@ def add_row(builder: WorkloadBuilder, layer: Layer, source: int, bits: int) -> i
         return builder.row("maxpool", [source], layer.name, **columns | {"groups": 1})
     columns |= {"weight_bits": layer.weight_bits, "bias": layer.coded is not None}
     density = np.count_nonzero(layer.weights) / layer.weights.size
-    if (kh, kw) == (height, width) and (ho, wo) == (1, 1) and top == left == 0 and layer.groups == 1:
-        flat = dict.fromkeys(("kh", "kw", "sh", "sw", "dh", "dw", "hi", "wi"), 1) | {"ci": channels * kh * kw}
-        return builder.row("fc", [source], layer.name, **columns | flat, weight_density=max(density, 1e-9))
     return builder.row("conv", [source], layer.name, **columns, weight_density=max(density, 1e-9))
 
 

@@ -42,6 +42,7 @@ def unit(name: str, **changes: Any) -> NPUConfig:
         "weight_port_bits": 1024,
         "weight_kb": 32,
         "ppu_per_cycle": min(4, rows, columns),
+        "align_channels": rows,
         "pipeline_depth": positions + 10,
         "ppu_operations": ("maxpool",),
         **CONTROL,

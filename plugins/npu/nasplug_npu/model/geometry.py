@@ -69,27 +69,45 @@ class Sizes:
         return bool(self.second.any())
 
 
-def sizes(rows: Rows, encoding: str) -> Sizes:
-    """The sizes of layers whose weights are stored in this way."""
+def sizes(rows: Rows, encoding: str, block: int = 1) -> Sizes:
+    """The sizes of layers.
+
+    Args:
+        rows: The layers.
+        encoding: How weights are stored.
+        block: Channels that are stored together: maps, and the channels that a weight is for, are filled up to multiples.
+    """
     rows = rows.needed
     units = rows.units
     batch = np.where(rows.matmul, 1.0, rows.n)
-    inputs = rows.reads * rows.input_bits
+    inputs = rows.reads * rows.input_bits * _filled(rows.ci, block)
     line = inputs / units / (rows.hi * batch)
     filters = np.where(rows.mac, rows.co / np.where(rows.matmul, 1.0, rows.groups), np.maximum(rows.co / units, 1.0))
     shared_rows = np.maximum((rows.kh - 1) * rows.dh + 1 - rows.sh, 0.0)
     return Sizes(
-        weights=rows.weights * stored_bits(rows.weight_bits, rows.weight_density, encoding),
+        weights=rows.weights
+        * stored_bits(rows.weight_bits, rows.weight_density, encoding)
+        * np.where(rows.depthwise | (rows.groups > 1), 1.0, _filled(rows.ci, block)),
         biases=np.where(rows.bias > 0, rows.co * BIAS, 0.0),
         second=rows.second * rows.input_bits,
         inputs=inputs,
-        outputs=rows.outputs * rows.output_bits,
+        outputs=rows.outputs * rows.output_bits * _filled(rows.co, block),
         units=units,
         filters=filters,
         heights=rows.ho * batch,
         line=line,
         halo=shared_rows * line * units,
     )
+
+
+def block_of(hw: Points) -> int:
+    """Channels that a unit stores together; Vela, which the Ethos units restate, counts its traffic without them."""
+    return int(hw.align_channels) if hw.dataflow == "tree" else 1
+
+
+def _filled(channels: Array, block: int) -> Array | float:
+    """What filling up with channels multiplies a map by."""
+    return 1.0 if block == 1 else np.ceil(channels / block) * block / channels
 
 
 @dataclass(frozen=True)
@@ -199,8 +217,11 @@ class Plan:
         self.weights = (size.weights + size.second) / size.units
         self.inputs = size.inputs / size.units
         # What the array takes at once: output channels of a dense layer, whole units of a depthwise one.
-        self.together = np.where(rows.depthwise, np.minimum(work.channels, size.units), 1.0)
-        self.grain = np.where(rows.mac & ~rows.depthwise, np.minimum(work.channels, size.filters), 1.0)
+        block = block_of(hw)
+        alone = rows.depthwise if block == 1 else rows.depthwise | ~rows.mac
+        channels = np.ceil(np.maximum(block / work.channels, 1.0)) * work.channels  # tiles write whole blocks
+        self.together = np.where(alone, np.minimum(channels, size.units), 1.0)
+        self.grain = np.where(rows.mac & ~rows.depthwise, np.minimum(channels, size.filters), 1.0)
         self.kernel = (rows.kh - 1) * rows.dh + 1
         self.kernel_w = (rows.kw - 1) * rows.dw + 1
         self.overlap = np.maximum(self.kernel_w - rows.sw, 0.0)

@@ -72,7 +72,7 @@ def layers(rows: Rows, hw: Points, *, cpu: RateConfig | None = None) -> Layers:
         hw: Points points, see `nasplug_npu.model.points.Points`.
         cpu: Takes the layers that the unit cannot do; without one they cost nothing, and are counted.
     """
-    size = geometry.sizes(rows, hw.encoding)
+    size = geometry.sizes(rows, hw.encoding, geometry.block_of(hw))
     work, cut = _cuts(rows, hw, size)
     computing, post = _clocks(rows, hw, work)
     busy = np.maximum(computing, post) if hw.ppu_fused else computing + post

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nasplug_npu.model.array import ArrayWork
-from nasplug_npu.model.geometry import Cut, Cuts, Limits, Plan, cuts, sizes
+from nasplug_npu.model.geometry import Cut, Cuts, Limits, Plan, block_of, cuts, sizes
 from nasplug_npu.model.rows import Array, Rows
 from nasplug_npu.model.tiling import BOTH, COARSE, Tiling, Work
 
@@ -48,7 +48,7 @@ def search(rows: Rows, hw: Points, work: ArrayWork, compute: Array) -> Tiling:
 
 def _best(row: Rows, hw: Points, work: ArrayWork, compute: Array) -> tuple[list[float], float]:
     """Outcome of the best cut of one layer on one point, and the bits that it writes."""
-    size = sizes(row, hw.encoding)
+    size = sizes(row, hw.encoding, block_of(hw))
     closed = cuts(row, hw, size, work)
     plan = Plan(row, hw, size, work)
     judge = Work(row, hw, size, closed, compute)

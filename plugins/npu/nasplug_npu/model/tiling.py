@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nasplug_npu.model.geometry import Cut, Cuts, Sizes
-from nasplug_npu.model.pipeline import pipeline_cycles
+from nasplug_npu.model.pipeline import Loads, uneven_cycles
 from nasplug_npu.model.rows import Array, Rows
 from nasplug_npu.model.select import select
 
@@ -109,7 +109,7 @@ class Work:
 
     def __init__(self, rows: Rows, hw: Points, size: Sizes, cuts: Cuts, compute: Array) -> None:
         rows = rows.needed
-        self.hw, self.size, self.cuts, self.compute = hw, size, cuts, compute
+        self.hw, self.rows, self.size, self.cuts, self.compute = hw, rows, size, cuts, compute
         self.inputs, self.outputs = size.inputs, size.outputs
         if hw.forwarding:
             whole = hw.output_kb * 8192
@@ -121,6 +121,8 @@ class Work:
             self.outputs = np.where(rows.kept_out > 0, 0.0, self.outputs)
         latency = np.where(rows.weights > 0, np.maximum(hw.weight_latency, hw.act_latency), hw.act_latency)
         self.setup = hw.tile_cycles + latency
+        self.map_setup = hw.tile_cycles + hw.act_latency
+        self.kernel = (rows.kh - 1) * rows.dh + 1
         self.fill = np.where(rows.mac, hw.pipeline_depth, 0.0) if hw.dataflow == "tree" else 0.0
         self.columns = (
             np.maximum((rows.kw - 1) * rows.dw + 1 - rows.sw, 0.0) * self.inputs / rows.wi
@@ -141,11 +143,55 @@ class Work:
         """Tiles, pieces along positions, channels and the sum, traffic and clocks."""
         hw, tiles = self.hw, cut.tiles
         weights, second, read = traffic
-        w, i, o = _transfers(hw, tiles, weights, read + second if self.size.has_second else read, self.outputs)
+        maps = read + second if self.size.has_second else read
+        _, _, o = _transfers(hw, tiles, weights, maps, self.outputs)
         computing = self.compute / tiles + self.fill
-        cycles = pipeline_cycles(tiles, w, i, computing, o, self.setup, double=hw.double, ports=hw.ports)
+        loads = self.loads(cut, weights, maps)
+        cycles = uneven_cycles(tiles, loads, computing, o, double=hw.double, ports=hw.ports)
         bands = cut.bands if cut.pieces is None else cut.bands * cut.pieces
         return tiles, bands, cut.groups, cut.chunks, weights, second, read, cycles
+
+    def loads(self, cut: Cut, weights: Array, maps: Array) -> Loads:
+        """What the first tile, those that begin a group or a band, and the others load.
+
+        Where weights are read once, bands pass under those of a group, which come with its first band; where they are
+        read again for every band, groups pass over the inputs of a band, which come with its first group. Inputs that
+        are not read again for every group come in the first one alone, and count evenly over groups, since a load that
+        is shorter than the computation costs nothing. The first band reads ((h - 1) s + k - p) rows of h output rows,
+        kernel k, stride s and p rows of padding above, of which the next bands share some: on average they read less.
+
+        Args:
+            cut: Cut of the layers.
+            weights: Bits of weights and biases, all tiles together.
+            maps: Bits of inputs, all tiles together.
+        """
+        hw, rows, tiles = self.hw, self.rows, cut.tiles
+        bands = cut.bands if cut.pieces is None else cut.bands * cut.pieces
+        again = (cut.weights_again > 0) & (bands > 1)
+        of_weights = tiles / np.where(again, 1.0, bands)  # loads of weights, and of inputs
+        of_inputs = tiles / np.where(cut.inputs_again > 0, 1.0, cut.groups)
+        even = maps / of_inputs
+        height = np.ceil(self.size.heights / cut.bands)
+        above = np.maximum((rows.ho - 1) * rows.sh + self.kernel - rows.hi, 0.0) / 2
+        share = np.minimum(((height - 1) * rows.sh + self.kernel - above) / rows.hi, 1.0)
+        whole = maps / np.where(cut.inputs_again > 0, tiles / bands, of_inputs / bands)
+        first = np.minimum(np.maximum(even, np.where(cut.bands > 1, share * whole / (bands / cut.bands), even)), maps)
+        rest = (maps - first) / np.maximum(of_inputs - 1, 1.0)
+        each = weights / of_weights
+        heads = np.where(again, np.where(cut.inputs_again > 0, tiles, of_inputs), of_weights)
+        spread = np.where(again | (cut.inputs_again > 0), rest, (maps - first) / np.maximum(tiles - 1, 1.0))
+        none = np.zeros((1, 1))
+        weight, act = 8 * hw.weight_burst_bytes, 8 * hw.act_burst_bytes
+        w, a = hw.weight_burst_bytes / hw.weight_bytes_per_cycle, hw.act_burst_bytes / hw.act_bytes_per_cycle
+        each_clocks, spread_clocks = np.ceil(each / weight) * w, np.ceil(spread / act) * a
+        return Loads(
+            heads,
+            (each_clocks, np.ceil(first / act) * a),
+            (each_clocks, spread_clocks),
+            (np.where(again, each_clocks, none), np.where(again, none, spread_clocks)),
+            self.setup,
+            np.where(again, self.setup, self.map_setup),
+        )
 
     def score(self, outcome: tuple[Array, ...]) -> Array:
         """What the best cut has the least of."""
