@@ -1,8 +1,9 @@
 """The machine of nasplug-npu: its hardware beside integers, and the clocks of the analytic model beside the hardware's.
 
-Random layers of several kinds and three networks that are trained on digits, quantised and folded, run on three units:
-dense with 8 bits, with narrow operands, and with zeros skipped. Every stored number is compared. The functional model
-must have the clocks of the hardware. Needs the extra `rtl` (Amaranth), Yosys and Verilator.
+Random layers of several kinds and four networks that are trained on digits, quantised and folded, one of them
+residual, run on three units: dense with 8 bits, with narrow operands, and with zeros skipped. Every stored number is
+compared. The functional model must have the clocks of the hardware and leave the same words in the memory of maps. Needs
+the extra `rtl` (Amaranth), Yosys and Verilator.
 
 Run: nice python benchmarks/npu_machine.py
 """
@@ -23,12 +24,12 @@ from nasplug_npu.config import NPUConfig
 from nasplug_npu.machine.checking import read_map
 from nasplug_npu.machine.comparison import predict
 from nasplug_npu.machine.compiler import Compiler
+from nasplug_npu.machine.functional import Functional
 from nasplug_npu.machine.parameters import parameters
 from nasplug_npu.machine.planning import plan
 from nasplug_npu.machine.running import run
 from nasplug_npu.machine.samples import KINDS, draw
 from nasplug_npu.machine.simulators import simulator
-from nasplug_npu.machine.timing import events
 from nasplug_npu.machine.units import unit
 from torch import nn
 
@@ -41,7 +42,7 @@ def layers(
 ) -> list[dict[str, Any]]:
     """Random layers on one unit, as many as there is time for: clocks of hardware and models, numbers that differ."""
     build = parameters(config)
-    hardware, rows = simulator(build, "verilator"), []
+    hardware, model, rows = simulator(build, "verilator"), Functional(build), []
     number = 0
     started = time.perf_counter()
     while len(rows) < count and time.perf_counter() - started < seconds:
@@ -56,7 +57,13 @@ def layers(
         source = compiler.input(*sample.inputs.shape, sample.bits, signed=sample.signed)
         best = plan(build, sample.layer, source)
         compiler.layer(sample.layer, source, bands=best.bands, groups=best.groups)
-        outcome = hardware.run(compiler.program, source.pack(sample.inputs))
+        packed = source.pack(sample.inputs)
+        begun = time.perf_counter()
+        outcome = hardware.run(compiler.program, packed)
+        spent = time.perf_counter()
+        functional = model.run(compiler.program, packed)
+        seconds_of = {"hardware": spent - begun, "functional": time.perf_counter() - spent}
+        words = compiler.program.map_words
         wrong = int((read_map(compiler.program, outcome, kind) != sample.layer(sample.inputs)).sum())
         clocks = outcome.events["store"][-1]
         predicted = predict(config, sample.layer, sample.inputs.shape, sample.bits).clocks
@@ -70,7 +77,10 @@ def layers(
                 "clocks": clocks,
                 "model": predicted,
                 "deviation": predicted / clocks - 1,
-                "functional_equal": outcome.events == events(compiler.program),
+                "functional_equal": outcome.events == functional.events,
+                "words_differing": int((outcome.maps[:words] != functional.maps[:words]).sum()),
+                "words": words,
+                "seconds": seconds_of,
                 "differing": wrong,
                 "numbers": int(sample.layer(sample.inputs).size),
             }
@@ -93,11 +103,36 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     kinds = {kind: of([row for row in rows if row["kind"] == kind]) for kind in dict.fromkeys(r["kind"] for r in rows)}
     exact = {"differing": sum(row["differing"] for row in rows), "numbers": sum(row["numbers"] for row in rows)}
     exact |= {"functional_equal": sum(row["functional_equal"] for row in rows)}
+    exact |= {name: sum(row[name] for row in rows) for name in ("words", "words_differing")}
+    exact["seconds"] = {name: sum(row["seconds"][name] for row in rows) for name in ("hardware", "functional")}
     return {**of(rows), **exact, "clocks": sum(row["clocks"] for row in rows), "kinds": kinds}
 
 
+class Residual(nn.Module):
+    """Two convolutions beside a shortcut.
+
+    Args:
+        inputs: Input channels.
+        outputs: Output channels.
+        stride: Stride of the first convolution.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.first, self.act = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.ReLU()
+        self.second = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.norms = nn.ModuleList([nn.BatchNorm2d(outputs), nn.BatchNorm2d(outputs)])
+        alike = inputs == outputs and stride == 1
+        self.shortcut = nn.Identity() if alike else nn.Conv2d(inputs, outputs, 1, stride)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W)."""
+        found = self.norms[1](self.second(self.act(self.norms[0](self.first(inputs)))))
+        return self.act(found + self.shortcut(inputs))
+
+
 def networks() -> dict[str, nn.Module]:
-    """Chains of layers for digits of 8 x 8 pixels."""
+    """Networks for digits of 8 x 8 pixels: three chains of layers, and a residual network of eight layers."""
 
     def block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> list[nn.Module]:
         pad = kernel // 2
@@ -109,7 +144,10 @@ def networks() -> dict[str, nn.Module]:
     separable += [*block(32, 48, 1), nn.Flatten(), nn.Linear(48 * 16, 10)]
     grouped = [*block(1, 32), *block(32, 32, groups=4), *block(32, 64, 1, 2), *block(64, 64, groups=4), nn.MaxPool2d(2)]
     grouped += [nn.Flatten(), nn.Linear(256, 10)]
-    return {"plain": nn.Sequential(*plain), "separable": nn.Sequential(*separable), "grouped": nn.Sequential(*grouped)}
+    blocks = [Residual(16, 16), Residual(16, 32, 2), Residual(32, 64, 2)]
+    residual = [*block(1, 16), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10)]
+    every = {"plain": plain, "separable": separable, "grouped": grouped, "residual": residual}
+    return {name: nn.Sequential(*layers) for name, layers in every.items()}
 
 
 def digits() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -124,11 +162,11 @@ def digits() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     return x[first], y[first], x[second], y[second]
 
 
-def trained(network: nn.Module, bits: int, epochs: int = 4) -> tuple[nn.Module, float]:
+def trained(network: nn.Module, bits: int, sums: str, epochs: int = 4) -> tuple[nn.Module, float]:
     """A quantised network after a short training, and its accuracy on test images."""
     images, labels, test, wanted = digits()
     torch.manual_seed(SEED)
-    network = quantise(network, weight_bits=bits, activation_bits=bits, activations="fixed")
+    network = quantise(network, weight_bits=bits, activation_bits=bits, activations="fixed", sums=sums)
     optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
     for _ in range(epochs):
         for batch in torch.randperm(len(images)).split(64):
@@ -141,13 +179,13 @@ def trained(network: nn.Module, bits: int, epochs: int = 4) -> tuple[nn.Module, 
 
 
 def whole(config: NPUConfig, count: int) -> dict[str, Any]:
-    """Three networks on one unit."""
+    """Four networks on one unit."""
     test, found = digits()[2][:count], {}
     hardware = simulator(parameters(config), "verilator")
     for number, (name, network) in enumerate(networks().items()):
-        bits = (4, 4, 2)[number]
+        bits = (4, 4, 2, 4)[number]
         torch.manual_seed(SEED)
-        made, accuracy = trained(network, bits)
+        made, accuracy = trained(network, bits, "integer" if name == "residual" else "float")
         folded = fold(made, (1, 8, 8))
         result = run(folded, config, test, hardware)
         early = run(folded, config, test[:1], None, prefetch=True)

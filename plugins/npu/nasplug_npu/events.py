@@ -3,6 +3,10 @@
 Every tile is loaded, computed and stored. With B halves of a buffer, a tile is loaded when the load before it is done
 and the tile B before it has been computed, and computed when it is loaded, the computation before it is done and the
 tile B before it has been stored. All ends are maxima of sums, so that the whole is a recursion in max-plus algebra.
+
+It knows tiles of any unit that the model describes, and neither instructions nor numbers. Events and outputs of
+compiled programs, to the clock and to the bit, are what `nasplug_npu.machine.functional` is for, on the units that can
+be built.
 """
 
 from __future__ import annotations

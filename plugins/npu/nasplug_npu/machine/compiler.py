@@ -116,9 +116,7 @@ class Compiler:
         """
         return self.program.new_map("input", channels, height, width, bits, signed=signed)
 
-    def layer(
-        self, layer: Layer, source: Map, second: Map | None = None, *, bands: int = 1, groups: int = 1
-    ) -> Map:
+    def layer(self, layer: Layer, source: Map, second: Map | None = None, *, bands: int = 1, groups: int = 1) -> Map:
         """Adds a layer.
 
         Args:

@@ -208,7 +208,9 @@ class _Reader:
             sources = sources * 2
         first, second = sources
         if not isinstance(first, _Stored) or not isinstance(second, _Stored) or first.shape != second.shape:
-            raise _refused(str(node), "a sum of maps that differ in size, or are not codes", "both are read in one pass")
+            raise _refused(
+                str(node), "a sum of maps that differ in size, or are not codes", "both are read in one pass"
+            )
         more = sum(
             factor * (source.less - zero)
             for factor, source, zero in zip(module.factors, (first, second), module.zeros, strict=True)
@@ -262,7 +264,9 @@ class _Reader:
         if isinstance(module, (nn.Identity, nn.Dropout)):
             return source
         what = type(module).__name__ if module is not None else getattr(node.target, "__name__", str(node.target))
-        raise _refused(str(node), f"the machine has no {what}", "it computes products, comparisons, pools and sums of codes")
+        raise _refused(
+            str(node), f"the machine has no {what}", "it computes products, comparisons, pools and sums of codes"
+        )
 
     def _pool(self, node: str, pool: Any, source: Any, stage: tuple[str, int] | None = None) -> _Stored:
         if not isinstance(source, _Stored):
@@ -347,7 +351,9 @@ class _Reader:
             else:
                 left += list(reader.users)
         if len(wanted) != 1:
-            why = "a product or a sum of codes must follow" if not wanted else "products and sums store them differently"
+            why = (
+                "a product or a sum of codes must follow" if not wanted else "products and sums store them differently"
+            )
             raise _refused(str(node), f"{'nobody reads' if not wanted else 'too many read'} its codes", why)
         return wanted.pop(), int(comparison.factor)
 
@@ -356,9 +362,7 @@ class _Reader:
         levels = int(steps) if steps is not None else int(comparison.thresholds.shape[1])
         return -less, levels * int(comparison.factor) - less
 
-    def _coded(
-        self, node: fx.Node, found: _Open, comparison: Any, bound: int
-    ) -> tuple[Coded, Ints, tuple[int, int]]:
+    def _coded(self, node: fx.Node, found: _Open, comparison: Any, bound: int) -> tuple[Coded, Ints, tuple[int, int]]:
         import torch
         from nasplug_darts_lp.folding.thresholds import integer_thresholds
 

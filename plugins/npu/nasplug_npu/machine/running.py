@@ -12,6 +12,7 @@ from nasplug_npu.machine.checking import read_map
 from nasplug_npu.machine.comparison import predict
 from nasplug_npu.machine.compiler import Compiler
 from nasplug_npu.machine.folded import Chain, read_folded
+from nasplug_npu.machine.functional import Functional
 from nasplug_npu.machine.layout import Ints
 from nasplug_npu.machine.parameters import Parameters, parameters
 from nasplug_npu.machine.planning import plan
@@ -131,7 +132,7 @@ def run(
         folded: The network.
         config: The unit.
         images: Inputs (N, ...), on the CPU.
-        simulator: Simulator of the machine; None takes integers and the functional model.
+        simulator: Simulator of the machine; None takes the functional model.
         prefetch: Whether weights are loaded while the layer before is computed.
         partial: Whether the network may go on elsewhere from the first node that the machine does not compute.
 
@@ -148,11 +149,10 @@ def run(
     for image in images:
         wanted = _codes(folded, chain, image)
         inputs = _shaped(wanted[chain.first[0]], chain.shape) - chain.first[1]
-        stored = on_integers(chain, inputs)
+        outcome = (simulator or Functional(build)).run(program, program.maps["input"].pack(inputs))
         if simulator is not None:
-            outcome = simulator.run(program, program.maps["input"].pack(inputs))
             clocks = dict(outcome.layers(program))
-            stored = [read_map(program, outcome, layer.name) for layer in chain.layers]
+        stored = [read_map(program, outcome, layer.name) for layer in chain.layers]
         for layer, (node, zero), mine in zip(chain.layers, chain.stages, stored, strict=True):
             if not node:
                 continue
@@ -167,19 +167,6 @@ def run(
             LayerRun(layer.name, *cut, clocks.get(layer.name), functional[layer.name], predicted, *found[layer.name])
         )
     return Run(tuple(rows), len(images), chain.left)
-
-
-def on_integers(chain: Chain, inputs: Ints) -> list[Ints]:
-    """What every layer stores, (C, H, W) each, in plain whole numbers.
-
-    Args:
-        chain: The layers.
-        inputs: Codes of the input as they are stored (C, H, W).
-    """
-    found: list[Ints] = []
-    for layer, sources in zip(chain.layers, chain.sources, strict=True):
-        found.append(layer(*(inputs if source < 0 else found[source] for source in sources)))
-    return found
 
 
 def _shaped(numbers: Tensor, shape: tuple[int, ...]) -> Ints:

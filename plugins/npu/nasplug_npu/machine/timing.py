@@ -1,8 +1,8 @@
 """The machine without its hardware: when each instruction begins and ends, from what it says alone.
 
-This is the fast functional model: together with the integers of `nasplug_npu.machine.layers` it gives numbers and
-clocks of a program in milliseconds. Each engine runs its instructions one after the other, and each begins when the
-counts it waits for have come; how long one takes follows from its fields. Tests hold it against the hardware.
+These are the clocks of the fast functional model, `nasplug_npu.machine.functional`, which computes what instructions
+give. Each engine runs its instructions one after the other, and each begins when the counts it waits for have come; how
+long one takes follows from its fields. Tests hold it against the hardware.
 """
 
 from __future__ import annotations
