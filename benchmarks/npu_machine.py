@@ -2,8 +2,8 @@
 
 Random layers of several kinds and four networks that are trained on digits, quantised and folded, one of them
 residual, run on three units: dense with 8 bits, with narrow operands, and with zeros skipped. Every stored number is
-compared. The functional model must have the clocks of the hardware and leave the same words in the memory of maps. Needs
-the extra `rtl` (Amaranth), Yosys and Verilator.
+compared. The functional model must have the clocks of the hardware and leave the same words in the memory of maps.
+Needs the extra `rtl` (Amaranth), Yosys and Verilator.
 
 Run: nice python benchmarks/npu_machine.py
 """

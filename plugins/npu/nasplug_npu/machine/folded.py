@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nasplug.contract.errors import SpecError
-from nasplug_npu.machine.codes import EXCEPTIONS, Line, Steps, line_in_whole_numbers
+from nasplug_npu.machine.codes import Line, Steps, line_in_whole_numbers
 from nasplug_npu.machine.layers import Coded, Layer, addition, window_sums
 from nasplug_npu.machine.layout import Ints
 from nasplug_npu.machine.parameters import RECORD
@@ -208,9 +208,7 @@ class _Reader:
             sources = sources * 2
         first, second = sources
         if not isinstance(first, _Stored) or not isinstance(second, _Stored) or first.shape != second.shape:
-            raise _refused(
-                str(node), "a sum of maps that differ in size, or are not codes", "both are read in one pass"
-            )
+            raise _refused(str(node), "a sum of maps of two sizes, or not of codes", "both are read in one pass")
         more = sum(
             factor * (source.less - zero)
             for factor, source, zero in zip(module.factors, (first, second), module.zeros, strict=True)
@@ -264,9 +262,7 @@ class _Reader:
         if isinstance(module, (nn.Identity, nn.Dropout)):
             return source
         what = type(module).__name__ if module is not None else getattr(node.target, "__name__", str(node.target))
-        raise _refused(
-            str(node), f"the machine has no {what}", "it computes products, comparisons, pools and sums of codes"
-        )
+        raise _refused(str(node), f"the machine has no {what}", "it computes products, comparisons, pools and sums")
 
     def _pool(self, node: str, pool: Any, source: Any, stage: tuple[str, int] | None = None) -> _Stored:
         if not isinstance(source, _Stored):

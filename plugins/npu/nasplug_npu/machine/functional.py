@@ -2,13 +2,14 @@
 
 Loads and stores copy words between memories and buffers, and a computation does all its positions and steps at once: a
 product of matrices, one product per channel and tap, or a largest number, and then lines or comparisons. What is read
-and written where follows from the fields of the instruction alone, so that a fault of the compiler shows here as it does
-on the hardware. Clocks are those of `nasplug_npu.machine.timing`. Tests and `benchmarks/npu_machine.py` compare the
-contents of the memory of maps, word by word, and every event with the hardware's.
+and written where follows from the fields of the instruction alone, so that a fault of the compiler shows here as it
+does on the hardware. Clocks are those of `nasplug_npu.machine.timing`. Tests and `benchmarks/npu_machine.py` compare
+the contents of the memory of maps, word by word, and every event with the hardware's.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,7 @@ class _State:
     def weights(self, f: Fields) -> None:
         """Loads weights, records and masks."""
         ends = np.cumsum([f["memory"], f["words"], f["record_words"], f["mask_words"]])
-        weights, records, masks = (self.constants[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True))
+        weights, records, masks = (self.constants[a:b] for a, b in pairwise(ends))
         start = f["row"] * self.build.row_words
         self.weight_words[start : start + len(weights)] = weights
         if len(records):

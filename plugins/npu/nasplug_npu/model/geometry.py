@@ -75,7 +75,7 @@ def sizes(rows: Rows, encoding: str, block: int = 1) -> Sizes:
     Args:
         rows: The layers.
         encoding: How weights are stored.
-        block: Channels that are stored together: maps, and the channels that a weight is for, are filled up to multiples.
+        block: Channels that are stored together: maps, and weights along their inputs, are filled up to multiples.
     """
     rows = rows.needed
     units = rows.units

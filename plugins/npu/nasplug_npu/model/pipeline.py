@@ -1,7 +1,7 @@
 """How long tiles take that are loaded, computed and stored at the same time: closed forms.
 
-Every form is exact for tiles that are equal, and equally computed and stored tiles with loads of their own, and separate
-ports; `nasplug_npu.events` has the recursion that tests them.
+Every form is exact for separate ports and tiles that are equal, or that load as they like and are computed and stored
+alike; `nasplug_npu.events` has the recursion that tests them.
 """
 
 from __future__ import annotations
