@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nasplug_npu.events import chrome_trace, simulate, slowdown
-from nasplug_npu.model.pipeline import pipeline_cycles
+from nasplug_npu.model.pipeline import Loads, pipeline_cycles, uneven_cycles
 from nasplug_npu.model.sparsity import slowest_share
 
 from nasplug.contract.errors import DataError
@@ -21,6 +21,37 @@ def test_closed_forms_are_exact_for_equal_tiles(n, load, compute, store, double)
     found = simulate([load] * n, [compute] * n, [store] * n, buffers=2 if double else 1)
     closed = pipeline_cycles(n, load, 0, compute, store, 0, double=double, ports="separate")
     assert found.cycles == closed
+
+
+@given(
+    heads=st.integers(1, 6),
+    others=st.integers(0, 6),
+    loads=st.tuples(clocks, clocks, clocks),
+    compute=clocks,
+    store=clocks,
+    double=st.booleans(),
+    order=st.randoms(use_true_random=False),
+)
+def test_the_first_tile_waits_for_all_of_its_load(heads, others, loads, compute, store, double, order):
+    """Exact wherever the long loads stand, as long as stores keep up: the first is the one that nothing hides."""
+    first, head, rest = loads
+    following = [head] * (heads - 1) + [rest] * others
+    order.shuffle(following)
+    n = heads + others
+    found = simulate([first, *following], [compute] * n, [store] * n, buffers=2 if double else 1)
+    parts = Loads(heads, (0, first), (0, head), (0, rest), 0, 0)
+    closed = float(uneven_cycles(n, parts, compute, store, double=double, ports="separate"))
+    if store <= compute or len({first, *following}) == 1:
+        assert found.cycles == closed
+    else:
+        assert found.cycles <= closed
+
+
+@given(n=st.integers(1, 30), load=clocks, compute=clocks, store=clocks, double=st.booleans())
+def test_equal_loads_give_the_form_of_equal_tiles(n, load, compute, store, double):
+    parts = Loads(n, (load, 0), (load, 0), (load, 0), 3, 3)
+    closed = pipeline_cycles(n, load, 0, compute, store, 3, double=double, ports="separate")
+    assert uneven_cycles(n, parts, compute, store, double=double, ports="separate") == closed
 
 
 @given(tiles=tiles, shared=st.booleans(), buffers=st.integers(1, 3))

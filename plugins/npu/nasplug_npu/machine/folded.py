@@ -121,6 +121,7 @@ class _Reader:
         self.chain = Chain()
         self.seen: dict[fx.Node, _Stored | _Open] = {}
         self.closed: set[str] = set()
+        self.ended: set[str] = set()
 
     def read(self, *, partial: bool) -> Chain:
         """See `read_folded`."""
@@ -135,8 +136,11 @@ class _Reader:
                 break
             if found is not None:
                 self.seen[node] = found
-        for kept in list(self.seen.values()):
-            if isinstance(kept, _Open) and kept.name and kept.node not in self.closed:
+        left = set(self.chain.left)
+        for node, kept in list(self.seen.items()):
+            if not isinstance(kept, _Open) or not kept.name or kept.node in self.ended:
+                continue
+            if kept.node not in self.closed or any(str(user) in left for user in node.users):
                 self._end(kept)
         if not self.chain.layers:
             raise _refused("the network", "it has no product of whole numbers", "it was not quantised")
@@ -295,7 +299,7 @@ class _Reader:
     def _end(self, found: _Open) -> None:
         """Sums stay as they are at the end."""
         source = found.source
-        self.closed.add(found.node)
+        self.ended.add(found.node)
         self._added(found.layer, (source.layer,), source.shape, found.node, 0, (0, 0))
 
     def _close(self, node: fx.Node, comparison: Any, found: _Stored | _Open) -> _Stored:

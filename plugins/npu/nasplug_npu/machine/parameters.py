@@ -9,6 +9,8 @@ from nasplug_npu.config import NPUConfig
 
 #: Bytes of a word of the memory of maps, and of weights.
 MAP_BYTES, WEIGHT_BYTES = 8, 4
+#: Most rows of the buffer of weights, which fields of 12 bits count.
+ROWS = 4096
 #: Deepest record of the post-process unit, in words of 32 bits for each lane.
 RECORD = 15
 
@@ -114,6 +116,9 @@ def parameters(config: NPUConfig) -> Parameters:
     row_words = max(r * c * (4 if narrow else 1) // 4, 1)
     if config.weight_port_bits < 32 * row_words:
         raise refuse("weight_port_bits", "weights come whole rows at a time", f"weight_port_bits={32 * row_words}")
+    if config.weight_kb * 1024 > ROWS * WEIGHT_BYTES * row_words:
+        most = ROWS * WEIGHT_BYTES * row_words // 1024
+        raise refuse("weight_kb", f"instructions count {ROWS:,} rows of weights", f"weight_kb={most}")
     if config.ports not in ("separate", "act_shared"):
         raise refuse("ports", "weights have a memory of their own", "ports=act_shared")
     return Parameters(

@@ -13,7 +13,7 @@ CONTROL = {"layer_cycles": 8, "tile_cycles": 4}
 _UNITS: dict[str, tuple[str, dict[str, Any]]] = {
     "dense": ("8x4x1", {"precision": "none", "sparsity": "gate"}),
     "narrow": ("2x2x1", {"precision": "full2d", "sparsity": "gate"}),
-    "sparse": ("1x1x16", {"precision": "none", "sparsity": "weight_skip", "window": 16}),
+    "sparse": ("1x1x16", {"precision": "none", "sparsity": "weight_skip", "window": 16, "weight_kb": 16}),
 }
 NAMES = tuple(_UNITS)
 

@@ -7,6 +7,7 @@ from nasplug_npu.config import NPUConfig
 from nasplug_npu.machine.folded import read_folded
 from nasplug_npu.machine.running import compile_chain, run
 from nasplug_npu.machine.timing import layer_clocks
+from nasplug_npu.machine.units import unit
 
 from nasplug.contract.errors import SpecError
 
@@ -60,8 +61,8 @@ def images(count=3, shape=(1, 8, 8)):
 def test_every_map_has_the_codes_of_the_folded_network(bits, precision):
     found = run(folded(network(), bits), config(precision), images(), None)
     assert found.differing == 0
-    # Codes of four convolutions (one of them only behind its pool) and the sums of the linear layer, for three images.
-    assert sum(layer.numbers for layer in found.layers) == 3 * (8 * 64 + 16 * 16 + 16 * 16 + 12 * 4 + 10)
+    # Codes of four convolutions and of a pool, and the sums of the linear layer, for three images.
+    assert sum(layer.numbers for layer in found.layers) == 3 * (8 * 64 + 16 * 16 + 16 * 16 + 12 * 16 + 12 * 4 + 10)
 
 
 @pytest.mark.parametrize("activations", ["double_st", "lsq", "pact"])
@@ -114,7 +115,7 @@ def test_a_folded_network_on_the_hardware():
     assert [layer.clocks for layer in found.layers] == [layer.functional for layer in found.layers]
 
 
-class Residual(nn.Module):
+class Values(nn.Module):
     def __init__(self):
         super().__init__()
         self.stem, self.body, self.head = (
@@ -129,8 +130,8 @@ class Residual(nn.Module):
 
 
 def test_what_the_machine_cannot_do_is_refused_by_name():
-    with pytest.raises(SpecError, match="its output is read by"):
-        read_folded(folded(Residual(), 4), narrow=True)
+    with pytest.raises(SpecError, match="the machine has no add"):
+        read_folded(folded(Values(), 4), narrow=True)
     pooled = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
     with pytest.raises(SpecError, match="the machine has no ExactAvgPool"):
         read_folded(folded(pooled, 4), narrow=True)
@@ -143,8 +144,50 @@ def test_what_the_machine_cannot_do_is_refused_by_name():
 
 
 def test_the_trunk_of_a_residual_network_runs_up_to_its_first_branch():
-    made = folded(Residual(), 4)
+    made = folded(Values(), 4)
     found = run(made, config(), images(), None, partial=True)
     assert found.differing == 0
-    assert [layer.numbers for layer in found.layers] == [3 * 4 * 64]
+    # Codes that the next layer reads, and the sums of both branches, which the host adds as values.
+    assert [layer.name for layer in found.layers] == ["stem", "stem_again", "body"]
+    assert [layer.numbers for layer in found.layers] == 3 * [3 * 4 * 64]
     assert found.left
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm = nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8)
+        self.second, self.down = nn.Conv2d(8, 16, 3, 2, 1), nn.Conv2d(8, 16, 1, 2)
+
+    def forward(self, x):
+        x = torch.relu(self.norm(self.first(x)) + x)
+        return torch.relu(self.second(x) + self.down(x))
+
+
+def residual(pool=None):
+    head = [nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), Residual()]
+    return nn.Sequential(*head, pool or nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 5))
+
+
+@pytest.mark.parametrize(("name", "bits"), [("dense", 4), ("dense", 1), ("narrow", 2), ("sparse", 4)])
+def test_residual_networks_run_whole(name, bits):
+    made = folded(residual(), bits, (1, 12, 12), sums="integer")
+    found = run(made, unit(name), images(2, (1, 12, 12)), None)
+    assert found.differing == 0
+    assert not found.left
+    assert [layer.name for layer in found.layers if "added" in layer.name] == ["sum_0_added", "sum_1_added"]
+    assert found.layers[-1].numbers == 2 * 5
+
+
+def test_a_map_with_two_readers_is_stored_once():
+    chain = read_folded(folded(residual(), 4, (1, 12, 12), sums="integer"), narrow=False)
+    names = [layer.name for layer in chain.layers]
+    added = names.index("sum_0_added")
+    assert sum(added in sources for sources in chain.sources) == 2
+    assert len(set(names)) == len(names)
+
+
+def test_average_pools_with_padding_are_refused_where_zero_is_not_stored_as_zero():
+    made = folded(residual(nn.AvgPool2d(3, padding=1)), 4, (1, 12, 12), sums="integer")
+    with pytest.raises(SpecError, match="padded codes"):
+        read_folded(made, narrow=False)
