@@ -28,7 +28,7 @@ AMOUNTS = (
     *energy.AMOUNTS,
 )
 #: Fields that none of the amounts depends on: they turn clocks into seconds and amounts into joules.
-UNITS = ("freq_hz", "node_nm", "vdd", "act_pj_per_bit", "weight_pj_per_bit", "gate_fraction")
+UNITS = ("freq_hz", "node_nm", "vdd", "gate_fraction")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from nasplug.contract.errors import SpecError
 def test_units_can_be_built(name):
     build = parameters(unit(name))
     assert build.rows * build.columns * build.positions == unit(name).macs
-    assert build.weight_rows * build.row_words * 4 == 32 * 1024
+    assert build.weight_rows * build.row_words * 4 == unit(name).weight_kb * 1024
 
 
 def test_the_rows_of_weights_feed_every_multiplier():
@@ -26,6 +26,7 @@ def test_the_rows_of_weights_feed_every_multiplier():
     ("name", "changes", "message"),
     [
         ("dense", {"dataflow": "systolic_ws"}, "no dataflow of 'systolic_ws'"),
+        ("sparse", {"weight_kb": 32}, "no weight_kb of 32"),
         ("dense", {"shapes": "pow2"}, "no shapes of 'pow2'"),
         ("dense", {"act_bytes_per_cycle": 4}, "no act_bytes_per_cycle of 4"),
         ("dense", {"sparsity": "weight_skip"}, "no sparsity of 'weight_skip'"),
