@@ -20,7 +20,7 @@ SETUP = 64 + 16  # the longer latency of the two memories, and the set-up of a t
 
 
 def every_tile(config, channels, filters, size, kernel, compute):
-    """Least score, with its clocks, of a dense layer over all tiles of filters, rows and pieces of the sum, and orders."""
+    """Least score, with its clocks, of a dense layer over all tiles of filters, rows and pieces of a sum, and orders."""
     padded = (kernel - 1) // 2
     high = size + 2 * padded - kernel + 1
     weights, inputs, outputs = channels * filters * kernel**2 * 8, channels * size * size * 8, filters * high * size * 8
@@ -31,6 +31,8 @@ def every_tile(config, channels, filters, size, kernel, compute):
     for wide in range(1, filters + 1):
         for rows in range(1, high + 1):
             groups, bands = ceil(filters / wide), ceil(high / rows)
+            if (wide, rows) != (ceil(filters / groups), ceil(high / bands)):
+                continue  # as equal as can be: uneven ones would only ask for more pieces of the sum
             parts = weights / filters * wide, min(((rows - 1) + kernel) * line, inputs)
             whole = parts[0] <= rooms[0] and parts[1] <= rooms[1] and wide * rows * size * 8 <= rooms[2]
             cuts = [1] if whole else []
