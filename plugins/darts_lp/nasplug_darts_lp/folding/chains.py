@@ -18,7 +18,6 @@ from nasplug_darts_lp.layers.graphs import input_of
 #: Modules that never fall, and treat every number alike.
 _RISING = (nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Identity, nn.Dropout, nn.Dropout2d)
 _RISING_FUNCTIONS = (torch.relu, functional.relu, functional.relu6, functional.hardtanh, torch.clamp)
-_RELU: tuple[Any, ...] = (torch.relu, functional.relu, "relu", "relu_")
 _RISING_METHODS = ("relu", "relu_", "clamp", "clamp_", "contiguous")
 
 
@@ -111,15 +110,3 @@ def concatenated(node: fx.Node) -> list[fx.Node]:
     parts: Any = node.args[0] if node.args else node.kwargs["tensors"]
     dim = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
     return list(parts) if dim in (1, -3) and all(isinstance(part, fx.Node) for part in parts) else []
-
-
-def is_relu(node: fx.Node, module: nn.Module | None) -> bool:
-    """Whether a node is a ReLU.
-
-    Args:
-        node: Node of the graph.
-        module: Module that it calls.
-    """
-    if module is not None:
-        return type(module) is nn.ReLU
-    return node.op in ("call_function", "call_method") and node.target in _RELU

@@ -67,7 +67,7 @@ def agreement(network: nn.Module, folded: FoldedNetwork, inputs: Tensor) -> Agre
         return look
 
     def of_sum(name: str) -> Callable[..., None]:
-        def look(total: nn.Module, arguments: tuple[Any, ...], output: Tensor) -> None:
+        def look(total: nn.Module, arguments: object, output: Tensor) -> None:
             assert isinstance(total, IntegerSum)
             unit = total.output.static().step[0]
             here.setdefault(name, []).append((output / unit + total.output.zero_level()).round())
@@ -75,7 +75,7 @@ def agreement(network: nn.Module, folded: FoldedNetwork, inputs: Tensor) -> Agre
         return look
 
     def of_added(name: str) -> Callable[..., None]:
-        def look(added: nn.Module, arguments: tuple[Any, ...], output: Tensor) -> None:
+        def look(added: nn.Module, arguments: object, output: Tensor) -> None:
             there.setdefault(name, []).append(output)
 
         return look

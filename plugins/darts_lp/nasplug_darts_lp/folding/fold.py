@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
 from nasplug.contract.errors import SpecError, TaskError
-from nasplug_darts_lp.folding.chains import Chain, chain_to, concatenated, is_relu
+from nasplug_darts_lp.folding.chains import Chain, chain_to, concatenated
 from nasplug_darts_lp.folding.lines import line_through
 from nasplug_darts_lp.folding.modules import (
     CodePool,
@@ -27,7 +26,7 @@ from nasplug_darts_lp.folding.sums import CodeSum, Coding, IntegerAdd, Numbers, 
 from nasplug_darts_lp.folding.thresholds import integer_thresholds
 from nasplug_darts_lp.folding.tracing import shape_of, trace
 from nasplug_darts_lp.layers.exact import ExactAvgPool, ExactBatchNorm2d, ExactBatchNormAct2d
-from nasplug_darts_lp.layers.graphs import input_of
+from nasplug_darts_lp.layers.graphs import input_of, is_relu
 from nasplug_darts_lp.layers.quantise import freeze, quantised_layers
 from nasplug_darts_lp.layers.quantised import QuantConv2d, QuantLinear, rescaled
 from nasplug_darts_lp.layers.sums import IntegerSum
@@ -237,7 +236,7 @@ class _Folding:
     def _sum(self, node: fx.Node, module: IntegerSum) -> None:
         """Adds codes, if both branches have them."""
         with self._graph.inserting_before(node):
-            branches: Any = node.args[:2]
+            branches = [branch for branch in node.args[:2] if isinstance(branch, fx.Node)]
             first, second = (self._coded_map(node, branch) for branch in branches)
             if first is None or second is None:
                 return
@@ -346,7 +345,7 @@ class _Folding:
             codes = self._call(node, f"pool{index}", CodePool(pool), codes)
         return self._call(node, "flat", nn.Flatten(), codes) if chain.flat else codes
 
-    def _call(self, node: fx.Node, part: str, module: nn.Module, *sources: Any) -> fx.Node:
+    def _call(self, node: fx.Node, part: str, module: nn.Module, *sources: fx.Node) -> fx.Node:
         name = f"{node.name}_{part}"
         while name in self._modules:
             name += "_"

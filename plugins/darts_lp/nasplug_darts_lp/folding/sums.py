@@ -78,7 +78,7 @@ class Values(nn.Module):
     """Codes as values, where something reads them that does not compare: an output, or a layer in floating point.
 
     Args:
-        coding: How codes stand for values.
+        coding: Meaning of the codes.
     """
 
     unit: Tensor

@@ -5,8 +5,11 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+import torch
 from torch import fx, nn
+from torch.nn import functional
 
+_RELU: tuple[object, ...] = (torch.relu, functional.relu, "relu", "relu_")
 _IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
 
 
@@ -47,3 +50,15 @@ def changes_its_input(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
 def input_of(node: fx.Node) -> Any:
     """The first argument of a node, by position or by name."""
     return node.args[0] if node.args else node.kwargs.get("input")
+
+
+def is_relu(node: fx.Node, module: nn.Module | None) -> bool:
+    """Whether a node is a ReLU.
+
+    Args:
+        node: Node of the graph.
+        module: Module that it calls.
+    """
+    if module is not None:
+        return type(module) is nn.ReLU
+    return node.op in ("call_function", "call_method") and node.target in _RELU

@@ -17,14 +17,13 @@ from torch.nn import functional
 
 from nasplug.contract.errors import TaskError
 from nasplug_darts_lp.layers.exact import ExactAvgPool
-from nasplug_darts_lp.layers.graphs import follow_changes, input_of
+from nasplug_darts_lp.layers.graphs import follow_changes, input_of, is_relu
 from nasplug_darts_lp.layers.quantised import QuantConv2d, QuantLinear
 from nasplug_darts_lp.layers.sums import IntegerSum, MapQuantiser
 
 _WHERE = "darts_lp.quantise"
-_ADD_FUNCTIONS: tuple[Any, ...] = (operator.add, operator.iadd, torch.add)
+_ADD_FUNCTIONS: tuple[object, ...] = (operator.add, operator.iadd, torch.add)
 _ADD_METHODS = ("add", "add_")
-_RELU: tuple[Any, ...] = (torch.relu, functional.relu, "relu", "relu_")
 _SAME = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.MaxPool2d)
 
 
@@ -71,8 +70,8 @@ class _Tracer(fx.Tracer):
         return isinstance(m, (QuantConv2d, QuantLinear)) or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(
-        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
+        self, m: nn.Module, forward: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> object:
         parts = (QuantConv2d, QuantLinear, ExactAvgPool)
         inside = any(isinstance(part, parts) for part in m.modules())
         if isinstance(m, ExactAvgPool) or (not inside and len(args) == 1 and not kwargs):
@@ -107,7 +106,7 @@ class _Streams:
             self._average(node, pool)
 
     def _add(self, node: fx.Node) -> None:
-        branches = [self._stream(branch) for branch in _operands(node)]
+        branches = [self._stream(branch) for branch in _operands(node) if isinstance(branch, fx.Node)]
         readers = list(node.users)
         positive = len(readers) == 1 and self._is_relu(readers[0])
         name = self._new("sum", IntegerSum(levels="unsigned" if positive else "auto"))
@@ -159,9 +158,7 @@ class _Streams:
         return None if through_relu and not positive else quantiser
 
     def _is_relu(self, node: fx.Node) -> bool:
-        if node.op == "call_module":
-            return type(self._modules.get(str(node.target))) is nn.ReLU
-        return node.op in ("call_function", "call_method") and node.target in _RELU
+        return is_relu(node, self._modules.get(str(node.target)) if node.op == "call_module" else None)
 
     def _pool(self, node: fx.Node) -> nn.Module | None:
         """The average pool that a node is, in its exact form."""
@@ -200,11 +197,11 @@ def _adds(node: fx.Node) -> bool:
     return len(operands) == 2 and all(map(_is_map, operands)) and node.kwargs.get("alpha", 1) == 1
 
 
-def _operands(node: fx.Node) -> list[Any]:
+def _operands(node: fx.Node) -> list[object]:
     return [*node.args, *(node.kwargs[name] for name in ("input", "other") if name in node.kwargs)]
 
 
-def _is_map(value: Any) -> bool:
+def _is_map(value: object) -> bool:
     """Whether it is what some operation made of a map; sizes and parameters are not."""
     if not isinstance(value, fx.Node) or value.op not in ("call_module", "call_function", "call_method"):
         return False
@@ -215,7 +212,7 @@ def _concatenates(node: fx.Node) -> bool:
     if node.op != "call_function" or node.target not in (torch.cat, torch.concat):
         return False
     dim = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
-    return bool(dim in (1, -3))
+    return isinstance(dim, int) and dim in (1, -3)
 
 
 def _mean(others: tuple[Any, ...], keywords: Mapping[str, Any]) -> nn.Module | None:

@@ -66,7 +66,7 @@ class _Stored:
         layer: Number of the layer, -1 for the input.
         shape: Shape (C, H, W).
         range: Smallest and largest number that is stored.
-        less: What codes are stored less.
+        less: Number that codes are stored less.
     """
 
     layer: int
@@ -83,10 +83,10 @@ class _Open:
         name: Name of the layer; empty where that of the comparison is taken.
         node: Node of the folded network.
         layer: The layer without its coding.
-        source: What it reads.
-        more: What the sums of the folded network have more than those of stored numbers, for every channel alike.
-        functions: What lies between sums and comparison.
-        pools: Max pools there.
+        source: Map that it reads.
+        more: Difference of the sums of the folded network from those of stored numbers, the same for all channels.
+        functions: Functions between sums and comparison.
+        pools: Max pools between them.
     """
 
     name: str

@@ -118,7 +118,7 @@ def parameters(config: NPUConfig) -> Parameters:
         raise refuse("weight_port_bits", "weights come whole rows at a time", f"weight_port_bits={32 * row_words}")
     if config.weight_kb * 1024 > ROWS * WEIGHT_BYTES * row_words:
         most = ROWS * WEIGHT_BYTES * row_words // 1024
-        raise refuse("weight_kb", f"instructions count {ROWS:,} rows of weights", f"weight_kb={most}")
+        raise refuse("weight_kb", "fields of 12 bits count the rows of weights", f"weight_kb={most}")
     if config.ports not in ("separate", "act_shared"):
         raise refuse("ports", "weights have a memory of their own", "ports=act_shared")
     return Parameters(

@@ -111,7 +111,7 @@ def compile_chain(chain: Chain, build: Parameters, *, prefetch: bool = False) ->
     cuts = []
     for number, (layer, sources) in enumerate(zip(chain.layers, chain.sources, strict=True)):
         read = [maps[source] for source in sources]
-        best = plan(build, layer, *read)
+        best = plan(build, layer, read[0], read[1] if len(read) > 1 else None)
         cuts.append((best.bands, best.groups))
         maps[number] = compiler.layer(layer, *read, bands=best.bands, groups=best.groups)
     return Compiled(compiler, tuple(cuts))

@@ -74,7 +74,7 @@ def sizes(rows: Rows, encoding: str, block: int = 1) -> Sizes:
 
     Args:
         rows: The layers.
-        encoding: How weights are stored.
+        encoding: Encoding of stored weights.
         block: Channels that are stored together: maps, and weights along their inputs, are filled up to multiples.
     """
     rows = rows.needed

@@ -53,8 +53,8 @@ class Loads(NamedTuple):
     Attributes:
         heads: Number of tiles, the first one included, that begin a group or a band.
         first: Weights and inputs of the first tile.
-        head: Those of the others of these tiles.
-        rest: Those of all other tiles.
+        head: Weights and inputs of the others of these tiles.
+        rest: Weights and inputs of all other tiles.
         setup: Clocks to set up the loads of tiles that begin a group or a band.
         rest_setup: Clocks to set up those of others.
     """
@@ -77,7 +77,7 @@ def uneven_cycles(tiles: Any, loads: Loads, compute: Any, outputs: Any, *, doubl
 
     Args:
         tiles: Number of tiles, n.
-        loads: What they load.
+        loads: Loads of the tiles.
         compute: Clocks to compute a tile.
         outputs: Clocks to store it.
         double: Whether buffers have two halves.

@@ -20,7 +20,7 @@ SETUP = 64 + 16  # the longer latency of the two memories, and the set-up of a t
 
 
 def every_tile(config, channels, filters, size, kernel, compute):
-    """Least score, with its clocks, of a dense layer over all tiles of filters, rows and pieces of a sum, and orders."""
+    """Least score, with its clocks, of a dense layer over all tiles of filters, rows and pieces of a sum."""
     padded = (kernel - 1) // 2
     high = size + 2 * padded - kernel + 1
     weights, inputs, outputs = channels * filters * kernel**2 * 8, channels * size * size * 8, filters * high * size * 8
