@@ -205,7 +205,7 @@ def _is_map(value: object) -> bool:
     """Whether it is what some operation made of a map; sizes and parameters are not."""
     if not isinstance(value, fx.Node) or value.op not in ("call_module", "call_function", "call_method"):
         return False
-    return value.target not in (getattr, operator.getitem, "size", "dim")
+    return bool(value.target not in (getattr, operator.getitem, "size", "dim"))
 
 
 def _concatenates(node: fx.Node) -> bool:
