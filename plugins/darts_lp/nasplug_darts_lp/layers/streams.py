@@ -194,7 +194,7 @@ def _adds(node: fx.Node) -> bool:
     if not by_name and not (node.op == "call_function" and node.target in _ADD_FUNCTIONS):
         return False
     operands = _operands(node)
-    return len(operands) == 2 and all(map(_is_map, operands)) and node.kwargs.get("alpha", 1) == 1
+    return len(operands) == 2 and all(map(_is_map, operands)) and bool(node.kwargs.get("alpha", 1) == 1)
 
 
 def _operands(node: fx.Node) -> list[object]:
@@ -205,7 +205,7 @@ def _is_map(value: object) -> bool:
     """Whether it is what some operation made of a map; sizes and parameters are not."""
     if not isinstance(value, fx.Node) or value.op not in ("call_module", "call_function", "call_method"):
         return False
-    return bool(value.target not in (getattr, operator.getitem, "size", "dim"))
+    return value.target not in (getattr, operator.getitem, "size", "dim")
 
 
 def _concatenates(node: fx.Node) -> bool:
