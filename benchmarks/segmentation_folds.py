@@ -34,6 +34,7 @@ from segmentation_search import (
     REFERENCE,
     SEARCHES,
     TARGET,
+    UNITS,
     Scale,
     costs,
     paired,
@@ -69,6 +70,7 @@ def _scale(name: str, patch: list[int], per_epoch: int, epochs: int, final: int,
 
 
 _SMALL = {"nodes": 4, "stem": 4, "widths": (4, 8), "max_depth": 2, "trials": 4}
+_PLAIN = {"trials": 8, "precision": "32-true"}
 _FULL = {"nodes": 10, "stem": 8, "widths": (8, 16, 24, 32), "max_depth": 4, "trials": 100, "grid": (12, 4, 1.0)}
 #: Plans by scale and data set, the most valuable data set first.
 PLANS: dict[str, dict[str, Plan]] = {
@@ -86,6 +88,15 @@ PLANS: dict[str, dict[str, Plan]] = {
     },
     # As short, with candidates that train four times as long, where those of 32 steps rank by chance.
     "longer": {"acdc": Plan(_scale("acdc", [48, 48], 128, 8, 12, 8), 20, 30, 3, (2.0, 2.0, 1.0))},
+    # For a share of a core without arithmetic in bf16, in whole slices: trainings of 120 steps of 4, candidates of 30.
+    "plain": {
+        "hippocampus": Plan(_scale("hippocampus", [48, 64], 60, 2, 8, 4, **_PLAIN), 24, 30, 2, chains=16),
+        "acdc": Plan(_scale("acdc", [64, 64], 60, 2, 8, 4, **_PLAIN), 12, 20, 2, (2.0, 2.0, 1.0), 16),
+    },
+    # A first look at volumes on the same core: trainings of 60 steps of 2 patches, candidates of 12.
+    "small3d": {
+        "hippocampus_3d": Plan(_scale("hippocampus_3d", [24, 32, 24], 12, 2, 10, 2, **_PLAIN), 12, 16, 2, chains=16),
+    },
     # For a GPU.
     "full": {
         "hippocampus_3d": Plan(
@@ -95,6 +106,8 @@ PLANS: dict[str, dict[str, Plan]] = {
         "hippocampus": Plan(_scale("hippocampus", [48, 64], 640, 10, 100, 16, seeds=3, **_FULL), 80, 0, 5, chains=200),
     },
 }
+#: Searches of one space are compared with this one.
+BLIND = "segqnas_random"
 #: The reference first, then what is most worth comparing with it.
 ARMS = (
     *("dynunet", "unet_emonas", "segqnas_qnas", "segqnas_evolution", "segqnas_random"),
@@ -244,7 +257,7 @@ def row(found: Sequence[Mapping[str, Any]], folds: Sequence[Sequence[Mapping[str
             label: {"mean": float(values.mean()), "spread": float(values.std(ddof=1))}
             for label, values in zip(classes, dice.mean(0).T, strict=True)
         },
-        "hd95_mm": float(far_by_fold.mean()),
+        "hd95": float(far_by_fold.mean()),
         "hd95_spread": float(far_by_fold.std(ddof=1)),
         **{key: statistics.mean(one[key] for one in everything) for key in (*_COSTS, "train_seconds")},
         **{key: statistics.mean(one[key] for one in found) for key in ("search_seconds", "trained_trials")},
@@ -295,6 +308,29 @@ def table(arms: Mapping[str, Mapping[int, tuple[dict[str, Any], list[dict[str, A
     return result
 
 
+def over_random(arms: Mapping[str, Mapping[int, tuple[dict[str, Any], list[dict[str, Any]]]]]) -> dict[str, Any]:
+    """Difference of each other search of SegQNAS' space to random search, paired by patient, over common seeds."""
+    result = {}
+    for arm, by_seed in arms.items():
+        both = sorted(set(by_seed) & set(arms.get(BLIND, {})))
+        if arm.startswith("segqnas") and arm != BLIND and both:
+            mine, theirs = ([_merged(runs[seed][1]) for seed in both] for runs in (by_seed, arms[BLIND]))
+            result[arm] = paired(mine, theirs) | {"seeds": both}
+    return result
+
+
+def of_patients(arms: Mapping[str, Mapping[int, tuple[dict[str, Any], list[dict[str, Any]]]]]) -> dict[str, Any]:
+    """Mean Dice of every patient, in the order of their names, by arm and seed."""
+    return {
+        arm: {
+            str(seed): [round(float(np.nanmean(case["dice"])), 4) for case in _merged(folds)["cases"].values()]
+            for seed, (_, folds) in by_seed.items()
+        }
+        for arm, by_seed in arms.items()
+        if by_seed
+    }
+
+
 def _merged(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """All patients of all folds; each is in one."""
     cases: dict[str, Any] = {}
@@ -305,10 +341,11 @@ def _merged(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"cases": dict(sorted(cases.items()))}
 
 
-def measure(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+def measure(arguments: argparse.Namespace) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """All rows that are there or that there is time for, and what is missing."""
     until = time.monotonic() + 60 * arguments.minutes
-    result, missing = {}, []
+    facts: dict[str, dict[str, Any]] = {"results": {}, "over_random": {}, "dice_of_patient": {}}
+    missing = []
     for name, plan in PLANS[arguments.scale].items():
         work = (arguments.work / arguments.scale / name).resolve()
         work.mkdir(parents=True, exist_ok=True)
@@ -341,8 +378,10 @@ def measure(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
                 if len(folds) == plan.folds:
                     arms[arm][seed] = (found, folds)
         if any(arms.values()):
-            result[name] = table(arms)
-    return result, missing
+            made = {"results": table(arms), "over_random": over_random(arms), "dice_of_patient": of_patients(arms)}
+            for key, value in made.items():
+                facts[key][name] = value
+    return facts, missing
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -359,18 +398,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--kept", action="store_true", help="write the record of what is kept, and run nothing")
     parser.add_argument("--out", type=Path, help="folder of the record; that of all records if left out")
     arguments = parser.parse_args(argv)
-    result, missing = measure(arguments)
+    made, missing = measure(arguments)
+    result = made["results"]
     plans = PLANS[arguments.scale]
     facts = {
         "seeds": sorted({seed for arms in result.values() for told in arms.values() for seed in told["seeds"]}),
         "scale": arguments.scale,
         "settings": {name: asdict(plan) for name, plan in plans.items()},
         "target": TARGET,
+        "hd95_unit": {name: UNITS[name] for name in plans},
         "not_run": [*missing, *[f"scale {each}" for each in PLANS if each != arguments.scale]],
     }
     more = {} if arguments.out is None else {"folder": arguments.out}
-    name = "segmentation_folds_longer" if arguments.scale == "longer" else "segmentation_folds"
-    print(record(name, {**facts, "results": result}, packages=("monai",), **more))
+    name = "segmentation_folds" if arguments.scale == "short" else f"segmentation_folds_{arguments.scale}"
+    print(record(name, {**facts, **made}, packages=("monai",), **more))
 
 
 if __name__ == "__main__":

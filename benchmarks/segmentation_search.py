@@ -89,6 +89,8 @@ DATA = {
     "acdc": "acdc_cardiac2d/acdc_cardiac2d.npz",
     "hippocampus_3d": "msd_hippocampus/msd_hippocampus.npz",
 }
+#: What distances are in; the file of ACDC does not say the size of its pixels.
+UNITS = {"hippocampus": "mm", "acdc": "pixels", "hippocampus_3d": "mm"}
 SEARCHES = ("segqnas_qnas", "segqnas_random", "segqnas_evolution", "unet_emonas", "dints_gradient")
 BASELINES = ("unet", "segresnet", "attention_unet", "dynunet", "dynunet_gentle")
 #: Learning rate of all arms, and a lower one that shows whether the reference would prefer it.
@@ -275,7 +277,7 @@ def means(runs: list[dict]) -> dict:
         "dice": float(per_seed.mean()),
         "dice_spread": float(per_seed.std(ddof=1)) if len(runs) > 1 else None,
         "dice_of_class": dict(zip(runs[0]["classes"], np.nanmean(table, axis=(0, 1)).tolist(), strict=True)),
-        "hd95_mm": float(np.nanmean(far)),
+        "hd95": float(np.nanmean(far)),
         **{key: statistics.mean(run[key] for run in runs) for key in runs[0] if key in _MEANS},
     }
 
@@ -363,6 +365,7 @@ def main() -> None:
         "scale": arguments.scale,
         "settings": asdict(scale),
         "target": TARGET,
+        "hd95_unit": {name: UNITS[name] for name in result},
         "not_run": [*missing, *other],
     }
     print(record("segmentation_search", {**facts, "results": result}, packages=("monai",)))

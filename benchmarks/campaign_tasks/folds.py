@@ -111,5 +111,7 @@ def summary(done: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "scale": scale,
         "seeds": sorted({seed for arms in runs.values() for by_seed in arms.values() for seed in by_seed}),
+        "hd95_unit": {name: benchmark.UNITS[name] for name in runs},
         "results": {name: benchmark.table(arms) for name, arms in runs.items()},
+        "over_random": {name: benchmark.over_random(arms) for name, arms in runs.items()},
     }

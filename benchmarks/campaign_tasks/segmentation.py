@@ -68,5 +68,6 @@ def summary(done: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "scale": done[0]["arguments"]["scale"],
         "seeds": sorted({one["arguments"]["seed"] for one in done}),
+        "hd95_unit": {name: segmentation_search.UNITS[name] for name in runs},
         "results": results,
     }

@@ -58,3 +58,14 @@ def test_a_source_in_two_parts_is_refused():
     covid_ct.check_sources(np.array([0, 0, 1, 2]), group, y)  # groups are numbered within a class
     with pytest.raises(SystemExit, match=r"source 1 of class 0 is in parts \[0, 1\]"):
         covid_ct.check_sources(np.array([0, 1, 1, 2]), group, y)
+
+
+@pytest.mark.parametrize(("name", "millions"), [("resnet18", 11.2), ("googlenet", 5.6), ("vgg11_bn", 128.8)])
+def test_peers_take_grey_slices_and_answer_two_classes(name, millions):
+    import covid_ct
+    import torch
+
+    with torch.device("meta"):
+        network = covid_ct.peer(name, None)
+        assert network.eval()(torch.empty(2, 1, 32, 32)).shape == (2, 2)
+    assert sum(each.numel() for each in network.parameters()) / 1e6 == pytest.approx(millions, abs=0.05)

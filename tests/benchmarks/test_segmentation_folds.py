@@ -76,7 +76,7 @@ def test_arms_are_compared_over_folds_and_by_patient(benchmark):
     assert found["dynunet"]["dice"] == pytest.approx(0.76)
     assert found["dynunet"]["dice_spread"] == pytest.approx(0.1 / np.sqrt(2))
     assert found["dynunet"]["dice_of_class"]["b"]["mean"] == pytest.approx(0.77)
-    assert found["dynunet"]["hd95_mm"] == 1.0, "a class that no case holds is left out"
+    assert found["dynunet"]["hd95"] == 1.0, "a class that no case holds is left out"
     assert "to_dynunet" not in found["dynunet"]
     better = found["unet_emonas"]
     assert better["to_dynunet"]["points"] == pytest.approx(1.0)
@@ -92,6 +92,28 @@ def test_arms_are_compared_over_folds_and_by_patient(benchmark):
         "segqnas_evolution": False,  # too costly to find
     }
     json.dumps(found)
+
+
+def test_searches_of_one_space_are_compared_with_the_blind_one(benchmark):
+    arms = {
+        "dynunet": {0: arm((0.7, 0.8), 90)},
+        "segqnas_qnas": {0: arm((0.69, 0.79), 30), 1: arm((0.1, 0.1), 30)},
+        "segqnas_random": {0: arm((0.68, 0.78), 30)},
+        "segqnas_evolution": {},
+    }
+    found = benchmark.over_random(arms)
+    assert set(found) == {"segqnas_qnas"}
+    assert found["segqnas_qnas"]["points"] == pytest.approx(1.0)
+    assert found["segqnas_qnas"]["seeds"] == [0]
+    assert benchmark.over_random({"segqnas_qnas": arms["segqnas_qnas"]}) == {}
+    told = benchmark.of_patients(arms)
+    assert set(told) == {"dynunet", "segqnas_qnas", "segqnas_random"}
+    assert told["dynunet"] == {"0": pytest.approx([0.7, 0.71, 0.72, 0.8, 0.81, 0.82])}
+
+
+def test_distances_have_a_unit(benchmark):
+    for plans in benchmark.PLANS.values():
+        assert {benchmark.UNITS[name] for name in plans} <= {"mm", "pixels"}
 
 
 def test_a_patient_in_two_folds_is_noticed(benchmark):
