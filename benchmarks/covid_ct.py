@@ -147,7 +147,7 @@ def train(network, parts: dict, scale: Scale, seed: int, device: str = "cpu", ra
         parts: Images and labels of each part.
         scale: Sizes of the run.
         seed: Order, flips and shifts of the images.
-        device: Where the network is.
+        device: Device of the network.
         rate: Factor on the learning rate.
     """
     import torch
