@@ -3,13 +3,14 @@
 The queue is ordered by value: the tests that need a GPU; how fast trainings are, alone and packed on the card; growth
 and pruning at real size (`torch-pruning` installed beside); the quantisers on CIFAR-10 (JPEG); the precision search at
 equal bit operations; EMONAS and Q-NAS at longer trainings; searches for segmentation networks beside networks of MONAI,
-on the test of each data set and over folds by patient; Enhanced Q-NAS on slices of chest CT.
+on the test of each data set and over folds by patient; Enhanced Q-NAS on slices of chest CT; info-NAS with the labels
+of 608 trained cells.
 Many trainings run at the same time, each in a process of its own, with the images and their augmentation on the card.
 Each writes its record below `--out` as it ends; what fails is recorded with its traceback, and the queue goes on. No
 training is started that is not expected to end in time, and one that runs past the time is ended and begins again with
 the next call. The data are not part of the project: `--data` is a folder with `cifar10_jpeg.npz`,
-`fashion_mnist_12k.npz`, `msd_hippocampus/msd_hippocampus.npz`, `acdc_cardiac2d/acdc_cardiac2d.npz` and
-`covid_ct/covid_ct.npz`; what a missing file would need is left out.
+`fashion_mnist_12k.npz`, `msd_hippocampus/msd_hippocampus.npz`, `acdc_cardiac2d/acdc_cardiac2d.npz`,
+`covid_ct/covid_ct.npz` and `nasbench201/cifar10.parquet`; what a missing file would need is left out.
 
 A campaign continues wherever its folder is: `campaign.tar` of `--bundle` holds `records` and `starts` (the networks in
 floating point that all trainings of a seed begin with, 1.1 MB each), `work.tar` the searches that were ended. Unpack

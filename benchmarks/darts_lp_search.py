@@ -13,8 +13,10 @@ cost, in bit operations, of the network with the same bits everywhere. For every
 * `random`: networks with random bits and a cost in the same range.
 
 All are trained from scratch alike, and tested once with the weights of the last epoch. Differences are paired by seed.
-The front holds the networks that none beats in both cost and accuracy. Images of 28 x 28 (Fashion-MNIST, 12,000) or
-CIFAR-10 (JPEG); the data are not part of the project. Runs that are done are kept in `--work` and not made again.
+The front holds the networks that none beats in both cost and accuracy. With `--target npu:wu32` the cost is the energy
+of each convolution on that unit instead of bit operations. `--ways` leaves out ways of searching. Images of 28 x 28
+(Fashion-MNIST, 12,000) or CIFAR-10 (JPEG); the data are not part of the project. Runs that are done are kept in
+`--work` and not made again.
 
 Run: python benchmarks/darts_lp_search.py --data fashion_mnist_12k.npz
 Recorded: the same with --limit 2000 --epochs 8 --search-epochs 8 --random 3 --logits-lr 0.1 --budgets 2
@@ -34,6 +36,7 @@ import numpy as np
 from _record import record
 
 import nasplug as nas
+from nasplug.contract.protocols import HardwareTarget
 
 BITS = (1, 2, 4, 8)
 #: Costs from this share of the budget on count as equal to it.
@@ -76,6 +79,7 @@ class Bench:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         from nasplug_darts_lp.spaces.layers.space import LayersSpace
+        from nasplug_darts_lp.supernet.cost import BitOperations, TargetCost
         from nasplug_darts_lp.supernet.options import SupernetOptions
 
         import nasplug.data
@@ -92,7 +96,9 @@ class Bench:
             augment=arguments.augment,
             training=nas.Training(lr=arguments.lr),
         )
-        self._supernet = self.space.supernet(self.task.input_shape, self.task.outputs, SupernetOptions())
+        cost = TargetCost(target_of(arguments.target)) if arguments.target else BitOperations()
+        options = SupernetOptions(cost=cost)
+        self._supernet = self.space.supernet(self.task.input_shape, self.task.outputs, options)
         self.done: dict[str, Any] = json.loads(arguments.work.read_text()) if arguments.work.is_file() else {}
 
     def kept(self, key: str, make: Any) -> Any:
@@ -105,7 +111,7 @@ class Bench:
         return self.done[key]
 
     def cost(self, architecture: nas.Architecture) -> float:
-        """Bit operations, as a share of those of the network on 8x8 bits."""
+        """Bit operations, or energy, as a share of those of the network on 8x8 bits."""
         return float(self._supernet.cost(self._supernet.weights_of(architecture)))
 
     def uniform(self, bits: int) -> nas.Architecture:
@@ -186,6 +192,7 @@ class Bench:
                 "weight": self.arguments.cost_weight,
                 "target": budget,
                 "range": [EQUAL * budget, 1.000001 * budget],
+                **({"model": "target"} if self.arguments.target else {}),
                 **SEARCHES[way][0],
             },
         )
@@ -198,6 +205,7 @@ class Bench:
             seed=seed,
             progress=False,
             batch=1,
+            target=self.arguments.target,
             device=self.arguments.device,
         )
         if not study.trials:
@@ -245,13 +253,21 @@ class Bench:
         return module, data
 
 
+def target_of(name: str) -> HardwareTarget:
+    """The hardware target of a name such as `npu:wu32`."""
+    from nasplug.plugins.discovery import discover
+    from nasplug.run.assemble import find_target
+
+    return find_target(name, discover().catalog)
+
+
 def run_seed(bench: Bench, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
     """All searches and trainings of one seed, by budget and way."""
     found: dict[str, Any] = {}
     for bits in arguments.budgets:
         budget = bench.cost(bench.uniform(bits))
         here: dict[str, Any] = {}
-        for way in (*SEARCHES, "sensitivity"):
+        for way in arguments.ways:
             key = f"seed {seed}, budget {bits}, {way}"
             made = bench.sensitivity if way == "sensitivity" else partial(bench.search, way)
             searched = bench.kept(f"{key}, search", lambda m=made, b=budget: m(b, seed))  # type: ignore[misc]
@@ -344,6 +360,14 @@ def main() -> None:
     parser.add_argument("--budgets", type=int, nargs="*", default=[2, 4])
     parser.add_argument("--random", type=int, default=3, help="random networks per seed and budget")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--target", help="hardware target whose energy is the cost; default: bit operations")
+    parser.add_argument(
+        "--ways",
+        nargs="*",
+        default=[*SEARCHES, "sensitivity"],
+        choices=[*SEARCHES, "sensitivity"],
+        help="ways beside uniform and random bits",
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--work", type=Path, default=Path("darts_lp_search.work.json"))
     parser.add_argument("--name", default="darts_lp_search")

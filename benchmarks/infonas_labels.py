@@ -3,8 +3,8 @@
 (a) Labels that need no training here: the accuracy of 608 cells of NAS-Bench-201 after 12 epochs, out of the table; the
     variant of info-NAS whose regressor predicts the accuracy. What is predicted is the accuracy after 200 epochs of
     other cells.
-(b) Labels of info-NAS itself: 608 cells trained on images and what they compute on held-out ones. Hours; only with
-    `--networks FILE`, as `nasplug infonas label` writes it.
+(b) Labels of info-NAS itself: 608 cells trained on images and what they compute on held-out ones. Hours of a CPU; only
+    with `--networks FILE`, as `nasplug infonas label` writes it, or on a GPU in the campaign (`campaign.py`).
 
 Arms that differ in one thing each, from one pretrained encoder and with the same batches:
 
@@ -131,6 +131,80 @@ def forest(vectors: np.ndarray, target: np.ndarray, size: int, seed: int) -> flo
     return agreement(model.predict(vectors[test]).mean, target[test])["spearman"]
 
 
+class Bench:
+    """Cells, labels and what is predicted; the same for all arms.
+
+    Args:
+        arguments: See the options of the script.
+    """
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.arguments = arguments
+        arguments.work.mkdir(parents=True, exist_ok=True)
+        self.graphs = graphs_of(SPACE, ENCODING)
+        self.start = encoder(arguments, self.graphs)
+        benchmark = TabularBenchmark(arguments.table)
+        rows = np.random.default_rng(5).permutation(len(benchmark.table))
+        short = benchmark.values("val_acc", budget=arguments.label_epochs)
+        target = benchmark.values("test_acc")
+        short = short / 100.0 if np.nanmax(short) > 1.0 else short
+        rows = rows[np.isfinite(short[rows]) & np.isfinite(target[rows])]
+        self.computed = arguments.networks is not None
+        if not self.computed:
+            known = rows[: arguments.labelled]
+            labelled = ENCODING.encode_space(SPACE, [benchmark.architecture(int(row)) for row in known])
+            self.labels: Any = labelled, short[known]
+            rest = rows[arguments.labelled :]
+        else:
+            self.labels = IOData.load(arguments.networks)
+            keys = {item.key for item in self.labels.architectures(SPACE)}
+            rest = np.array([row for row in rows if benchmark.architecture(int(row)).key not in keys])
+        chosen = rest[: arguments.cells]
+        self.some = ENCODING.encode_space(SPACE, [benchmark.architecture(int(row)) for row in chosen])
+        self.target = target[chosen]
+
+    def run(self, seed: int) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
+        """Correlations of one draw, by embedding and number of cells, and what the trainings say.
+
+        Args:
+            seed: Seed of the draw and of the trainings.
+        """
+        arguments, facts = self.arguments, {}
+        vectors = {"one_hot": one_hot(self.some), "arch2vec_codes": self.start.embed_encoded(self.some, "codes")}
+        for arm in ARMS:
+            found = taught(arguments, self.start, self.graphs, self.labels, arm, seed)
+            facts[arm] = {key: found.facts[key] for key in ("labelled_batches", "unlabelled_batches", "metrics")}
+            vectors |= {f"{arm}_{kind}": found.embed_encoded(self.some, kind) for kind in ("dense", "codes")}
+        rows = {
+            name: {str(size): forest(each, self.target, size, seed) for size in arguments.sizes}
+            for name, each in vectors.items()
+        }
+        if not self.computed:
+            model = make_regressor("forest", seed, ranks=False).fit(one_hot(self.labels[0]), self.labels[1])
+            direct = agreement(model.predict(one_hot(self.some)).mean, self.target)["spearman"]
+            rows["direct"] = {str(size): direct for size in arguments.sizes}
+        return rows, facts
+
+
+def summary_of(runs: list[dict[str, dict[str, float]]]) -> dict[str, Any]:
+    """Means over draws by embedding and number of cells, and the lead of the dense layer that labels have taught.
+
+    Args:
+        runs: Correlations of every draw, as `Bench.run` gives them.
+    """
+    sizes = list(runs[0]["one_hot"])
+    return {
+        "spearman": {name: {n: interval([run[name][n] for run in runs]) for n in sizes} for name in runs[0]},
+        "differences": {
+            f"labels_dense_over_{other}": {
+                n: interval([run["labels_dense"][n] - run[other][n] for run in runs]) for n in sizes
+            }
+            for other in runs[0]
+            if other != "labels_dense"
+        },
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, required=True, help="table of NAS-Bench-201 with accuracies by epochs")
@@ -148,62 +222,22 @@ def main() -> None:
     parser.add_argument("--dry", action="store_true", help="print, and record nothing")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    graphs = graphs_of(SPACE, ENCODING)
-    start = encoder(arguments, graphs)
-    print("reconstruction", start.facts["metrics"], flush=True)
-    benchmark = TabularBenchmark(arguments.table)
-    rows = np.random.default_rng(5).permutation(len(benchmark.table))
-    short = benchmark.values("val_acc", budget=arguments.label_epochs)
-    target = benchmark.values("test_acc")
-    short = short / 100.0 if np.nanmax(short) > 1.0 else short
-    rows = rows[np.isfinite(short[rows]) & np.isfinite(target[rows])]
-    given = IOData.load(arguments.networks) if arguments.networks else None
-    if given is None:
-        known = rows[: arguments.labelled]
-        labelled = ENCODING.encode_space(SPACE, [benchmark.architecture(int(row)) for row in known])
-        labels: Any = labelled, short[known]
-        rest = rows[arguments.labelled :]
-    else:
-        labels, keys = given, {item.key for item in given.architectures(SPACE)}
-        rest = np.array([row for row in rows if benchmark.architecture(int(row)).key not in keys])
-    chosen = rest[: arguments.cells]
-    some = ENCODING.encode_space(SPACE, [benchmark.architecture(int(row)) for row in chosen])
-    runs: dict[str, list[dict[str, float]]] = {}
+    bench = Bench(arguments)
+    print("reconstruction", bench.start.facts["metrics"], flush=True)
+    runs: list[dict[str, dict[str, float]]] = []
     facts: dict[str, Any] = {}
     for seed in arguments.seeds:
-        vectors = {"one_hot": one_hot(some), "arch2vec_codes": start.embed_encoded(some, "codes")}
-        for arm in ARMS:
-            found = taught(arguments, start, graphs, labels, arm, seed)
-            facts[arm] = {key: found.facts[key] for key in ("labelled_batches", "unlabelled_batches", "metrics")}
-            vectors |= {f"{arm}_{kind}": found.embed_encoded(some, kind) for kind in ("dense", "codes")}
-        for name, each in vectors.items():
-            runs.setdefault(name, []).append(
-                {str(size): forest(each, target[chosen], size, seed) for size in arguments.sizes}
-            )
-        if given is None:
-            model = make_regressor("forest", seed, ranks=False).fit(one_hot(labels[0]), labels[1])
-            direct = agreement(model.predict(one_hot(some)).mean, target[chosen])["spearman"]
-            runs.setdefault("direct", []).append({str(size): direct for size in arguments.sizes})
-        print(seed, json.dumps({name: each[-1] for name, each in runs.items()}), flush=True)
-    sizes = [str(size) for size in arguments.sizes]
-    summary = {name: {n: interval([run[n] for run in each]) for n in sizes} for name, each in runs.items()}
-    against = {
-        f"labels_dense_over_{other}": {
-            n: interval([a[n] - b[n] for a, b in zip(runs["labels_dense"], runs[other], strict=True)]) for n in sizes
-        }
-        for other in runs
-        if other != "labels_dense"
-    }
+        rows, facts = bench.run(seed)
+        runs.append(rows)
+        print(seed, json.dumps(rows), flush=True)
     result = {
         "settings": {key: value for key, value in vars(arguments).items() if not isinstance(value, Path)},
         "seeds": arguments.seeds,
-        "reconstruction": start.facts["metrics"],
+        "reconstruction": bench.start.facts["metrics"],
         "arms": facts,
-        "spearman": summary,
-        "differences": against,
+        **summary_of(runs),
     }
-    print(json.dumps(against, indent=1))
+    print(json.dumps(result["differences"], indent=1))
     if not arguments.dry:
         record(arguments.name, result, packages=("scipy", "scikit-learn"))
 

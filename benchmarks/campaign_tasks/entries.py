@@ -75,7 +75,7 @@ class Entry:
 
 def queue(settings: Settings) -> list[Entry]:
     """All entries, the most valuable first."""
-    from campaign_tasks import checks, covid, folds, growth, precision, quantisers, segmentation, studies
+    from campaign_tasks import checks, covid, folds, growth, infonas, precision, quantisers, segmentation, studies
 
     return [
         *checks.entries(settings),
@@ -86,4 +86,5 @@ def queue(settings: Settings) -> list[Entry]:
         *segmentation.entries(settings),
         *folds.entries(settings),
         *covid.entries(settings),
+        *infonas.entries(settings),
     ]

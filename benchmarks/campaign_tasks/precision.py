@@ -62,7 +62,7 @@ def _bench(arguments: Mapping[str, Any], settings: Settings) -> Any:
     from darts_lp_search import Bench
 
     where = {"data": settings.data / FILE, "device": settings.device, "work": settings.work / "precision.json"}
-    return Bench(argparse.Namespace(**arguments["options"], **where))
+    return Bench(argparse.Namespace(target=None, **arguments["options"], **where))
 
 
 def search(arguments: Mapping[str, Any], settings: Settings) -> dict[str, Any]:

@@ -26,6 +26,7 @@ SUMMARIES = {
     "campaign_segmentation": "segmentation:summary",
     "campaign_segmentation_folds": "folds:summary",
     "campaign_covid": "covid:summary",
+    "campaign_infonas": "infonas:summary",
 }
 
 

@@ -245,7 +245,8 @@ class SharesWeights(Protocol):
     """A space that says which weights its networks share when they are trained together, as a supernet.
 
     Without it, parameters of one name are shared, in layers of one class and with kernels of one size; a narrower layer
-    has the first channels of a wider one.
+    has the first channels of a wider one. Buffers are shared where they are named: statistics of batch normalisations
+    are measured anew for every network, and whatever else layers remember belongs to the network that they are in.
     """
 
     def shared(
@@ -259,7 +260,8 @@ class SharesWeights(Protocol):
 
         Returns:
             By name of a parameter in the network: the name of the shared tensor, and the positions in it along axes
-            where these are not the first ones. Parameters that are left out are shared by their names.
+            where these are not the first ones. Parameters that are left out are shared by their names. By name of a
+            buffer: the name of what all networks with a buffer of this shape remember together, and no positions.
         """
 
 

@@ -95,7 +95,7 @@ class SupernetEvaluator:
             TrialError: The supernet lacks a layer of the network, or nothing was measured.
         """
         from nasplug.evaluate.recalibration import Recalibration
-        from nasplug.evaluate.supernet.sharing import fill, places
+        from nasplug.evaluate.supernet.sharing import fill, memories, places, remember
         from nasplug.evaluate.trainer import DEFAULTS, as_callback, device_options, fit, quiet
         from nasplug.lightning.distribution import data_for, lightning_of
 
@@ -104,7 +104,9 @@ class SupernetEvaluator:
                 "error", "the baseline is not a network of the space, and the supernet does not hold it", where=_WHERE
             )
         network = run.network
-        fill(network, places(run.space, run.trial.architecture, network), self._weights(run))
+        weights, architecture = self._weights(run), run.trial.architecture
+        fill(network, places(run.space, architecture, network), weights)
+        remember(network, memories(run.space, architecture, network), weights)
         module = run.task.module(network, run.trial.hyperparameters)
         lightning = lightning_of(module)
         parts: list[Any] = []

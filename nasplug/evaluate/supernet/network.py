@@ -14,7 +14,7 @@ from torch.func import functional_call
 from nasplug.contract.errors import SpaceError, SpecError, TrialError
 from nasplug.contract.protocols import HasVector
 from nasplug.contract.wording import plural
-from nasplug.evaluate.supernet.sharing import Place, covers, places
+from nasplug.evaluate.supernet.sharing import Place, covers, memories, places
 
 if TYPE_CHECKING:
     from nasplug.contract.protocols import SearchSpace, Task
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 #: Networks that are kept ready.
 READY = 64
-#: Architectures that are looked at, without numbers, for the layers that there are.
-SEEN = 256
+#: Architectures that are looked at, without numbers, for the layers that there are: at least, and at most.
+SEEN, MOST = 256, 2048
+#: No more are looked at when so many in a row had no layer that is new or wider.
+SETTLED = 128
 #: Draws in a row that may fail to build before the space is blamed.
 FAILURES = 200
 
@@ -47,21 +49,28 @@ class SharedNetwork(nn.Module):
     def __init__(self, space: SearchSpace, task: Task, rng: np.random.Generator) -> None:
         super().__init__()
         self._space, self._task, self._rng = space, task, rng
-        self._ready: OrderedDict[str, tuple[nn.Module, dict[str, Place]]] = OrderedDict()
+        self._ready: OrderedDict[str, tuple[nn.Module, dict[str, Place], dict[str, str]]] = OrderedDict()
+        #: What buffers remember that the space shares, by key.
+        self.remembered: dict[str, Tensor] = {}
         sizes: dict[str, tuple[int, ...]] = {}
         wide: list[Architecture] = []
         counts: list[tuple[int, Architecture]] = []
-        for architecture in self._varied():
+        alike = 0
+        for number, architecture in enumerate(self._varied()):
+            if number >= SEEN and alike >= SETTLED:
+                break
+            alike += 1
             found = self._places(architecture)
             if found is None:
                 continue
             counts.append((sum(int(np.prod(place.shape)) for place in found.values()), architecture))
             grows = False
             for place in found.values():
-                before = sizes.get(place.key, (0,) * len(place.shape))
-                sizes[place.key] = tuple(map(max, before, place.needed))
-                grows |= sizes[place.key] != before or not place.shape
+                before = sizes.get(place.key)
+                sizes[place.key] = place.needed if before is None else tuple(map(max, before, place.needed))
+                grows |= sizes[place.key] != before
             if grows:
+                alike = 0
                 wide.append(architecture)
         if not counts:
             raise NothingBuildsError(
@@ -89,12 +98,18 @@ class SharedNetwork(nn.Module):
         key = architecture.key
         if key not in self._ready:
             network = self._space.build(architecture, self._task)
-            self._ready[key] = network, places(self._space, architecture, network)
+            where, buffers = places(self._space, architecture, network), memories(self._space, architecture, network)
+            self._ready[key] = network, where, buffers
             if len(self._ready) > READY:
                 self._ready.popitem(last=False)
         self._ready.move_to_end(key)
         self._now = [self._ready[key]]  # in a list, since its parameters are not those of this module
-        self._now[0][0].to(self.shared[0].device)
+        device = self.shared[0].device
+        network, _, buffers = self._now[0]
+        network.to(device)
+        for name, kept in buffers.items():
+            own = self.remembered.get(kept)
+            self.remembered[kept] = (network.get_buffer(name).detach().clone() if own is None else own).to(device)
 
     def draw(self) -> None:
         """Computes with a random candidate from now on, drawn as the space draws."""
@@ -117,28 +132,30 @@ class SharedNetwork(nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Computes with the present candidate."""
-        network, where = self._now[0]
+        network, where, buffers = self._now[0]
         network.train(self.training)
         state = self.state()
         own = {name: place.of(state[place.key]) for name, place in where.items()}
+        own |= {name: self.remembered[key] for name, key in buffers.items()}
         return functional_call(network, own, args, kwargs)
 
     # -- what there is -----------------------------------------------------------------------------------------------
 
     def _varied(self) -> Iterator[Architecture]:
-        """Random networks, and one with every option of every choice."""
-        for _ in range(SEEN):
-            yield self._space.sample(self._rng)
-        if not isinstance(self._space, HasVector):
-            return
-        for position, choice in enumerate(self._space.choices):
+        """One network with every option of every choice, and random ones."""
+        seen = 0
+        for position, choice in enumerate(self._space.choices if isinstance(self._space, HasVector) else ()):
             for index in range(len(choice.options) if isinstance(choice.options, tuple) else 0):
-                vector = list(self._space.vector(self._space.sample(self._rng)))
+                vector = list(self._space.vector(self._space.sample(self._rng)))  # type: ignore[attr-defined]
                 vector[position] = index
                 try:
-                    yield self._space.from_vector(vector)
+                    yield self._space.from_vector(vector)  # type: ignore[attr-defined]
                 except SpaceError:
                     continue
+                seen += 1
+        while seen < MOST:
+            yield self._space.sample(self._rng)
+            seen += 1
 
     def _places(self, architecture: Architecture) -> dict[str, Place] | None:
         """Places of a network's parameters, without numbers; None if it cannot be built."""

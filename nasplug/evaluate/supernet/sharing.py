@@ -59,15 +59,15 @@ class Place:
 def places(space: SearchSpace, architecture: Architecture, network: nn.Module) -> dict[str, Place]:
     """Returns the place of every parameter of a network by its name.
 
-    Parameters of one name, in layers of one class and with kernels of one size, are one shared tensor; a narrower layer
-    has its first channels. A space that knows better says it with `shared`.
+    Parameters of one name, in layers of one class, all grouped or all not, and with kernels of one size, are one shared
+    tensor; a narrower layer has its first channels. A space that knows better says it with `shared`.
 
     Args:
         space: Space of the network.
         architecture: Architecture of it.
         network: The network, with or without numbers.
     """
-    said: Mapping[str, Any] = space.shared(architecture, network) if isinstance(space, SharesWeights) else {}
+    said = _said(space, architecture, network)
     found = {}
     for name, owner, parameter in _parameters(network):
         other, axes = said.get(name, (name, {}))
@@ -80,11 +80,34 @@ def places(space: SearchSpace, architecture: Architecture, network: nn.Module) -
     return found
 
 
+def memories(space: SearchSpace, architecture: Architecture, network: nn.Module) -> dict[str, str]:
+    """Returns the keys of the buffers that networks share whole, by their names in the network.
+
+    These are the buffers that the space names: statistics of batch normalisations are measured anew instead.
+
+    Args:
+        space: Space of the network.
+        architecture: Architecture of it.
+        network: The network, with or without numbers.
+    """
+    said = _said(space, architecture, network)
+    return {
+        name: f"{said[name][0]} buffer {'x'.join(map(str, buffer.shape))}".rstrip()
+        for name, buffer in network.named_buffers()
+        if name in said
+    }
+
+
+def _said(space: SearchSpace, architecture: Architecture, network: nn.Module) -> Mapping[str, Any]:
+    return space.shared(architecture, network) if isinstance(space, SharesWeights) else {}
+
+
 def _parameters(network: nn.Module) -> Iterator[tuple[str, str, nn.Parameter]]:
     """Names of parameters, classes of the layers that hold them, and the parameters."""
     for path, module in network.named_modules():
+        grouped = " grouped" if getattr(module, "groups", 1) != 1 else ""
         for name, parameter in module.named_parameters(recurse=False):
-            yield f"{path}.{name}".lstrip("."), type(module).__name__, parameter
+            yield f"{path}.{name}".lstrip("."), type(module).__name__ + grouped, parameter
 
 
 @torch.no_grad()
@@ -115,6 +138,20 @@ def fill(network: nn.Module, where: Mapping[str, Place], shared: Mapping[str, Te
                 "networks share",
             )
         own[name].copy_(place.of(shared[place.key]))
+
+
+@torch.no_grad()
+def remember(network: nn.Module, keys: Mapping[str, str], shared: Mapping[str, Tensor]) -> None:
+    """Gives a network what its buffers shall remember; what no network has remembered yet stays as it is.
+
+    Args:
+        network: The network, changed in place.
+        keys: Keys of its buffers by their names.
+        shared: Shared tensors by key.
+    """
+    for name, key in keys.items():
+        if key in shared:
+            network.get_buffer(name).copy_(shared[key])
 
 
 def covers(place: Place, shared: Mapping[str, Tensor]) -> bool:

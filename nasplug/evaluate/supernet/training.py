@@ -65,7 +65,7 @@ def train(run: WorkRun, epochs: int, sampling: str, paths: int) -> dict[str, Jso
         data = data_for(run.data(), module, lightning)
         fit(trainer, lambda: trainer.fit(module, datamodule=data))
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state().items()}
-    _keep(run, tensors)
+    _keep(run, tensors | {key: tensor.cpu().contiguous() for key, tensor in network.remembered.items()})
     return {
         "tensors": len(tensors),
         "params": sum(tensor.numel() for tensor in tensors.values()),

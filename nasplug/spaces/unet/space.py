@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nasplug.contract.errors import SpecError
@@ -13,6 +14,7 @@ from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
 from nasplug.spaces.medical import check_patches, spacing_of
 from nasplug.spaces.unet.levels import Level
+from nasplug.spaces.unet.sharing import Stage, shared_weights
 from nasplug.spaces.unet.workload import unet_workload
 
 if TYPE_CHECKING:
@@ -130,10 +132,9 @@ class UNetSpace(ChoiceSpace):
         strides = [*strides_of(patch, spacing_of(task)), *[[1] * len(patch)] * (made["depth"] + 1)]
         found = []
         for level in range(made["depth"] + 1):
-            wanted = round(made["width"] * made["growth"] ** level / 8) * 8 if level else made["width"]
             found.append(
                 Level(
-                    min(self.max_width, max(made["width"], wanted)),
+                    self._width(made["width"], made["growth"], level),
                     made[f"encoder{level}"],
                     made.get(f"decoder{level}", ""),
                     made[f"repeats{level}"],
@@ -156,6 +157,22 @@ class UNetSpace(ChoiceSpace):
         network = UNet(levels, channels, task.outputs, len(patch), made["norm"], made["up"], deep)
         factors = [math.prod(level.stride[axis] for level in levels[:-1]) for axis in range(len(patch))]
         return Padded(network, factors)
+
+    def shared(self, architecture: Architecture, network: nn.Module) -> dict[str, tuple[str, dict[int, Sequence[int]]]]:
+        """Blocks of one kind and position are one; see `nasplug.SharesWeights`."""
+        made: dict[str, Any] = self.active(architecture)
+        options = {choice.name: choice.options for choice in self.choices}
+        stages = [
+            Stage(
+                self._width(made["width"], made["growth"], level),
+                self._width(max(options["width"]), max(options["growth"]), level),
+                made[f"encoder{level}"],
+                made.get(f"decoder{level}", ""),
+                made.get(f"skip{level}", ""),
+            )
+            for level in range(made["depth"] + 1)
+        ]
+        return shared_weights([name for name, _ in network.named_parameters()], stages)
 
     def workload(self, architecture: Architecture, task: Task) -> Workload:
         """The workload that would be read off the built network."""
@@ -181,6 +198,11 @@ class UNetSpace(ChoiceSpace):
             labels.append(f"{made[f'skip{level}']}_{made[f'decoder{level}']}_{made[f'kernel{level}']}")
         edges.append((len(labels) - 1, len(labels)))
         return Graph((*labels, "output"), tuple(edges))
+
+    def _width(self, width: int, growth: float, level: int) -> int:
+        """Number of channels of a level."""
+        wanted = round(width * growth**level / 8) * 8 if level else width
+        return min(self.max_width, max(width, wanted))
 
 
 def _kernel(kind: str, dimensions: int) -> tuple[int, ...]:

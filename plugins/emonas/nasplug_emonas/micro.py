@@ -16,6 +16,8 @@ from nasplug.spaces.images import ClassifiesImages
 from nasplug_emonas.cells import BLOCKS, OPERATIONS, Cell, canonical, unused
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nasplug.workloads.workload import Workload
 
 
@@ -88,6 +90,12 @@ class MicroSpace(ClassifiesImages, ChoiceSpace):
         return MicroNetwork(
             normal, reduction, task.input_shape, task.outputs, self.channels, self.layers, self.increment
         )
+
+    def shared(self, architecture: Architecture, network: nn.Module) -> dict[str, tuple[str, dict[int, Sequence[int]]]]:
+        """An operation on one input of one block is one in all networks; see `nasplug.SharesWeights`."""
+        built: Any = network
+        found: dict[str, tuple[str, dict[int, Sequence[int]]]] = built.read()
+        return found
 
     def workload(self, architecture: Architecture, task: Task) -> Workload:
         """The layers of the network, from the cells alone.

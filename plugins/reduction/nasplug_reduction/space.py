@@ -350,6 +350,17 @@ class ReductionSpace(OnUserModel, ChoiceSpace):
         """Builds the network on the meta device: shapes, no numbers."""
         return made(copy.deepcopy(self._twin), self.records(architecture))
 
+    def shared(self, architecture: Architecture, network: nn.Module) -> dict[str, tuple[str, dict[int, Sequence[int]]]]:
+        """Channels that stay are the same in all networks; see `nasplug.SharesWeights`.
+
+        Kernels of two sizes are two layers, other than in the network of shared weights that `reduction.supernet` has.
+        """
+        left = self.indices(architecture)
+        return {
+            name: (name, {axis: at.tolist() for axis, at in left.get(name, {}).items() if axis < 2})
+            for name, _ in network.named_parameters()
+        }
+
     def graph(self, architecture: Architecture) -> Graph:
         """The layers with their widths, each joined to those that read its channels."""
         return picture(self.layout, self.decided(architecture))

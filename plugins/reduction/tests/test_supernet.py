@@ -12,6 +12,10 @@ from nasplug_reduction.strategies.evolution import Supernet
 from nasplug_reduction.supernet import Part, Shared
 
 import nasplug as nas
+from nasplug.evaluate.supernet.evaluator import SupernetEvaluator
+from nasplug.evaluate.supernet.network import SharedNetwork
+from nasplug.evaluate.supernet.sharing import fill, places
+from nasplug.testing import run_search
 
 
 @pytest.fixture
@@ -98,3 +102,27 @@ def test_trials_are_cut_from_the_shared_weights(space, tmp_path, monkeypatch):
     assert not torch.equal(weights["0.weight"], space.model.network[0].weight)
     assert study.trial(found.proposal.inherits.trial).proposal.info["supernet"] == key
     assert not list(tmp_path.iterdir()), "the person's folder stays as it was"
+
+
+def test_the_evaluator_shares_the_channels_that_stay(space, monkeypatch):
+    for name, number in {"SEEN": 24, "MOST": 24, "SETTLED": 0}.items():
+        monkeypatch.setattr(f"nasplug.evaluate.supernet.network.{name}", number)
+    network = SharedNetwork(space, images(), np.random.default_rng(0))
+    x = torch.randn(4, 3, 16, 16)
+    for seed in range(3):
+        architecture = space.sample(np.random.default_rng(seed))
+        network.choose(architecture)
+        alone = space.build(architecture)
+        fill(alone, places(space, architecture, alone), network.state())
+        assert torch.allclose(alone.train()(x), network.train()(x), atol=1e-5)
+    where = places(space, architecture, alone)
+    assert where["0.weight"].indices[0].tolist() == space.kept(architecture)["0"].tolist()
+
+
+def test_any_strategy_searches_sizes_with_one_training(space, monkeypatch):
+    for name, number in {"SEEN": 24, "MOST": 24, "SETTLED": 0}.items():
+        monkeypatch.setattr(f"nasplug.evaluate.supernet.network.{name}", number)
+    evaluator = SupernetEvaluator(1, recalibrate=1)
+    study = run_search("random", trials=3, space=space, task=images(), evaluator=evaluator)
+
+    assert [trial.state for trial in study.trials] == ["complete"] * 3

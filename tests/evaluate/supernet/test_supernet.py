@@ -10,7 +10,7 @@ from torch import nn
 import nasplug as nas
 from nasplug.evaluate.supernet.evaluator import SupernetEvaluator
 from nasplug.evaluate.supernet.network import SharedNetwork
-from nasplug.evaluate.supernet.sharing import fill, places
+from nasplug.evaluate.supernet.sharing import fill, memories, places, remember
 from nasplug.evaluate.supernet.training import Drawing
 from nasplug.plugins.discovery import discover
 from nasplug.run.alone import alone
@@ -120,6 +120,64 @@ def test_a_space_may_say_what_is_shared():
     fill(small, places(space, space.architecture([1, 2, False]), small), network.state())
 
     assert small.norm.weight.tolist() == [4.0, 5.0]
+
+
+class Counting(nn.Module):
+    """Remembers how often it has computed."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("times", torch.zeros(()))
+        self.register_buffer("alone", torch.zeros(()))
+
+    def forward(self, x):
+        self.times += 1
+        self.alone += 1
+        return x
+
+
+class Remembering(Layers):
+    """The same with layers that remember something; one buffer is that of all networks."""
+
+    def build(self, architecture, task):
+        network = super().build(architecture, task)
+        network.add_module("counting", Counting())
+        return network
+
+    def shared(self, architecture, network):
+        return {"counting.times": ("times", {})}
+
+
+def test_buffers_that_a_space_names_are_those_of_all_networks():
+    space = Remembering()
+    network = shared(space)
+    for width in (2, 4, 6):
+        network.choose(space.architecture([1, width, False]))
+        network(torch.rand(2, 1, 8, 8))
+    architecture = space.architecture([3, 2, True])
+    alone = space.build(architecture, task())
+
+    remember(alone, memories(space, architecture, alone), network.state() | network.remembered)
+
+    assert float(alone.counting.times) == 3
+    assert float(alone.counting.alone) == 0
+
+
+def test_a_grouped_and_a_full_convolution_are_two():
+    class Grouped(Layers):
+        def build(self, architecture, task):
+            network = super().build(architecture, task)
+            if architecture.genotype[2]:
+                width = architecture.genotype[1]
+                network.second = nn.Conv2d(width, width, 3, padding=1, groups=width)
+            return network
+
+    keys = []
+    for space in (Layers(), Grouped()):
+        architecture = space.architecture([3, 4, True])
+        found = places(space, architecture, space.build(architecture, task()))
+        keys.append(found["second.weight"].key)
+    assert keys == ["second.weight Conv2d 4 3x3", "second.weight Conv2d grouped 4 3x3"]
 
 
 def test_a_layer_that_was_not_trained_is_named():

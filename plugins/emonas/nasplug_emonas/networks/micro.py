@@ -57,6 +57,28 @@ class CellNetwork(nn.Module):
             values[index] = next(operations)(values[first]) + next(operations)(values[second])
         return torch.cat([values[end] for end in self.ends], dim=1)
 
+    def read(self, channels: Sequence[Sequence[int]]) -> dict[str, tuple[str, dict[int, Sequence[int]]]]:
+        """Says which weights all networks of the space share: an operation on one input of one block is one.
+
+        Args:
+            channels: Channels that the two inputs of the cell have among those of cells of which every block is read.
+
+        Returns:
+            Name and positions by name of the parameter; see `nasplug.SharesWeights`.
+        """
+        found: dict[str, tuple[str, dict[int, Sequence[int]]]] = {}
+        units = [(at, side, unit) for at, block in enumerate(self.cell) for side, unit in enumerate(block)]
+        for (at, side, (name, source)), part in zip(units, self.operations, strict=True):
+            for parameter, _ in part.named_parameters():
+                place = f"blocks.{at}.{name}.of_{source}.{parameter}"
+                found[f"operations.{2 * at + side}.{parameter}"] = place, {}
+        for index, part in self.prepare.items():
+            for parameter, values in part.named_parameters():
+                if values.dim() > 1:  # a convolution, and not a normalisation
+                    place = f"prepare.{index}.{parameter}"
+                    found[place] = place, {1: channels[int(index)]}
+        return found
+
 
 class MicroNetwork(nn.Module):
     """A stem, cells and a classifier: (N, C, H, W) -> logits (N, outputs).
@@ -95,6 +117,19 @@ class MicroNetwork(nn.Module):
             self.cells.append(cell)
             width = cell.width
         self.classifier = nn.Linear(width, outputs)
+
+    def read(self) -> dict[str, tuple[str, dict[int, Sequence[int]]]]:
+        """Says which weights all networks of the space share; see `nasplug.SharesWeights`."""
+        before_last = last = list(range(self.stem[0].out_channels))
+        found: dict[str, tuple[str, dict[int, Sequence[int]]]] = {}
+        for number, cell in enumerate(self.cells):
+            for name, (place, positions) in cell.read((before_last, last)).items():
+                found[f"cells.{number}.{name}"] = f"cells.{number}.{place}", positions
+            each = cell.width // len(cell.ends)
+            ends = [(end - INPUTS) * each + channel for end in cell.ends for channel in range(each)]
+            before_last, last = last, ends
+        found["classifier.weight"] = "classifier.weight", {1: last}
+        return found
 
     def forward(self, x: Tensor) -> Tensor:
         """Classifies a batch of images."""

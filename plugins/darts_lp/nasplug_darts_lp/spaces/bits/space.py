@@ -23,6 +23,7 @@ from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.hyperparameters import part_of
 from nasplug_darts_lp.layers.quantise import quantise, quantised_layers
 from nasplug_darts_lp.spaces.checks import check_bits
+from nasplug_darts_lp.spaces.sharing import Shared, shared_by_bits
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback
@@ -160,6 +161,10 @@ class BitsSpace(OnUserModel, ChoiceSpace):
             for name, (weights, activations) in self.bits(architecture).items()
         }
         return quantise(self.model.network, layers=layers, **self._settings).train()
+
+    def shared(self, architecture: Architecture, network: nn.Module) -> Shared:
+        """Bits share the weights of their layer, and not their quantisers; see `nasplug.SharesWeights`."""
+        return shared_by_bits(network)
 
     def workload(self, architecture: Architecture, task: Task | None = None) -> Workload:
         """The layers with their bits, read off the network once."""

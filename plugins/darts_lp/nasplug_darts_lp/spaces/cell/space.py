@@ -15,7 +15,10 @@ from nasplug_darts_lp.spaces.cell.edges import Edge, node_inputs
 from nasplug_darts_lp.spaces.cell.settings import CellSettings
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nasplug.workloads.workload import Workload
+    from nasplug_darts_lp.spaces.sharing import Shared
     from nasplug_darts_lp.supernet.base import Supernet
     from nasplug_darts_lp.supernet.options import SupernetOptions
 
@@ -108,6 +111,19 @@ class CellSpace(ClassifiesImages, ChoiceSpace):
         from nasplug_darts_lp.spaces.cell.network import CellNetwork
 
         return CellNetwork(self.settings, architecture.genotype, task.input_shape, task.outputs)
+
+    def shared(self, architecture: Architecture, network: nn.Module) -> Shared:
+        """An operation on one edge is one layer, and bits share its weights; see `nasplug.SharesWeights`."""
+        from nasplug_darts_lp.spaces.sharing import shared_by_bits
+
+        cells = {name: self.settings.cell(architecture.genotype, name) for name in CELLS}
+        edges = {
+            f"cells.{number}.edges.{edge.source}-{node}": edge.operation
+            for number, frame in enumerate(self.settings.frames())
+            for node, pair in enumerate(cells[frame.cell], start=INPUTS)
+            for edge in pair
+        }
+        return shared_by_bits(network, edges)
 
     def workload(self, architecture: Architecture, task: Task) -> Workload:
         """Lists the layers of the network, with the bits of every one."""

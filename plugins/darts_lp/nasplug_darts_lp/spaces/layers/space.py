@@ -14,7 +14,10 @@ from nasplug_darts_lp.spaces.layers.layouts import layout as layout_of
 from nasplug_darts_lp.spaces.layers.settings import LayerSettings
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nasplug.workloads.workload import Workload
+    from nasplug_darts_lp.spaces.sharing import Shared
     from nasplug_darts_lp.supernet.base import Supernet
     from nasplug_darts_lp.supernet.options import SupernetOptions
 
@@ -112,6 +115,12 @@ class LayersSpace(ClassifiesImages, ChoiceSpace):
         from nasplug_darts_lp.spaces.layers.network import LayersNetwork
 
         return LayersNetwork(self.settings, architecture.genotype, task.input_shape, task.outputs)
+
+    def shared(self, architecture: Architecture, network: nn.Module) -> Shared:
+        """Bits of one kernel share its weights, and not their quantisers; see `nasplug.SharesWeights`."""
+        from nasplug_darts_lp.spaces.sharing import shared_by_bits
+
+        return shared_by_bits(network)
 
     def workload(self, architecture: Architecture, task: Task) -> Workload:
         """Lists the layers of the network, with the bits of every one."""

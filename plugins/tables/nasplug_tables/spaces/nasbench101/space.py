@@ -29,6 +29,8 @@ from nasplug_tables.spaces.nasbench101.enumeration import all_cells, cell_of, co
 from nasplug_tables.spaces.nasbench101.repair import embed, repair
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nasplug.contract.protocols import Task
     from nasplug.workloads.workload import Workload
 
@@ -167,6 +169,20 @@ class NASBench101(ClassifiesImages):
             stacks=self.stacks,
             cells=self.cells,
         )
+
+    def shared(self, architecture: Architecture, network: nn.Module) -> dict[str, tuple[str, dict[int, Sequence[int]]]]:
+        """An operation of a vertex is one in all networks, with its normalisation; see `nasplug.SharesWeights`.
+
+        Vertices are those of the canonical cell. Where they have fewer channels, they have the first ones.
+        """
+        operations = unwrap(architecture).operations
+        found: dict[str, tuple[str, dict[int, Sequence[int]]]] = {}
+        for name, _ in network.named_parameters():
+            cell, inside, rest = name.partition(".operations.")
+            if inside:
+                vertex, _, parameter = rest.partition(".")
+                found[name] = f"{cell}.{vertex}.{OPERATIONS[operations[int(vertex)]]}.{parameter}", {}
+        return found
 
     def workload(self, architecture: Architecture, task: Task) -> Workload:
         """The layers of the benchmark's network around the cell."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ from nasplug.spaces.graph import Graph
 from nasplug.spaces.images import ClassifiesImages
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nasplug.contract.protocols import Task
     from nasplug.workloads.workload import Workload
 
@@ -56,6 +58,18 @@ class NASBench201(ClassifiesImages, ChoiceSpace):
 
         operations: Any = architecture.genotype
         return build_network(operations, task.input_shape[0], task.outputs, channels=self.channels, cells=self.cells)
+
+    def shared(self, architecture: Architecture, network: nn.Module) -> dict[str, tuple[str, dict[int, Sequence[int]]]]:
+        """An operation on an edge is one in all networks, with its normalisation; see `nasplug.SharesWeights`."""
+        operations: Any = architecture.genotype
+        named = {f"{x}->{y}": operation for (x, y), operation in zip(EDGES, operations, strict=True)}
+        found: dict[str, tuple[str, dict[int, Sequence[int]]]] = {}
+        for name, _ in network.named_parameters():
+            cell, inside, rest = name.partition(".operations.")
+            if inside:
+                edge, _, parameter = rest.partition(".")
+                found[name] = f"{cell}.{edge}.{named[edge]}.{parameter}", {}
+        return found
 
     def workload(self, architecture: Architecture, task: Task) -> Workload:
         """The layers of the benchmark's network around the cell."""
