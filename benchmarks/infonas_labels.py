@@ -88,6 +88,8 @@ def taught(
         return Embedder.load(kept)
     settings = InfoNASSettings(
         epochs=arguments.epochs,
+        batch_size=arguments.batch,
+        lr=arguments.lr,
         weight=0.0 if arm == "zero" else 1.0,
         beta=1 / 256,
         seed=seed,
@@ -170,6 +172,10 @@ class Bench:
             seed: Seed of the draw and of the trainings.
         """
         arguments, facts = self.arguments, {}
+        kept = arguments.work / f"rows-{seed}.json"
+        if kept.is_file():
+            before = json.loads(kept.read_text())
+            return before["rows"], before["facts"]
         vectors = {"one_hot": one_hot(self.some), "arch2vec_codes": self.start.embed_encoded(self.some, "codes")}
         for arm in ARMS:
             found = taught(arguments, self.start, self.graphs, self.labels, arm, seed)
@@ -183,6 +189,7 @@ class Bench:
             model = make_regressor("forest", seed, ranks=False).fit(one_hot(self.labels[0]), self.labels[1])
             direct = agreement(model.predict(one_hot(self.some)).mean, self.target)["spearman"]
             rows["direct"] = {str(size): direct for size in arguments.sizes}
+        kept.write_text(json.dumps({"rows": rows, "facts": facts}))
         return rows, facts
 
 
@@ -214,6 +221,8 @@ def main() -> None:
     parser.add_argument("--pretrain-epochs", type=int, default=20)
     parser.add_argument("--unlabelled", type=int, default=704, help="number of unlabelled cells beside them")
     parser.add_argument("--epochs", type=int, default=80, help="number of epochs of an arm")
+    parser.add_argument("--batch", type=int, default=32, help="number of networks in a batch of an arm")
+    parser.add_argument("--lr", type=float, default=1e-3, help="learning rate of an arm")
     parser.add_argument("--cells", type=int, default=4000, help="number of cells to learn from and to predict")
     parser.add_argument("--sizes", type=int, nargs="+", default=[20, 100, 608])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])

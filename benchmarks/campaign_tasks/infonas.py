@@ -47,6 +47,8 @@ def entries(settings: Settings) -> list[Entry]:
     options = {
         "epochs": max(1, round(3 * scale)),
         "pretrain_epochs": max(1, round(20 * scale)),
+        "batch": 32,
+        "lr": 1e-3,
         "unlabelled": max(64, round(40_000 * scale)) if scale < 1 else 15_000,
         "cells": 4000 if scale == 1 else 300,
         "sizes": [20, 100, 608] if scale == 1 else [20, 100],

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, get_args
 
 from nasplug.contract.errors import SpecError, did_you_mean
 
-Kind: TypeAlias = Literal["softmax", "gumbel", "gumbel_hard"]
+Kind: TypeAlias = Literal["softmax", "gumbel", "gumbel_hard", "dirichlet"]
 Annealing: TypeAlias = Literal["linear", "exponential", "constant"]
 
 
@@ -18,9 +18,10 @@ class Mixing:
 
     Attributes:
         kind: `softmax` weighs all candidates; `gumbel` weighs them by a sample that the temperature sharpens;
-            `gumbel_hard` takes one candidate forward and the gradient of the soft sample backward.
-        temperature: Temperatures at the start and at the end of the search; None means 5 and 0.1 for samples, and 1 for
-            softmax.
+            `gumbel_hard` takes one candidate forward and the gradient of the soft sample backward, as GDAS;
+            `dirichlet` weighs them by a sample of the Dirichlet distribution whose mean is the softmax, as DrNAS.
+        temperature: Temperatures at the start and at the end of the search; None means 5 and 0.1 for samples of the
+            Gumbel softmax, and 1 for the others.
         annealing: Course from one to the other, `linear`, `exponential` or `constant`.
 
     Raises:
@@ -48,7 +49,7 @@ class Mixing:
         Args:
             progress: Fraction done, 0 to 1.
         """
-        start, end = self.temperature or ((1.0, 1.0) if self.kind == "softmax" else (5.0, 0.1))
+        start, end = self.temperature or ((5.0, 0.1) if self.kind.startswith("gumbel") else (1.0, 1.0))
         if self.annealing == "constant":
             return start
         if self.annealing == "exponential":

@@ -39,8 +39,9 @@ class DifferentiableSearch:
     that it was in. A supernet that diverges, crashes or runs out of time gives a failed trial that says so; the next
     round starts from fresh weights.
 
-    Sources: Liu et al., "DARTS", ICLR 2019; Xu et al., "PC-DARTS", ICLR 2020; Dong and Yang, "GDAS", CVPR 2019; Cai and
-    Vasconcelos, "EdMIPS", CVPR 2020; Wu, TU Dresden 2024, chapter 4, of which only the headings could be read.
+    Sources: Liu et al., "DARTS", ICLR 2019; Xu et al., "PC-DARTS", ICLR 2020; Dong and Yang, "GDAS", CVPR 2019; Chen
+    et al., "DrNAS", ICLR 2021; Cai and Vasconcelos, "EdMIPS", CVPR 2020; Wu, TU Dresden 2024, chapter 4, of which only
+    the headings could be read.
 
     Args:
         rounds: Number of rounds, each of which derives networks.

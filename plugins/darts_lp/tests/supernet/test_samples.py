@@ -15,7 +15,7 @@ from nasplug.contract.errors import TrialError
 LOGITS = torch.tensor([0.5, -1.0, 1.5, 0.0])
 
 
-@pytest.mark.parametrize("kind", ["softmax", "gumbel", "gumbel_hard"])
+@pytest.mark.parametrize("kind", ["softmax", "gumbel", "gumbel_hard", "dirichlet"])
 def test_weights_are_a_distribution(kind):
     torch.manual_seed(0)
     for temperature in (5.0, 1.0, 0.1):
@@ -34,6 +34,32 @@ def test_hard_samples_follow_the_softmax_at_any_temperature(temperature):
     samples = torch.stack([mixing_weights(Mixing("gumbel_hard"), LOGITS, temperature, generator) for _ in range(4000)])
     assert set(samples.round(decimals=5).unique().tolist()) == {0.0, 1.0}
     assert samples.mean(0).tolist() == pytest.approx(torch.softmax(LOGITS, 0).tolist(), abs=0.03)
+
+
+def test_the_mean_of_dirichlet_samples_is_the_softmax():
+    torch.manual_seed(0)
+    samples = torch.stack([mixing_weights(Mixing("dirichlet"), LOGITS, 1.0) for _ in range(4000)])
+    narrow = torch.stack([mixing_weights(Mixing("dirichlet"), LOGITS, 0.1) for _ in range(500)])
+
+    assert samples.mean(0).tolist() == pytest.approx(torch.softmax(LOGITS, 0).tolist(), abs=0.02)
+    # Variance of a Dirichlet: m (1 - m) / (concentration + 1), here with a concentration of 4 and 40 in all.
+    mean = torch.softmax(LOGITS, 0)
+    assert samples.var(0).tolist() == pytest.approx((mean * (1 - mean) / 5).tolist(), rel=0.12)
+    assert narrow.var(0).tolist() == pytest.approx((mean * (1 - mean) / 41).tolist(), rel=0.35)
+
+
+def test_dirichlet_samples_move_logits_towards_what_is_better():
+    torch.manual_seed(0)
+    logits = torch.zeros(3, requires_grad=True)
+    optimizer = torch.optim.Adam([logits], 0.05)
+    for _ in range(150):
+        loss = (mixing_weights(Mixing("dirichlet"), logits, 1.0) * torch.tensor([1.0, 0.0, 2.0])).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    assert logits.argmax() == 1
+    assert torch.softmax(logits.detach(), 0)[1] > 0.8
 
 
 def test_a_low_temperature_sharpens():
@@ -57,7 +83,7 @@ def test_hard_samples_pass_the_gradient_of_soft_ones():
     assert gradients[0].abs().sum() > 0
 
 
-@pytest.mark.parametrize("kind", ["softmax", "gumbel", "gumbel_hard"])
+@pytest.mark.parametrize("kind", ["softmax", "gumbel", "gumbel_hard", "dirichlet"])
 def test_equal_candidates_leave_no_remainder_on_their_logits(kind):
     """Rounding alone would be a gradient, too, and Adam makes a whole step of the smallest one."""
     logits = LOGITS.clone().requires_grad_()
@@ -75,7 +101,7 @@ def test_a_sample_that_is_not_finite_is_redrawn(monkeypatch):
     assert torch.allclose(weights, torch.softmax(LOGITS, 0))
 
 
-@pytest.mark.parametrize("kind", ["softmax", "gumbel", "gumbel_hard"])
+@pytest.mark.parametrize("kind", ["softmax", "gumbel", "gumbel_hard", "dirichlet"])
 def test_logits_that_are_not_finite_fail(kind):
     with pytest.raises(TrialError, match="not finite") as caught:
         mixing_weights(Mixing(kind), torch.tensor([math.nan, 0.0]), 1.0)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nasplug.contract.errors import SpaceError
 from nasplug.contract.protocols import Choice
-from nasplug.contract.records import Architecture
+from nasplug.contract.records import Architecture, Genotype
 from nasplug.spaces.choices import ChoiceSpace
 from nasplug.spaces.graph import Graph
 from nasplug.spaces.images import ClassifiesImages
@@ -69,6 +69,18 @@ class NASBench201(ClassifiesImages, ChoiceSpace):
             if inside:
                 edge, _, parameter = rest.partition(".")
                 found[name] = f"{cell}.{edge}.{named[edge]}.{parameter}", {}
+        return found
+
+    def relaxed(self, task: Task) -> nn.Module:
+        """Builds the network in which every edge is a weighted sum of its operations; see `nasplug.Relaxes`."""
+        from nasplug_tables.spaces.nasbench201.relaxed import RelaxedNetwork
+
+        return RelaxedNetwork(task.input_shape[0], task.outputs, self.channels, self.cells)
+
+    def derived(self, network: nn.Module) -> Genotype:
+        """Reads the cell of the largest weights off a trained relaxed network; see `nasplug.Relaxes`."""
+        trained: Any = network
+        found: tuple[str, ...] = trained.favoured()
         return found
 
     def workload(self, architecture: Architecture, task: Task) -> Workload:
