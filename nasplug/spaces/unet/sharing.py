@@ -60,7 +60,7 @@ def shared_weights(names: Iterable[str], stages: Sequence[Stage]) -> dict[str, t
             stage = stages[depth]
             join = "add" if stage.skip == "add" else "concat"
             axis = _READERS[stage.decoder].get(rest)
-            positions = {}
+            positions: dict[int, Sequence[int]] = {}
             if join == "concat" and axis is not None:
                 positions[axis] = [*range(stage.width), *range(stage.widest, stage.widest + stage.width)]
             found[name] = f"decoders.{depth}.{stage.decoder}.{join}.{rest}", positions

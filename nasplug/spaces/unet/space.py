@@ -161,7 +161,7 @@ class UNetSpace(ChoiceSpace):
     def shared(self, architecture: Architecture, network: nn.Module) -> dict[str, tuple[str, dict[int, Sequence[int]]]]:
         """Blocks of one kind and position are one; see `nasplug.SharesWeights`."""
         made: dict[str, Any] = self.active(architecture)
-        options = {choice.name: choice.options for choice in self.choices}
+        options: dict[str, Any] = {choice.name: choice.options for choice in self.choices}
         stages = [
             Stage(
                 self._width(made["width"], made["growth"], level),

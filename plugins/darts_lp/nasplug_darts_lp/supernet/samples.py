@@ -70,7 +70,7 @@ def _dirichlet(logits: Tensor, temperature: float) -> Tensor:
     concentration = (logits.numel() / temperature * torch.softmax(logits, dim=-1)).clamp(min=1e-3)
     if not bool(torch.isfinite(concentration).all()):
         raise _not_finite(logits)
-    sample: Tensor = torch.distributions.Dirichlet(concentration, validate_args=False).rsample()  # type: ignore[no-untyped-call]
+    sample: Tensor = torch.distributions.Dirichlet(concentration, validate_args=False).rsample()
     return sample
 
 

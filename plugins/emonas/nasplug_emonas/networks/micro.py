@@ -6,6 +6,7 @@ Source: Lu et al., "NSGA-Net", GECCO 2019 (arXiv 1810.03522), and the released c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -120,9 +121,11 @@ class MicroNetwork(nn.Module):
 
     def read(self) -> dict[str, tuple[str, dict[int, Sequence[int]]]]:
         """Says which weights all networks of the space share; see `nasplug.SharesWeights`."""
-        before_last = last = list(range(self.stem[0].out_channels))
+        stem: Any = self.stem[0]
+        before_last = last = list(range(stem.out_channels))
         found: dict[str, tuple[str, dict[int, Sequence[int]]]] = {}
-        for number, cell in enumerate(self.cells):
+        for number, part in enumerate(self.cells):
+            cell = cast("CellNetwork", part)
             for name, (place, positions) in cell.read((before_last, last)).items():
                 found[f"cells.{number}.{name}"] = f"cells.{number}.{place}", positions
             each = cell.width // len(cell.ends)

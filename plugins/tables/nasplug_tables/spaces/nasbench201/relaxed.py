@@ -6,10 +6,12 @@ Source: Liu, Simonyan and Yang, "DARTS", ICLR 2019; on these cells: Dong and Yan
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from nasplug_tables.spaces.nasbench201.network import Network, build_network
+from nasplug_tables.spaces.nasbench201.network import CellNetwork, Network, build_network
 from nasplug_tables.spaces.nasbench201.space import EDGES, OPERATIONS
 
 #: Standard deviation of the first logits, as in DARTS.
@@ -37,9 +39,9 @@ class RelaxedNetwork(nn.Module):
         built = [_of(name, input_channels, outputs, channels, cells) for name in OPERATIONS]
         self.network = built[0]
         for at, part in enumerate(self.network.features):
-            if hasattr(part, "operations"):
-                candidates = [each.features[at].operations for each in built]
-                self.network.features[at] = RelaxedCell(candidates)
+            if isinstance(part, CellNetwork):
+                cells_there: Any = [each.features[at] for each in built]
+                self.network.features[at] = RelaxedCell([cell.operations for cell in cells_there])
 
     def forward(self, x: Tensor) -> Tensor:
         """Classifies a batch of images of any size."""
@@ -81,7 +83,8 @@ class RelaxedCell(nn.Module):
             total = torch.zeros_like(x)
             for source in range(node):
                 shares = weights[EDGES.index((source, node))]
-                for operation, part in self.edges[f"{source}->{node}"].items():
+                here: Any = self.edges[f"{source}->{node}"]
+                for operation, part in here.items():
                     total = total + shares[OPERATIONS.index(operation)] * part(nodes[source])
             nodes.append(total)
         return nodes[-1]
