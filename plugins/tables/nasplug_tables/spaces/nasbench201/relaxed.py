@@ -6,16 +6,16 @@ Source: Liu, Simonyan and Yang, "DARTS", ICLR 2019; on these cells: Dong and Yan
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from nasplug_tables.spaces.nasbench201.network import CellNetwork, Network, build_network
-from nasplug_tables.spaces.nasbench201.space import EDGES, OPERATIONS
-
 #: Standard deviation of the first logits, as in DARTS.
 SPREAD = 1e-3
+#: Nodes of a cell.
+NODES = 4
 
 
 class RelaxedNetwork(nn.Module):
@@ -24,24 +24,24 @@ class RelaxedNetwork(nn.Module):
     An edge computes sum_o softmax(a)_o o(x), with one vector of logits per edge that all cells share; `none` is zero.
 
     Args:
-        input_channels: Number of channels of the images.
-        outputs: Number of classes.
-        channels: Number of channels of the first stage.
-        cells: Number of cells per stage.
+        built: Network of the cell that has one operation on all edges, by name of the operation.
+        edges: Nodes that each edge leads from and to.
 
     Attributes:
+        operations: Names of the operations, in the order of the logits.
         logits: Logits (6, 5) of the operations on every edge.
     """
 
-    def __init__(self, input_channels: int, outputs: int, channels: int, cells: int) -> None:
+    def __init__(self, built: Mapping[str, nn.Module], edges: Sequence[tuple[int, int]]) -> None:
         super().__init__()
-        self.logits = nn.Parameter(SPREAD * torch.randn(len(EDGES), len(OPERATIONS)))
-        built = [_of(name, input_channels, outputs, channels, cells) for name in OPERATIONS]
-        self.network = built[0]
+        self.operations = tuple(built)
+        self.logits = nn.Parameter(SPREAD * torch.randn(len(edges), len(built)))
+        networks: dict[str, Any] = dict(built)
+        self.network: Any = networks[self.operations[0]]
         for at, part in enumerate(self.network.features):
-            if isinstance(part, CellNetwork):
-                cells_there: Any = [each.features[at] for each in built]
-                self.network.features[at] = RelaxedCell([cell.operations for cell in cells_there])
+            if hasattr(part, "operations"):
+                there = {name: network.features[at].operations for name, network in networks.items()}
+                self.network.features[at] = RelaxedCell(there, edges)
 
     def forward(self, x: Tensor) -> Tensor:
         """Classifies a batch of images of any size."""
@@ -53,42 +53,37 @@ class RelaxedNetwork(nn.Module):
 
     def favoured(self) -> tuple[str, ...]:
         """Returns the operation of the largest logit on every edge."""
-        return tuple(OPERATIONS[int(best)] for best in self.logits.argmax(1))
+        return tuple(self.operations[int(best)] for best in self.logits.argmax(1))
 
 
 class RelaxedCell(nn.Module):
     """A cell with all operations on every edge: (N, C, H, W) and weights (6, 5) -> (N, C, H, W).
 
     Args:
-        candidates: Operations of a cell by edge, for each operation of the space.
+        candidates: Modules of a cell by edge, for each operation; an operation without a module is zero.
+        edges: Nodes that each edge leads from and to.
     """
 
-    def __init__(self, candidates: list[nn.ModuleDict]) -> None:
+    def __init__(self, candidates: Mapping[str, nn.ModuleDict], edges: Sequence[tuple[int, int]]) -> None:
         super().__init__()
+        self.places = {edge: at for at, edge in enumerate(edges)}
+        self.order = {operation: at for at, operation in enumerate(candidates)}
         self.edges = nn.ModuleDict()
-        for x, y in EDGES:
+        for x, y in edges:
             name = f"{x}->{y}"
             self.edges[name] = nn.ModuleDict(
-                {
-                    operation: edges[name]
-                    for operation, edges in zip(OPERATIONS, candidates, strict=True)
-                    if name in edges
-                }
+                {operation: parts[name] for operation, parts in candidates.items() if name in parts}
             )
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
         """Computes the last node."""
         nodes = [x]
-        for node in range(1, 4):
+        for node in range(1, NODES):
             total = torch.zeros_like(x)
             for source in range(node):
-                shares = weights[EDGES.index((source, node))]
+                shares = weights[self.places[source, node]]
                 here: Any = self.edges[f"{source}->{node}"]
                 for operation, part in here.items():
-                    total = total + shares[OPERATIONS.index(operation)] * part(nodes[source])
+                    total = total + shares[self.order[operation]] * part(nodes[source])
             nodes.append(total)
         return nodes[-1]
-
-
-def _of(operation: str, input_channels: int, outputs: int, channels: int, cells: int) -> Network:
-    return build_network([operation] * len(EDGES), input_channels, outputs, channels=channels, cells=cells)

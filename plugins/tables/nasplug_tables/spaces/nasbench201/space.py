@@ -75,7 +75,8 @@ class NASBench201(ClassifiesImages, ChoiceSpace):
         """Builds the network in which every edge is a weighted sum of its operations; see `nasplug.Relaxes`."""
         from nasplug_tables.spaces.nasbench201.relaxed import RelaxedNetwork
 
-        return RelaxedNetwork(task.input_shape[0], task.outputs, self.channels, self.cells)
+        built = {name: self.build(self.architecture([name] * len(EDGES)), task) for name in OPERATIONS}
+        return RelaxedNetwork(built, EDGES)
 
     def derived(self, network: nn.Module) -> Genotype:
         """Reads the cell of the largest weights off a trained relaxed network; see `nasplug.Relaxes`."""
