@@ -87,7 +87,7 @@ def trained(arguments: argparse.Namespace, seed: int) -> list[float]:
     study = nas.search(
         task,
         space=space,
-        evaluator=nas.component("lightning", score="last"),
+        evaluator=nas.component("lightning", score="last", trainer={"check_val_every_n_epoch": arguments.epochs}),
         enqueue=[architecture.genotype for architecture in networks],
         trials=len(networks),
         epochs=arguments.epochs,
@@ -180,6 +180,8 @@ def main() -> None:
     cost = np.array([float(supernet.cost(supernet.weights_of(each))) for each in networks])
     accuracy = np.array([done[str(seed)] for seed in arguments.seeds]).T
     members = groups(cost)
+    if not members:
+        raise SystemExit("no three assignments have equal cost; give more --bits")
     within = [components(accuracy[group]) for group in members]
     corrected = holm([each["p"] for each in within])
     bits = [list(each.genotype[2::4]) for each in networks]  # type: ignore[index]
