@@ -91,9 +91,7 @@ def test_a_sum_and_a_concatenation_are_read_by_weights_of_their_own():
     assert keys[0] == keys[2]
 
 
-def test_a_search_scores_all_networks_with_one_training(tmp_path, monkeypatch):
-    for name, number in {"SEEN": 24, "MOST": 24, "SETTLED": 0}.items():
-        monkeypatch.setattr(f"nasplug.evaluate.supernet.network.{name}", number)
+def test_a_search_scores_all_networks_with_one_training(tmp_path):
     write_npz(tmp_path / "volumes.npz", 4)
     source = NpzVolumes(str(tmp_path / "volumes.npz"), channels=["MRI"])
     task = Segmentation(source, 2, Patches(size=[12, 12], batch_size=4, per_epoch=8), folds=Folds(test_fraction=0))

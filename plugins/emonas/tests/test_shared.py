@@ -114,7 +114,7 @@ def test_an_operation_is_one_with_itself_on_the_same_input_alone():
     assert keys[0] & keys[1]
 
 
-def test_a_search_of_cells_scores_all_with_one_training(few_looks):
+def test_a_search_of_cells_scores_all_with_one_training():
     space = MicroSpace(channels=2, layers=3)
     study = run_search("random", trials=3, space=space, task=task(), evaluator=SupernetEvaluator(1, recalibrate=1))
 
