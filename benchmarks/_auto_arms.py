@@ -56,8 +56,8 @@ class Peers:
     def __init__(self, folder: str, seconds: float, seed: int) -> None:
         import torch
 
+        from nasplug.auto.choosing import task_of
         from nasplug.auto.looking import look
-        from nasplug.auto.planning import task_of
         from nasplug.auto.speed import Speed
         from nasplug.plugins.discovery import discover
         from nasplug.run.spec import RunSpec

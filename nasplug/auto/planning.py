@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from nasplug.auto.images import fitting
-from nasplug.auto.looking import Kind, Looked
+from nasplug.auto.choosing import Measure, Start, space_of, strategy_for, task_of
+from nasplug.auto.looking import Looked
 from nasplug.auto.speed import Speed
-from nasplug.contract.jsondata import JsonObject
-from nasplug.contract.wording import plural
+from nasplug.contract.errors import SpecError
+from nasplug.contract.jsondata import Json
 from nasplug.run.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ FINAL = 0.6
 WORTH = 8
 #: Steps of a training below which its result says nothing: few samples are seen for more epochs.
 STEPS = 100
-#: Learning rates that are searched, and the one that the first networks have.
+#: Learning rates that are searched, and the one that the first networks have: from random weights, and from others.
 LR, FIRST = (2e-3, 2e-2), 1e-2
+FINE, FIRST_FINE = (1e-4, 3e-3), 5e-4
 #: Epochs of the longest training of a search, and of the final one.
 MOST = {"images": 27, "rows": 27, "volumes": 9}
 LONGEST = 200
@@ -35,16 +36,6 @@ OBJECTIVE = {
     "regression": "val_rmse",
     "segmentation": "val_dice",
 }
-
-
-class Measure(Protocol):
-    """How long an epoch takes, and how many batches it has."""
-
-    steps: int
-
-    def __call__(self, space: JsonObject) -> float:
-        """Seconds per epoch of a typical network of a space."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -86,7 +77,7 @@ class Plan:
 
 def plan(
     looked: Looked, catalog: Catalog, *, minutes: float, workers: int, seed: int, storage: str,
-    measure: Measure | None = None,
+    measure: Measure | None = None, start: Start | None = None,
 ) -> Plan:  # fmt: skip
     """Chooses everything that the person did not.
 
@@ -98,15 +89,19 @@ def plan(
         seed: Seed of the search.
         storage: Path of the study file.
         measure: Speed of networks; None trains a few batches.
+        start: Weights to start from; None means random ones.
 
     Raises:
+        SpecError: The data are not images, which weights to start from are for.
         NasplugError: The data cannot be read.
     """
+    if start is not None and looked.kind != "images":
+        raise SpecError("--pretrained is for images", where="nasplug auto", fix="leave it out")
     (task,) = looked.task
     metric = OBJECTIVE[task]
     spec = RunSpec.parse(
         {
-            "task": task_of(looked),
+            "task": task_of(looked, start),
             "space": "tabular_mlp",
             "strategy": "random",
             "costs": ["params"],
@@ -117,17 +112,19 @@ def plan(
     ).to_plain()
     final = 60.0 * minutes * FINAL
     speed = measure or Speed(RunSpec.parse(spec), catalog)
-    spec["space"], space_words, per_epoch, first = _space(looked, final, speed, catalog)
+    spec["space"], space_words, per_epoch, first = space_of(looked, final, speed, catalog, start)
     available = 60.0 * minutes * SEARCH * workers
     least = min(MOST[looked.kind], math.ceil(STEPS / speed.steps))
     epochs = max(1, min(MOST[looked.kind], max(least, int(available / WORTH / max(per_epoch, 1e-6)))))
     share = min(1.0, available / WORTH / max(per_epoch, 1e-6))
-    spec["strategy"], strategy_words = _strategy(epochs)
+    spec["strategy"], strategy_words = strategy_for(epochs)
     if looked.kind != "volumes":
-        spec["hyperparameters"] = {"lr": {"low": LR[0], "high": LR[1], "log": True}}
-        spec["enqueue"] = [[genotype, {"lr": FIRST}] for genotype in first]
-    if share < 1.0 and epochs == 1:
-        spec["build"] = [{"fraction": {"fraction": round(share, 3)}}]
+        (low, high), usual = (LR, FIRST) if start is None else (FINE, FIRST_FINE)
+        spec["hyperparameters"] = {"lr": {"low": low, "high": high, "log": True}}
+        spec["enqueue"] = [[genotype, {"lr": usual}] for genotype in first]
+    less = share < 1.0 and epochs == 1
+    build: list[Json] = [] if start is None else [{"pretrained": {"weights": start.weights}}]
+    spec["build"] = [*build, *([{"fraction": {"fraction": round(share, 3)}}] if less else [])]
     spec["budget"] = {"seconds": 60.0 * minutes * SEARCH, "epochs": epochs}
     spec["run"] = {
         "executor": "process" if workers > 1 else "inline",
@@ -145,56 +142,6 @@ def plan(
         ("time", f"{minutes * SEARCH:.3g} min of search, then up to {minutes * FINAL:.3g} min for the best network"),
         ("speed", f"an epoch of a typical network takes about {per_epoch:.2g} s"),
     ]
-    if spec.get("build"):
+    if less:
         reasons.append(("less data", f"the search trains on {share:.0%} of the samples, the final training on all"))
     return Plan(RunSpec.parse(spec), metric, final, per_epoch, reasons)
-
-
-def task_of(looked: Looked) -> JsonObject:
-    """The task that data are searched and trained with, as a specification says it.
-
-    Args:
-        looked: The data.
-    """
-    ((name, arguments),) = looked.task.items()
-    assert isinstance(arguments, dict)
-    if looked.kind == "images":
-        split: JsonObject = {"val_fraction": 0.15, "test_fraction": 0.15}
-        training: JsonObject = {"schedule": "onecycle", "weight_decay": 0.02}
-        return {name: {**arguments, "augment": "crop", "split": split, "training": training}}
-    if looked.kind == "rows":
-        return {name: {**arguments, "split": {"val_fraction": 0.2, "test_fraction": 0.2}}}
-    return {name: {**arguments, "dimensions": 2}}
-
-
-def _space(
-    looked: Looked, final: float, speed: Measure, catalog: Catalog
-) -> tuple[JsonObject, str, float, list[list[float]]]:
-    """The space, why, the seconds of an epoch of a typical network, and genotypes to begin with."""
-    if looked.kind == "images":
-        from nasplug.plugins.component import Component, instantiate
-
-        found = instantiate("task", Component.parse(task_of(looked), where="task"), catalog, where="task")
-        height, width = found.input_shape[-2:]
-        fits = fitting(max(height, width), final, speed.steps, speed)
-        words = (
-            f"residual networks for images of {height} x {width} pixels, up to a size of which the last training pays "
-            f"{plural(int(fits.epochs), 'epoch')}"
-        )
-        return fits.space, words, fits.seconds, fits.first
-    spaces: dict[Kind, tuple[JsonObject, str]] = {
-        "rows": ({"tabular_mlp": {}}, "multi-layer perceptrons of up to four layers"),
-        "volumes": (
-            {"unet": {"max_depth": 4, "widths": [8, 16, 32]}},
-            "U-Nets, every level with its own blocks, kernel and skip",
-        ),
-    }
-    space, words = spaces[looked.kind]
-    return space, words, speed(space), []
-
-
-def _strategy(epochs: int) -> tuple[JsonObject, str]:
-    if epochs >= 3:
-        words = f"Hyperband: many networks for an epoch, the promising ones for up to {epochs}"
-        return {"hyperband": {"max_epochs": epochs}}, words
-    return {"regularized_evolution": {"population_size": 8, "tournament_size": 3}}, "regularized evolution"

@@ -44,6 +44,10 @@ def add_arguments(parser: Parser) -> None:
     """Adds the options of `nasplug auto`."""
     parser.add_argument("data", metavar="DATA", help="a folder of images, a table, an archive, or `digits`")
     parser.add_argument("--target", metavar="COLUMN", help="the column of a table to predict; default: the last one")
+    parser.add_argument(
+        "--pretrained", metavar="MODEL", help="a model of timm that is fine-tuned, such as resnet18.a1_in1k"
+    )
+    parser.add_argument("--weights", metavar="FILE", help="the file of its weights; default: those of its hub")
     parser.add_argument("--minutes", metavar="M", type=float, default=10.0, help="time for everything; default: 10")
     parser.add_argument("--plan", action="store_true", help="say what would be done, and stop")
     parser.add_argument("--out", metavar="DIR", default="runs/auto", help="the folder to write; default: runs/auto")
@@ -54,6 +58,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Does everything."""
+    from nasplug.auto.choosing import Start
     from nasplug.auto.looking import look
     from nasplug.auto.planning import plan
     from nasplug.run.spec import RunSpec
@@ -61,6 +66,11 @@ def run(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     if not arguments.minutes > 0:
         raise SpecError(f"--minutes must be > 0, got {arguments.minutes:g}", where="nasplug auto")
+    if arguments.weights is not None and arguments.pretrained is None:
+        raise SpecError(
+            "--weights belong to a model", where="nasplug auto", fix="name the model of timm with --pretrained"
+        )
+    start = None if arguments.pretrained is None else Start(arguments.pretrained, arguments.weights or "hub")
     catalog = find_plugins(arguments).catalog
     _check()
     looked = look(arguments.data, arguments.target)
@@ -68,7 +78,15 @@ def run(arguments: argparse.Namespace) -> int:
     storage = out / "study.sqlite"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = arguments.workers or min(cores, MOST_WORKERS)
-    made = plan(looked, catalog, minutes=arguments.minutes, workers=workers, seed=arguments.seed, storage=str(storage))
+    made = plan(
+        looked,
+        catalog,
+        minutes=arguments.minutes,
+        workers=workers,
+        seed=arguments.seed,
+        storage=str(storage),
+        start=start,
+    )
     if storage.is_file():  # what a study searches is decided; how long, is not
         earlier = RunSpec.parse(parse_json((out / "plan.json").read_text(encoding="utf-8"))["spec"])
         if looked.task != earlier_task(out):

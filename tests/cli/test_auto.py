@@ -42,6 +42,22 @@ def test_from_a_table_to_a_tested_network(cli, rows, tmp_path):
     assert len(json.loads(cli("trials", out / "study.sqlite", "--json").out)) >= trials
 
 
+@pytest.mark.slow
+def test_a_model_of_timm_is_tuned_from_a_file_of_weights(cli, tmp_path):
+    timm = pytest.importorskip("timm")
+    from safetensors.torch import save_file
+
+    weights, out = tmp_path / "w.safetensors", tmp_path / "o"
+    save_file(timm.create_model("test_resnet", num_classes=1000).state_dict(), weights)
+    given = ("--pretrained", "test_resnet.r160_in1k", "--weights", weights)
+    done = cli("auto", "digits", "--minutes", "0.1", "--workers", 1, "--out", out, "--json", *given)
+
+    assert done.code == 0, done.err
+    assert done.json["label"].startswith("test_resnet.r160_in1k")
+    (edit,) = json.loads((out / "network" / "architecture.json").read_text())["edits"]
+    assert edit["weights"] == "w.safetensors"
+
+
 def test_other_data_do_not_go_on_with_a_search(cli, rows, tmp_path):
     out = tmp_path / "o"
     out.mkdir()
@@ -59,6 +75,8 @@ def test_other_data_do_not_go_on_with_a_search(cli, rows, tmp_path):
         (("digits", "--minutes", "0"), "--minutes must be > 0"),
         (("digits", "--minutes", "nan"), "--minutes must be > 0"),
         (("digits", "--target", "a"), "--target is for tables"),
+        (("digits", "--weights", "w.safetensors"), "--weights belong to a model"),
+        (("digits", "--pretrained", "resnet10x"), "no weights 'timm:resnet10x'"),
     ],
 )
 def test_mistakes(cli, arguments, message):
