@@ -48,7 +48,7 @@ def test_weights_are_for_images(tmp_path):
 
 
 def test_weights_that_timm_does_not_have_are_named():
-    with pytest.raises(SpecError, match="no weights .timm:resnet10x"):
+    with pytest.raises(SpecError, match=r"no weights .timm:resnet10x"):
         plan(look("digits"), discover().catalog, start=Start("resnet10x"), **PLAN)
 
 
