@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nasplug_npu.model.geometry import Cut, Cuts, Sizes
-from nasplug_npu.model.pipeline import Loads, uneven_cycles
+from nasplug_npu.model.pipeline import Loads, pipeline_cycles, uneven_cycles
 from nasplug_npu.model.rows import Array, Rows
 from nasplug_npu.model.select import select
 
@@ -147,10 +147,13 @@ class Work:
         hw, tiles = self.hw, cut.tiles
         weights, second, read = traffic
         maps = read + second if self.size.has_second else read
-        _, _, o = _transfers(hw, tiles, weights, maps, self.outputs)
+        w, i, o = _transfers(hw, tiles, weights, maps, self.outputs)
         computing = self.compute / tiles + self.fill
-        loads = self.loads(cut, weights, maps)
-        cycles = uneven_cycles(tiles, loads, computing, o, double=hw.double, ports=hw.ports)
+        if hw.dataflow == "ethos_u55":  # weights stream through its decoder, so that no tile waits for those of others
+            cycles = pipeline_cycles(tiles, w, i, computing, o, self.setup, double=hw.double, ports=hw.ports)
+        else:
+            loads = self.loads(cut, weights, maps)
+            cycles = uneven_cycles(tiles, loads, computing, o, double=hw.double, ports=hw.ports)
         bands = cut.bands if cut.pieces is None else cut.bands * cut.pieces
         return tiles, bands, cut.groups, cut.chunks, weights, second, read, cycles
 

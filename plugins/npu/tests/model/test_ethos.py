@@ -13,6 +13,7 @@ from nasplug_npu.model.ethos_blocks import CORES, Layer, choose
 from nasplug_npu.model.layers import layers
 from nasplug_npu.model.points import Points
 from nasplug_npu.model.rows import Rows, pack
+from nasplug_npu.networks import NETWORKS
 
 from nasplug.workloads.builder import INPUT, WorkloadBuilder
 
@@ -105,3 +106,16 @@ def test_many_points_are_each_alone():
     every = [base.replace(macs=macs, act_latency=wait, act_bytes_per_cycle=4) for macs in (32, 256) for wait in (8, 64)]
     found = sweep(workload, Points.together(every))["latency_s"]
     np.testing.assert_array_equal(found, [NPU(config).totals(workload)["latency_s"] for config in every])
+
+
+@pytest.mark.parametrize(
+    ("unit", "clocks", "off"),
+    [
+        # cycles_total of ethos-u-vela 5.2.0 for this ResNet-8, on its systems Deep Embedded, High-End and Sram_Only
+        ("ethos_u55_128", 268_600, 0.05),
+        ("ethos_u55_128_high_end", 206_438, 0.05),
+        ("ethos_u55_128_sram_only", 183_315, 0.05),
+    ],
+)
+def test_whole_networks_do_not_wait_for_the_weights_of_a_first_tile(unit, clocks, off):
+    assert NPU(unit).totals(NETWORKS["resnet8"]())["cycles"] == pytest.approx(clocks, rel=off)
