@@ -23,7 +23,9 @@ def test_sums_of_codes_are_those_of_values_up_to_a_code(first, second, out):
     inside = exact.abs() <= 255
     apart = (found.levels(a, b) - exact).abs()[inside]
     assert apart.max() <= 0.5 + 255 * max(first, second) / out / 128
-    assert apart.mean() < 0.35  # a quarter is what rounding alone gives
+    # A quarter is what rounding alone gives; beside a branch whose codes are coarse, factors of 7 bits lose a fine one.
+    coarse = max(first, second) / out
+    assert apart.mean() < (0.35 if coarse < 10 else 0.25 * coarse)
 
 
 def test_it_fits_whole_numbers_of_32_bits():
