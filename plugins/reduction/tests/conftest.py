@@ -91,12 +91,14 @@ def project(tmp_path_factory):
     sys.path.insert(0, str(folder))
     import own_project
 
-    own_project.train(own_project.Lit(width=12)).save_checkpoint(folder / "w.ckpt")
-    whole = own_project.Whole()
-    own_project.train(whole).save_checkpoint(folder / "whole.ckpt")
-    plain = own_project.Lit()
-    own_project.train(plain)
-    torch.save(plain.net.state_dict(), folder / "plain.pt")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)  # the same networks, whichever test comes first
+        own_project.train(own_project.Lit(width=12)).save_checkpoint(folder / "w.ckpt")
+        whole = own_project.Whole()
+        own_project.train(whole).save_checkpoint(folder / "whole.ckpt")
+        plain = own_project.Lit()
+        own_project.train(plain)
+        torch.save(plain.net.state_dict(), folder / "plain.pt")
     yield folder
     sys.path.remove(str(folder))
 

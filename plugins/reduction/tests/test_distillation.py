@@ -71,4 +71,4 @@ def test_answers_come_nearer_to_those_of_the_original(project):
         )
         with torch.no_grad():
             gaps.append(float(difference(reduced.network(x), module.net.eval()(x))))
-    assert gaps[1] < gaps[0]
+    assert gaps[1] < gaps[0], gaps
