@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from _record import record
+from campaign_tasks.quantisers import interval
 
 import nasplug as nas
 
@@ -194,17 +195,6 @@ def found(parts: dict, scale: Scale, seed: int, work: Path, device: str = "cpu")
         progress=False,
     )
     return study.space.build(study.best.architecture, study.task), time.perf_counter() - started
-
-
-def interval(values: list[float]) -> dict[str, float | None]:
-    """Mean, and the ends of the 95 % interval of Student's t over seeds."""
-    from scipy.stats import t
-
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return {"mean": mean, "low": None, "high": None}
-    half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-    return {"mean": mean, "low": mean - half, "high": mean + half}
 
 
 def one(

@@ -18,9 +18,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from _record import record
+from campaign_tasks.quantisers import interval
 from nasplug_bogk.strategy import BayesianOptimisation
 from nasplug_tables import TabularBenchmark
-from scipy.stats import t
 
 import nasplug as nas
 
@@ -62,12 +62,6 @@ def regrets(
         found[metric] = {way: float(truth.max() - truth[row]) for way, row in chosen.items()}
         found[metric]["best_queried"] = float(truth.max() - truth[rows[:queries]].max())
     return found
-
-
-def interval(each: np.ndarray) -> dict[str, float]:
-    """Mean and the ends of its interval of 95 %."""
-    reach = float(t.ppf(0.975, len(each) - 1) * each.std(ddof=1) / np.sqrt(len(each)))
-    return {"mean": float(each.mean()), "low": float(each.mean()) - reach, "high": float(each.mean()) + reach}
 
 
 def main() -> None:

@@ -92,7 +92,7 @@ def project(tmp_path_factory):
     import own_project
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)  # whichever test comes first; with 0, distillation does not bring answers nearer
+        torch.manual_seed(0)  # alike, whichever test comes first
         own_project.train(own_project.Lit(width=12)).save_checkpoint(folder / "w.ckpt")
         whole = own_project.Whole()
         own_project.train(whole).save_checkpoint(folder / "whole.ckpt")

@@ -20,12 +20,20 @@ def test_sums_of_codes_are_those_of_values_up_to_a_code(first, second, out):
     assert 2 ** (FACTOR_BITS - 1) <= found.factor <= 2**FACTOR_BITS
     a, b = torch.arange(-128, 256)[:, None], torch.arange(-128, 256)[None, :]
     exact = (first * a.double() + second * b.double()) / out
-    inside = exact.abs() <= 255
-    apart = (found.levels(a, b) - exact).abs()[inside]
-    assert apart.max() <= 0.5 + 255 * max(first, second) / out / 128
-    # A quarter is what rounding alone gives; beside a branch whose codes are coarse, factors of 7 bits lose a fine one.
-    coarse = max(first, second) / out
-    assert apart.mean() < (0.35 if coarse < 10 else 0.25 * coarse)
+    # The finer branch has a ratio of 7 bits, the sum a factor of 14, and rounding takes half a code.
+    (large, _), (small, fine) = sorted([(first, a), (second, b)], key=lambda pair: pair[0], reverse=True)
+    p, q = max(found.first, found.second), min(found.first, found.second)
+    lost = abs(q / p - small / large) * large / out * fine.abs()
+    bound = 0.5 + lost + (exact.abs() + lost) / 2 ** (FACTOR_BITS - 1)
+    assert ((found.levels(a, b) - exact).abs() <= bound + 1e-9).all()
+
+
+@pytest.mark.parametrize("share", [1.0, 0.9973, 0.5, 1 / 3, 0.0713, 0.0131, 1e-4])
+def test_no_factors_of_seven_bits_are_nearer_to_the_ratio_of_the_units(share):
+    found = numbers(1.0, share, 1.0)
+    nearest = min(abs(q / p - share) for p in range(1, LARGEST + 1) for q in range(p + 1))
+    assert abs(float(found.second / found.first) - share) == pytest.approx(nearest, abs=1e-12)
+    assert nearest <= 0.5 / LARGEST
 
 
 def test_it_fits_whole_numbers_of_32_bits():
