@@ -1,15 +1,19 @@
 """Every code block of every page runs, in the order of the page, in an empty folder.
 
 `python` blocks run as scripts, `yaml` blocks that name a file are written, `sh` blocks run in bash. `text` blocks are
-for reading only: what installs packages, and the demo, which has a test of its own.
+for reading only: what installs packages, and the demo, which has a test of its own. Programs run in forks of a process
+that has imported Lightning and the like, see `warm`.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 
 import pytest
 
+from tests.docs import warm
 from tests.docs.pages import ROOT, blocks, commands, environment, pages
 
 LANGUAGES = {"python", "yaml", "sh", "text", "json", "toml", "html"}
@@ -29,11 +33,21 @@ def test_pages_that_building_the_site_makes_are_not_read(tmp_path):
     assert [str(page.relative_to(tmp_path)) for page in pages(tmp_path)] == ["README.md", "docs/start.md"]
 
 
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory):
+    """The folder of commands that run in a warm process."""
+    with warm.commands(tmp_path_factory.mktemp("warm") / "bin") as folder:
+        yield folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_block_runs(page, tmp_path):
+def test_every_block_runs(page, tmp_path, programs):
+    variables = environment(tmp_path)
+    variables["PATH"] = f"{programs}{os.pathsep}{variables['PATH']}"
     for block, command in commands(page, tmp_path):
-        _run(command, tmp_path, environment(tmp_path), f"{page.relative_to(ROOT)}:{block.line}")
+        words = [str(programs / "python") if word == sys.executable else word for word in command]
+        _run(words, tmp_path, variables, f"{page.relative_to(ROOT)}:{block.line}")
 
 
 def _run(command, folder, variables, where):
