@@ -102,6 +102,7 @@ def main() -> None:
     parser.add_argument("--data", action="append", required=True, metavar="NAME=FILE")
     parser.add_argument("--seconds", type=float, default=90.0)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--name", default="auto", help="name of the record")
     parser.add_argument("--work", type=Path, default=Path("auto_work"))
     parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--folder", type=Path, default=RESULTS)
@@ -144,7 +145,7 @@ def main() -> None:
         ],
         "rows": rows,
     }
-    record("auto", result, folder=arguments.folder)
+    record(arguments.name, result, folder=arguments.folder)
     print(json.dumps(result["summary"], indent=1))
 
 

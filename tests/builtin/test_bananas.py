@@ -20,7 +20,14 @@ def test_random_architectures_first_and_then_what_is_predicted():
     assert len({trial.architecture.key for trial in study.trials}) == 12
 
 
-@pytest.mark.parametrize("options", [{}, {"acquisition": "mean"}, {"acquisition": "ucb"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        pytest.param({"acquisition": "mean"}, marks=pytest.mark.slow),
+        pytest.param({"acquisition": "ucb"}, marks=pytest.mark.slow),
+    ],
+)
 def test_it_beats_random_search(options):
     better = 0
     for seed in range(4):

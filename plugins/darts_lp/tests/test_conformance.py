@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from nasplug_darts_lp.example import small_network, small_task
 from nasplug_darts_lp.sensitivity.strategy import Sensitivity
 from nasplug_darts_lp.spaces.bits.space import BitsSpace
@@ -52,6 +53,7 @@ class TestBits(SpaceConformance):
         return BitsSpace(small_network, "random", (1, 8, 8), weight_bits=(1, 4), activation_bits=(2, 8))
 
 
+@pytest.mark.slow  # measures a network in every one of its searches
 class TestSensitivity(StrategyConformance):
     trials = 5
 

@@ -42,6 +42,10 @@ def strategies():
     }
 
 
+#: One kind in every run of the tests, the others among the slow ones.
+ONE_AND_MORE = [pytest.param(name, marks=[] if name == "bo" else pytest.mark.slow) for name in strategies()]
+
+
 @pytest.fixture
 def broken(monkeypatch):
     """Makes a function of the work fail."""
@@ -206,7 +210,7 @@ def test_a_poor_encoder_is_pointed_out():
         ask_encoder(view, Embedder(encoding, vae))  # nothing is known of it
 
 
-@pytest.mark.parametrize("name", list(strategies()))
+@pytest.mark.parametrize("name", ONE_AND_MORE)
 def test_processes_and_this_one_give_equal_trials(name):
     options = {"space": SyntheticSpace(length=4), "trials": 14, "batch": 3, "progress": False}
     found = [
@@ -235,7 +239,7 @@ run_search(strategy, space=space, evaluator=Deadly(), trials=16, storage=sys.arg
 """
 
 
-@pytest.mark.parametrize("name", list(strategies()))
+@pytest.mark.parametrize("name", ONE_AND_MORE)
 def test_a_killed_search_resumes_without_training_again(name, tmp_path, broken):
     path = tmp_path / "study.sqlite"
     whole = run_search(strategies()[name](), space=SyntheticSpace(length=4), trials=16)

@@ -20,6 +20,7 @@ from nasplug.contract.errors import SpecError, StudyError
 from nasplug.testing import StrategyConformance
 
 
+@pytest.mark.slow  # surgery and prices of many networks in every one of its searches
 class TestSensitivity(StrategyConformance):
     trials = 4
     stochastic = False
