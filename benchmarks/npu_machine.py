@@ -38,7 +38,7 @@ SKIPPED = ("conv", "strided", "dilated", "pointwise")
 
 
 def layers(
-    config: NPUConfig, kinds: tuple[str, ...], count: int, *, even: bool, kept: float, seconds: float
+    config: NPUConfig, kinds: tuple[str, ...], count: int, *, even: bool, kept: float, seconds: float, seed: int = SEED
 ) -> list[dict[str, Any]]:
     """Random layers on one unit, as many as there is time for: clocks of hardware and models, numbers that differ."""
     build = parameters(config)
@@ -48,7 +48,7 @@ def layers(
     while len(rows) < count and time.perf_counter() - started < seconds:
         number += 1
         kind = kinds[len(rows) % len(kinds)]
-        rng = np.random.default_rng((SEED, number, int(even)))
+        rng = np.random.default_rng((seed, number, int(even)))
         bits = [int(rng.choice([2, 4, 8])) if build.narrow else 8 for _ in range(2)]
         sample = draw(
             kind, rng, input_bits=bits[0], weight_bits=bits[1], kept=kept, scale=2 if even else 1, most=14, even=even
@@ -131,14 +131,14 @@ class Residual(nn.Module):
         return self.act(found + self.shortcut(inputs))
 
 
+def block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> list[nn.Module]:
+    """A convolution with a normalisation and an activation."""
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return [conv, nn.BatchNorm2d(outputs), nn.ReLU()]
+
+
 def networks() -> dict[str, nn.Module]:
     """Networks for digits of 8 x 8 pixels: three chains of layers, and a residual network of eight layers."""
-
-    def block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> list[nn.Module]:
-        pad = kernel // 2
-        conv = nn.Conv2d(inputs, outputs, kernel, stride, pad, groups=groups, bias=False)
-        return [conv, nn.BatchNorm2d(outputs), nn.ReLU()]
-
     plain = [*block(1, 16), *block(16, 32), nn.MaxPool2d(2), *block(32, 32), nn.Flatten(), nn.Linear(512, 10)]
     separable = [*block(1, 16), *block(16, 16, groups=16), *block(16, 32, 1), *block(32, 32, stride=2, groups=32)]
     separable += [*block(32, 48, 1), nn.Flatten(), nn.Linear(48 * 16, 10)]
@@ -178,14 +178,13 @@ def trained(network: nn.Module, bits: int, sums: str, epochs: int = 4) -> tuple[
     return network, float(right)
 
 
-def whole(config: NPUConfig, count: int) -> dict[str, Any]:
-    """Four networks on one unit."""
+def whole(config: NPUConfig, made_of: dict[str, nn.Module], widths: tuple[int, ...], count: int) -> dict[str, Any]:
+    """Networks on one unit; those with residual blocks have sums of whole numbers."""
     test, found = digits()[2][:count], {}
     hardware = simulator(parameters(config), "verilator")
-    for number, (name, network) in enumerate(networks().items()):
-        bits = (4, 4, 2, 4)[number]
+    for (name, network), bits in zip(made_of.items(), widths, strict=True):
         torch.manual_seed(SEED)
-        made, accuracy = trained(network, bits, "integer" if name == "residual" else "float")
+        made, accuracy = trained(network, bits, "integer" if name.startswith("residual") else "float")
         folded = fold(made, (1, 8, 8))
         result = run(folded, config, test, hardware)
         early = run(folded, config, test[:1], None, prefetch=True)
@@ -203,7 +202,7 @@ def main() -> None:
     arguments = parser.parse_args()
     started = time.perf_counter()
     dense = unit("dense")
-    nets = whole(dense, arguments.images)
+    nets = whole(dense, networks(), (4, 4, 2, 4), arguments.images)
     print("networks", time.perf_counter() - started, file=sys.stderr, flush=True)
     shares, rows = {"dense": 8, "narrow": 3, "sparse": 2}, {}
     whole_share = sum(shares[name] for name in arguments.units)

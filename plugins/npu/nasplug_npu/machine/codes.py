@@ -28,6 +28,11 @@ class Steps:
 
     thresholds: Ints
 
+    @property
+    def words(self) -> int:
+        """Words of a record."""
+        return int(self.thresholds.shape[1])
+
     def levels(self, sums: Ints) -> Ints:
         """Levels of sums (C, ...)."""
         wide = self.thresholds.reshape(*self.thresholds.shape, *[1] * (sums.ndim - 1))
@@ -62,6 +67,11 @@ class Line:
     high: Ints
     at: Ints
     step: Ints
+
+    @property
+    def words(self) -> int:
+        """Words of a record."""
+        return 4 + int(self.at.shape[1])
 
     def levels(self, sums: Ints) -> Ints:
         """Levels of sums (C, ...)."""

@@ -12,7 +12,7 @@ from nasplug_npu.config import NPUConfig
 from nasplug_npu.machine.layers import Layer
 from nasplug_npu.model.layers import BOUNDS, Layers, layers
 from nasplug_npu.model.points import Points
-from nasplug_npu.model.rows import Array, Rows, pack
+from nasplug_npu.model.rows import COLUMNS, Array, Rows, pack
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ def add_row(builder: WorkloadBuilder, layer: Layer, source: int, bits: int) -> i
 def predict(config: NPUConfig, layer: Layer, shape: tuple[int, int, int], bits: int) -> Predicted:
     """What the model says of one layer on a unit.
 
+    With the weights of a channel comes not one word of bias, but the record by which its sums become codes.
+
     Args:
         config: The unit.
         layer: The layer.
@@ -79,7 +81,10 @@ def predict(config: NPUConfig, layer: Layer, shape: tuple[int, int, int], bits: 
     """
     builder = WorkloadBuilder(shape, bits)
     add_row(builder, layer, INPUT, bits)
-    found = layers(Rows(pack(builder.build())), Points.of(config))
+    matrix = pack(builder.build())
+    if layer.coded is not None:
+        matrix[:, COLUMNS.index("bias")] = layer.coded.rule.words
+    found = layers(Rows(matrix), Points.of(config))
     if not found.fits.all():
         raise SpecError(
             f"{layer.name} does not fit the buffers of {config.name}", where="npu machine", fix="larger ones"

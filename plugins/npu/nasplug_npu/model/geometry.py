@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from nasplug_npu.model.points import Points
 
 
-#: Bits of a bias.
+#: Bits of a word of what comes with the weights of an output channel: a bias is one word.
 BIAS = 32
 #: Fields of a configuration that cuts depend on, beside those of the array.
 FIELDS = ("weight_kb", "input_kb", "output_kb", "acc_bits")
@@ -42,7 +42,7 @@ class Sizes:
 
     Attributes:
         weights: Weights of all units, as stored, without biases.
-        biases: Biases of all units.
+        biases: Biases of all units, or what else comes with the weights of every output channel.
         second: Second maps of matrix products, all units.
         inputs, outputs: Elements of all units.
         units: Number of units.
@@ -88,7 +88,7 @@ def sizes(rows: Rows, encoding: str, block: int = 1) -> Sizes:
         weights=rows.weights
         * stored_bits(rows.weight_bits, rows.weight_density, encoding)
         * np.where(rows.depthwise | (rows.groups > 1), 1.0, _filled(rows.ci, block)),
-        biases=np.where(rows.bias > 0, rows.co * BIAS, 0.0),
+        biases=rows.bias * rows.co * BIAS,
         second=rows.second * rows.input_bits,
         inputs=inputs,
         outputs=rows.outputs * rows.output_bits * _filled(rows.co, block),
