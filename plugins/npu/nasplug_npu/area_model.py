@@ -140,7 +140,7 @@ def _blocks() -> tuple[float, float, tuple[float, float]]:
 
 def has_area(config: Any) -> TypeGuard[NPUConfig]:
     """Whether the model knows what a configuration is made of: not for rates, and not for products of others."""
-    return isinstance(config, NPUConfig) and config.dataflow != "ethos_u55"
+    return isinstance(config, NPUConfig) and not config.dataflow.startswith("ethos")
 
 
 def costs_of_area(config: Any, totals: Mapping[str, float]) -> dict[str, float]:

@@ -15,7 +15,7 @@ from typing import Any, Self
 from nasplug.contract.errors import SpecError, did_you_mean
 from nasplug.workloads.workload import COMPUTE, OPERATIONS
 
-DATAFLOWS = ("tree", "systolic_ws", "systolic_os", "systolic_is", "ethos_u55")
+DATAFLOWS = ("tree", "systolic_ws", "systolic_os", "systolic_is", "ethos_u55", "ethos_u85")
 PRECISIONS = ("none", "weight_only", "symmetric", "full2d")
 SPARSITIES = ("none", "gate", "weight_skip", "act_skip", "dual_skip")
 PORTS = ("separate", "act_shared", "shared")
@@ -42,7 +42,7 @@ class NPUConfig:
             positions at once, with r*c*p = macs. `pow2` means all powers of two, `of:RxCxP+RxCxP` these,
             `fixed:RxCxP` one; a systolic array has R rows and C columns, `fixed:RxCx1`.
         dataflow: `tree` (operands broadcast, products summed in a tree), `systolic_ws`, `systolic_os`, `systolic_is`,
-            or `ethos_u55`.
+            `ethos_u55` (the U65 as well), or `ethos_u85`.
         pipeline_depth: Clocks to fill the array, once per tile; systolic forms have it inside.
         acc_bits: Width of accumulators.
         im2col: Whether kernel elements can be summed on the r lanes, beside input channels.

@@ -198,7 +198,7 @@ def _changes(config: NPUConfig) -> Iterator[tuple[str, dict[str, Field]]]:
     }
     named = config.named_shapes
     if not named:
-        wider = {} if config.dataflow == "ethos_u55" else ports
+        wider = {} if config.dataflow.startswith("ethos") else ports
         yield "twice the multipliers", {"macs": 2 * config.macs} | wider
     else:
         for side, called in enumerate(("input channels", "output channels", "positions")):
@@ -212,7 +212,7 @@ def _changes(config: NPUConfig) -> Iterator[tuple[str, dict[str, Field]]]:
         if config.dataflow == "tree" and config.macs & (config.macs - 1) == 0:
             yield "an array that takes any shape", {"shapes": "pow2"}
     for change, names in PARTS.items():
-        if config.dataflow == "ethos_u55" and names == ("weight_kb",):
+        if config.dataflow.startswith("ethos") and names == ("weight_kb",):
             continue  # it stands for the system's memory
         yield change, {name: 2 * getattr(config, name) for name in names}
     for change, names in OVERHEADS.items():

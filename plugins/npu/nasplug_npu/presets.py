@@ -32,8 +32,17 @@ from nasplug_npu.rates import RateConfig
 Config = NPUConfig | RateConfig
 
 _SYSTOLIC = re.compile(r"systolic_([1-9]\d*)x([1-9]\d*)_(ws|os|is)")
-_ETHOS = re.compile(r"ethos_(u55_(?:32|64|128|256)|u65_(?:256|512))(?:_(\w+))?")
-_FAMILIES = ("systolic", "ethos_u55", "ethos_u65")
+_ETHOS = re.compile(r"ethos_(u55|u65|u85)_(\d+)(?:_([a-z]\w*))?")
+#: Multipliers of Arm's products with KiB of the memories inside for inputs and for sums, and the system that is meant
+#: where a preset's name has none. The U55 and U65 have banks of 1 KiB for both, for each of their cores.
+_PRODUCTS: dict[str, tuple[dict[int, tuple[float, float]], str]] = {
+    "u55": ({32: (8, 8), 64: (8, 8), 128: (12, 12), 256: (24, 24)}, "deep_embedded"),
+    "u65": ({256: (24, 24), 512: (48, 48)}, "mid_end"),
+    "u85": ({128: (8, 8), 256: (16, 16), 512: (16, 32), 1024: (16, 64), 2048: (32, 128)}, "flash_low"),
+}
+#: Words of 16 bytes that a U85 may have under way from memory to memory, by multipliers.
+_UNDER_WAY = {128: 64, 256: 104, 512: 128, 1024: 256, 2048: 256}
+_FAMILIES = ("systolic", *(f"ethos_{product}" for product in _PRODUCTS))
 #: Endings of files that describe a unit.
 ENDINGS = (".yaml", ".yml", ".json")
 #: Files that may stand on each other.
@@ -44,9 +53,14 @@ def preset_names() -> tuple[str, ...]:
     """The names of all presets; `systolic_RxC_FLOW` exists for every size."""
     plain = [name for name in _file() if name not in _FAMILIES]
     systolic = [f"systolic_{n}x{n}_{flow}" for n in (8, 16, 32) for flow in ("ws", "os", "is")]
-    ethos = [f"ethos_u55_{macs}" for macs in (32, 64, 128, 256)]
-    ethos += [f"ethos_u55_{macs}_{system}" for macs in (32, 64, 128, 256) for system in list(_systems("u55"))[1:]]
-    ethos += [f"ethos_u65_{macs}_{system}" for macs in (256, 512) for system in _systems("u65")]
+    ethos = [f"ethos_u55_{macs}" for macs in _PRODUCTS["u55"][0]]
+    ethos += [f"ethos_u55_{macs}_{system}" for macs in _PRODUCTS["u55"][0] for system in list(_systems("u55"))[1:]]
+    ethos += [
+        f"ethos_{product}_{macs}_{system}"
+        for product in ("u65", "u85")
+        for macs in _PRODUCTS[product][0]
+        for system in _systems(product)
+    ]
     return (*plain, *systolic, *ethos)
 
 
@@ -78,16 +92,11 @@ def _named(name: str) -> dict[str, Any]:
         ports = {"weight_port_bits": 8 * max(r, c), "input_port_bits": 8 * max(r, c), "output_port_bits": 8 * c}
         array = {"macs": r * c, "shapes": f"fixed:{r}x{c}x1", "dataflow": f"systolic_{flow}"}
         return _fields("systolic") | array | ports
-    if ethos and (ethos[2] or _FIRST[ethos[1][:3]]) in _systems(ethos[1][:3]):
-        product, macs = ethos[1][:3], int(ethos[1][4:])
-        # SHRAM banks of 1 KiB for each core: 16 up to 64 multipliers, then 24 and 48.
-        banks = {32: 16, 64: 16, 128: 24, 256: 48, 512: 96}[macs]
-        system = _systems(product)[ethos[2] or _FIRST[product]]
-        family = {name: value for name, value in _fields(f"ethos_{product}").items() if name != "systems"}
-        own = {"macs": macs, "input_kb": banks / 2, "output_kb": banks / 2}
-        source = f"{family['source']} System {system['is']}."
-        rest = {name: value for name, value in system.items() if name != "is"}
-        return family | rest | own | {"source": source}
+    if ethos and int(ethos[2]) in _PRODUCTS[ethos[1]][0]:
+        sizes, first = _PRODUCTS[ethos[1]]
+        system = _systems(ethos[1]).get(ethos[3] or first)
+        if system is not None:
+            return _ethos(ethos[1], int(ethos[2]), sizes[int(ethos[2])], system)
     if name not in _file() or name in _FAMILIES:
         raise UnknownNameError(
             f"there is no preset {name!r}",
@@ -97,8 +106,15 @@ def _named(name: str) -> dict[str, Any]:
     return _fields(name)
 
 
-#: The system that is meant where a preset's name has none.
-_FIRST = {"u55": "deep_embedded", "u65": "mid_end"}
+def _ethos(product: str, macs: int, kib: tuple[float, float], system: dict[str, Any]) -> dict[str, Any]:
+    """The fields of one of Arm's products in a system."""
+    family = {name: value for name, value in _fields(f"ethos_{product}").items() if name != "systems"}
+    fields = family | {name: value for name, value in system.items() if name != "is"}
+    fields |= {"macs": macs, "input_kb": kib[0], "output_kb": kib[1]}
+    if product == "u85":  # four fifths of the bursts that may be under way, each as long as memory takes to answer
+        under_way = 0.8 * 16 * _UNDER_WAY[macs] / float(fields["weight_latency"])
+        fields["weight_bytes_per_cycle"] = min(float(fields["weight_bytes_per_cycle"]), under_way)
+    return fields | {"source": f"{family['source']} System {system['is']}."}
 
 
 def _systems(product: str) -> dict[str, dict[str, Any]]:

@@ -81,8 +81,12 @@ def _skips_in_tree(v: Any) -> Any:
 
 
 def _ethos(v: Any) -> Any:
-    known = np.isin(np.asarray(v.macs), (32, 64, 128, 256, 512))
-    return v.dataflow != "ethos_u55" or (known & (v.precision == "none"))
+    known = _ETHOS.get(v.dataflow)
+    return known is None or (np.isin(np.asarray(v.macs), known) & (v.precision == "none"))
+
+
+#: Multipliers of Arm's products.
+_ETHOS = {"ethos_u55": (32, 64, 128, 256, 512), "ethos_u85": (128, 256, 512, 1024, 2048)}
 
 
 RULES: tuple[Rule, ...] = (
@@ -128,7 +132,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         ("macs", "dataflow", "precision"),
-        "an Ethos-U55 has 32, 64, 128 or 256 multipliers, a U65 256 or 512, and both the precision none",
+        "an Ethos-U55 has 32, 64, 128 or 256 multipliers, a U65 256 or 512, a U85 128 to 2048, and all the precision none",
         _ethos,
     ),
 )

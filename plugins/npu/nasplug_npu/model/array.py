@@ -47,7 +47,7 @@ class ArrayWork:
 
 def fields(hw: Points) -> tuple[str, ...]:
     """Fields of a configuration that the clocks depend on."""
-    return (*FIELDS, *ethos.FIELDS[1:]) if hw.dataflow == "ethos_u55" else FIELDS
+    return (*FIELDS, *ethos.FIELDS[1:]) if hw.dataflow in ethos.DATAFLOWS else FIELDS
 
 
 def array_work(rows: Rows, hw: Points) -> ArrayWork:
@@ -56,7 +56,7 @@ def array_work(rows: Rows, hw: Points) -> ArrayWork:
         return tree_work(rows, hw)
     lanes = np.ones((len(rows), 1))
     again = np.where(rows.mac, precision.passes(rows, hw), 1.0)
-    if hw.dataflow == "ethos_u55":
+    if hw.dataflow in ethos.DATAFLOWS:
         cycles, block = ethos.ethos_cycles(rows, hw)
         return ArrayWork(cycles * again, lanes, lanes * block, hw.macs / block * lanes, 0 * lanes)
     r, c, _ = hw.fixed_shape

@@ -22,8 +22,8 @@ Array = npt.NDArray[np.float64]
 _ACCUMULATOR, _BANK, _OUTPUT_BANKS, _SUBKERNEL = 32, 1024, 2, 8
 #: The largest block (height, width, depth), and the depth in multiples of which blocks are split.
 _LARGEST, _SPLIT = (32, 64, 128), 16
-#: Channels of an image, at most.
-_COLOURS = 4
+#: Channels of an image, at most, which lies pixel by pixel.
+COLOURS = 4
 #: Depths of inputs that one step takes where four kernel elements go side by side, and where one does.
 _PART, _DEEP = 8, 32
 
@@ -74,6 +74,7 @@ class Layer(NamedTuple):
         inputs, outputs: Height, width and channels.
         kernel, stride, dilation: Height and width.
         computed: `add`, `multiply`, `maximum` or `table`; an empty text for sums of products.
+        chained: Elementwise layers that a U85 does on its outputs before it stores them.
     """
 
     kind: str
@@ -83,6 +84,7 @@ class Layer(NamedTuple):
     stride: tuple[int, int]
     dilation: tuple[int, int]
     computed: str = ""
+    chained: int = 0
 
 
 class Memory(NamedTuple):
@@ -119,7 +121,7 @@ def cycles(layer: Layer, macs: int, memory: Memory) -> float:
         command = (sum(_transfers(layer, block, core, memory)) + each * size) / 4
         each = max(each, command / size)
         height, width, depth = layer.outputs
-        return float(ceil(each * height * width * _up(depth, 16)))
+        return float(ceil(each * height * width * up(depth, 16)))
     busy, written, read, wrote = parts(layer, core, block, memory)
     whole = [max(size / part, 1.0) for size, part in zip(layer.outputs, block.outputs, strict=True)]
     command = (busy + written + (0.0 if layer.kind == "pool" else read - wrote)) / 4
@@ -177,7 +179,7 @@ def _transfers(layer: Layer, block: Block, core: Core, memory: Memory) -> tuple[
     for shape, part, reads in ((layer.inputs, block.inputs, True), (layer.outputs, block.outputs, False)):
         moved = float(np.prod([min(a, b) for a, b in zip(shape, part, strict=True)]))
         burst = 16.0 * part[1] * (1 if reads else core.cores)
-        if reads and shape[2] <= _COLOURS:
+        if reads and shape[2] <= COLOURS:
             burst = float(part[2])
         burst = min(memory.burst, burst)
         found.append(memory.latency + float(int(moved * memory.burst / burst / memory.bytes_per_cycle)))
@@ -192,16 +194,16 @@ def choose(layer: Layer, core: Core) -> Block:
     elementwise, equal = layer.kind == "elements", layer.kind in ("elements", "pool", "depthwise")
     channels = layer.inputs[2]
     part = layer.kind == "dense" and _by_part(channels, kh * kw)
-    deep = _up(min(channels, 16 if part else _DEEP), 8)
+    deep = up(min(channels, 16 if part else _DEEP), 8)
     h, w, d = _candidates(layer.outputs, core)
     read = [
-        _up((size - 1) * stride + min(reach, _SUBKERNEL), unit)
+        up((size - 1) * stride + min(reach, _SUBKERNEL), unit)
         for size, stride, reach, unit in zip((h, w), layer.stride, area, core.ublock, strict=False)
     ]
     of_input = d if equal else np.full_like(d, deep)
-    banks = _up(2 * np.ceil(read[0] * read[1] * _up(of_input, 8) / _BANK), core.input_granule)
+    banks = up(2 * np.ceil(read[0] * read[1] * up(of_input, 8) / _BANK), core.input_granule)
     flat = 1 if height == kh == 1 and core.ublock[0] == 2 else h  # of one row, and a kernel of one: it needs no other
-    sums = _up(2 * np.ceil(flat * w * _up(d, 8) * _ACCUMULATOR / 8 / _BANK), core.sum_granule)
+    sums = up(2 * np.ceil(flat * w * up(d, 8) * _ACCUMULATOR / 8 / _BANK), core.sum_granule)
     fits = _OUTPUT_BANKS + banks + (banks if elementwise else sums) <= core.banks
     tall = np.minimum(h, height) if isinstance(flat, int) else h
     full = np.ceil(height / tall) * np.ceil(width / w)
@@ -215,7 +217,7 @@ def choose(layer: Layer, core: Core) -> Block:
     cost = np.maximum(size / (h * w * d), 1) if elementwise else (inputs + weights) / size
     whole = float(np.prod(layer.inputs))
     cost = np.where(whole < 2 * read[0] * read[1] * of_input, cost / 2, cost)
-    best = _pick(np.where(fits, cost, np.inf), h, w, read, layer.inputs)
+    best = pick(np.where(fits, cost, np.inf), h, w, read, layer.inputs)
     return Block(
         (int(h[best]), int(w[best]), int(d[best])),
         (int(read[0][best]), int(read[1][best]), int(of_input[best])),
@@ -223,7 +225,7 @@ def choose(layer: Layer, core: Core) -> Block:
     )
 
 
-def _pick(cost: Array, h: Array, w: Array, read: list[Array], inputs: tuple[int, int, int]) -> int:
+def pick(cost: Array, h: Array, w: Array, read: list[Array], inputs: tuple[int, int, int]) -> int:
     """The first of the cheapest; among small ones that are as cheap, the last that covers most of the inputs."""
     first = int(np.argmin(cost))
     equal = np.flatnonzero((cost == cost[first]) & (h <= 4) & (w <= 4))
@@ -236,17 +238,17 @@ def _pick(cost: Array, h: Array, w: Array, read: list[Array], inputs: tuple[int,
 
 def _candidates(outputs: tuple[int, int, int], core: Core) -> tuple[Array, Array, Array]:
     """Heights, widths and depths of all blocks, in the order of the search."""
-    most = [_up(min(size, large), unit) for size, large, unit in zip(outputs, _LARGEST, core.ublock, strict=True)]
+    most = [up(min(size, large), unit) for size, large, unit in zip(outputs, _LARGEST, core.ublock, strict=True)]
     heights, widths = (np.arange(unit, high + 1, unit) for unit, high in zip(core.ublock[:2], most[:2], strict=True))
     unit, depths = core.ublock[2], []
     depth = max(unit, min(most[2], _SPLIT))
     if depth < outputs[2]:
-        depth = _up(depth, _SPLIT)
+        depth = up(depth, _SPLIT)
     while depth <= most[2]:
         depths.append(depth)
         depth += unit
         if depth < outputs[2]:
-            depth = _up(depth, _SPLIT)
+            depth = up(depth, _SPLIT)
     d, h, w = np.meshgrid(np.array(depths, float), heights.astype(float), widths.astype(float), indexing="ij")
     return h.ravel(), w.ravel(), d.ravel()
 
@@ -255,9 +257,9 @@ def _by_part(channels: int, elements: int) -> bool:
     """Whether four kernel elements side by side keep more multipliers busy than 32 channels."""
     if channels <= _PART:
         return True
-    return channels * elements / (_up(channels, _PART) * _up(elements, 4)) >= channels / _up(channels, _DEEP)
+    return channels * elements / (up(channels, _PART) * up(elements, 4)) >= channels / up(channels, _DEEP)
 
 
-def _up(value: Any, multiple: int) -> Any:
+def up(value: Any, multiple: int) -> Any:
     """The next multiple; of numbers, or of arrays of them."""
     return np.ceil(value / multiple) * multiple if isinstance(value, np.ndarray) else -(-value // multiple) * multiple

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nasplug_npu.model import array, energy, geometry, precision
+from nasplug_npu.model import array, energy, ethos, geometry, precision
 from nasplug_npu.model.rows import Array, Mask, Rows
 from nasplug_npu.model.searching import search
 from nasplug_npu.model.tiling import Tiling, memory_clocks, tile
@@ -81,6 +81,8 @@ def layers(rows: Rows, hw: Points, *, cpu: RateConfig | None = None) -> Layers:
     idle = unsupported | rows.kind("concat")  # a concatenation is written in place
     works = np.where(idle, 0.0, 1.0)
     cycles = (tiling.cycles + hw.layer_cycles) * works
+    if hw.dataflow == "ethos_u85":  # what it does on outputs before it stores them takes no time of its own
+        cycles = np.where(rows.chained < 0, 0.0, cycles)
     if (rows.bands > 1).any():  # a tile for every further band of a group of layers
         fill = hw.pipeline_depth if hw.dataflow == "tree" else 0.0
         cycles = cycles + (rows.bands - 1) * (hw.tile_cycles + np.where(rows.mac, fill, 0.0)) * works
@@ -122,7 +124,7 @@ def _cuts(rows: Rows, hw: Points, size: geometry.Sizes) -> tuple[array.ArrayWork
 
 def _clocks(rows: Rows, hw: Points, work: array.ArrayWork) -> tuple[Array, Array]:
     """Clocks of the array and of the post-process unit."""
-    if hw.dataflow == "ethos_u55":  # its block model has both
+    if hw.dataflow in ethos.DATAFLOWS:  # its block model has both
         return np.where(rows.mac, work.cycles, 0.0), np.where(rows.mac, 0.0, work.cycles)
     elements = np.where(rows.kind("maxpool", "avgpool"), rows.outputs * rows.taps, rows.outputs)
     elements = np.where(rows.kind("concat"), 0.0, elements)

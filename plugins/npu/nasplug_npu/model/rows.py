@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
@@ -23,8 +23,9 @@ _SHARED = (
     *("weight_bits", "input_bits", "output_bits", "weight_density", "input_density", "bias", "stored"),
 )
 #: Derived ones: elements read, whether the only reader and writer are neighbours, whether inputs and outputs stay in
-#: the unit, and the bands in which a group of layers is computed then.
-COLUMNS = (*_SHARED, "reads", "from_previous", "to_next", "kept_in", "kept_out", "bands")
+#: the unit, the bands in which a group of layers is computed then, and how many elementwise layers follow that a unit
+#: could do on its outputs before it stores them (-1 for such a layer itself).
+COLUMNS = (*_SHARED, "reads", "from_previous", "to_next", "kept_in", "kept_out", "bands", "chained")
 _columns = attrgetter(*_SHARED)
 _READS = len(_SHARED)
 _WRITTEN = [COLUMNS.index(name) for name in ("n", "co", "ho", "wo")]
@@ -34,6 +35,9 @@ _AXES = [
     for names in (("hi", "ho", "kh", "sh", "dh"), ("wi", "wo", "kw", "sw", "dw"))
 ]
 _CONV, _FC, _MATMUL, _CONCAT = (OPERATIONS.index(name) for name in ("conv", "fc", "matmul", "concat"))
+_ELEMENTWISE = tuple(OPERATIONS.index(name) for name in ("add", "mul", "scale", "lut"))
+#: Elementwise layers in a row, at most.
+_CHAIN = 2
 
 
 def pack(workload: Workload) -> Array:
@@ -72,7 +76,25 @@ def pack(workload: Workload) -> Array:
     packed[_READS + 1] = chained
     packed[_READS + 2] = [*chained[1:], False]
     packed[_READS + 5] = 1
+    _chain(packed[_READS + 6], packed[0].tolist(), workload.sources, readers)
     return packed.T.copy()
+
+
+def _chain(chained: Array, kinds: list[float], sources: Sequence[tuple[int, ...]], readers: list[int]) -> None:
+    """Counts for every layer the elementwise ones that follow it, and marks these.
+
+    They follow the first of their sources that nobody else reads, up to as many in a row as a unit has buffers for.
+    """
+    heads: dict[int, int] = {}
+    for row, kind in enumerate(kinds):
+        if kind not in _ELEMENTWISE:
+            continue
+        for source in sources[row]:
+            head = heads.get(source, source)
+            if source >= 0 and readers[source] == 1 and kinds[head] != _CONCAT and chained[head] < _CHAIN:
+                heads[row], chained[row] = head, -1
+                chained[head] += 1
+                break
 
 
 @dataclass(frozen=True, eq=False)

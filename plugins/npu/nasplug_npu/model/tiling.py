@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nasplug_npu.model import ethos
 from nasplug_npu.model.geometry import Cut, Cuts, Sizes
 from nasplug_npu.model.pipeline import Loads, pipeline_cycles, uneven_cycles
 from nasplug_npu.model.rows import Array, Rows
@@ -149,7 +150,7 @@ class Work:
         maps = read + second if self.size.has_second else read
         w, i, o = _transfers(hw, tiles, weights, maps, self.outputs)
         computing = self.compute / tiles + self.fill
-        if hw.dataflow == "ethos_u55":  # weights stream through its decoder, so that no tile waits for those of others
+        if hw.dataflow in ethos.DATAFLOWS:  # weights stream through its decoder, so that no tile waits for those of others
             cycles = pipeline_cycles(tiles, w, i, computing, o, self.setup, double=hw.double, ports=hw.ports)
         else:
             loads = self.loads(cut, weights, maps)
