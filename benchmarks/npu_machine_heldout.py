@@ -1,8 +1,8 @@
 """The clock model of the machine on layers that nothing was mended on: other seeds, other widths, other networks.
 
 The layers of `npu_machine.py` are those on which the first tile of the model was mended. Here are new draws of the same
-kinds, with channels in multiples of 8 and with any channels, and three networks for digits that differ from those there
-in depth, kernels, strides and widths, one of them residual. The hardware runs in Verilator, beside the functional model.
+kinds, with channels in multiples of 8 and with any channels, and three networks for digits with other depths, kernels,
+strides and widths, one of them residual. The hardware runs in Verilator, beside the functional model.
 Needs the extra `rtl` (Amaranth), Yosys and Verilator.
 
 Run: nice python benchmarks/npu_machine_heldout.py

@@ -19,6 +19,7 @@ import json
 import subprocess
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -156,15 +157,17 @@ def layers(python: Path, work: Path, known: dict[str, dict[str, Workload]], tabl
             for part in ("all", unit, row["operation"], name):
                 parts[group][part].append(row | {"network": name, "unit": unit})
     if table is not None:
-        _write(table, parts["unseen"], known["unseen"])
+        write_table(table, parts["unseen"], known["unseen"])
     worst = sorted(parts["unseen"]["all"], key=lambda row: -abs(row["ours"] / row["vela"] - 1))[:10]
     return {group: {part: errors(rows) for part, rows in parts[group].items()} for group in known} | {"worst": worst}
 
 
-def _write(file: Path, parts: dict[str, list[dict[str, Any]]], known: dict[str, Workload]) -> None:
+def write_table(
+    file: Path, parts: dict[str, list[dict[str, Any]]], known: dict[str, Workload], units: Iterable[str] = UNITS
+) -> None:
     """Some layers of every unit, all different, as a table."""
     rng, seen, lines = np.random.default_rng(0), set(), ["unit,operation," + ",".join(SIZES) + ",clocks"]
-    for unit in UNITS:
+    for unit in units:
         count = 0
         for place in rng.permutation(len(parts[unit])).tolist():
             row = parts[unit][place]

@@ -2,9 +2,9 @@
 
 The reference is what Vela estimates, not a measurement of hardware. `nasplug_npu.model.ethos_u85` was written from the
 compiler's published source and checked with the six networks of `nasplug_npu.networks`; the others were priced once,
-after it was finished. Clocks are those of the unit by layer (everything in one SRAM), and of whole networks on the systems
-that the compiler knows. A layer that only one of the two gives clocks is counted apart: whether an addition is done by the
-layer before it is for the compiler's scheduler to say.
+after it was finished. Clocks are those of the unit by layer (everything in one SRAM), and of whole networks on the
+systems that the compiler knows. A layer to which only one of the two gives clocks is counted apart: whether an addition
+is done by the layer before it is for the compiler's scheduler to say.
 
 The compiler runs in an environment of its own, see `npu_vela.py`. Give its interpreter:
 
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections import defaultdict
 from itertools import product
 from pathlib import Path
@@ -24,7 +23,8 @@ from typing import Any
 import numpy as np
 from _record import record
 from nasplug_npu import NPU
-from npu_vela import WHOLE, asked, errors, networks, rows_of
+from nasplug_npu.model.rows import COLUMNS, pack
+from npu_vela import WHOLE, asked, errors, networks, rows_of, write_table
 
 from nasplug.workloads.workload import Workload
 
@@ -51,26 +51,32 @@ def answers(python: Path, work: Path, workload: Workload, name: str, macs: int, 
     return found
 
 
-def layers(python: Path, work: Path, known: Known) -> dict[str, Any]:
+def layers(python: Path, work: Path, known: Known, table: Path | None) -> dict[str, Any]:
     """Clocks by layer: errors by group of networks, by unit, by kind and by network."""
     parts: dict[str, dict[str, list[dict[str, Any]]]] = {group: defaultdict(list) for group in known}
+    plain: dict[str, dict[str, list[dict[str, Any]]]] = {group: defaultdict(list) for group in known}
     alone: dict[str, list[dict[str, Any]]] = {group: [] for group in known}
     for group in known:
         for (name, workload), macs in product(known[group].items(), MACS):
             theirs: dict[str, float] = defaultdict(float)
             for layer in answers(python, work, workload, name, macs, "sram_only")["layers"]:
                 theirs[layer["Name"]] += float(layer["NPU"])
-            table = NPU(f"ethos_u85_{macs}_sram_only").evaluate(workload)
-            ours = table.layers["compute_cycles"] + table.layers["post_cycles"]
+            unit, followed = f"ethos_u85_{macs}_sram_only", pack(workload)[:, COLUMNS.index("chained")]
+            found = NPU(unit).evaluate(workload).layers
+            ours = found["compute_cycles"] + found["post_cycles"]
             for place, (title, kind, clocks) in enumerate(zip(workload.names, workload.operations, ours, strict=True)):
                 row: dict[str, Any] = {"network": name, "macs": macs, "place": place, "operation": kind}
                 row |= {"vela": theirs[f"{place}.{title}"], "ours": float(clocks)}
                 if row["vela"] > 0 and row["ours"] > 0:
                     for part in ("all", str(macs), kind, name):
                         parts[group][part].append(row)
+                    if not followed[place]:  # layers alone, for a test
+                        plain[group][unit].append(row)
                 elif row["vela"] > 0 or row["ours"] > 0:
                     alone[group].append(row)
             print(group, name, macs, flush=True)
+    if table is not None:
+        write_table(table, plain["unseen"], known["unseen"], list(plain["unseen"]))
     worst = sorted(parts["unseen"]["all"], key=lambda row: -abs(row["ours"] / row["vela"] - 1))[:10]
     return {group: {part: errors(rows) for part, rows in parts[group].items()} for group in known} | {
         "priced_by_one_alone": {
@@ -103,11 +109,12 @@ def totals(python: Path, work: Path, known: Known) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("python", type=Path)
+    parser.add_argument("--table", type=Path, help="write some of the layers of unseen networks, for a test")
     parser.add_argument("--work", type=Path, default=Path("vela-answers"), help="folder of the compiler's answers")
     arguments = parser.parse_args()
     work: Path = arguments.work
     work.mkdir(parents=True, exist_ok=True)
-    python, started = arguments.python.absolute(), time.perf_counter()
+    python = arguments.python.absolute()
     known = networks()
     result: dict[str, Any] = {
         "seeds": [0],
@@ -115,10 +122,9 @@ def main() -> None:
         "networks": {key: list(some) for key, some in known.items()},
         "systems": {name: list(words) for name, words in SYSTEMS.items()},
     }
-    result["layers"] = layers(python, work, known)
+    result["layers"] = layers(python, work, known, arguments.table)
     print(json.dumps({group: result["layers"][group]["all"] for group in known}), flush=True)
     result["totals"] = totals(python, work, known)
-    result["seconds"] = time.perf_counter() - started
     print(record("npu_vela_u85", result))
 
 

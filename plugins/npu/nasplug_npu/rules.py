@@ -132,7 +132,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         ("macs", "dataflow", "precision"),
-        "an Ethos-U55 has 32, 64, 128 or 256 multipliers, a U65 256 or 512, a U85 128 to 2048, and all the precision none",
+        "an Ethos-U55 has 32 to 256 multipliers, a U65 256 or 512, a U85 128 to 2048, and all have the precision none",
         _ethos,
     ),
 )

@@ -16,6 +16,7 @@ class TestTarget(TargetConformance):
         "npu:wu32_dense",
         "npu:systolic_8x8_os",
         "npu:ethos_u55_128",
+        "npu:ethos_u85_256",
         "npu:cortex_m7",
         "npu:eyeriss_hwnb",
     )

@@ -43,6 +43,7 @@ def test_a_layer_of_products_wants_multipliers_and_one_of_weights_wants_their_me
         "wu32,shapes=of:8x4x1+1x32x1",
         "systolic_8x8_ws",
         "ethos_u55_64",
+        "ethos_u85_256",
         "zigzag_kc_16x16",
     ],
 )

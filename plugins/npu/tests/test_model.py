@@ -101,7 +101,9 @@ def test_reshaping_is_never_worse_than_any_shape(workload, exponent):
 
 
 @settings(max_examples=100, deadline=None)
-@given(workload=layer(), name=st.sampled_from(("wu32", "wu32_dense", "systolic_8x8_ws", "ethos_u55_64")))
+@given(
+    workload=layer(), name=st.sampled_from(("wu32", "wu32_dense", "systolic_8x8_ws", "ethos_u55_64", "ethos_u85_256"))
+)
 def test_nothing_is_faster_than_its_multipliers_and_memories(workload, name):
     config = preset(name)
     found = model(config, workload).amounts
@@ -315,7 +317,7 @@ def test_energy_is_the_sum_of_its_items_and_memory_is_one_of_them():
 
 def test_one_many_layers_and_sweeps_say_the_same():
     networks = [build() for name, build in NETWORKS.items() if name != "mobilenet_v1_1.0_224"]
-    for name in ("wu32", "systolic_8x8_os", "ethos_u55_64", "cortex_m7"):
+    for name in ("wu32", "systolic_8x8_os", "ethos_u55_64", "ethos_u85_512", "cortex_m7"):
         unit = NPU(name)
         together = unit.many(networks)
         for place, workload in enumerate(networks):

@@ -109,6 +109,13 @@ def test_power_and_operations_per_joule_and_area():
         ("ethos_u65_512_mid_end", 512, 500e6, 8, 3.75),
         ("ethos_u65_512_high_end", 512, 1e9, 16, 3.75),
         ("ethos_u65_256_client_server", 256, 1e9, 16, 12),
+        ("ethos_u85_128_flash_low", 128, 200e6, 6.4, 0.2),
+        ("ethos_u85_256_flash_high", 256, 500e6, 16, 0.5),
+        ("ethos_u85_512_sram_only", 512, 200e6, 6.4, 6.4),
+        # 128 or 256 words of 16 bytes, four fifths of them under way, each for 500 clocks
+        ("ethos_u85_512_dram_low", 512, 500e6, 16, 0.8 * 128 * 16 / 500 / 2),
+        ("ethos_u85_1024_dram_mid", 1024, 1e9, 32, 0.8 * 256 * 16 / 500),
+        ("ethos_u85_2048_dram_high", 2048, 1e9, 64, 0.8 * 256 * 16 / 500),
     ],
 )
 def test_systems_have_the_bandwidths_that_they_state(name, macs, freq, maps, weights):
@@ -118,7 +125,8 @@ def test_systems_have_the_bandwidths_that_they_state(name, macs, freq, maps, wei
     assert (found.name, found.macs, found.freq_hz) == (name, macs, freq)
     assert found.act_bytes_per_cycle * freq == pytest.approx(maps * 1e9)
     assert found.weight_bytes_per_cycle * freq == pytest.approx(weights * 1e9)
-    assert f"SRAM {maps:g} GB/s" in found.source or "behind one port" in found.source
+    stated = f"SRAM {maps:g} GB/s" in found.source or f"SRAM of {maps:g} GB/s" in found.source
+    assert stated or "behind one port" in found.source
 
 
 def test_deep_embedded_is_meant_where_no_system_is_named():
@@ -127,6 +135,9 @@ def test_deep_embedded_is_meant_where_no_system_is_named():
         preset("ethos_u55_32_mid_end")
     with pytest.raises(UnknownNameError):
         preset("ethos_u55_512")
+    assert preset("ethos_u85_256").replace(name="ethos_u85_256_flash_low") == preset("ethos_u85_256_flash_low")
+    with pytest.raises(UnknownNameError):
+        preset("ethos_u85_64")
 
 
 def test_two_cores_take_half_of_the_clocks():

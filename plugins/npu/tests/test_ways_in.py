@@ -59,7 +59,7 @@ def test_products_of_groups_keep_their_number():
     assert from_scalesim(to_scalesim_products(workload)).macs.sum() == workload.macs.sum() == 8 * 9 * 16
 
 
-@pytest.mark.parametrize("unit", ["wu32", "ethos_u55_128"])
+@pytest.mark.parametrize("unit", ["wu32", "ethos_u55_128", "ethos_u85_128"])
 def test_a_network_of_which_the_unit_does_nothing_has_rates_of_zero(unit):
     builder = WorkloadBuilder((4, 8, 8))
     builder.row("other", [-1])

@@ -31,8 +31,8 @@ _OTHER = ("pool", "table")
 def ethos_cycles(rows: Rows, hw: Points) -> tuple[Array, Array]:
     """Clocks of every row, elementwise ones and pools included, (L, P), and the depth of a block, (P,).
 
-    Groups of a convolution and matrices of a batch are layers of their own. A U85 does additions and the like on what it
-    computed before, ahead of storing it: they cost the layer that they follow, and nothing themselves.
+    Groups of a convolution and matrices of a batch are layers of their own. A U85 does additions and the like on what
+    it computed before, ahead of storing it: they cost the layer that they follow, and nothing themselves.
     """
     newer = hw.dataflow == "ethos_u85"
     cycles = ethos_u85.cycles if newer else ethos_blocks.cycles

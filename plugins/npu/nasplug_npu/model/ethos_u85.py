@@ -1,8 +1,8 @@
 """Clocks of one layer on Arm's Ethos-U85, block by block: the performance model of its compiler Vela, restated.
 
 A block takes as long as its products, as what it puts out, or as the command that starts it, whichever is longest; what
-is read before the first block and written after the last one comes on top. After `ethos_u85_performance.cpp` of regor in
-ethos-u-vela 5.2.0 (Apache-2.0), for operands of 8 bits.
+is read before the first block and written after the last one comes on top. After `ethos_u85_performance.cpp` of regor,
+in ethos-u-vela 5.2.0 (Apache-2.0), for operands of 8 bits.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _subkernels(kernel: tuple[int, int]) -> list[int]:
 
 
 def _transfers(layer: Layer, block: Block, memory: Memory) -> tuple[int, int]:
-    """Clocks to read what a block reads, and to write it; maps are stored in bricks of 16 channels, images in pixels."""
+    """Clocks to read what a block reads, and to write it; maps are stored in bricks of 16 channels, images by pixel."""
     found = []
     for shape, part in ((layer.inputs, block.inputs), (layer.outputs, block.outputs)):
         moved = prod(_least(shape, part))

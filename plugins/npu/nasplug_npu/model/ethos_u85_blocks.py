@@ -1,8 +1,8 @@
 """The blocks in which Arm's Ethos-U85 computes a layer, chosen as its compiler does.
 
-Sums over channels are cut as on the U55 and U65: of all blocks whose inputs and sums fit the memories in the unit twice,
-the one that reads least. Layers that keep channels apart take the block that covers most of the map, in the map's own
-proportions. After `ethos_u85.cpp` of regor in ethos-u-vela 5.2.0 (Apache-2.0), for operands of 8 bits.
+Sums over channels are cut as on the U55 and U65: of all blocks whose inputs and sums fit the memories in the unit
+twice, the one that reads least. Layers that keep channels apart take the block that covers most of the map, in the
+map's own proportions. After `ethos_u85.cpp` of regor in ethos-u-vela 5.2.0 (Apache-2.0), for operands of 8 bits.
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ def _least_read(layer: Layer, core: Core, unit: Unit) -> Block:
     if not fits.any():
         fits = (inputs <= core.inputs) & (sums <= core.sums)
     single = np.float32
-    down, across, along = (single(size) / part_.astype(single) for size, part_ in zip(layer.outputs, (h, w, d), strict=True))
+    down, across, along = (
+        single(size) / part_.astype(single) for size, part_ in zip(layer.outputs, (h, w, d), strict=True)
+    )
     whole = np.ceil(down) * np.ceil(across)
     repeats = ceil(area[0] / SUBKERNEL) * ceil(area[1] / SUBKERNEL)
     weights = single(kh * kw) * single(channels) * whole * (along * d.astype(single))
@@ -148,7 +150,7 @@ def _fitted(layer: Layer, core: Core, unit: Unit, macs: int) -> Size:
 
 
 def _of_depth(layer: Layer, core: Core, unit: Unit, limit: Size, whole: tuple[int, int]) -> Size | None:
-    """The largest block of one depth, in the proportions of the map, whose sums and inputs fit the unit; none, if none."""
+    """The largest block of one depth, in the proportions of the map, that fits the unit; none if there is none."""
     (most_high, most_wide, depth), (gh, gw) = limit, unit.size[:2]
     sums, plane = core.sums // SUM, gh * gw * GRANULE
     volume = prod(up(size, step) for size, step in zip(layer.inputs, unit.kept(depth), strict=True))

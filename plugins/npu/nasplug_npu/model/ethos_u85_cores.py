@@ -28,8 +28,8 @@ class Core(NamedTuple):
     """A product.
 
     Attributes:
-        dense, apart: Units for sums over channels, and for layers that keep channels apart, in the compiler's order; the
-            first of those that waste least is used.
+        dense, apart: Units for sums over channels, and for layers that keep channels apart, in the compiler's order;
+            the first of those that waste least is used.
         inputs, sums: Bytes of the memories for inputs and for sums.
         decoders: Parts that decode weights.
         output: Clocks per output of 8 bits.
@@ -75,4 +75,3 @@ CORES = {
         *(32 * _KIB, 128 * _KIB, 4, 1 / 32),
     ),
 }
-

@@ -150,7 +150,9 @@ class Work:
         maps = read + second if self.size.has_second else read
         w, i, o = _transfers(hw, tiles, weights, maps, self.outputs)
         computing = self.compute / tiles + self.fill
-        if hw.dataflow in ethos.DATAFLOWS:  # weights stream through its decoder, so that no tile waits for those of others
+        if (
+            hw.dataflow in ethos.DATAFLOWS
+        ):  # weights stream through its decoder, so that no tile waits for those of others
             cycles = pipeline_cycles(tiles, w, i, computing, o, self.setup, double=hw.double, ports=hw.ports)
         else:
             loads = self.loads(cut, weights, maps)
