@@ -129,7 +129,7 @@ def test_blocks_fit_the_memories_in_the_unit(macs):
         block, unit = choose(Layer(kind, *shape, *kernel), macs)
         twice = 2 if kind == "dense" else 1
         assert twice * prod(block.outputs) * SUM <= core.sums
-        assert twice * min(prod(block.inputs), prod(size[name] for name in ("hi", "wi", "ci"))) <= core.inputs
+        assert twice * prod(block.inputs[:2]) * min(block.inputs[2], size["ci"]) <= core.inputs
         assert block.outputs[2] % GRANULE == 0
         assert all(side % step == 0 for side, step in zip(block.outputs[:2], unit[:2], strict=True))
         seen += 1
