@@ -5,23 +5,19 @@ residual, run on three units: dense with 8 bits, with narrow operands, and with 
 compared. The functional model must have the clocks of the hardware and leave the same words in the memory of maps.
 Needs the extra `rtl` (Amaranth), Yosys and Verilator.
 
-With `--priced-again` the analytic model, on which the clocks of the hardware do not depend, is asked anew about the
-layers of the last record; all else stays as it was measured then.
-
 Run: nice python benchmarks/npu_machine.py
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from typing import Any
 
 import numpy as np
 import torch
-from _record import RESULTS, made, record
+from _record import record
 from nasplug_darts_lp.folding import fold
 from nasplug_darts_lp.layers.quantise import quantise
 from nasplug_npu.config import NPUConfig
@@ -29,10 +25,10 @@ from nasplug_npu.machine.checking import read_map
 from nasplug_npu.machine.comparison import predict
 from nasplug_npu.machine.compiler import Compiler
 from nasplug_npu.machine.functional import Functional
-from nasplug_npu.machine.parameters import Parameters, parameters
+from nasplug_npu.machine.parameters import parameters
 from nasplug_npu.machine.planning import plan
 from nasplug_npu.machine.running import run
-from nasplug_npu.machine.samples import KINDS, Sample, draw
+from nasplug_npu.machine.samples import KINDS, draw
 from nasplug_npu.machine.simulators import simulator
 from nasplug_npu.machine.units import unit
 from torch import nn
@@ -43,16 +39,6 @@ SKIPPED = ("conv", "strided", "dilated", "pointwise")
 WIDTHS = (4, 4, 2, 4)
 
 
-def drawn(
-    build: Parameters, kinds: tuple[str, ...], number: int, *, even: bool, kept: float, seed: int
-) -> tuple[Sample, list[int]]:
-    """A random layer by its number, and the bits of its inputs and weights."""
-    rng = np.random.default_rng((seed, number, int(even)))
-    bits = [int(rng.choice([2, 4, 8])) if build.narrow else 8 for _ in range(2)]
-    kind, widths = kinds[(number - 1) % len(kinds)], {"input_bits": bits[0], "weight_bits": bits[1]}
-    return draw(kind, rng, **widths, kept=kept, scale=2 if even else 1, most=14, even=even), bits
-
-
 def layers(
     config: NPUConfig, kinds: tuple[str, ...], count: int, *, even: bool, kept: float, seconds: float, seed: int = SEED
 ) -> list[dict[str, Any]]:
@@ -61,8 +47,11 @@ def layers(
     hardware, model, rows = simulator(build, "verilator"), Functional(build), []
     started = time.perf_counter()
     while len(rows) < count and time.perf_counter() - started < seconds:
-        sample, bits = drawn(build, kinds, len(rows) + 1, even=even, kept=kept, seed=seed)
-        kind = sample.kind
+        rng, kind = np.random.default_rng((seed, len(rows) + 1, int(even))), kinds[len(rows) % len(kinds)]
+        bits = [int(rng.choice([2, 4, 8])) if build.narrow else 8 for _ in range(2)]
+        sample = draw(
+            kind, rng, input_bits=bits[0], weight_bits=bits[1], kept=kept, scale=2 if even else 1, most=14, even=even
+        )
         compiler = Compiler(build)
         source = compiler.input(*sample.inputs.shape, sample.bits, signed=sample.signed)
         best = plan(build, sample.layer, source)
@@ -160,31 +149,6 @@ def networks() -> dict[str, nn.Module]:
     return {name: nn.Sequential(*layers) for name, layers in every.items()}
 
 
-def priced_again(last: dict[str, Any]) -> dict[str, Any]:
-    """A record with what the analytic model says now."""
-    for name, rows in last["rows"].items():
-        config = unit("dense" if name == "odd_channels" else name)
-        sparse, even = name == "sparse", name != "odd_channels"
-        kinds, kept = (SKIPPED, 0.5) if sparse else (KINDS, 1.0)
-        for number, row in enumerate(rows, 1):
-            sample, bits = drawn(parameters(config), kinds, number, even=even, kept=kept, seed=SEED)
-            assert (sample.kind, list(sample.inputs.shape), bits) == (row["kind"], row["input"], row["bits"])
-            row["model"] = predict(config, sample.layer, sample.inputs.shape, sample.bits).clocks
-            row["deviation"] = row["model"] / row["clocks"] - 1
-    for name, found in whole(unit("dense"), networks(), WIDTHS, 1, simulated=False).items():
-        mine = last["networks"][name]
-        for layer, now in zip(mine["layers"], found["layers"], strict=True):
-            assert (layer["name"], layer["functional"]) == (now["name"], now["functional"])
-            layer["predicted"] = now["predicted"]
-            layer["deviation"] = layer["predicted"] / layer["clocks"] - 1
-        mine["deviation"] = sum(layer["predicted"] for layer in mine["layers"]) / mine["clocks"] - 1
-    every = [row for name, rows in last["rows"].items() if name != "odd_channels" for row in rows]
-    parts = {name: summary(rows) for name, rows in last["rows"].items()}
-    stated = {key: value for key, value in last.items() if key not in made(("amaranth",))}
-    hardware = {"hardware_of": {key: last[key] for key in ("date", "machine", "versions")}} | stated
-    return hardware | parts | {"all": summary(every)}
-
-
 def digits() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Training and test images with their classes."""
     from sklearn.datasets import load_digits
@@ -213,12 +177,10 @@ def trained(network: nn.Module, bits: int, sums: str, epochs: int = 4) -> tuple[
     return network, float(right)
 
 
-def whole(
-    config: NPUConfig, made_of: dict[str, nn.Module], widths: tuple[int, ...], count: int, *, simulated: bool = True
-) -> dict[str, Any]:
+def whole(config: NPUConfig, made_of: dict[str, nn.Module], widths: tuple[int, ...], count: int) -> dict[str, Any]:
     """Networks on one unit; those with residual blocks have sums of whole numbers."""
     test, found = digits()[2][:count], {}
-    hardware = simulator(parameters(config), "verilator") if simulated else None
+    hardware = simulator(parameters(config), "verilator")
     for (name, network), bits in zip(made_of.items(), widths, strict=True):
         torch.manual_seed(SEED)
         made, accuracy = trained(network, bits, "integer" if name.startswith("residual") else "float")
@@ -236,12 +198,7 @@ def main() -> None:
     parser.add_argument("--odd", type=int, default=32, help="layers with any channels")
     parser.add_argument("--seconds", type=float, default=3600, help="most seconds for the layers of a unit")
     parser.add_argument("--images", type=int, default=4, help="images of each network")
-    parser.add_argument("--priced-again", action="store_true", help="only ask the analytic model anew")
     arguments = parser.parse_args()
-    if arguments.priced_again:
-        last = json.loads((RESULTS / "npu_machine.json").read_text())
-        print(record("npu_machine", priced_again(last), packages=("amaranth",)))
-        return
     started = time.perf_counter()
     dense = unit("dense")
     nets = whole(dense, networks(), WIDTHS, arguments.images)

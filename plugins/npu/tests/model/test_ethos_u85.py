@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from nasplug_npu import NPU, preset, preset_names
 from nasplug_npu.model.ethos_blocks import Layer
-from nasplug_npu.model.ethos_u85_blocks import GRANULE, SUM, choose
+from nasplug_npu.model.ethos_u85_blocks import SUM, choose
 from nasplug_npu.model.ethos_u85_cores import CORES
 from nasplug_npu.model.layers import layers
 from nasplug_npu.model.points import Points
@@ -129,9 +129,11 @@ def test_blocks_fit_the_memories_in_the_unit(macs):
         block, unit = choose(Layer(kind, *shape, *kernel), macs)
         twice = 2 if kind == "dense" else 1
         assert twice * prod(block.outputs) * SUM <= core.sums
-        assert twice * prod(block.inputs[:2]) * min(block.inputs[2], size["ci"]) <= core.inputs
-        assert block.outputs[2] % GRANULE == 0
-        assert all(side % step == 0 for side, step in zip(block.outputs[:2], unit[:2], strict=True))
+        if kind == "dense":
+            assert 2 * prod(block.inputs[:2]) * min(block.inputs[2], size["ci"]) <= core.inputs
+        else:  # or the whole map
+            assert min(prod(block.inputs), size["hi"] * size["wi"] * size["ci"]) <= core.inputs
+        assert all(side % step == 0 for side, step in zip(block.outputs, unit, strict=True))
         seen += 1
     assert seen > 50
 
