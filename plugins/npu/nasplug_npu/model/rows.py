@@ -35,7 +35,7 @@ _AXES = [
     for names in (("hi", "ho", "kh", "sh", "dh"), ("wi", "wo", "kw", "sw", "dw"))
 ]
 _CONV, _FC, _MATMUL, _CONCAT = (OPERATIONS.index(name) for name in ("conv", "fc", "matmul", "concat"))
-_ELEMENTWISE = tuple(OPERATIONS.index(name) for name in ("add", "mul", "scale", "lut"))
+_ELEMENTWISE = frozenset(OPERATIONS.index(name) for name in ("add", "mul", "scale", "lut"))
 #: Elementwise layers in a row, at most.
 _CHAIN = 2
 
@@ -76,7 +76,9 @@ def pack(workload: Workload) -> Array:
     packed[_READS + 1] = chained
     packed[_READS + 2] = [*chained[1:], False]
     packed[_READS + 5] = 1
-    _chain(packed[_READS + 6], packed[0].tolist(), workload.sources, readers)
+    kinds = packed[0].tolist()
+    if not _ELEMENTWISE.isdisjoint(kinds):
+        _chain(packed[_READS + 6], kinds, workload.sources, readers)
     return packed.T.copy()
 
 
