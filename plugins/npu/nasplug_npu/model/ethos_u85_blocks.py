@@ -48,7 +48,7 @@ def required(layer: Layer, outputs: Size, unit: Unit, depth: int = 0) -> Size:
     Args:
         layer: The layer.
         outputs: The block.
-        unit: What is computed at once.
+        unit: Outputs computed at once.
         depth: Channels read at once; those of the block where it is zero.
     """
     depth = depth or outputs[2]
