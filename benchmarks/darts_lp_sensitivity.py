@@ -39,7 +39,7 @@ import nasplug.data
 BITS = (1, 2, 4, 8)
 #: Costs that are limited, by the name of a row, with the target that they need.
 COSTS = {"bit_operations": ("bit_operations", None), "energy": ("npu/energy_j", "npu:wu32")}
-MEASURES = ("loss", "hessian")
+MEASURES = ("loss",)
 
 
 def task_of(arguments: argparse.Namespace) -> nas.ImageClassification:
@@ -107,7 +107,7 @@ def of_seed(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
     found: dict[str, Any] = {"float": accuracy}
     for row, (cost, target) in COSTS.items():
         price = Pricer(space, task, None if target is None else target_of(target), cost)
-        same, most = ({name: (bits, bits) for name in space.precisions} for bits in (2, max(BITS)))
+        same, most = (dict.fromkeys(space.precisions, (bits, bits)) for bits in (2, max(BITS)))
         limit = price(space.assigned(same)) * (1 + 1e-9)
         here: dict[str, list[dict[str, Any]]] = {}
         for measure in MEASURES:
@@ -167,7 +167,7 @@ def main() -> None:
     parser.add_argument("--validation", type=int, default=4000, help="number of validation images")
     parser.add_argument("--width", type=int, default=8, help="number of channels of the first stage")
     parser.add_argument("--batch", type=int, default=50)
-    parser.add_argument("--batches", type=int, default=8, help="number of batches that harms are measured on")
+    parser.add_argument("--batches", type=int, default=3, help="number of batches that harms are measured on")
     parser.add_argument("--lr", type=float, default=5e-3)
     parser.add_argument("--pretrain", type=int, default=10, help="number of epochs in floating point")
     parser.add_argument("--epochs", type=int, default=4, help="number of epochs of a fine-tuning")
@@ -190,7 +190,10 @@ def main() -> None:
     result = {
         "settings": {key: value for key, value in vars(arguments).items() if not isinstance(value, Path)},
         "seeds": arguments.seeds,
-        "float": {"mean": statistics.mean(s["float"] for s in seeds), "sd": statistics.stdev(s["float"] for s in seeds)},
+        "float": {
+            "mean": statistics.mean(s["float"] for s in seeds),
+            "sd": statistics.stdev(s["float"] for s in seeds),
+        },
         "summary": summary(seeds),
         "runs": seeds,
     }

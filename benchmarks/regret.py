@@ -80,6 +80,8 @@ def pretrained(encoder: Path) -> dict[str, nas.Component]:
     return {f"infonas.{name}, pretrained": component for name, component in found.items()}
 
 
+#: Queries of a run.
+QUERIES = 150
 #: Numbers of queries after which the runs are described.
 MARKS = (20, 50, 100, 150)
 
@@ -130,10 +132,23 @@ def joined(before: dict, now: dict) -> dict:
     return now | kept | {"rows_of": {label: date for label, date in dates.items() if label not in now["regret"]}}
 
 
-def corrected(result: dict) -> dict:
-    """The probabilities of a record, each corrected for the number of its rows."""
-    names = ("p_below_evolution", "p_below_random")
-    return {f"{name}_corrected": holm(result[name]) for name in names}
+def compared(result: dict) -> dict:
+    """What holds for the rows of a record together: corrected probabilities, and differences from evolution.
+
+    A difference is that of the means after all queries, with its 95 % interval by Welch's t test: what a difference may
+    be that a test does not show.
+    """
+    from scipy.stats import ttest_ind
+
+    found = {f"{name}_corrected": holm(result[name]) for name in ("p_below_evolution", "p_below_random")}
+    against = result["final"]["regularized_evolution"]
+    found["over_evolution"] = {}
+    for label, values in result["final"].items():
+        if label != "regularized_evolution":
+            low, high = ttest_ind(values, against, equal_var=False).confidence_interval(0.95)
+            mean = float(np.mean(values) - np.mean(against))
+            found["over_evolution"][label] = {"mean": mean, "low": float(low), "high": float(high)}
+    return found
 
 
 def main() -> None:
@@ -142,11 +157,13 @@ def main() -> None:
     parser.add_argument("tables", type=Path)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=100, help="seeds below were used while choosing defaults")
-    parser.add_argument("--queries", type=int, default=150)
+    parser.add_argument("--queries", type=int, default=QUERIES, help="other numbers have a record of their own")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", nargs="+", help="labels")
     parser.add_argument("--keep", action="store_true", help="keep the recorded rows of what is not run again")
-    parser.add_argument("--encoder", type=Path, help="pretrained encoder of the space, for the rows `infonas.*, pretrained`")
+    parser.add_argument(
+        "--encoder", type=Path, help="pretrained encoder of the space, for the rows `infonas.*, pretrained`"
+    )
     parser.add_argument("--runs", type=Path, help="folder in which runs are kept as they end, and not made again")
     parser.add_argument("--picture", type=Path, help="folder for regret.png")
     parser.add_argument("--out", type=Path, default=None, help="folder of the JSON; default: results beside the script")
@@ -176,11 +193,12 @@ def main() -> None:
     if arguments.picture:
         draw(found, arguments.picture)
     folder = arguments.out or RESULTS
-    name, result = f"regret_{arguments.suite}", summary(found)
+    shorter = "" if arguments.queries == QUERIES else f"_{arguments.queries}"
+    name, result = f"regret_{arguments.suite}{shorter}", summary(found)
     before = folder / f"{name}.json"
     if arguments.keep and before.is_file():
         result = joined(json.loads(before.read_text()), result)
-    record(name, result | corrected(result), packages=("scipy", "optuna"), folder=folder)
+    record(name, result | compared(result), packages=("scipy", "optuna"), folder=folder)
 
 
 if __name__ == "__main__":
