@@ -8,6 +8,7 @@ the network's. Reported:
 * the deviation between assignments, over all costs and among those of equal cost, beside the deviation of the seed:
   components of variance, with seeds as a common effect (a seed changes all networks alike, as it changes the data);
 * whether assignments of equal cost differ at all: F tests in groups of the same bit operations, with correction (Holm);
+* the places of the networks with the same bits everywhere, by mean accuracy, the best being 1;
 * what there is to find: in every group the best by the mean of the other seeds, in the seed that was left out, minus
   the mean of its group, which is what a random assignment gets.
 
@@ -177,11 +178,13 @@ def main() -> None:
     within = [components(accuracy[group]) for group in members]
     corrected = list(holm({str(number): each["p"] for number, each in enumerate(within)}).values())
     bits = [list(each.genotype[2::4]) for each in networks]  # type: ignore[index]
+    places = (-accuracy.mean(1)).argsort(kind="stable").argsort(kind="stable") + 1
     result = {
         "settings": {key: value for key, value in vars(arguments).items() if not isinstance(value, Path)},
         "seeds": arguments.seeds,
         "assignments": len(networks),
         "all_costs": components(accuracy),
+        "places_of_uniform": {str(b[0]): int(place) for b, place in zip(bits, places, strict=True) if len(set(b)) == 1},
         "equal_cost": {
             "groups": len(members),
             "assignments": sum(map(len, members)),
