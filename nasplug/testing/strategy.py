@@ -78,7 +78,7 @@ class StrategyConformance:
         """What a search gives that nothing interrupts or disturbs; it is done once for all tests of a class.
 
         Args:
-            options: As for `search`.
+            options: Arguments of `search`.
         """
         key = type(self), repr(sorted(options.items()))
         if key not in _UNINTERRUPTED:
