@@ -6,6 +6,8 @@ import json
 import os
 import platform
 import sys
+import time
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -60,3 +62,22 @@ def record(
     path.write_text(json.dumps(head | result, indent=1) + "\n")
     print(f"recorded {path.name}")
     return path
+
+
+def by_seed(kept: Path, seeds: Iterable[int], make: Callable[[int], Any]) -> list[Any]:
+    """What each seed gives, as it is kept in a file; what is not there is made, and kept as soon as it is.
+
+    Args:
+        kept: JSON file of what is done.
+        seeds: Seeds wanted.
+        make: Makes the JSON of a seed.
+    """
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    done: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {}
+    for seed in seeds:
+        if str(seed) not in done:
+            start = time.process_time()
+            done[str(seed)] = make(seed)
+            kept.write_text(json.dumps(done))
+            print(f"seed {seed}: {time.process_time() - start:.0f} s of CPU", flush=True)
+    return [done[str(seed)] for seed in seeds]

@@ -24,13 +24,12 @@ import argparse
 import itertools
 import json
 import statistics
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from _holm import holm
-from _record import record
+from _record import by_seed, record
 from campaign_tasks.quantisers import interval
 from nasplug_darts_lp.spaces.layers.space import LayersSpace
 from nasplug_darts_lp.supernet.options import SupernetOptions
@@ -158,20 +157,12 @@ def main() -> None:
     parser.add_argument("--name", default="darts_lp_exhaustive")
     parser.add_argument("--dry", action="store_true", help="print, and record nothing")
     arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    kept = arguments.work / "accuracies.json"
-    done: dict[str, list[float]] = json.loads(kept.read_text()) if kept.is_file() else {}
-    for seed in arguments.seeds:
-        if str(seed) not in done:
-            start = time.process_time()
-            done[str(seed)] = trained(arguments, seed)
-            kept.write_text(json.dumps(done))
-            print(f"seed {seed}: {time.process_time() - start:.0f} s of CPU", flush=True)
+    done = by_seed(arguments.work / "accuracies.json", arguments.seeds, lambda seed: trained(arguments, seed))
     space = space_of(arguments)
     networks = assignments(space)
     supernet = space.supernet((1, 14, 14), 10, SupernetOptions())
     cost = np.array([float(supernet.cost(supernet.weights_of(each))) for each in networks])
-    accuracy = np.array([done[str(seed)] for seed in arguments.seeds]).T
+    accuracy = np.array(done).T
     members = groups(cost)
     if not members:
         raise SystemExit("no three assignments have equal cost; give more --bits")

@@ -19,13 +19,12 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from _quantiser_networks import resnet
-from _record import record
+from _record import by_seed, record
 from campaign_tasks.quantisers import interval
 from darts_lp_exhaustive import halved
 from darts_lp_search import EQUAL, target_of
@@ -177,16 +176,7 @@ def main() -> None:
     parser.add_argument("--name", default="darts_lp_sensitivity")
     parser.add_argument("--dry", action="store_true", help="print, and record nothing")
     arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    kept = arguments.work / "seeds.json"
-    done: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {}
-    for seed in arguments.seeds:
-        if str(seed) not in done:
-            start = time.process_time()
-            done[str(seed)] = of_seed(arguments, seed)
-            kept.write_text(json.dumps(done))
-            print(f"seed {seed}: {time.process_time() - start:.0f} s of CPU", flush=True)
-    seeds = [done[str(seed)] for seed in arguments.seeds]
+    seeds = by_seed(arguments.work / "seeds.json", arguments.seeds, lambda seed: of_seed(arguments, seed))
     result = {
         "settings": {key: value for key, value in vars(arguments).items() if not isinstance(value, Path)},
         "seeds": arguments.seeds,

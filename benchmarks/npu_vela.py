@@ -226,14 +226,24 @@ def compression(python: Path, work: Path) -> dict[str, Any]:
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def asked_for(text: str | None) -> argparse.Namespace:
+    """The command line of a comparison with the compiler; its folder of answers is made.
+
+    Args:
+        text: Description of the comparison.
+    """
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("python", type=Path)
     parser.add_argument("--table", type=Path, help="write some of the layers of unseen networks, for a test")
     parser.add_argument("--work", type=Path, default=Path("vela-answers"), help="folder of the compiler's answers")
     arguments = parser.parse_args()
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    return arguments
+
+
+def main() -> None:
+    arguments = asked_for(__doc__)
     work: Path = arguments.work
-    work.mkdir(parents=True, exist_ok=True)
     python, started = arguments.python.absolute(), time.perf_counter()
     known = networks()
     result: dict[str, Any] = {

@@ -13,7 +13,6 @@ The compiler runs in an environment of its own, see `npu_vela.py`. Give its inte
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections import defaultdict
 from itertools import product
@@ -24,7 +23,7 @@ import numpy as np
 from _record import record
 from nasplug_npu import NPU
 from nasplug_npu.model.rows import COLUMNS, pack
-from npu_vela import WHOLE, asked, errors, networks, rows_of, write_table
+from npu_vela import WHOLE, asked, asked_for, errors, networks, rows_of, write_table
 
 from nasplug.workloads.workload import Workload
 
@@ -107,13 +106,8 @@ def totals(python: Path, work: Path, known: Known) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("python", type=Path)
-    parser.add_argument("--table", type=Path, help="write some of the layers of unseen networks, for a test")
-    parser.add_argument("--work", type=Path, default=Path("vela-answers"), help="folder of the compiler's answers")
-    arguments = parser.parse_args()
+    arguments = asked_for(__doc__)
     work: Path = arguments.work
-    work.mkdir(parents=True, exist_ok=True)
     python = arguments.python.absolute()
     known = networks()
     result: dict[str, Any] = {

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from _continual import Part
-from _record import record
+from _record import by_seed, record
 from campaign_tasks.quantisers import interval
 from nasplug_tables import TabularBenchmark
 from nasplug_tables.spaces.nasbench201 import NASBench201
@@ -83,19 +83,12 @@ def main() -> None:
     parser.add_argument("--name", default="supernet_cells")
     parser.add_argument("--dry", action="store_true", help="print, and record nothing")
     arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    kept = arguments.work / "scores.json"
-    done: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {}
     benchmark = TabularBenchmark(arguments.table)
     rows = np.random.default_rng(11).choice(len(benchmark.table), arguments.cells, replace=False)
     cells = [benchmark.architecture(int(row)) for row in rows]
     truth = benchmark.values("test_acc")[rows]
-    for seed in arguments.seeds:
-        if str(seed) not in done:
-            done[str(seed)] = scores(arguments, cells, seed)
-            kept.write_text(json.dumps(done))
-            print(f"seed {seed}: {done[str(seed)]['cpu_seconds']:.0f} s of CPU", flush=True)
-    found = [np.array(done[str(seed)]["val_acc"]) for seed in arguments.seeds]
+    done = by_seed(arguments.work / "scores.json", arguments.seeds, lambda seed: scores(arguments, cells, seed))
+    found = [np.array(each["val_acc"]) for each in done]
     rows_of = [agreement(values, truth) for values in found]
     good = truth >= np.median(truth)
     rows_good = [agreement(values[good], truth[good]) for values in found]
@@ -118,7 +111,7 @@ def main() -> None:
             "by_supernet": [float(truth[values.argmax()]) for values in found],
             "by_params": float(truth[np.argmax(params)]),
         },
-        "cpu_seconds": [done[str(seed)]["cpu_seconds"] for seed in arguments.seeds],
+        "cpu_seconds": [each["cpu_seconds"] for each in done],
         "cells": [int(row) for row in rows],
         "scores": [values.tolist() for values in found],
     }
