@@ -48,11 +48,19 @@ def test_round_trip_signature_and_replace():
     assert sparse.weight_bits.tolist() == [4, 8, 4, 8, 8, 4]
     assert sparse.weight_density.tolist() == [0.5, 1.0, 0.5, 1.0, 1.0, 0.5]
     assert any("weight_bits" in line for line in workload.differences(sparse))
+    assert any("weight_density 1.0 and 0.5" in line for line in workload.differences(sparse))
     for broken in ({}, {**workload.to_json(), "ci": [1]}, {**workload.to_json(), "operation": ["cnov"] * 6}):
         with pytest.raises(DataError, match="not a workload"):
             Workload.from_json(broken)
     with pytest.raises(SpaceError, match="conv"):
         WorkloadBuilder((3, 8, 8)).row("cnov", [INPUT])
+
+
+@pytest.mark.parametrize(("zeros", "lines"), [(1, 0), (9, 0), (11, 3), (500, 3)])
+def test_a_zero_by_chance_is_not_a_difference(zeros, lines):
+    workload = by_hand()
+    drawn = workload.replace(weight_density=1 - zeros / 10_000)
+    assert len(workload.differences(drawn)) == len(drawn.differences(workload)) == lines
 
 
 class Block(nn.Module):
