@@ -3,8 +3,10 @@
 (a) Labels that need no training here: the accuracy of 608 cells of NAS-Bench-201 after 12 epochs, out of the table; the
     variant of info-NAS whose regressor predicts the accuracy. What is predicted is the accuracy after 200 epochs of
     other cells.
-(b) Labels of info-NAS itself: 608 cells trained on images and what they compute on held-out ones. Hours of a CPU; only
-    with `--networks FILE`, as `nasplug infonas label` writes it, or on a GPU in the campaign (`campaign.py`).
+(b) Labels of info-NAS itself: 608 cells trained on images and what they compute on held-out ones. With `--images FILE`
+    cells in small networks are trained shortly on small images, which takes an hour of a CPU; with `--networks FILE`
+    labels come from elsewhere, as `nasplug infonas label` writes them. Long trainings are in the campaign of
+    `campaign.py`.
 
 Arms that differ in one thing each, from one pretrained encoder and with the same batches:
 
@@ -18,7 +20,7 @@ the labels themselves from the plain encoding: what the 608 labels are worth wit
 
 Runs that are done are kept in `--work` and not made again.
 
-Run: python benchmarks/infonas_labels.py --table cifar10.parquet
+Run: python benchmarks/infonas_labels.py --table cifar10.parquet   (and, for (b), --images cifar10_jpeg.npz)
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from _continual import Part
 from _record import record
 from campaign_tasks.quantisers import interval
 from nasplug_infonas.embedder import Embedder
@@ -43,6 +46,9 @@ from nasplug_infonas.regressors import make_regressor
 from nasplug_infonas.semisupervised import InfoNASSettings, train_accuracy, train_infonas
 from nasplug_tables import TabularBenchmark
 from nasplug_tables.spaces.nasbench201 import NASBench201
+
+import nasplug as nas
+import nasplug.data
 
 SPACE = NASBench201()
 ENCODING = Encoding.of_space(SPACE)
@@ -65,6 +71,35 @@ def one_hot(graphs: EncodedGraphs) -> np.ndarray:
     rows, columns = np.triu_indices(ENCODING.nodes, 1)
     operations = np.eye(len(ENCODING.labels) + 1, dtype=np.float32)[graphs.operations][:, :, :-1]
     return np.concatenate([operations.reshape(len(graphs), -1), graphs.adjacency[:, rows, columns]], axis=1)
+
+
+def trained(arguments: argparse.Namespace) -> Path:
+    """Cells in small networks, trained on images of 16 x 16 pixels, and what they compute on held-out ones.
+
+    All are trained in one study, which goes on where it was ended.
+    """
+    kept: Path = arguments.work / "networks.npz"
+    if not kept.is_file():
+        epochs = arguments.label_epochs
+        count = arguments.label_images + arguments.label_validation
+        task = nas.ImageClassification(
+            data=Part(str(arguments.images), count, None, halved=True),
+            batch_size=32,
+            split=nasplug.data.Split(val_fraction=arguments.label_validation / count),
+            training=nas.Training(optimizer="adamw", lr=5e-3, schedule="cosine"),
+        )
+        study = nas.search(
+            task,
+            space=nas.component("nasbench201", channels=8, cells=1),
+            strategy="random",
+            evaluator=nas.component("lightning", score="last", trainer={"check_val_every_n_epoch": epochs}),
+            trials=arguments.labelled,
+            epochs=epochs,
+            storage=arguments.work / "labels.sqlite",
+            progress=False,
+        )
+        IOData.from_study(study, arguments.label_held_out).save(kept)
+    return kept
 
 
 def values_of(arm: str, accuracy: np.ndarray, labelled: EncodedGraphs, seed: int) -> np.ndarray:
@@ -146,24 +181,35 @@ class Bench:
         self.graphs = graphs_of(SPACE, ENCODING)
         self.start = encoder(arguments, self.graphs)
         benchmark = TabularBenchmark(arguments.table)
-        rows = np.random.default_rng(5).permutation(len(benchmark.table))
-        short = benchmark.values("val_acc", budget=arguments.label_epochs)
         target = benchmark.values("test_acc")
-        short = short / 100.0 if np.nanmax(short) > 1.0 else short
-        rows = rows[np.isfinite(short[rows]) & np.isfinite(target[rows])]
-        self.computed = arguments.networks is not None
-        if not self.computed:
-            known = rows[: arguments.labelled]
-            labelled = ENCODING.encode_space(SPACE, [benchmark.architecture(int(row)) for row in known])
-            self.labels: Any = labelled, short[known]
-            rest = rows[arguments.labelled :]
+        rows = np.random.default_rng(5).permutation(len(benchmark.table))
+        rows = rows[np.isfinite(target[rows])]
+        networks = trained(arguments) if getattr(arguments, "images", None) else arguments.networks
+        self.computed = networks is not None
+        if self.computed:
+            self.labels: Any = IOData.load(networks)
+            known = np.array([benchmark.row(item) for item in self.labels.architectures(SPACE)])
+            self.scores = np.array([network.score for network in self.labels.networks])
         else:
-            self.labels = IOData.load(arguments.networks)
-            keys = {item.key for item in self.labels.architectures(SPACE)}
-            rest = np.array([row for row in rows if benchmark.architecture(int(row)).key not in keys])
-        chosen = rest[: arguments.cells]
+            short = benchmark.values("val_acc", budget=arguments.label_epochs)
+            short = short / 100.0 if np.nanmax(short) > 1.0 else short
+            rows = rows[np.isfinite(short[rows])]
+            known = rows[: arguments.labelled]
+            self.scores = short[known]
+            labelled = ENCODING.encode_space(SPACE, [benchmark.architecture(int(row)) for row in known])
+            self.labels = labelled, self.scores
+        chosen = rows[~np.isin(rows, known)][: arguments.cells]
         self.some = ENCODING.encode_space(SPACE, [benchmark.architecture(int(row)) for row in chosen])
-        self.target = target[chosen]
+        self.target, self.final = target[chosen], target[known]
+
+    def facts(self) -> dict[str, float]:
+        """Number of labelled cells, how good they are, and how well that ranks them by their accuracies in the end."""
+        return {
+            "networks": len(self.scores),
+            "lowest": float(self.scores.min()),
+            "highest": float(self.scores.max()),
+            "spearman": agreement(self.scores, self.final)["spearman"],
+        }
 
     def run(self, seed: int) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
         """Correlations of one draw, by embedding and number of cells, and what the trainings say.
@@ -216,8 +262,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, required=True, help="table of NAS-Bench-201 with accuracies by epochs")
     parser.add_argument("--networks", type=Path, help="file of labelled networks, for (b)")
-    parser.add_argument("--label-epochs", type=int, default=12, help="number of epochs behind the labels of (a)")
-    parser.add_argument("--labelled", type=int, default=608, help="number of labelled cells, for (a)")
+    parser.add_argument("--images", type=Path, help="npz file of images, 32 x 32, to train cells on for (b)")
+    parser.add_argument("--label-epochs", type=int, default=12, help="number of epochs behind the labels")
+    parser.add_argument("--label-images", type=int, default=1600, help="number of training images, for (b)")
+    parser.add_argument("--label-validation", type=int, default=400, help="number of validation images, for (b)")
+    parser.add_argument("--label-held-out", type=int, default=100, help="number of images in labels, for (b)")
+    parser.add_argument("--labelled", type=int, default=608, help="number of labelled cells")
     parser.add_argument("--pretrain-epochs", type=int, default=20)
     parser.add_argument("--unlabelled", type=int, default=704, help="number of unlabelled cells beside them")
     parser.add_argument("--epochs", type=int, default=80, help="number of epochs of an arm")
@@ -244,6 +294,7 @@ def main() -> None:
         "seeds": arguments.seeds,
         "reconstruction": bench.start.facts["metrics"],
         "arms": facts,
+        "labels": bench.facts(),
         **summary_of(runs),
     }
     print(json.dumps(result["differences"], indent=1))
