@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from campaign_tasks.quantisers import interval
+from _inference import interval
 
 Row = Mapping[str, Any]
 

@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _inference import interval
 from _record import RESULTS, record
-from campaign_tasks.quantisers import interval
 
 ARMS = ("auto", "random", "optuna_timm", "timm_default")
 #: Images of CIFAR-10 that are taken for training and for the test.

@@ -19,8 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from _inference import interval
 from _record import record
-from campaign_tasks.quantisers import interval
 
 import nasplug as nas
 

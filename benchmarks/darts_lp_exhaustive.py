@@ -28,9 +28,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _holm import holm
+from _inference import holm, interval
 from _record import by_seed, record
-from campaign_tasks.quantisers import interval
 from nasplug_darts_lp.spaces.layers.space import LayersSpace
 from nasplug_darts_lp.supernet.options import SupernetOptions
 

@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _inference import interval
 from _record import record
 
 import nasplug as nas
@@ -314,17 +315,6 @@ def summary(seeds: dict[int, Any]) -> dict[str, Any]:
         apart = [statistics.variance([one["test_acc"] for one in ways["random"]]) for ways in here]
         rows["random"]["sd_between_assignments"] = statistics.mean(apart) ** 0.5
     return result
-
-
-def interval(values: list[float]) -> dict[str, float | None]:
-    """Mean and 95 % interval by Student's t."""
-    from scipy import stats
-
-    mean = statistics.mean(values)
-    if len(values) < 2:
-        return {"mean": mean, "low": None, "high": None}
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
-    return {"mean": mean, "low": mean - half, "high": mean + half}
 
 
 def front(seeds: dict[int, Any]) -> list[dict[str, Any]]:

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _inference import interval
 from _quantiser_networks import resnet
 from _record import by_seed, record
-from campaign_tasks.quantisers import interval
 from darts_lp_exhaustive import halved
 from darts_lp_search import EQUAL, target_of
 from nasplug_darts_lp.sensitivity.pricing import Pricer

@@ -16,11 +16,11 @@ from typing import Any
 
 import moocore
 import numpy as np
+from _inference import interval
 from _record import record
 from nasplug_emonas.positions import Positions
 from nasplug_tables import TabularBenchmark
 from nasplug_tables.spaces.nasbench101 import NASBench101
-from scipy.stats import t
 
 import nasplug as nas
 from nasplug.contract.records import Architecture, Evaluation
@@ -94,13 +94,6 @@ def shares(table: FromTable, arm: str, evaluations: int, seed: int) -> list[floa
     return [float(moocore.hypervolume(points[:mark], ref=table.reference)) / table.best for mark in MARKS]
 
 
-def difference(ours: np.ndarray, theirs: np.ndarray) -> dict[str, float]:
-    """Mean of paired differences, and the ends of its interval."""
-    each = ours - theirs
-    reach = float(t.ppf(0.975, len(each) - 1) * each.std(ddof=1) / np.sqrt(len(each)))
-    return {"mean": float(each.mean()), "low": float(each.mean()) - reach, "high": float(each.mean()) + reach}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path)
@@ -126,13 +119,14 @@ def main() -> None:
             for arm, rows in values.items()
         },
         "ahead_of": {
-            arm: {str(mark): difference(values[ours][:, i], rows[:, i]) for i, mark in enumerate(MARKS)}
+            arm: {str(mark): interval(list(values[ours][:, i] - rows[:, i])) for i, mark in enumerate(MARKS)}
             for arm, rows in values.items()
             if arm != ours
         },
         "gain_of_the_start": {
             arm: {
-                str(mark): difference(values[f"{arm} spread"][:, i], values[arm][:, i]) for i, mark in enumerate(MARKS)
+                str(mark): interval(list(values[f"{arm} spread"][:, i] - values[arm][:, i]))
+                for i, mark in enumerate(MARKS)
             }
             for arm in ("emonas", "emonas steady", "nsga2", "random")
         },

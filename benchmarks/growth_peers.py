@@ -32,8 +32,8 @@ import _gromo as gromo
 import growth
 import torch
 from _continual import _whole, kept, mean_sd, task
+from _inference import interval
 from _record import RESULTS, record
-from campaign_tasks.quantisers import interval
 
 from nasplug.cost.counts import count_macs, count_params
 

@@ -34,8 +34,8 @@ from typing import Any
 import numpy as np
 import torch
 from _continual import Part
+from _inference import interval
 from _record import record
-from campaign_tasks.quantisers import interval
 from nasplug_infonas.embedder import Embedder
 from nasplug_infonas.encoding import EncodedGraphs, Encoding
 from nasplug_infonas.iodata import IOData

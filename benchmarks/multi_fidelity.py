@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _holm import holm
+from _inference import holm
 from _record import RESULTS, record
 from nasplug_tables import TabularBenchmark
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from _inference import interval
 from _record import record
-from campaign_tasks.quantisers import interval
 from nasplug_bogk.strategy import BayesianOptimisation
 from nasplug_tables import TabularBenchmark
 

@@ -23,10 +23,10 @@ from typing import Any
 
 import torch
 from _continual import kept
+from _inference import interval
 from _record import record
 from _reduction_rows import compared
 from _reduction_training import METHODS, Recipe, built, fitted, reduce
-from campaign_tasks.quantisers import interval
 from safetensors.torch import load_model, save_model
 from torch import nn
 

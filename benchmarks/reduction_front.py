@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 from _continual import kept
+from _inference import interval
 from _record import record
 from _reduction_training import Recipe, fitted, reduce, shared_work, task, work
-from campaign_tasks.quantisers import interval
 from nasplug_reduction import shrink
 from reduction import NETWORKS, original
 from torch import nn

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _holm import holm
+from _inference import holm
 from _record import RESULTS, record
 from nasplug_tables.bench import Comparison, compare
 from nasplug_tables.bench.plot import draw

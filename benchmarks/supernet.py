@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _inference import interval
 from _record import record
-from campaign_tasks.quantisers import interval
 from torch import Tensor, nn
 
 import nasplug as nas

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 from _continual import Part
+from _inference import interval
 from _record import by_seed, record
-from campaign_tasks.quantisers import interval
 from nasplug_tables import TabularBenchmark
 from nasplug_tables.spaces.nasbench201 import NASBench201
 

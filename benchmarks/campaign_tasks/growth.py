@@ -10,8 +10,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from _inference import interval
+
 from campaign_tasks.entries import Entry, Settings
-from campaign_tasks.quantisers import FILE, IMAGES, interval
+from campaign_tasks.quantisers import FILE, IMAGES
 
 EXPERIMENT = "campaign_growth"
 SEEDS = (0, 1, 2)

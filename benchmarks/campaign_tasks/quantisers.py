@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scipy import stats
+from _inference import interval
 
 from campaign_tasks.entries import Entry, Settings
 
@@ -158,12 +156,3 @@ def over(results: Sequence[Mapping[str, Any]], other: str) -> dict[str, Any]:
         kind: {bits: {"by_seed": by_seed} | interval(list(by_seed.values())) for bits, by_seed in by_bits.items()}
         for kind, by_bits in differences.items()
     }
-
-
-def interval(values: Sequence[float]) -> dict[str, float | None]:
-    """Mean and 95 % interval of Student's t; its ends are None for a single value."""
-    mean = statistics.mean(values)
-    if len(values) < 2:
-        return {"mean": mean, "low": None, "high": None}
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
-    return {"mean": mean, "low": mean - half, "high": mean + half}

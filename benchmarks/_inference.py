@@ -1,8 +1,12 @@
-"""Correction of p values for the number of comparisons."""
+"""Intervals of means, and p values corrected for the number of comparisons."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+
+from scipy import stats
 
 
 def holm(values: Mapping[str, float]) -> dict[str, float]:
@@ -23,3 +27,12 @@ def holm(values: Mapping[str, float]) -> dict[str, float]:
         largest = max(largest, min(1.0, (len(values) - rank) * values[name]))
         found[name] = largest
     return {name: found[name] for name in values}
+
+
+def interval(values: Sequence[float]) -> dict[str, float | None]:
+    """Mean and 95 % interval of Student's t; its ends are None for a single value."""
+    mean = statistics.mean(values)
+    if len(values) < 2:
+        return {"mean": mean, "low": None, "high": None}
+    half = float(stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
+    return {"mean": mean, "low": mean - half, "high": mean + half}
