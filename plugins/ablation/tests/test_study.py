@@ -6,8 +6,6 @@ import csv
 import dataclasses
 import io
 import json
-import subprocess
-import sys
 
 import pytest
 import pytorch_lightning as pl
@@ -243,30 +241,23 @@ epochs: 1
 """
 
 
-def nasplug(*words, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "nasplug.cli", *words], cwd=cwd, capture_output=True, text=True, timeout=300
-    )
-
-
-def test_the_command_plans_trains_reports_and_resumes(tmp_path):
+def test_the_command_plans_trains_reports_and_resumes(tmp_path, monkeypatch, capsys):
     (tmp_path / "a.yaml").write_text(SPEC)
-    planned = nasplug("ablate", "a.yaml", "--plan", "--json", cwd=tmp_path)
-    assert planned.returncode == 0, planned.stderr
-    assert [trial["without"] for trial in json.loads(planned.stdout)["trials"]] == [
+    monkeypatch.chdir(tmp_path)
+    assert main(["ablate", "a.yaml", "--plan", "--json"]) == 0
+    assert [trial["without"] for trial in json.loads(capsys.readouterr().out)["trials"]] == [
         [],
         ["net.needed"],
         ["feature needed"],
         ["feature useless"],
     ]
     assert not (tmp_path / "runs").exists()
-    done = nasplug("ablate", "a.yaml", "--out", "out/a.md", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "net.needed" in done.stdout
+    assert main(["ablate", "a.yaml", "--out", "out/a.md"]) == 0
+    assert "net.needed" in capsys.readouterr().out
     assert (tmp_path / "out" / "a.md").is_file()
-    again = nasplug("ablate", "runs/a.sqlite", "--json", cwd=tmp_path)
-    assert json.loads(again.stdout)["effects"][0]["name"] == "net.needed"
-    assert nasplug("ablate", "a.yaml", "--fresh", cwd=tmp_path).returncode == 3
+    assert main(["ablate", "runs/a.sqlite", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["effects"][0]["name"] == "net.needed"
+    assert main(["ablate", "a.yaml", "--fresh"]) == 3
 
 
 @pytest.mark.parametrize(
