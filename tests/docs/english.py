@@ -6,6 +6,7 @@ Only what a rule can decide is here; the rest needs reading.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,6 +61,15 @@ _SECTION = re.compile(r"\s*(Args|Attributes|Returns|Raises|Yields|Examples?|Note
 _ARGUMENT = re.compile(r"(\s{4,})\*{0,2}\w+(?:, \w+)*: (\S+)")
 
 
+_PHRASES = [(re.compile(pattern, re.IGNORECASE | re.MULTILINE), advice) for pattern, advice in PHRASES.items()]
+
+
+@functools.lru_cache(maxsize=1)
+def _nodes(source: str) -> tuple[ast.AST, ...]:
+    """All nodes of a source, which several rules go through."""
+    return tuple(ast.walk(ast.parse(source)))
+
+
 @dataclass(frozen=True)
 class Finding:
     """A place and what to write there instead."""
@@ -71,9 +81,11 @@ class Finding:
 
 def phrases(text: str) -> Iterator[Finding]:
     """Phrases of the table, line by line; fenced code of a page included, since readers read it."""
-    for number, line in enumerate(text.splitlines(), 1):
-        for pattern, advice in PHRASES.items():
-            if re.search(pattern, line, re.IGNORECASE):
+    # Most texts have none of most phrases, which one search of the whole says.
+    here = [(pattern, advice) for pattern, advice in _PHRASES if pattern.search(text)]
+    for number, line in enumerate(text.splitlines() if here else (), 1):
+        for pattern, advice in here:
+            if pattern.search(line):
                 yield Finding(number, line.strip(), advice)
 
 
@@ -95,7 +107,7 @@ def arguments(source: str) -> Iterator[Finding]:
 
 def helps(source: str) -> Iterator[Finding]:
     """Help of options that does not begin with a noun or a verb; `only` is one word that may stand there."""
-    for node in ast.walk(ast.parse(source)):
+    for node in _nodes(source):
         if isinstance(node, ast.keyword) and node.arg == "help" and isinstance(node.value, ast.Constant):
             text = str(node.value.value)
             if text.split(" ")[0] in OPENERS - {"only", "set"} or text.startswith("so many"):
@@ -104,7 +116,7 @@ def helps(source: str) -> Iterator[Finding]:
 
 def imperatives(source: str) -> Iterator[Finding]:
     """Docstrings that command instead of describing."""
-    for node in ast.walk(ast.parse(source)):
+    for node in _nodes(source):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             first = (ast.get_docstring(node) or "").split(maxsplit=1)[:1]
             if first and first[0] in IMPERATIVES:
@@ -113,7 +125,7 @@ def imperatives(source: str) -> Iterator[Finding]:
 
 def counts(source: str) -> Iterator[Finding]:
     """Numbers in f-strings whose noun is always in the plural."""
-    for node in ast.walk(ast.parse(source)):
+    for node in _nodes(source):
         if not isinstance(node, ast.JoinedStr):
             continue
         for value, after in zip(node.values, node.values[1:], strict=False):
