@@ -64,6 +64,7 @@ def test_without_mutation_children_have_nothing_that_their_parents_do_not_have()
         assert all(gene in options for gene, *options in zip(trial.architecture.genotype, *parents, strict=True))
 
 
+@pytest.mark.slow  # a small lead needs many seeds
 def test_it_covers_a_front_better_than_random():
     reference = {"val_acc": 0.0, "params": 640}
     volumes = {
